@@ -1,0 +1,78 @@
+# `make demo` and `make test` need Python 3.11 or newer with venv, and do all the rest themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# The error of the forecast over the last eight weeks of 2012, of the hours that were observed: a
+# ratio of sums, beside that of the same hour a week before.
+define FIGURES
+select round(sum(absolute_error) / sum(actual), 3) as forecast_wape,
+       round(sum(naive_absolute_error) / sum(actual), 3) as naive_wape,
+       sum(observed_hours) as hours
+from forecast_error where date >= '2012-11-06'
+endef
+export FIGURES
+
+.PHONY: help demo test check format formatted lint types contracts clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    set up, run the flagship pipeline of jobs/, ask it for its figures, run it again"
+	@echo "make test    set up, run all tests"
+	@echo "make check   format, lint, types, import contracts, tests: what .ci/run runs"
+	@echo "make format  put the code into its format"
+	@echo "make clean   remove what demo and tests made, and .venv"
+
+demo: $(VENV)/.flagship
+	$(BIN)/partflow materialize -j 2
+	@echo; echo "The forecast's error over the last eight weeks of 2012, and that of last week's demand:"
+	$(BIN)/partflow query "$$FIGURES"
+	@echo; echo "Once more: nothing that it is made from has changed."
+	$(BIN)/partflow materialize -j 2
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: formatted lint types contracts test
+
+formatted: $(VENV)/.dev
+	$(BIN)/ruff format --check
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+
+types: $(VENV)/.dev
+	$(BIN)/mypy --strict partflow jobs
+	cd partflow/template && ../../$(BIN)/mypy --strict --config-file ../../pyproject.toml \
+		--cache-dir ../../.mypy_cache/template --explicit-package-bases jobs tests
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:
+	rm -rf $(VENV) warehouse deployed
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+# Each file stands for a set-up that went through to its end.
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "partflow needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing)." >&2; \
+		echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.flagship: $(VENV)/.python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[flagship]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[flagship,dev]'
+	@touch $@ $(VENV)/.flagship

@@ -1,0 +1,107 @@
+"""Every error that partflow raises on purpose, each with the exit code of the command line.
+
+Knows nothing of what raises them. Bugs of partflow's own are `AssertionError("BUG: ...")`.
+
+    PartflowError
+      DeclarationError      a grain, dataset or task is declared wrongly
+        GraphError          declarations that do not fit together; names both places
+      ConfigurationError    a file of configuration, an environment variable, the jobs packages
+      UsageError            what was asked for: a key, a selection, a date, a query
+      ReadError             a file that cannot be read as what it should be
+      ResultError           what a task returned cannot be stored
+      TaskError             the user's function raised; carries its traceback
+      PublishError          the disk, or a newer owner, refused what was made
+      MetastoreError        the record is newer than this partflow, or damaged
+      BusyError             another run holds the lease
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PartflowError(Exception):
+    """Anything that partflow says is wrong: the thing, what is wrong, what to do."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class DeclarationError(PartflowError):
+    """A declaration that cannot be right by itself."""
+
+
+class GraphError(DeclarationError):
+    """Declarations that do not fit together; the message names every place concerned."""
+
+
+class ConfigurationError(PartflowError):
+    """Configuration with a wrong key, type or value, or jobs that cannot be imported."""
+
+
+class UsageError(PartflowError):
+    """A request that means nothing here: an unknown dataset, key, date or option."""
+
+
+class ReadError(PartflowError):
+    """A file that cannot be read as what it should be."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, path: str, problem: str, advice: str) -> None:
+        super().__init__(f"{path}: {problem}; {advice}")
+        self.path = path
+        self.problem = problem
+        self.advice = advice
+
+    def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, str]]:
+        """Survive the way back from a worker process."""
+        return type(self), (self.path, self.problem, self.advice)
+
+
+class ResultError(PartflowError):
+    """What a task returned for a partition cannot be stored."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, dataset: str, key: str, problem: str, advice: str) -> None:
+        super().__init__(f"{dataset}@{key}: {problem}; {advice}")
+        self.dataset = dataset
+        self.key = key
+        self.problem = problem
+        self.advice = advice
+
+    def __reduce__(self) -> tuple[type[ResultError], tuple[str, str, str, str]]:
+        """Survive the way back from a worker process."""
+        return type(self), (self.dataset, self.key, self.problem, self.advice)
+
+
+class TaskError(PartflowError):
+    """The user's function raised; `place` is its own line, `trace` its traceback from there on."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, place: str = "", trace: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[type[TaskError], tuple[str, str, str]]:
+        """Survive the way back from a worker process."""
+        return type(self), (self.message, self.place, self.trace)
+
+
+class PublishError(PartflowError):
+    """The disk, or a newer owner of the partition, refused what was made."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class MetastoreError(PartflowError):
+    """The metastore is newer than this partflow, or is no metastore."""
+
+
+class BusyError(PartflowError):
+    """Another run holds the lease of this warehouse."""
+
+    exit_code: ClassVar[int] = 4
