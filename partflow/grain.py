@@ -1,0 +1,309 @@
+"""The grains: how hours, days, weeks, months and the whole cut time.
+
+Knows nothing of datasets or of what exists. Those of the calendar rest on one function, the first
+moments of local days: weeks and months begin where one of their days does.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from partflow.errors import DeclarationError
+from partflow.line import DataInterval, Grain
+from partflow.zone import HOUR, clamped, day_starts, days_at, days_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date, datetime
+
+    import pendulum
+    from numpy.typing import NDArray
+
+    from partflow.zone import Moment, Ordinals, Seconds
+
+__all__ = ["Daily", "DataInterval", "Grain", "Hourly", "Monthly", "Weekly", "Whole"]
+
+ALWAYS = 2**62
+"""Whole covers `[-ALWAYS, ALWAYS)`, earlier and later than any moment of the calendar."""
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Hourly(Grain):
+    """Hours of UTC; the zone says how `start` and `end` are read and how moments are shown."""
+
+    kind: ClassVar[str] = "hourly"
+    column: ClassVar[str | None] = "hour"
+    column_type: ClassVar[Literal["date", "datetime"] | None] = "datetime"
+
+    @property
+    def template(self) -> str:
+        """An hour of UTC, as in 2026-03-01T05."""
+        return "0000-00-00T00"
+
+    @property
+    def line(self) -> tuple[str, ...]:
+        """The kind alone: hours are those of UTC in every zone."""
+        return (self.kind,)
+
+    def edges(self, lo: int, hi: int) -> Seconds:
+        """Whole hours since the epoch."""
+        return np.arange(lo, hi + 1, dtype=np.int64) * HOUR
+
+    def ordinals_at(self, moments: Seconds) -> Ordinals:
+        """The hour of UTC that holds each moment."""
+        return clamped(moments) // HOUR
+
+    def column_values(self, lo: int, hi: int) -> list[date | datetime]:
+        """The beginnings of hours, naive, in UTC."""
+        values: list[date | datetime] = self.edges(lo, hi)[:-1].astype("M8[s]").tolist()
+        return values
+
+    def date_of(self, ordinal: int) -> pendulum.Date | None:
+        """The date that the zone's clock shows when the hour begins."""
+        start = self.start_of(ordinal)
+        return None if start is None else start.date()
+
+    def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
+        return np.datetime_as_string(ordinals.astype("M8[h]"))
+
+    def _composed(self, numbers: list[Ordinals]) -> Ordinals:
+        year, month, day, hour = numbers
+        return days_of(year, month, day) * 24 + hour
+
+    def _begin_text(self, ordinal: int) -> str:
+        return self.key(ordinal) + "Z"
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class _Calendar(Grain):
+    """What is made of whole local days: an interval begins where its first day does."""
+
+    @abstractmethod
+    def _first_days(self, ordinals: Ordinals) -> Ordinals:
+        """The first day of each interval, in days since 1970-01-01."""
+
+    @abstractmethod
+    def _of_days(self, days: Ordinals) -> Ordinals:
+        """The interval that holds each day."""
+
+    def edges(self, lo: int, hi: int) -> Seconds:
+        """The first moments of the intervals' first days."""
+        days = self._first_days(np.arange(lo, hi + 1, dtype=np.int64))
+        first = int(days[0])
+        return day_starts(self.tz, first, int(days[-1]) + 1)[days - first]
+
+    def ordinals_at(self, moments: Seconds) -> Ordinals:
+        """The interval of the local day that holds each moment."""
+        return self._of_days(days_at(self.tz, clamped(moments)))
+
+    def column_values(self, lo: int, hi: int) -> list[date | datetime]:
+        """The intervals' first days."""
+        first = self._first_days(np.arange(lo, hi, dtype=np.int64))
+        values: list[date | datetime] = first.astype("M8[D]").tolist()
+        return values
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Daily(_Calendar):
+    """Local days, from the first moment at which the zone's clock shows that date or a later one.
+
+    So 23, 24 or 25 hours long, with an odd half hour in some zones, and empty if skipped.
+    """
+
+    kind: ClassVar[str] = "daily"
+    column: ClassVar[str | None] = "date"
+
+    @property
+    def template(self) -> str:
+        """A date, as in 2026-03-01."""
+        return "0000-00-00"
+
+    def _first_days(self, ordinals: Ordinals) -> Ordinals:
+        return ordinals
+
+    def _of_days(self, days: Ordinals) -> Ordinals:
+        return days
+
+    def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
+        return np.datetime_as_string(ordinals.astype("M8[D]"))
+
+    def _composed(self, numbers: list[Ordinals]) -> Ordinals:
+        year, month, day = numbers
+        return days_of(year, month, day)
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Weekly(_Calendar):
+    """Weeks, numbered from that of 1970-01-01; ISO weeks if they begin on monday."""
+
+    first_day: str
+
+    kind: ClassVar[str] = "weekly"
+    column: ClassVar[str | None] = "week"
+
+    def __init__(
+        self,
+        start: Moment,
+        end: Moment | None = None,
+        tz: str = "UTC",
+        first_day: str = "monday",
+    ) -> None:
+        if first_day not in WEEKDAYS:
+            close = get_close_matches(str(first_day).lower(), WEEKDAYS, 1)
+            advice = f"did you mean {close[0]!r}?" if close else "write it as 'monday'"
+            raise DeclarationError(
+                f"Weekly(first_day={first_day!r}): not a day of the week; {advice}"
+            )
+        object.__setattr__(self, "tz", tz)
+        object.__setattr__(self, "first_day", first_day)
+        self._declare(start, end)
+
+    def __repr__(self) -> str:
+        day = "" if self._is_iso else f", first_day={self.first_day!r}"
+        # Not super(): a slotted dataclass is built anew, and super() would look for the old one.
+        return Grain.__repr__(self)[:-1] + day + ")"
+
+    @property
+    def _is_iso(self) -> bool:
+        return self.first_day == "monday"
+
+    @property
+    def _anchor(self) -> int:
+        """The first day of week 0; 1970-01-01 was a Thursday."""
+        return -((3 - WEEKDAYS.index(self.first_day)) % 7)
+
+    @property
+    def template(self) -> str:
+        """An ISO week, as in 2026-W09, or the date of the first day."""
+        return "0000-W00" if self._is_iso else "0000-00-00"
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """The kind, the zone and the first day."""
+        return (self.kind, self.tz, self.first_day)
+
+    def describe(self) -> str:
+        """As of any grain, with the first day unless it is monday."""
+        kind = self.kind if self._is_iso else f"{self.kind} from {self.first_day}"
+        return kind if self.tz == "UTC" else f"{kind}, {self.tz}"
+
+    def _first_days(self, ordinals: Ordinals) -> Ordinals:
+        return self._anchor + 7 * ordinals
+
+    def _of_days(self, days: Ordinals) -> Ordinals:
+        return (days - self._anchor) // 7
+
+    def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
+        days = self._first_days(ordinals).astype("M8[D]")
+        if not self._is_iso:
+            return np.datetime_as_string(days)
+        calendar = (day.isocalendar() for day in days.tolist())
+        return np.array([f"{c.year:04}-W{c.week:02}" for c in calendar], dtype=np.str_)
+
+    def _composed(self, numbers: list[Ordinals]) -> Ordinals:
+        if not self._is_iso:
+            year, month, day = numbers
+            return self._of_days(days_of(year, month, day))
+        year, week = numbers
+        fourth = days_of(year, np.ones_like(year), np.full_like(year, 4))  # always in week 1
+        return self._of_days(fourth) + week - 1
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Monthly(_Calendar):
+    """Local months, numbered from January 1970."""
+
+    kind: ClassVar[str] = "monthly"
+    column: ClassVar[str | None] = "month"
+
+    @property
+    def template(self) -> str:
+        """A month, as in 2026-03."""
+        return "0000-00"
+
+    def _first_days(self, ordinals: Ordinals) -> Ordinals:
+        return ordinals.astype("M8[M]").astype("M8[D]").astype(np.int64)
+
+    def _of_days(self, days: Ordinals) -> Ordinals:
+        return days.astype("M8[D]").astype("M8[M]").astype(np.int64)
+
+    def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
+        return np.datetime_as_string(ordinals.astype("M8[M]"))
+
+    def _composed(self, numbers: list[Ordinals]) -> Ordinals:
+        year, month = numbers
+        return (year - 1970) * 12 + month - 1
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Whole(Grain):
+    """Time not cut: one partition with the key `all`, which overlaps everything."""
+
+    kind: ClassVar[str] = "whole"
+    column: ClassVar[str | None] = None
+    column_type: ClassVar[Literal["date", "datetime"] | None] = None
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "tz", "UTC")
+        object.__setattr__(self, "lo", 0)
+        object.__setattr__(self, "hi", 1)
+
+    def __repr__(self) -> str:
+        return "Whole()"
+
+    @property
+    def template(self) -> str:
+        """No digit: its one key is `all`."""
+        return "all"
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """The kind: the whole is the same in every zone."""
+        return (self.kind,)
+
+    def edges(self, lo: int, hi: int) -> Seconds:
+        """All time."""
+        return np.array([-ALWAYS, ALWAYS])[lo : hi + 1]
+
+    def ordinals_at(self, moments: Seconds) -> Ordinals:
+        """Zero: the one interval holds every moment."""
+        return np.zeros(len(moments), dtype=np.int64)
+
+    def due(self, now: int) -> int:
+        """One: the whole is always due."""
+        del now
+        return 1
+
+    def column_values(self, lo: int, hi: int) -> list[date | datetime]:
+        """None: the whole has no partition column."""
+        del lo, hi
+        return []
+
+    def start_of(self, ordinal: int) -> None:
+        """None: the whole has no beginning."""
+        del ordinal
+
+    def end_of(self, ordinal: int) -> None:
+        """None: the whole has no end."""
+        del ordinal
+
+    def date_of(self, ordinal: int) -> None:
+        """None: the whole has no beginning."""
+        del ordinal
+
+    def _read(self, keys: Sequence[str]) -> Ordinals | None:
+        known = all(key == "all" for key in keys)
+        return np.zeros(len(keys), dtype=np.int64) if known else None
+
+    def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
+        return np.full(len(ordinals), "all")
+
+    def _composed(self, numbers: list[Ordinals]) -> Ordinals:
+        return numbers[0]

@@ -1,0 +1,267 @@
+"""Numbers the intervals of time that a grain cuts, and reads their keys.
+
+Knows what all grains share; knows neither how one of them cuts nor what exists.
+
+Ordinals are absolute, so that moving `start` renumbers nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from partflow.errors import DeclarationError, UsageError
+from partflow.zone import DAY, YEARS, in_zone, moment_of, plain_date, zone_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date, datetime
+
+    import pendulum
+    from numpy.typing import NDArray
+
+    from partflow.zone import Moment, Ordinals, Seconds
+
+_FAR = 40 * 366 * DAY
+"""How far ahead two grains without an end are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataInterval:
+    """The half-open `[start, end)` that a partition covers, in epoch seconds."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Grain(ABC):
+    """How time is cut: a line of numbered intervals, and the range of it that is declared.
+
+    `lo` and `hi` (None: open) are the ordinals of what overlaps the declared `[start, end)`; two
+    grains are equal if they cut alike and have the same range. Moments before 1800 and after 2299
+    count as those limits.
+    """
+
+    lo: int
+    hi: int | None
+    tz: str
+
+    kind: ClassVar[str]
+    column: ClassVar[str | None]
+    column_type: ClassVar[Literal["date", "datetime"] | None] = "date"
+
+    def __init__(self, start: Moment, end: Moment | None = None, tz: str = "UTC") -> None:
+        object.__setattr__(self, "tz", tz)
+        self._declare(start, end)
+
+    def _declare(self, start: Moment, end: Moment | None) -> None:
+        name = type(self).__name__
+        if problem := zone_problem(self.tz):
+            raise DeclarationError(f"{name}(tz={self.tz!r}): {problem}")
+        begin = self._declared("start", start)
+        until = None if end is None else self._declared("end", end)
+        if until is not None and until <= begin:
+            raise DeclarationError(
+                f"{name}(start={start!r}, end={end!r}): ends before it has begun; "
+                "end is exclusive and must be later than start"
+            )
+        object.__setattr__(self, "lo", self.ordinal_at(begin))
+        object.__setattr__(self, "hi", None if until is None else self.ordinal_at(until - 1) + 1)
+
+    def _declared(self, argument: str, value: Moment) -> int:
+        try:
+            return moment_of(value, self.tz)
+        except ValueError as problem:
+            advice = "; leave it out for no end" if argument == "end" else ""
+            raise DeclarationError(
+                f"{type(self).__name__}({argument}={value!r}): {problem}{advice}"
+            ) from None
+
+    def __repr__(self) -> str:
+        end = "" if self.hi is None else f", end={self._begin_text(self.hi)!r}"
+        zone = "" if self.tz == "UTC" else f", tz={self.tz!r}"
+        return f"{type(self).__name__}({self._begin_text(self.lo)!r}{end}{zone})"
+
+    @property
+    @abstractmethod
+    def template(self) -> str:
+        """The shape of a key, with 0 for a digit."""
+
+    @abstractmethod
+    def edges(self, lo: int, hi: int) -> Seconds:
+        """The `hi - lo + 1` bounds: interval `o` is `[edges[o - lo], edges[o - lo + 1])`.
+
+        They never decrease; a local day that a zone skipped has no length.
+        """
+
+    @abstractmethod
+    def ordinals_at(self, moments: Seconds) -> Ordinals:
+        """The interval that holds each moment."""
+
+    @abstractmethod
+    def column_values(self, lo: int, hi: int) -> list[date | datetime]:
+        """The partition column: dates in the grain's zone; for hours naive datetimes in UTC.
+
+        UTC as in their keys, since an hour of the zone's clock comes twice in autumn.
+        """
+
+    @abstractmethod
+    def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
+        """The keys of ordinals."""
+
+    @abstractmethod
+    def _composed(self, numbers: list[Ordinals]) -> Ordinals:
+        """The ordinals of keys whose digits are these; wrong ones may give any ordinal."""
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """What can change a result: all but the declared range."""
+        return (self.kind, self.tz)
+
+    @property
+    def line(self) -> tuple[str, ...]:
+        """What gives the ordinals their meaning."""
+        return self.signature
+
+    def same_line(self, other: Grain) -> bool:
+        """Whether the same ordinals mean the same intervals."""
+        return self.line == other.line
+
+    def nests(self, other: Grain) -> bool:
+        """Whether the intervals of one are cut exactly by those of the other, either way.
+
+        Judged where both are declared, and for open ends over forty years.
+        """
+        return _nests(self, other)
+
+    def interval(self, ordinal: int) -> DataInterval:
+        """The interval with that number."""
+        start, end = self.edges(ordinal, ordinal + 1).tolist()
+        return DataInterval(start, end)
+
+    def ordinal_at(self, moment: int) -> int:
+        """The interval that holds a moment in epoch seconds."""
+        return int(self.ordinals_at(np.array([moment], dtype=np.int64))[0])
+
+    def overlapping(self, start: int, end: int) -> tuple[int, int]:
+        """The ordinals `[lo, hi)` of what overlaps `[start, end)`; not clipped to the range."""
+        lo = self.ordinal_at(start)
+        return (lo, self.ordinal_at(end - 1) + 1) if start < end else (lo, lo)
+
+    def due(self, now: int) -> int:
+        """One past the last interval that has ended; not clipped to the declared range."""
+        return self.ordinal_at(now)
+
+    def key(self, ordinal: int) -> str:
+        """The text that names an interval."""
+        return self.keys(ordinal, ordinal + 1)[0]
+
+    def keys(self, lo: int, hi: int) -> list[str]:
+        """The keys of `[lo, hi)`."""
+        keys: list[str] = self._written(np.arange(lo, hi, dtype=np.int64)).tolist()
+        return keys
+
+    def ordinal(self, key: str) -> int:
+        """The interval that a key names.
+
+        Raises UsageError for every text that is not written exactly as `key` writes it.
+        """
+        return int(self.ordinals([key])[0])
+
+    def ordinals(self, keys: Sequence[str]) -> Ordinals:
+        """The intervals that keys name; raises UsageError for the first that is not one."""
+        found = self._read(keys)
+        if found is None:
+            wrong = next(key for key in keys if self._read([key]) is None)
+            raise UsageError(
+                f"{wrong!r}: not a key of the grain {self.describe()!r}; "
+                f"its keys look like {self.key(self.lo)!r}"
+            )
+        return found
+
+    def _read(self, keys: Sequence[str]) -> Ordinals | None:
+        if not len(keys):
+            return np.empty(0, dtype=np.int64)
+        text = np.array(keys, dtype=np.str_)
+        numbers = numbers_of(text, self.template)
+        if numbers is None or numbers[0].min() not in YEARS or numbers[0].max() not in YEARS:
+            return None
+        found = self._composed(numbers)
+        return found if np.array_equal(self._written(found), text) else None
+
+    def moment(self, text: str) -> int:
+        """The beginning, in epoch seconds, of what a person typed, read in the grain's zone.
+
+        A date, a month, an ISO week or a time of day, which may end in Z or an offset. What the
+        zone's clock skipped is where it went on; what it showed twice is the first of them.
+        """
+        try:
+            return moment_of(text, self.tz)
+        except ValueError as problem:
+            raise UsageError(
+                f"{text!r}: {problem}, '2024-01-31T05', '2024-01' or '2024-W05'"
+            ) from None
+
+    def start_of(self, ordinal: int) -> pendulum.DateTime | None:
+        """The beginning of an interval, aware, in the grain's zone; None for Whole."""
+        return in_zone(self.interval(ordinal).start, self.tz)
+
+    def end_of(self, ordinal: int) -> pendulum.DateTime | None:
+        """The exclusive end of an interval, aware, in the grain's zone; None for Whole."""
+        return in_zone(self.interval(ordinal).end, self.tz)
+
+    def date_of(self, ordinal: int) -> pendulum.Date | None:
+        """The local date on which an interval begins; None for Whole."""
+        return plain_date(self.column_values(ordinal, ordinal + 1)[0])
+
+    def describe(self) -> str:
+        """The kind and, unless it is UTC, the zone: `daily, Europe/Berlin`."""
+        return self.kind if self.tz == "UTC" else f"{self.kind}, {self.tz}"
+
+    def _begin_text(self, ordinal: int) -> str:
+        """What, given as `start`, declares a range that begins with this interval."""
+        return str(self.column_values(ordinal, ordinal + 1)[0])
+
+
+def numbers_of(text: NDArray[np.str_], template: str) -> list[Ordinals] | None:
+    """The numbers in texts of one shape, a column for each run of 0 in it; None if one differs.
+
+    Digit by digit, since numpy's own parser of dates takes more than what a key may be.
+    """
+    width = len(template)
+    if text.dtype.itemsize != 4 * width:
+        return None
+    codes = text.view(np.uint32).reshape(-1, width).astype(np.int64) - ord("0")
+    shape = np.array([ord(letter) for letter in template]) - ord("0")
+    digits = codes[:, shape == 0]
+    if (digits // 10).any() or (codes[:, shape != 0] != shape[shape != 0]).any():
+        return None
+    runs = (found.span() for found in re.finditer("0+", template))
+    return [codes[:, a:b] @ 10 ** np.arange(b - a, dtype=np.int64)[::-1] for a, b in runs]
+
+
+@lru_cache(maxsize=1024)
+def _nests(one: Grain, other: Grain) -> bool:
+    if one.same_line(other) or "whole" in (one.kind, other.kind):
+        return True
+    kinds = {one.kind, other.kind}
+    if one.tz == other.tz and "hourly" not in kinds:
+        # Over a short range weeks may happen to fit a month; a later `end` would make that false.
+        return "daily" in kinds
+    begin = max(grain.interval(grain.lo).start for grain in (one, other))
+    ends = [grain.interval(grain.hi - 1).end for grain in (one, other) if grain.hi is not None]
+    end = min([*ends, begin + _FAR])
+    end = end if end > begin else begin + _FAR
+    ours, theirs = (_edges_within(grain, begin, end) for grain in (one, other))
+    return bool(np.isin(ours, theirs).all() or np.isin(theirs, ours).all())
+
+
+def _edges_within(grain: Grain, begin: int, end: int) -> Seconds:
+    edges = grain.edges(*grain.overlapping(begin, end))
+    return edges[(edges > begin) & (edges < end)]

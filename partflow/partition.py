@@ -1,0 +1,112 @@
+"""One partition as users see it, and sets of partitions as ranges of ordinals.
+
+Knows nothing of datasets: a set is sorted, disjoint, half-open ranges on one grain's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pendulum import Date, DateTime
+
+    from partflow.grain import Grain
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The partition that a task is called for; in a batch, the span of all of them.
+
+    `start` and `end` are aware, half-open, in the dataset's zone; `date` is the date of the start.
+    All three are None for a dataset that is Whole.
+    """
+
+    key: str
+    start: DateTime | None
+    end: DateTime | None
+    date: Date | None
+
+    @staticmethod
+    def of(grain: Grain, ordinal: int) -> Partition:
+        """The partition with that ordinal on the grain's line."""
+        return Partition(
+            grain.key(ordinal),
+            grain.start_of(ordinal),
+            grain.end_of(ordinal),
+            grain.date_of(ordinal),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSet:
+    """Ordinals as sorted, disjoint ranges `[lo, hi)` that do not touch."""
+
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    @staticmethod
+    def of(ranges: Iterable[tuple[int, int]]) -> PartitionSet:
+        """The union of any ranges; empty ones are dropped."""
+        merged: list[tuple[int, int]] = []
+        for lo, hi in sorted(r for r in ranges if r[0] < r[1]):
+            if merged and lo <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(hi, merged[-1][1]))
+            else:
+                merged.append((lo, hi))
+        return PartitionSet(tuple(merged))
+
+    @staticmethod
+    def where(mask: NDArray[np.bool_], lo: int) -> PartitionSet:
+        """The ordinals from `lo` on at which the mask is true."""
+        flips = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+        pairs = (flips + lo).reshape(-1, 2).tolist()
+        return PartitionSet(tuple((a, b) for a, b in pairs))
+
+    def mask(self, lo: int, hi: int) -> NDArray[np.bool_]:
+        """Which ordinals of `[lo, hi)` are in the set."""
+        found = np.zeros(hi - lo, np.bool_)
+        for a, b in self.ranges:
+            found[max(a - lo, 0) : max(b - lo, 0)] = True
+        return found
+
+    def __or__(self, other: PartitionSet) -> PartitionSet:
+        """What is in either."""
+        return PartitionSet.of((*self.ranges, *other.ranges))
+
+    def __and__(self, other: PartitionSet) -> PartitionSet:
+        """What is in both."""
+        pairs = ((a, b) for a in self.ranges for b in other.ranges)
+        return PartitionSet.of((max(a[0], b[0]), min(a[1], b[1])) for a, b in pairs)
+
+    def __sub__(self, other: PartitionSet) -> PartitionSet:
+        """What is in this one and not in the other."""
+        left = list(self.ranges)
+        for lo, hi in other.ranges:
+            left = [
+                piece
+                for a, b in left
+                for piece in ((a, min(b, lo)), (max(a, hi), b))
+                if piece[0] < piece[1]
+            ]
+        return PartitionSet.of(left)
+
+    def __contains__(self, ordinal: int) -> bool:
+        """Whether an ordinal is in the set."""
+        return any(lo <= ordinal < hi for lo, hi in self.ranges)
+
+    def __len__(self) -> int:
+        """How many ordinals."""
+        return sum(hi - lo for lo, hi in self.ranges)
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.ranges)
+
+    def __iter__(self) -> Iterator[int]:
+        """Every ordinal, in order."""
+        for lo, hi in self.ranges:
+            yield from range(lo, hi)

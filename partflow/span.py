@@ -1,0 +1,63 @@
+"""Spans of time as users write them: elapsed ones ("5m"), and those of the calendar ("-7d").
+
+Knows nothing of tasks or datasets.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partflow.errors import DeclarationError
+from partflow.grain import Daily, Grain, Monthly
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Duration = str | timedelta
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\Z")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SPAN = re.compile(r"([+-]?\d+)\s*(months|month|w|d|h|m)\Z")
+_ELAPSED = {"h": 3600, "m": 60}
+
+
+def duration(text: Duration | None, what: str) -> timedelta | None:
+    """A span of elapsed time from "10s", "5m", "3d"; None stays None."""
+    if text is None or isinstance(text, timedelta):
+        return text
+    given: object = text
+    found = _DURATION.match(given.strip()) if isinstance(given, str) else None
+    if not found:
+        raise DeclarationError(f"{what}={text!r} is not a span of time; write '10s', '5m' or '3d'")
+    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+
+
+def is_span(text: str) -> bool:
+    """Whether a text is a span of the calendar: -7d, 2w, -1 months, 6h, 30m."""
+    return _SPAN.match(text.strip()) is not None
+
+
+def moved(moments: NDArray[np.int64], text: str, tz: str) -> NDArray[np.int64]:
+    """Moments in epoch seconds, moved by a span.
+
+    h and m are elapsed time; d, w and months go by the calendar of the zone `tz`. The
+    time of day (or of the month) is kept by its distance from the beginning, and cut at the end of
+    a shorter one. Requires: `is_span(text)`.
+    """
+    found = _SPAN.match(text.strip())
+    assert found is not None, f"BUG: {text!r} is no span"
+    count, unit = int(found[1]), found[2]
+    if unit in _ELAPSED:
+        return moments + count * _ELAPSED[unit]
+    line: Grain = Monthly("1970-01", tz=tz) if "month" in unit else Daily("1970-01-01", tz=tz)
+    steps = count * 7 if unit == "w" else count
+    own = line.ordinals_at(moments)
+    low, high = int(own.min()) + min(steps, 0), int(own.max()) + max(steps, 0) + 2
+    edges = line.edges(low, high)
+    rest = moments - edges[own - low]
+    target = own + steps - low
+    return np.asarray(np.minimum(edges[target] + rest, edges[target + 1]))

@@ -1,0 +1,205 @@
+"""Where the days of a time zone begin, and which moment a person means by a date.
+
+The only module that knows zones and pendulum; knows nothing of grains.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pendulum
+
+Moment = str | date | datetime
+"""What a person writes for a moment; an aware datetime is one, all else is read in a zone."""
+
+Ordinals = NDArray[np.int64]
+Seconds = NDArray[np.int64]
+"""Moments as whole seconds since 1970-01-01T00:00Z."""
+
+HOUR, DAY = 3600, 86400
+YEARS = range(1800, 2300)
+"""The years of the calendar."""
+
+_NEVER = np.iinfo(np.int64).max
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE = re.compile(r"(?a)\d{4}-\d\d-\d\d")
+_MONTH = re.compile(r"(?a)\d{4}-\d\d")
+_WEEK = re.compile(r"(?a)(\d{4})-W(\d\d)")
+_CLOCK = re.compile(
+    r"(?a)\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3])(:?[0-5]\d(:?[0-5]\d)?)?(Z|[+-]\d\d:?\d\d)?"
+)
+
+
+def zone_problem(tz: str) -> str | None:
+    """What is wrong with the name of a zone, and what to write; None if it is known."""
+    if tz == "UTC":
+        return None
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(tz)
+    except (KeyError, ValueError, TypeError, OSError):
+        close = get_close_matches(str(tz), available_timezones(), 1)
+        advice = f"did you mean {close[0]!r}?" if close else "write one such as 'Europe/Berlin'"
+        return f"no such time zone; {advice}"
+    return None
+
+
+def moment_of(value: Moment, tz: str) -> int:
+    """The moment in epoch seconds at which what was written begins, read in a zone.
+
+    What the zone's clock skipped is where it went on, what it showed twice is the first of them.
+    Raises ValueError, worded for the reader, for what is no date of the calendar.
+    """
+    try:
+        parsed: object = _parsed(value) if isinstance(value, str) else value
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, date):
+        raise ValueError("not a date; write it as '2024-01-31'")  # noqa: TRY004 - text or not
+    if parsed.year not in YEARS:
+        raise ValueError(f"not in the years {YEARS.start} to {YEARS.stop - 1}")
+    local = _day_number(parsed) * DAY
+    if isinstance(parsed, datetime):
+        local += _clock(parsed)
+        offset = parsed.utcoffset()
+        if offset is not None:
+            return local - offset // timedelta(seconds=1)
+    if tz == "UTC":
+        return local
+    return int(_first_moments(_pieces(tz, parsed.year), np.array([local], dtype=np.int64))[0])
+
+
+def _parsed(text: str) -> date:
+    if week := _WEEK.fullmatch(text):
+        return date.fromisocalendar(int(week[1]), int(week[2]), 1)
+    if _MONTH.fullmatch(text):
+        return date.fromisoformat(f"{text}-01")
+    if _DATE.fullmatch(text):
+        return date.fromisoformat(text)
+    if _CLOCK.fullmatch(text):
+        return datetime.fromisoformat(text)
+    raise ValueError(text)
+
+
+def in_zone(moment: int, tz: str) -> pendulum.DateTime:
+    """A moment as the zone's clock shows it."""
+    import pendulum
+
+    return pendulum.from_timestamp(moment, tz)
+
+
+def plain_date(day: date) -> pendulum.Date:
+    """The date as pendulum's."""
+    import pendulum
+
+    return pendulum.date(day.year, day.month, day.day)
+
+
+def clamped(moments: Seconds) -> Seconds:
+    """Moments with those outside of the calendar moved to its ends."""
+    first, last = (_day_number(date(year, 1, 1)) * DAY for year in (YEARS.start, YEARS.stop))
+    return np.clip(moments, first, last)
+
+
+def days_of(year: Ordinals, month: Ordinals, day: Ordinals) -> Ordinals:
+    """Days since 1970-01-01; a month or day beyond its end counts on."""
+    months = ((year - 1970) * 12 + month - 1).astype("M8[M]")
+    return months.astype("M8[D]").astype(np.int64) + day - 1
+
+
+def days_at(tz: str, moments: Seconds) -> Ordinals:
+    """The local day that holds each moment, in days since 1970-01-01."""
+    if tz == "UTC" or not len(moments):
+        return moments // DAY
+    # No zone is two days away from UTC.
+    lo, hi = int(moments.min()) // DAY - 2, int(moments.max()) // DAY + 3
+    starts = day_starts(tz, lo, hi)
+    return lo + np.searchsorted(starts, moments, side="right") - 1
+
+
+def day_starts(tz: str, lo: int, hi: int) -> Seconds:
+    """The first moments of the local days `[lo, hi)`, which are numbered from 1970-01-01.
+
+    A day begins at the first moment at which the zone's clock shows its date or a later one: so a
+    day without a midnight begins where the clock goes on, and one that was skipped has no length.
+    """
+    if tz == "UTC":
+        return np.arange(lo, hi, dtype=np.int64) * DAY
+    first, last = (_date(day).year for day in (lo, max(lo, hi - 1)))
+    starts = np.concatenate([_starts_in_year(tz, year) for year in range(first, last + 1)])
+    skipped = lo - _day_number(date(first, 1, 1))
+    return starts[skipped : skipped + hi - lo]
+
+
+@lru_cache(maxsize=8192)
+def _starts_in_year(tz: str, year: int) -> Seconds:
+    """The first moments of the year's days: 3 kB, which must not be written to."""
+    first, end = (_day_number(date(y, 1, 1)) for y in (year, year + 1))
+    starts = _first_moments(_pieces(tz, year), np.arange(first, end, dtype=np.int64) * DAY)
+    starts.flags.writeable = False
+    return starts
+
+
+def _first_moments(pieces: tuple[tuple[int, int], ...], local: Seconds) -> Seconds:
+    """The first moment at which a clock shows each local time or a later one."""
+    first = np.full(len(local), _NEVER)
+    ends = [begin for begin, _ in pieces[1:]] + [_NEVER]
+    for (begin, offset), end in zip(pieces, ends, strict=True):
+        shown = np.maximum(local - offset, begin)
+        first = np.where(shown < end, np.minimum(shown, first), first)
+    return first
+
+
+@lru_cache(maxsize=8192)
+def _pieces(tz: str, year: int) -> tuple[tuple[int, int], ...]:
+    """When offsets from UTC begin to hold, and which, around a year; the first from before it.
+
+    Found by asking once a day: no zone of the database goes to another offset and back within
+    three days.
+    """
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(tz)
+
+    def offset(moment: int) -> int:
+        shown = (_EPOCH + timedelta(seconds=moment)).astimezone(zone)
+        return _day_number(shown) * DAY + _clock(shown) - moment
+
+    first = (_day_number(date(year, 1, 1)) - 3) * DAY
+    last = (_day_number(date(year + 1, 1, 1)) + 3) * DAY
+    pieces = [(first, offset(first))]
+    for morning in range(first, last, DAY):
+        begin, evening = morning, morning + DAY
+        while (held := pieces[-1][1]) != offset(evening):
+            begin = _first_change(offset, held, begin, evening)
+            pieces.append((begin, offset(begin)))
+    return tuple(pieces)
+
+
+def _first_change(offset: Callable[[int], int], held: int, begin: int, end: int) -> int:
+    """The first moment after `begin` with another offset than held; `end` has another one."""
+    return begin + bisect_left(range(begin, end), 1, key=lambda m: int(offset(m) != held))
+
+
+def _clock(shown: datetime) -> int:
+    return shown.hour * HOUR + shown.minute * 60 + shown.second
+
+
+def _day_number(day: date) -> int:
+    return day.toordinal() - _EPOCH.toordinal()
+
+
+def _date(day_number: int) -> date:
+    return date.fromordinal(day_number + _EPOCH.toordinal())

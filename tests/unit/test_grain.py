@@ -1,0 +1,372 @@
+"""Grains by example: ranges, keys, zones with odd days, and what a wrong declaration says."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import numpy as np
+import pendulum
+import pytest
+
+from partflow.errors import DeclarationError, UsageError
+from partflow.grain import Daily, DataInterval, Grain, Hourly, Monthly, Weekly, Whole
+
+GRAINS = [
+    Hourly("2024-01-01T05", end="2024-02-01", tz="Europe/Berlin"),
+    Daily("2024-01-01"),
+    Daily("2024-01-01", end="2024-03-01", tz="America/Sao_Paulo"),
+    Weekly("2024-01-01"),
+    Weekly("2024-01-01", end="2025-01-01", tz="Asia/Tokyo", first_day="sunday"),
+    Monthly("2024-01", end="2025-01"),
+    Whole(),
+]
+
+
+def keys_of(grain: Grain) -> tuple[str, str]:
+    assert grain.hi is not None
+    return grain.key(grain.lo), grain.key(grain.hi - 1)
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("grain", "first", "last"),
+    [
+        (Weekly("2011-01-01", end="2013-01-01"), "2010-W52", "2013-W01"),
+        (Weekly("2024-01-01", end="2024-01-15", first_day="sunday"), "2023-12-31", "2024-01-14"),
+        (Monthly("2024-01-31", end="2024-03-02"), "2024-01", "2024-03"),
+        (Daily("2024-01-01", end="2024-01-03"), "2024-01-01", "2024-01-02"),
+        (Daily("2024-01-01T12", end="2024-01-03T00:00:01"), "2024-01-01", "2024-01-03"),
+        (Hourly("2024-01-01", end="2024-01-02"), "2024-01-01T00", "2024-01-01T23"),
+        (Hourly("2024-01-01", end="2024-01-02", tz="Asia/Tokyo"), "2023-12-31T15", "2024-01-01T14"),
+        (Whole(), "all", "all"),
+    ],
+)
+def test_the_range_is_of_the_intervals_that_overlap_start_and_end(
+    grain: Grain, first: str, last: str
+) -> None:
+    assert keys_of(grain) == (first, last)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "2024-02-26",
+        "2024-02-26T00",
+        "2024-02-26 00:00",
+        "2024-W09",
+        date(2024, 2, 26),
+        datetime(2024, 2, 26),  # noqa: DTZ001 - naive on purpose: it is read in the grain's zone
+        datetime(2024, 2, 25, 23, tzinfo=UTC),
+        datetime(2024, 2, 26, 2, tzinfo=timezone(timedelta(hours=3))),
+        pendulum.date(2024, 2, 26),
+        pendulum.datetime(2024, 2, 26, tz="Europe/Berlin"),
+        "2024-02-25T23:00Z",
+        "2024-02-26T01:00+02:00",
+    ],
+)
+def test_all_ways_to_write_a_start_mean_the_same(start: object) -> None:
+    assert Daily(start, tz="Europe/Berlin") == Daily("2024-02-26", tz="Europe/Berlin")  # type: ignore[arg-type]
+
+
+def test_a_month_begins_with_its_first_day() -> None:
+    assert Daily("2024-02").key(Daily("2024-02").lo) == "2024-02-01"
+
+
+def test_ordinals_do_not_depend_on_the_start() -> None:
+    assert Daily("1999-05-05").ordinal("2024-01-01") == Daily("2024-01-01").lo == 19723
+    assert Hourly("1970-01-02").lo == 24
+    assert Monthly("1971-02-01").lo == 13
+    assert Weekly("1970-01-01").lo == 0
+    assert Weekly("1969-12-28").lo == -1
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "hours"),
+    [
+        ("2024-03-31", "2024-04-01", 23),
+        ("2024-10-27", "2024-10-28", 25),
+        ("2024-06-01", "2024-06-02", 24),
+    ],
+)
+def test_a_local_day_is_as_long_as_the_clock_makes_it(start: str, end: str, hours: int) -> None:
+    day = Daily(start, end, tz="Europe/Berlin")
+    interval = day.interval(day.lo)
+    assert interval.end - interval.start == hours * 3600
+
+
+@pytest.mark.parametrize(
+    ("tz", "day", "start"),
+    [
+        ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00"),  # 00:00 to 01:00 did not exist
+        ("Asia/Beirut", "2022-03-27", "2022-03-26T22:00"),
+        ("America/Havana", "2024-11-03", "2024-11-03T04:00"),  # 01:00 went back to 00:00
+        ("Atlantic/Azores", "2024-10-27", "2024-10-27T00:00"),
+        ("America/St_Johns", "2010-11-07", "2010-11-07T02:30"),  # 00:01 went back to 23:01
+        ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00"),
+        ("Africa/Monrovia", "1971-06-01", "1971-06-01T00:44:30"),
+    ],
+)
+def test_a_day_begins_when_the_clock_first_shows_it_or_a_later_one(
+    tz: str, day: str, start: str
+) -> None:
+    grain = Daily(day, tz=tz)
+    assert grain.interval(grain.lo).start == at(start)
+    assert grain.moment(day) == at(start)
+
+
+def test_a_day_that_a_zone_skipped_is_empty_and_keeps_its_date() -> None:
+    grain = Daily("2011-12-29", tz="Pacific/Apia")
+    skipped = grain.ordinal("2011-12-30")
+    assert grain.interval(skipped) == DataInterval(at("2011-12-30T10:00"), at("2011-12-30T10:00"))
+    assert grain.date_of(skipped) == pendulum.date(2011, 12, 30)
+    assert grain.ordinal_at(at("2011-12-30T10:00")) == skipped + 1
+
+
+@pytest.mark.parametrize(
+    ("grain", "key"),
+    [
+        (GRAINS[0], "2024-01-01T05"),
+        (GRAINS[1], "2026-03-01"),
+        (GRAINS[3], "2026-W09"),
+        (GRAINS[3], "2020-W53"),
+        (GRAINS[4], "2026-03-01"),
+        (GRAINS[5], "2026-03"),
+        (GRAINS[6], "all"),
+    ],
+)
+def test_a_key_names_an_interval_and_back(grain: Grain, key: str) -> None:
+    assert grain.key(grain.ordinal(key)) == key
+
+
+@pytest.mark.parametrize("grain", GRAINS, ids=repr)
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "today",
+        "NaT",
+        "2026-3-1",
+        "2026-02-30",
+        "2026-03-01 ",
+        "2026-03-01\0",
+        "2026-03-01T24",
+        "2026-03-01Z",
+        "2026-13",
+        "2026-W00",
+        "2026-W54",
+        "2021-W53",
+        "1799-12-31",
+        "1799-12",
+        "٢٠٢٦-٠٣",
+        "2026/03",
+    ],
+)
+def test_a_text_that_is_not_written_as_a_key_is_refused(grain: Grain, key: str) -> None:
+    with pytest.raises(UsageError, match="not a key of the grain"):
+        grain.ordinal(key)
+
+
+def test_a_wrong_key_is_named_with_the_grain_and_an_example() -> None:
+    with pytest.raises(UsageError) as caught:
+        Weekly("2024-01-01", first_day="sunday").ordinals(["2024-01-07", "2024-01-08"])
+    assert str(caught.value) == (
+        "'2024-01-08': not a key of the grain 'weekly from sunday'; its keys look like '2023-12-31'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (
+            lambda: Daily("2024-13-01"),
+            "Daily(start='2024-13-01'): not a date; write it as '2024-01-31'",
+        ),
+        (
+            lambda: Daily("20240101"),
+            "Daily(start='20240101'): not a date; write it as '2024-01-31'",
+        ),
+        (lambda: Daily(5), "Daily(start=5): not a date; write it as '2024-01-31'"),
+        (
+            lambda: Weekly("2024-W60"),
+            "Weekly(start='2024-W60'): not a date; write it as '2024-01-31'",
+        ),
+        (
+            lambda: Monthly("2024-01", end="9999-12-31"),
+            "Monthly(end='9999-12-31'): not in the years 1800 to 2299; leave it out for no end",
+        ),
+        (
+            lambda: Daily("2024-01-02", "2024-01-02"),
+            (
+                "Daily(start='2024-01-02', end='2024-01-02'): ends before it has begun; "
+                "end is exclusive and must be later than start"
+            ),
+        ),
+        (
+            lambda: Hourly("2024-01-01", tz="Europe/Berln"),
+            "Hourly(tz='Europe/Berln'): no such time zone; did you mean 'Europe/Berlin'?",
+        ),
+        (
+            lambda: Daily("2024-01-01", tz="../etc"),
+            "Daily(tz='../etc'): no such time zone; write one such as 'Europe/Berlin'",
+        ),
+        (
+            lambda: Weekly("2024-01-01", first_day="Mondy"),
+            "Weekly(first_day='Mondy'): not a day of the week; did you mean 'monday'?",
+        ),
+    ],
+)
+def test_a_wrong_declaration_says_what_and_what_to_write(declare, message: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        declare()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-03-31", "2024-03-30T23:00"),
+        ("2024-03-31T12", "2024-03-31T10:00"),
+        ("2024-03-31T02:30", "2024-03-31T01:00"),  # skipped: where the clock goes on
+        ("2024-10-27T02:30", "2024-10-27T00:30"),  # shown twice: the first
+        ("2024-03-31T12Z", "2024-03-31T12:00"),
+        ("2024-04", "2024-03-31T22:00"),
+        ("2024-W14", "2024-03-31T22:00"),
+    ],
+)
+def test_a_typed_moment_is_read_in_the_zone(text: str, moment: str) -> None:
+    assert Daily("2024-01-01", tz="Europe/Berlin").moment(text) == at(moment)
+
+
+def test_a_typed_moment_that_is_none_is_named_with_examples() -> None:
+    with pytest.raises(UsageError, match=r"^'yesterday': not a date; write it as '2024-01-31', "):
+        Daily("2024-01-01").moment("yesterday")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "nests"),
+    [
+        (Daily("2024-01-01"), Monthly("2020-01-01"), True),
+        (Daily("2024-01-01", tz="Asia/Tokyo"), Weekly("2020-01-01", tz="Asia/Tokyo"), True),
+        (Daily("2024-01-01"), Daily("2020-01-01"), True),
+        (Daily("2024-01-01"), Daily("2020-01-01", tz="Etc/UTC"), True),
+        (Daily("2024-01-01"), Daily("2020-01-01", tz="Europe/Berlin"), False),
+        (Daily("2024-01-01"), Monthly("2020-01-01", tz="Europe/Berlin"), False),
+        (Weekly("2021-02-01", "2021-03-01"), Monthly("2021-02-01", "2021-03-01"), False),
+        (Weekly("2024-01-01"), Weekly("2024-01-01", first_day="sunday"), False),
+        (Hourly("2024-01-01"), Daily("2024-01-01"), True),
+        (Hourly("2024-01-01"), Daily("2024-01-01", tz="Europe/Berlin"), True),
+        (Hourly("2024-01-01"), Hourly("2024-01-01", tz="Europe/Berlin"), True),
+        (Hourly("2024-01-01", tz="Asia/Kolkata"), Daily("2024-01-01", tz="Asia/Kolkata"), False),
+        (Hourly("1975-01-01"), Daily("1960-01-01", tz="Africa/Monrovia"), True),
+        (Hourly("1971-01-01"), Daily("1960-01-01", tz="Africa/Monrovia"), False),
+        (Whole(), Daily("2024-01-01", tz="Asia/Kolkata"), True),
+    ],
+)
+def test_grains_nest_if_one_is_cut_exactly_by_the_other(
+    one: Grain, other: Grain, nests: bool
+) -> None:
+    assert (one.nests(other), other.nests(one)) == (nests, nests)
+
+
+def test_only_hours_share_a_line_across_zones() -> None:
+    assert Hourly("2024-01-01").same_line(Hourly("2020-01-01", tz="Asia/Tokyo"))
+    assert not Daily("2024-01-01").same_line(Daily("2024-01-01", tz="Asia/Tokyo"))
+    assert Weekly("2024-01-01").same_line(Weekly("2020-01-01", "2021-01-01"))
+    assert not Weekly("2024-01-01").same_line(Weekly("2024-01-01", first_day="sunday"))
+
+
+def test_a_signature_holds_what_can_change_a_result_and_no_range() -> None:
+    assert Hourly("2024-01-01", tz="Asia/Tokyo").signature == ("hourly", "Asia/Tokyo")
+    assert Weekly("2024-01-01", "2025-01-01").signature == ("weekly", "UTC", "monday")
+    assert Whole().signature == ("whole",)
+
+
+@pytest.mark.parametrize("grain", GRAINS, ids=repr)
+def test_a_grain_equals_its_pickled_and_its_written_form(grain: Grain) -> None:
+    written = eval(repr(grain))
+    assert pickle.loads(pickle.dumps(grain)) == grain == written
+    assert hash(written) == hash(grain)
+
+
+def test_a_grain_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Daily("2024-01-01").lo = 3  # type: ignore[misc]
+
+
+def test_what_has_ended_is_due() -> None:
+    grain = Daily("2024-01-01")
+    assert grain.due(at("2024-01-02T00:00") - 1) == grain.lo
+    assert grain.due(at("2024-01-02T00:00")) == grain.lo + 1
+    assert Whole().due(0) == 1
+
+
+def test_moments_are_shown_by_the_clock_of_the_zone() -> None:
+    grain = Monthly("2024-03", tz="Europe/Berlin")
+    start, end = grain.start_of(grain.lo), grain.end_of(grain.lo)
+    assert str(start) == "2024-03-01 00:00:00+01:00"
+    assert str(end) == "2024-04-01 00:00:00+02:00"
+    assert isinstance(start, pendulum.DateTime)
+    assert isinstance(grain.date_of(grain.lo), pendulum.Date)
+    hour = Hourly("2024-01-01T00", tz="Asia/Tokyo")
+    assert (hour.key(hour.lo), str(hour.date_of(hour.lo))) == ("2023-12-31T15", "2024-01-01")
+
+
+def test_the_partition_column_has_dates_and_for_hours_naive_datetimes_in_utc() -> None:
+    days = Daily("2024-03-30", tz="Europe/Berlin")
+    assert days.column_values(days.lo, days.lo + 2) == [date(2024, 3, 30), date(2024, 3, 31)]
+    weeks = Weekly("2024-W09")
+    assert weeks.column_values(weeks.lo, weeks.lo + 1) == [date(2024, 2, 26)]
+    hours = Hourly("2024-01-01T00", tz="Asia/Tokyo")
+    assert hours.column_values(hours.lo, hours.lo + 1) == [datetime(2023, 12, 31, 15)]  # noqa: DTZ001
+    names = [
+        (grain.column, grain.column_type) for grain in (hours, days, weeks, Monthly("2024-01"))
+    ]
+    assert names == [("hour", "datetime"), ("date", "date"), ("week", "date"), ("month", "date")]
+
+
+def test_the_whole_is_one_partition_of_all_time() -> None:
+    whole = Whole()
+    everything = whole.interval(0)
+    assert (whole.lo, whole.hi, whole.keys(0, 1), whole.column) == (0, 1, ["all"], None)
+    assert whole.overlapping(at("2024-01-01"), at("2024-01-02")) == (0, 1)
+    assert (whole.start_of(0), whole.end_of(0), whole.date_of(0)) == (None, None, None)
+    daily = Daily("2024-01-01", tz="Europe/Berlin")
+    lo, hi = daily.overlapping(everything.start, everything.end)
+    assert lo < daily.lo < hi
+
+
+def test_many_years_of_a_zone_are_read_from_what_was_found_once() -> None:
+    grain = Daily("2014-01-01", tz="Europe/Rome")
+    first = grain.edges(grain.lo, grain.lo + 3650)
+    again = grain.edges(grain.lo, grain.lo + 3650)
+    assert np.array_equal(first, again)
+    again[:] = 0  # what a caller does to its array stays with the caller
+    assert np.array_equal(first, grain.edges(grain.lo, grain.lo + 3650))
+
+
+def test_grains_in_utc_load_neither_pendulum_nor_zones() -> None:
+    code = (
+        "import sys; from partflow.grain import Daily; g = Daily('2024-01-01'); g.key(g.lo);"
+        "print({'pendulum', 'zoneinfo'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("grain", "text"),
+    [
+        (Daily("2024-01-01"), "daily"),
+        (Daily("2024-01-01", tz="Europe/Berlin"), "daily, Europe/Berlin"),
+        (Weekly("2024-01-01", first_day="sunday"), "weekly from sunday"),
+        (Whole(), "whole"),
+    ],
+)
+def test_a_grain_is_described_in_a_few_words(grain: Grain, text: str) -> None:
+    assert grain.describe() == text
