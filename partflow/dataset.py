@@ -1,0 +1,376 @@
+"""Declares datasets and sources, and which upstream partitions a partition reads.
+
+Knows nothing of files, of what exists, or of tasks: a mapping is arithmetic on calendars alone.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NewType
+
+import numpy as np
+
+from partflow.errors import DeclarationError
+from partflow.grain import Grain, Whole
+from partflow.span import is_span, moved
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from numpy.typing import NDArray
+
+Place = NewType("Place", str)
+"""Where something is declared, relative to the project: `jobs/sales.py:12`."""
+
+Schema = Mapping[str, Any]
+"""Column names with polars types, in order. The types are opaque here: only their text is read."""
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+_FORMATS = ("parquet", "skops")
+_ENDINGS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
+
+
+def declared_at(depth: int = 2) -> Place:
+    """The place of the caller's caller, cut to the module's own part of the path."""
+    frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the only way to know a caller
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "partflow":
+        frame = frame.f_back
+    if frame is None:
+        return Place("?")
+    parts = frame.f_code.co_filename.replace("\\", "/").split("/")
+    module = str(frame.f_globals.get("__name__", ""))
+    kept = module.count(".") + 1 + (parts[-1] == "__init__.py")
+    return Place(f"{'/'.join(parts[-kept:])}:{frame.f_lineno}")
+
+
+class Form(Enum):
+    """How a partition of a task finds what it reads of one dataset."""
+
+    OVERLAP = "overlap"
+    OVERLAPPING = "overlapping"
+    WINDOW = "window"
+    SPAN = "span"
+    PREVIOUS = "previous"
+    HISTORY = "history"
+    ASOF = "asof"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Ordinals `[lo, hi)` of a dataset or task that can ever exist; `hi` is None while open."""
+
+    lo: int
+    hi: int | None
+
+    def clip(self, other: Extent) -> Extent:
+        """What lies in both."""
+        ends = [hi for hi in (self.hi, other.hi) if hi is not None]
+        lo = max(self.lo, other.lo)
+        return Extent(lo, max(lo, min(ends)) if ends else None)
+
+    def until(self, horizon: int) -> int:
+        """The exclusive end when nothing from `horizon` on exists yet."""
+        return max(self.lo, horizon if self.hi is None else min(self.hi, horizon))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Named, partitioned, stored: one grain, one schema.
+
+    `name` is `[a-z][a-z0-9_]*`, at most 63 letters. `schema` maps column names to polars types and
+    is enforced. `sort_by` names the columns by which rows are stored (else: as returned).
+    `float_tolerance` is the largest difference, absolute or relative, at which a new frame still
+    counts as equal to the present one. `trusted` lists the type names that a skops model may hold.
+    """
+
+    name: str
+    grain: Grain
+    schema: Schema | None = None
+    sort_by: tuple[str, ...] | str = ()
+    float_tolerance: float = 0.0
+    format: str = "parquet"
+    partition_column: str | None = None
+    description: str | None = None
+    trusted: tuple[str, ...] = ()
+    place: Place = field(default=Place(""), kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked of a dataset by itself."""
+        if not self.place:
+            object.__setattr__(self, "place", declared_at())
+        object.__setattr__(self, "trusted", tuple(self.trusted))
+        problem = self._problem()
+        if problem:
+            raise DeclarationError(f"{self.place}: dataset {self.name!r}: {problem}")
+
+    def _problem(self) -> str | None:
+        name: object = self.name
+        if not isinstance(name, str) or not NAME.match(name):
+            return "a name is a lower-case letter, then letters, digits and _, at most 63 in all"
+        grain: object = self.grain
+        if not isinstance(grain, Grain):
+            return f"its grain is {self.grain!r}; give it one such as Daily('2024-01-01')"
+        if not self.is_source and self.format not in _FORMATS:
+            return f"format {self.format!r} is not known; there are {', '.join(_FORMATS)}"
+        schema: object = self.schema
+        if schema is not None and not isinstance(schema, Mapping):
+            return "its schema must be a mapping from column names to polars types"
+        if not self.float_tolerance >= 0:
+            return f"float_tolerance is {self.float_tolerance!r}; it must be zero or more"
+        return self._column_problem()
+
+    def _column_problem(self) -> str | None:
+        if self.partition_column is not None and not _COLUMN.match(self.partition_column):
+            return f"partition_column {self.partition_column!r} is not a plain column name"
+        if self.schema is None:
+            return None
+        if self.column in self.schema and not self.is_source:
+            return (
+                f"its schema names {self.column!r}, which is its partition column and stands in "
+                "the path; leave it out, or choose another partition_column"
+            )
+        unknown = [c for c in self.order if c not in self.schema]
+        return f"sort_by names {unknown[0]!r}, which its schema lacks" if unknown else None
+
+    @property
+    def is_source(self) -> bool:
+        """Whether others write it."""
+        return False
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns by which rows are stored; none: as they were returned."""
+        return (self.sort_by,) if isinstance(self.sort_by, str) else tuple(self.sort_by)
+
+    @property
+    def column(self) -> str | None:
+        """The partition column's name; None for a dataset that is not cut."""
+        if isinstance(self.grain, Whole):
+            return None
+        return self.partition_column or self.grain.column or "partition"
+
+    @property
+    def declared(self) -> tuple[tuple[str, str], ...]:
+        """What of the declaration can change what its writer makes, as named texts."""
+        schema = None if self.schema is None else [(n, str(t)) for n, t in self.schema.items()]
+        return (
+            (f"{self.name}.grain", repr(self.grain.signature)),
+            (f"{self.name}.schema", repr(schema)),
+            (f"{self.name}.sort_by", repr(self.order)),
+            (f"{self.name}.format", repr((self.format, self.column))),
+        )
+
+    def __repr__(self) -> str:
+        """Short: datasets stand in many messages."""
+        return f"{type(self).__name__}({self.name!r})"
+
+    def window(self, first: int | str, last: int | str) -> Read:
+        """From `first` to `last`, both inclusive: partitions (-6, 0), or spans ("-7d", "0d")."""
+        return Read(self).window(first, last)
+
+    def previous(self) -> Read:
+        """The partition before the first of those that overlap."""
+        return Read(self, Form.PREVIOUS)
+
+    def history(self) -> Read:
+        """Every partition from the start of this dataset up to those that overlap."""
+        return Read(self, Form.HISTORY)
+
+    def asof(self) -> Read:
+        """The newest partition whose interval had ended when the task's interval began."""
+        return Read(self, Form.ASOF)
+
+    def overlapping(self) -> Read:
+        """Every partition that touches the task's data interval, also where grains do not nest."""
+        return Read(self, Form.OVERLAPPING)
+
+    def optional(self) -> Read:
+        """The overlapping partitions that are there; nothing waits for the others."""
+        return Read(self).optional()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Source(Dataset):
+    """A dataset that others write; `path` is relative to the project, with `{key}` for the key.
+
+    `format` is parquet, csv or ndjson; it follows from the path's ending if not given.
+    """
+
+    path: str = field(default="", kw_only=True)
+    format: str = ""
+
+    def __post_init__(self) -> None:
+        """Find the format by the ending."""
+        if not self.format:
+            endings = [f for e, f in _ENDINGS.items() if str(self.path).endswith(e)]
+            object.__setattr__(self, "format", endings[0] if endings else "")
+        super().__post_init__()
+
+    @property
+    def is_source(self) -> bool:
+        """Others write it."""
+        return True
+
+    def _problem(self) -> str | None:
+        given: object = self.path
+        if not isinstance(given, str) or not given:
+            return "a source needs a path, such as path='landing/sales/{key}.csv'"
+        parts = self.path.split("/")
+        if self.path.startswith("/") or ".." in parts or "\0" in self.path:
+            return f"path {self.path!r} must be relative to the project and stay inside it"
+        braces = re.findall(r"\{(.*?)\}", self.path)
+        if isinstance(self.grain, Grain):
+            if isinstance(self.grain, Whole) and braces:
+                return f"path {self.path!r} has a {{key}}, but the source is Whole: it has one file"
+            if not isinstance(self.grain, Whole) and set(braces) != {"key"}:
+                return f"path {self.path!r} must have {{key}} in it, and no other braces"
+        if self.format not in set(_ENDINGS.values()):
+            return f"its format is not clear from {self.path!r}; give format='csv' or another"
+        return super()._problem()
+
+    def path_of(self, key: str) -> str:
+        """The path of one partition's file, relative to the project."""
+        return self.path.replace("{key}", key)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What each partition of a task reads of one dataset."""
+
+    dataset: Dataset
+    form: Form = Form.OVERLAP
+    first: int | str = 0
+    last: int | str = 0
+    is_optional: bool = False
+
+    def optional(self) -> Read:
+        """The same, but what is not there is left out, and nothing waits for it."""
+        return replace(self, is_optional=True)
+
+    def window(self, first: int | str, last: int | str) -> Read:
+        """The same dataset through a window; see `Dataset.window`."""
+        kinds = {type(first), type(last)}
+        if kinds == {int}:
+            if int(first) - int(last) > 0:
+                raise DeclarationError(
+                    f"{self.dataset.name}.window({first}, {last}): the first lies after the last"
+                )
+            return replace(self, form=Form.WINDOW, first=first, last=last)
+        if kinds == {str}:
+            for text in (first, last):
+                if not is_span(str(text)):
+                    raise DeclarationError(
+                        f"{self.dataset.name}.window: {text!r} is not a span; write -7d, 2w, "
+                        "-1 months, 6h or 30m"
+                    )
+            return replace(self, form=Form.SPAN, first=first, last=last)
+        raise DeclarationError(
+            f"{self.dataset.name}.window({first!r}, {last!r}): give two whole numbers, as "
+            "window(-6, 0), or two spans, as window('-7d', '0d')"
+        )
+
+    @property
+    def declared(self) -> str:
+        """The mapping in words that change when the mapping does."""
+        name = self.dataset.name
+        mapping = {
+            Form.OVERLAP: "",
+            Form.WINDOW: f".window({self.first}, {self.last})",
+            Form.SPAN: f".window({self.first!r}, {self.last!r})",
+        }.get(self.form, f".{self.form.value}()")
+        return f"{name}{mapping}{'.optional()' if self.is_optional else ''}"
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a partition that finds nothing here lies outside of its task's range."""
+        strict = (Form.OVERLAP, Form.OVERLAPPING, Form.ASOF)
+        return self.form in strict and not self.is_optional
+
+    def reach(self, grain: Grain, extent: Extent) -> Extent:
+        """The ordinals of `grain` for which this read does not lie wholly outside of `extent`."""
+        everything = Extent(grain.lo, grain.hi)
+        whole = isinstance(grain, Whole) or isinstance(self.dataset.grain, Whole)
+        if not self.is_strict or whole:
+            return everything
+        line = self.dataset.grain
+        begin = line.interval(extent.lo)
+        if self.form is Form.ASOF:
+            first = grain.ordinal_at(begin.end)
+            late = grain.interval(first).start < begin.end
+            return everything.clip(Extent(first + late, None))
+        if extent.hi is None:
+            return everything.clip(Extent(grain.ordinal_at(begin.start), None))
+        end = line.interval(extent.hi - 1).end if extent.hi > extent.lo else begin.start
+        lo, hi = grain.overlapping(begin.start, end)
+        return everything.clip(Extent(lo, max(lo, hi)))
+
+    def bounds(
+        self, grain: Grain, lo: int, hi: int, extent: Extent, horizon: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """For each ordinal of `[lo, hi)` of `grain` the range `[a, b)` of ordinals that it reads.
+
+        Both arrays never decrease. They are clipped to `extent`, never at what exists; a task that
+        is Whole reads what is due, so its range ends at `horizon`.
+        """
+        line = self.dataset.grain
+        if isinstance(grain, Whole) and not isinstance(line, Whole):
+            end = extent.until(horizon)
+            return np.array([extent.lo]), np.array([end])
+        first, last = self._base(grain, lo, hi)
+        a, b = self._shifted(grain, (lo, hi), first, last, extent)
+        top = np.iinfo(np.int64).max if extent.hi is None else extent.hi
+        a = np.clip(a, extent.lo, top)
+        return a, np.maximum(np.clip(b, extent.lo, top), a)
+
+    def _base(self, grain: Grain, lo: int, hi: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The ordinals that overlap each interval: the first, and one past the last."""
+        line = self.dataset.grain
+        if isinstance(line, Whole):
+            return np.zeros(hi - lo, np.int64), np.ones(hi - lo, np.int64)
+        if line.same_line(grain):
+            own = np.arange(lo, hi, dtype=np.int64)
+            return own, own + 1
+        edges = grain.edges(lo, hi)
+        return line.ordinals_at(edges[:-1]), line.ordinals_at(edges[1:] - 1) + 1
+
+    def _shifted(
+        self,
+        grain: Grain,
+        span: tuple[int, int],
+        first: NDArray[np.int64],
+        last: NDArray[np.int64],
+        extent: Extent,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The form's own arithmetic on the ordinals that overlap."""
+        if self.form is Form.WINDOW:
+            return first + int(self.first), last + int(self.last)
+        if self.form is Form.SPAN:
+            edges, line = grain.edges(*span), self.dataset.grain
+            begins = moved(edges[:-1], str(self.first), line.tz)
+            ends = moved(edges[1:], str(self.last), line.tz)
+            return line.ordinals_at(begins), line.ordinals_at(ends - 1) + 1
+        if self.form is Form.PREVIOUS:
+            return first - 1, first
+        if self.form is Form.HISTORY:
+            return np.full(len(first), extent.lo, np.int64), last
+        if self.form is Form.ASOF:
+            newest = first - 1
+            if extent.hi is not None:
+                newest = np.minimum(newest, extent.hi - 1)
+            return newest, newest + 1
+        return first, last
+
+
+def as_read(declared: Dataset | Read) -> Read:
+    """A dataset that stands for itself in `reads` is a read of what overlaps."""
+    return declared if isinstance(declared, Read) else Read(declared)

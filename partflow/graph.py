@@ -1,0 +1,332 @@
+"""Derives the one graph that the declarations imply, or says in full why there is none.
+
+Knows nothing of what exists: extents are calendar arithmetic on the declarations.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+
+from partflow.dataset import Dataset, Extent, Form
+from partflow.errors import GraphError, UsageError
+from partflow.grain import Whole
+from partflow.task import Input, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Tasks in an order in which each comes after what it reads.
+
+    `datasets` holds every dataset by name, sources too. `extents` gives for every task (by name)
+    and every dataset (by name, under `dataset:`) the ordinals that can ever exist.
+    """
+
+    tasks: tuple[Task, ...]
+    datasets: Mapping[str, Dataset]
+    task_extents: Mapping[str, Extent]
+    dataset_extents: Mapping[str, Extent]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names that can be selected: sources first, then datasets and effects in order."""
+        names = [n for n, d in sorted(self.datasets.items()) if d.is_source]
+        for task in self.tasks:
+            names += [n for n in outputs(task) if n not in names]
+        return tuple(names + [n for n in sorted(self.datasets) if n not in names])
+
+    def task(self, name: str) -> Task:
+        """The task or effect of that name."""
+        return next(t for t in self.tasks if t.name == name)
+
+    def writers(self, node: str) -> tuple[Task, ...]:
+        """The tasks that write a dataset, or the effect of that name."""
+        return tuple(t for t in self.tasks if node in outputs(t))
+
+    def readers(self, dataset: str) -> tuple[tuple[Task, int], ...]:
+        """The tasks that read a dataset, each with the position of the read."""
+        return tuple(
+            (t, i)
+            for t in self.tasks
+            for i, one in enumerate(t.inputs)
+            if one.read.dataset.name == dataset
+        )
+
+    def upstream(self, node: str) -> tuple[str, ...]:
+        """The datasets that a node is made from, itself left out."""
+        found = {i.read.dataset.name for t in self.writers(node) for i in t.inputs} - {node}
+        return tuple(sorted(found))
+
+    def downstream(self, node: str) -> tuple[str, ...]:
+        """The nodes that are made from a dataset, itself left out."""
+        return tuple(sorted({n for t, _ in self.readers(node) for n in outputs(t)} - {node}))
+
+    def closure(self, nodes: Iterable[str], *, up: bool, depth: int | None = None) -> set[str]:
+        """The nodes and all that is upstream (or downstream) of them, at most `depth` away."""
+        found = set(nodes)
+        border = found
+        while border and depth != 0:
+            step = self.upstream if up else self.downstream
+            border = {n for b in border for n in step(b)} - found
+            found = found | border
+            depth = None if depth is None else depth - 1
+        return found
+
+
+def outputs(task: Task) -> tuple[str, ...]:
+    """The nodes that a task stands behind: its datasets, or the effect itself."""
+    return tuple(d.name for d in task.writes) or (task.name,)
+
+
+def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
+    """The graph of the tasks, and of datasets that no task mentions."""
+    tasks = sorted(tasks, key=lambda t: (t.name, t.place))
+    named = _datasets(tasks, datasets)
+    _check_names(tasks, named)
+    _check_writers(tasks, named)
+    ordered = _ordered(tasks)
+    task_extents, dataset_extents = _extents(ordered, named)
+    return Graph(ordered, named, task_extents, dataset_extents)
+
+
+def _datasets(tasks: Sequence[Task], datasets: Iterable[Dataset]) -> dict[str, Dataset]:
+    named: dict[str, Dataset] = {}
+    mentioned = [d for t in tasks for d in (*t.writes, *(i.read.dataset for i in t.inputs))]
+    for dataset in (*datasets, *mentioned):
+        other = named.setdefault(dataset.name, dataset)
+        if other is not dataset:
+            first, second = sorted((other.place, dataset.place))
+            raise GraphError(
+                f"two datasets are named {dataset.name!r}: at {first} and at {second}; "
+                "give one another name, or import it instead of declaring it again"
+            )
+    return named
+
+
+def _check_names(tasks: Sequence[Task], named: Mapping[str, Dataset]) -> None:
+    seen: dict[str, Task] = {}
+    for task in tasks:
+        other = seen.setdefault(task.name, task)
+        if other is not task:
+            raise GraphError(
+                f"two tasks are named {task.name!r}: at {other.place} and at {task.place}; "
+                "give one another name with name='...'"
+            )
+        if task.is_effect and task.name in named:
+            raise GraphError(
+                f"effect {task.name!r} at {task.place} has the name of the dataset at "
+                f"{named[task.name].place}; give the effect another with name='...'"
+            )
+
+
+def _check_writers(tasks: Sequence[Task], named: Mapping[str, Dataset]) -> None:
+    for name, dataset in named.items():
+        writers = sorted((t for t in tasks if dataset in t.writes), key=_began)
+        readers = [t for t in tasks if any(i.read.dataset is dataset for i in t.inputs)]
+        if not writers and readers and not dataset.is_source:
+            raise GraphError(
+                f"{readers[0].name!r} at {readers[0].place} reads {name!r}, which nobody writes "
+                f"(it is declared at {dataset.place}); declare it as a Source if others write its "
+                "files, or give it a task"
+            )
+        for first, second in pairwise(writers):
+            a, b = declared_extent(first), declared_extent(second)
+            if a.hi is None or a.hi > b.lo:
+                raise GraphError(
+                    f"{name!r} is written by {first.place} ({first.name}) and {second.place} "
+                    f"({second.name}) at one time; give each its during=(start, end), or one of "
+                    "them another dataset"
+                )
+    for task in tasks:
+        for one in task.inputs:
+            _check_nesting(task, one)
+
+
+def _check_nesting(task: Task, one: Input) -> None:
+    read = one.read
+    nests = isinstance(task.grain, Whole) or task.grain.nests(read.dataset.grain)
+    if read.form is Form.OVERLAP and not nests:
+        raise GraphError(
+            f"{task.name!r} at {task.place} is {task.grain.describe()} and reads "
+            f"{read.dataset.name!r}, which is {read.dataset.grain.describe()}: these do not nest; "
+            f"write {read.dataset.name}.overlapping() to read all that touch"
+        )
+
+
+def declared_extent(task: Task) -> Extent:
+    """The ordinals that the grain and `during` leave to a task, before its reads are looked at."""
+    grain = task.grain
+    own = Extent(grain.lo, grain.hi)
+    if task.options.during is None:
+        return own
+    start, end = task.options.during
+    return own.clip(Extent(_boundary(task, start), None if end is None else _boundary(task, end)))
+
+
+def _boundary(task: Task, text: str) -> int:
+    moment = task.grain.moment(text)
+    ordinal = task.grain.ordinal_at(moment)
+    begin = task.grain.interval(ordinal)
+    if begin.start == moment:
+        return ordinal
+    raise GraphError(
+        f"{task.place}: task {task.name!r}: during has {text!r}, which is no boundary of a "
+        f"{task.grain.describe()} partition; {task.grain.key(ordinal)} and "
+        f"{task.grain.key(ordinal + 1)} begin at one"
+    )
+
+
+def _began(task: Task) -> tuple[int, str]:
+    return declared_extent(task).lo, task.name
+
+
+def _ordered(tasks: Sequence[Task]) -> tuple[Task, ...]:
+    """Topological; tasks that share a dataset stand together, by the time of their `during`."""
+    group = {t.name: t.name for t in tasks}
+    for dataset in {d for t in tasks for d in t.writes}:
+        sharing = {group[t.name] for t in tasks if dataset in t.writes}
+        group = {n: min(sharing) if g in sharing else g for n, g in group.items()}
+    members: dict[str, list[Task]] = {}
+    for task in sorted(tasks, key=_began):
+        members.setdefault(group[task.name], []).append(task)
+    writer = {d: group[t.name] for t in tasks for d in t.writes}
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for name in sorted(members):
+        reads = {
+            writer[i.read.dataset]
+            for t in members[name]
+            for i in t.inputs
+            if i.read.dataset in writer
+        }
+        sorter.add(name, *sorted(reads - {name}))
+    try:
+        order = tuple(sorter.static_order())
+    except CycleError as error:
+        raise GraphError(_cycle(error.args[1], members)) from None
+    found = tuple(t for name in order for t in members[name])
+    _check_groups(members)
+    return found
+
+
+def _check_groups(members: Mapping[str, Sequence[Task]]) -> None:
+    """Within a group a task may only read back in time: of what it and its siblings write."""
+    for group in members.values():
+        written = {d for t in group for d in t.writes}
+        for task in group:
+            for one in task.inputs:
+                back = one.read.form is Form.PREVIOUS or (
+                    one.read.form is Form.WINDOW and int(one.read.last) < 0
+                )
+                if one.read.dataset in written and not back:
+                    sibling = next(t for t in group if one.read.dataset in t.writes)
+                    raise GraphError(
+                        _cycle([task.name, sibling.name, task.name], {t.name: [t] for t in group})
+                    )
+
+
+def _cycle(names: Sequence[str], members: Mapping[str, Sequence[Task]]) -> str:
+    """The cycle written out, each task with its place."""
+    first = names.index(min(names))
+    turned = [*names[first:-1], *names[:first], names[first]]
+    tasks = [members[n][0] for n in turned]
+    steps = " -> ".join(f"{', '.join(outputs(t))} ({t.place})" for t in tasks)
+    return f"the datasets form a cycle, each made from the one before: {steps}; break it at one"
+
+
+def _extents(
+    tasks: Sequence[Task], named: Mapping[str, Dataset]
+) -> tuple[dict[str, Extent], dict[str, Extent]]:
+    """What can ever exist: a task's own range, within what its strict reads reach."""
+    known = {n: Extent(d.grain.lo, d.grain.hi) for n, d in named.items() if d.is_source}
+    ranges: dict[str, Extent] = {}
+    left = {n: sum(d in t.writes for t in tasks) for n, d in named.items()}
+    for task in tasks:
+        extent = declared_extent(task)
+        for one in task.inputs:
+            name = one.read.dataset.name
+            if one.read.dataset not in task.writes and name in known:
+                extent = extent.clip(one.read.reach(task.grain, known[name]))
+        ranges[task.name] = extent
+        for dataset in task.writes:
+            known[dataset.name] = _joined(known.get(dataset.name), extent)
+            left[dataset.name] -= 1
+    for name, dataset in named.items():
+        known.setdefault(name, Extent(dataset.grain.lo, dataset.grain.lo))
+    return ranges, known
+
+
+def _joined(one: Extent | None, other: Extent) -> Extent:
+    if one is None or one.hi == one.lo:
+        return other
+    if other.hi == other.lo:
+        return one
+    ends = (one.hi, other.hi)
+    return Extent(min(one.lo, other.lo), None if None in ends else max(e for e in ends if e))
+
+
+def select(
+    graph: Graph,
+    expressions: Sequence[str],
+    exclude: Sequence[str] = (),
+    states: Mapping[str, frozenset[str]] | None = None,
+) -> tuple[str, ...]:
+    """The nodes that a selection names, in the graph's order; all of them if it is empty.
+
+    Space (several expressions) is union, comma intersection; `x`, `x*`, `+x`, `x+`, `2+x`, `@x`,
+    `tag:x`, `status:x` (with `states`: the states that a node's partitions are in) as in dbt.
+    """
+    states = states or {}
+    chosen = set(graph.nodes)
+    if expressions:
+        chosen = set().union(*(_all_of(graph, e, states) for e in expressions))
+    for expression in exclude:
+        chosen -= _all_of(graph, expression, states)
+    return tuple(n for n in graph.nodes if n in chosen)
+
+
+def _all_of(graph: Graph, expression: str, states: Mapping[str, frozenset[str]]) -> set[str]:
+    parts = [p for p in expression.split(",") if p]
+    if not parts:
+        raise UsageError(f"selection {expression!r} names nothing")
+    return set.intersection(*(_atom(graph, p, states) for p in parts))
+
+
+def _atom(graph: Graph, atom: str, states: Mapping[str, frozenset[str]]) -> set[str]:
+    if atom.startswith("@"):
+        below = graph.closure(_named(graph, atom[1:], states), up=False)
+        return graph.closure(below, up=True)
+    before, plus, rest = atom.partition("+")
+    up = bool(plus) and (before == "" or before.isdigit())
+    name = rest if up else atom
+    name, plus, after = name.partition("+")
+    if plus and after and not after.isdigit():
+        raise UsageError(f"selection {atom!r}: what follows the last + must be a number")
+    nodes = _named(graph, name, states)
+    found = set(nodes)
+    if up:
+        found |= graph.closure(nodes, up=True, depth=int(before) if before else None)
+    if plus:
+        found |= graph.closure(nodes, up=False, depth=int(after) if after else None)
+    return found
+
+
+def _named(graph: Graph, name: str, states: Mapping[str, frozenset[str]]) -> set[str]:
+    import fnmatch
+
+    if name.startswith("tag:"):
+        return {n for t in graph.tasks if name[4:] in t.options.tags for n in outputs(t)}
+    if name.startswith("status:"):
+        return {n for n, found in states.items() if name[7:] in found}
+    if any(c in name for c in "*?["):
+        return {n for n in graph.nodes if fnmatch.fnmatchcase(n, name)}
+    if name in graph.nodes:
+        return {name}
+    by_task = {n for t in graph.tasks if t.name == name for n in outputs(t)}
+    if by_task:
+        return by_task
+    near = difflib.get_close_matches(name, graph.nodes, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "; `partflow ls` lists what there is"
+    raise UsageError(f"there is no dataset or effect {name!r}{hint}")

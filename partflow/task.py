@@ -1,0 +1,387 @@
+"""Declares tasks and effects: a function with what it reads and what it writes.
+
+Knows nothing of graphs, plans or runs. A task stays callable as the function that it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from partflow.dataset import NAME, Dataset, Form, Place, Read, as_read, declared_at
+from partflow.errors import DeclarationError
+from partflow.grain import Grain
+from partflow.parameters import ParameterKind, kind_of
+from partflow.span import Duration, duration
+
+Function = Callable[..., Any]
+Reads = Sequence[Dataset | Read] | Mapping[str, Dataset | Read] | Dataset | Read
+Writes = Dataset | Sequence[Dataset] | Mapping[str, Dataset]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One read of a task, and the parameter that takes it."""
+
+    parameter: str
+    read: Read
+    kind: ParameterKind
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a declaration says beside reads and writes; see the arguments of `task`."""
+
+    during: tuple[str, str | None] | None = None
+    batch: int | bool | None = None
+    retries: int = 0
+    retry_delay: timedelta = timedelta(seconds=10)
+    timeout: timedelta | None = None
+    pool: str | None = None
+    lag: timedelta = timedelta(0)
+    settles_after: timedelta | None = None
+    refresh_every: timedelta | None = None
+    only: Literal["latest"] | None = None
+    version: str | None = None
+    on_code_change: Literal["stale", "keep"] = "stale"
+    tags: tuple[str, ...] = ()
+
+
+class Task:
+    """A declared function: `task(...)` and `effect(...)` make it; calling it calls the function.
+
+    `writes` is empty for an effect. `partition_parameter` names the parameter that wants the
+    `Partition`, if there is one.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a declaration, given by name
+        self,
+        function: Function,
+        *,
+        name: str,
+        grain: Grain,
+        inputs: tuple[Input, ...],
+        writes: tuple[Dataset, ...],
+        write_names: tuple[str, ...] | None,
+        partition_parameter: str | None,
+        options: Options,
+        place: Place,
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.grain = grain
+        self.inputs = inputs
+        self.writes = writes
+        self.write_names = write_names
+        self.partition_parameter = partition_parameter
+        self.options = options
+        self.place = place
+        functools.update_wrapper(self, function)
+
+    @property
+    def is_effect(self) -> bool:
+        """Whether it is recorded and stores nothing."""
+        return not self.writes
+
+    @property
+    def reads_itself(self) -> bool:
+        """Whether it reads a dataset that it writes."""
+        return any(i.read.dataset in self.writes for i in self.inputs)
+
+    @property
+    def declared(self) -> tuple[tuple[str, str], ...]:
+        """What of the declaration can change the result, as named texts for the fingerprint."""
+        reads = tuple(
+            (f"reads.{i.parameter}", f"{i.read.declared} as {i.kind.name}") for i in self.inputs
+        )
+        writes = tuple(part for d in self.writes for part in d.declared)
+        names = () if self.write_names is None else (("writes", repr(self.write_names)),)
+        version = () if self.options.version is None else (("version", self.options.version),)
+        return reads + writes + names + version
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the user's function as it is; no part of partflow takes part."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        """Short: tasks stand in many messages."""
+        return f"{'effect' if self.is_effect else 'task'}({self.name!r})"
+
+
+def task(  # noqa: PLR0913 - the public interface; each option stands for itself
+    *,
+    reads: Reads = (),
+    writes: Writes,
+    name: str | None = None,
+    during: tuple[str, str | None] | None = None,
+    batch: int | bool | None = None,
+    retries: int = 0,
+    retry_delay: Duration = "10s",
+    timeout: Duration | None = None,
+    pool: str | None = None,
+    lag: Duration | None = None,
+    settles_after: Duration | None = None,
+    refresh_every: Duration | None = None,
+    only: Literal["latest"] | None = None,
+    version: str | int | None = None,
+    on_code_change: Literal["stale", "keep"] = "stale",
+    tags: Iterable[str] = (),
+) -> Callable[[Function], Task]:
+    """Declare that a function makes the partitions of `writes` from those of `reads`.
+
+    `reads` is a list in the order of the parameters, or a mapping by parameter name. `during` is
+    `(start, end)` on partition boundaries, so that two tasks may share a dataset. `lag` is how long
+    after its data interval a partition is due. `settles_after` and `refresh_every` make what is
+    still corrected outside again. `version` is added to the code fingerprint.
+    """
+    place = declared_at()
+    written, names = _writes(writes, place)
+
+    def declare(function: Function) -> Task:
+        what = f"{place}: task {name or _name(function)!r}"
+        options = _options(what, {**arguments, "tags": tags})
+        grains = {d.grain.signature for d in written}
+        if len(grains) > 1 or len({(d.grain.lo, d.grain.hi) for d in written}) > 1:
+            raise DeclarationError(
+                f"{what} writes {_listed(written)}, whose grains differ; what one task writes "
+                "shares one grain, start and end"
+            )
+        inputs, partition = _inputs(function, reads, what)
+        for i in inputs:
+            _check_self_read(i.read, written, what)
+        return Task(
+            function,
+            name=_checked_name(name or _name(function), what),
+            grain=written[0].grain,
+            inputs=inputs,
+            writes=written,
+            write_names=names,
+            partition_parameter=partition,
+            options=options,
+            place=place,
+        )
+
+    arguments: dict[str, Any] = {
+        "during": during,
+        "batch": batch,
+        "retries": retries,
+        "retry_delay": retry_delay,
+        "timeout": timeout,
+        "pool": pool,
+        "lag": lag,
+        "settles_after": settles_after,
+        "refresh_every": refresh_every,
+        "only": only,
+        "version": version,
+        "on_code_change": on_code_change,
+    }
+    return declare
+
+
+def effect(  # noqa: PLR0913 - the public interface
+    *,
+    reads: Reads,
+    grain: Grain | None = None,
+    name: str | None = None,
+    only: Literal["latest"] | None = None,
+    retries: int = 0,
+    retry_delay: Duration = "10s",
+    timeout: Duration | None = None,
+    pool: str | None = None,
+    lag: Duration | None = None,
+    tags: Iterable[str] = (),
+) -> Callable[[Function], Task]:
+    """Declare that a function acts on the world with what it reads, and stores nothing.
+
+    It is recorded when it completes, and not repeated while its inputs stay the same. Its grain is
+    that of its first read unless given.
+    """
+    place = declared_at()
+    arguments: dict[str, Any] = {
+        "retries": retries,
+        "retry_delay": retry_delay,
+        "timeout": timeout,
+        "pool": pool,
+        "lag": lag,
+        "only": only,
+        "tags": tags,
+    }
+
+    def declare(function: Function) -> Task:
+        what = f"{place}: effect {name or _name(function)!r}"
+        inputs, partition = _inputs(function, reads, what)
+        if not inputs:
+            raise DeclarationError(f"{what} reads nothing; an effect acts on what it reads")
+        return Task(
+            function,
+            name=_checked_name(name or _name(function), what),
+            grain=grain or inputs[0].read.dataset.grain,
+            inputs=inputs,
+            writes=(),
+            write_names=None,
+            partition_parameter=partition,
+            options=_options(what, arguments),
+            place=place,
+        )
+
+    return declare
+
+
+def _name(function: Function) -> str:
+    inner = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    return str(getattr(inner, "__name__", "task"))
+
+
+def _checked_name(name: str, what: str) -> str:
+    if not NAME.match(name):
+        raise DeclarationError(
+            f"{what}: its name must be a lower-case letter, then letters, digits and _; "
+            "give it one with name='...'"
+        )
+    return name
+
+
+def _listed(datasets: Iterable[Dataset]) -> str:
+    return " and ".join(repr(d.name) for d in datasets)
+
+
+def _writes(writes: Writes, place: Place) -> tuple[tuple[Dataset, ...], tuple[str, ...] | None]:
+    names = None
+    if isinstance(writes, Dataset):
+        written: tuple[Any, ...] = (writes,)
+    elif isinstance(writes, Mapping):
+        names, written = tuple(writes), tuple(writes.values())
+    else:
+        written = tuple(writes)
+    for dataset in written:
+        if not isinstance(dataset, Dataset):
+            raise DeclarationError(f"{place}: writes={dataset!r} is not a Dataset")
+        if dataset.is_source:
+            raise DeclarationError(
+                f"{place}: writes source {dataset.name!r}, declared at {dataset.place}; others "
+                "write a source, so declare a Dataset instead"
+            )
+    if not written or len(set(written)) < len(written):
+        raise DeclarationError(
+            f"{place}: writes must name at least one dataset, each once; for a function that "
+            "stores nothing use @effect"
+        )
+    return written, names
+
+
+def _options(what: str, given: Mapping[str, Any]) -> Options:
+    """The options, parsed; spans become timedeltas."""
+    spans = ("retry_delay", "timeout", "lag", "settles_after", "refresh_every")
+    values = dict(given)
+    for key in spans:
+        if key in values:
+            values[key] = duration(values[key], f"{what}: {key}")
+    values["lag"] = values.get("lag") or timedelta(0)
+    values["tags"] = (values["tags"],) if isinstance(values["tags"], str) else tuple(values["tags"])
+    if values.get("version") is not None:
+        values["version"] = str(values["version"])
+    _check_options(what, values)
+    return Options(**values)
+
+
+def _check_options(what: str, values: Mapping[str, Any]) -> None:
+    retries = values["retries"]
+    if not isinstance(retries, int) or retries < 0:
+        raise DeclarationError(f"{what}: retries={retries!r}; give a whole number, zero or more")
+    if values["only"] not in (None, "latest"):
+        raise DeclarationError(f"{what}: only={values['only']!r}; the one choice is only='latest'")
+    if values.get("on_code_change", "stale") not in ("stale", "keep"):
+        raise DeclarationError(
+            f"{what}: on_code_change={values['on_code_change']!r}; choose 'stale' or 'keep'"
+        )
+    during = values.get("during")
+    if during is not None and (not isinstance(during, tuple) or len(during) != 2):  # noqa: PLR2004
+        raise DeclarationError(
+            f"{what}: during={during!r}; give (start, end), such as "
+            "during=('2011-01-01', '2012-01-01'); None leaves it open"
+        )
+
+
+def _inputs(function: Function, reads: Reads, what: str) -> tuple[tuple[Input, ...], str | None]:
+    """Each read with its parameter, and the parameter that wants the partition."""
+    parameters = _parameters(function, what)
+    kinds = {name: kind_of(p.annotation) for name, p in parameters.items()}
+    wanted = [name for name, kind in kinds.items() if kind is ParameterKind.PARTITION]
+    if len(wanted) > 1:
+        raise DeclarationError(f"{what}: {' and '.join(wanted)} are both annotated Partition")
+    frames = [name for name in parameters if name not in wanted]
+    pairs = _paired(reads, frames, {n for n in frames if parameters[n].default is _EMPTY}, what)
+    inputs = tuple(Input(name, read, _kind(kinds[name], read)) for name, read in pairs)
+    return inputs, wanted[0] if wanted else None
+
+
+_EMPTY = inspect.Parameter.empty
+
+
+def _kind(kind: ParameterKind, read: Read) -> ParameterKind:
+    """What is not stored as a table is handed over as the object that it is, or as its path."""
+    if read.dataset.format == "skops" and kind is not ParameterKind.PATHS:
+        return ParameterKind.OBJECT
+    return ParameterKind.LAZY if kind is ParameterKind.OBJECT else kind
+
+
+def _parameters(function: Function, what: str) -> dict[str, inspect.Parameter]:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(f"{what}: {function!r} has no signature to read ({error})") from None
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {n: p for n, p in signature.parameters.items() if p.kind not in variadic}
+
+
+def _paired(
+    reads: Reads, frames: list[str], required: set[str], what: str
+) -> list[tuple[str, Read]]:
+    """The parameters of the reads, by name or by order."""
+    if isinstance(reads, Mapping):
+        unknown = [n for n in reads if n not in frames]
+        missing = [n for n in frames if n in required and n not in reads]
+        if unknown or missing:
+            problem = (
+                f"reads names {unknown[0]!r}, which is no parameter of it"
+                if unknown
+                else f"nothing is read for its parameter {missing[0]!r}"
+            )
+            raise DeclarationError(f"{what}: {problem}; its parameters are ({', '.join(frames)})")
+        return [(n, _as_read(reads[n], what)) for n in frames if n in reads]
+    listed = [reads] if isinstance(reads, Dataset | Read) else list(reads)
+    if not len([n for n in frames if n in required]) <= len(listed) <= len(frames):
+        raise DeclarationError(
+            f"{what} reads {len(listed)} dataset{'s' * (len(listed) != 1)} and has "
+            f"{len(frames)} parameter{'s' * (len(frames) != 1)} for them ({', '.join(frames)}); "
+            "give each read its parameter, and annotate the one for the partition as Partition"
+        )
+    return [(n, _as_read(r, what)) for n, r in zip(frames, listed, strict=False)]
+
+
+def _as_read(declared: object, what: str) -> Read:
+    if not isinstance(declared, Dataset | Read):
+        raise DeclarationError(f"{what}: reads {declared!r}, which is no dataset")
+    read = as_read(declared)
+    if read.form is Form.ASOF and read.dataset.grain.kind == "whole":
+        raise DeclarationError(f"{what}: {read.dataset.name}.asof(): a Whole dataset never ends")
+    return read
+
+
+def _check_self_read(read: Read, writes: tuple[Dataset, ...], what: str) -> None:
+    """A partition may read its own dataset only further back: else it would need itself."""
+    if read.dataset not in writes or read.form is Form.PREVIOUS:
+        return
+    if read.form is Form.WINDOW and int(read.last) < 0:
+        return
+    name = read.dataset.name
+    raise DeclarationError(
+        f"{what} reads {read.declared}, which it writes itself; a task may read its own dataset "
+        f"only further back: {name}.previous(), or {name}.window(-7, -1)"
+    )
