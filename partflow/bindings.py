@@ -1,0 +1,267 @@
+"""The index of one module's text: which top-level statements bind or change each of its names.
+
+It does not know other modules: where an import leads is left to who asks.
+"""
+
+import ast
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from partflow.references import Origin, bound_names, import_origins, root_name, same_scope
+from partflow.syntax import FUNCTION_NODES
+
+STAR: Final = "*"
+
+# What Python's own containers are changed by; a call of another method inside a function
+# (`logger.info`) is not taken for a change.
+_CHANGING_METHODS: Final = frozenset(
+    [
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "discard",
+        "extend",
+        "extendleft",
+        "insert",
+        "pop",
+        "popitem",
+        "popleft",
+        "remove",
+        "reverse",
+        "setdefault",
+        "sort",
+        "update",
+        "difference_update",
+        "intersection_update",
+        "symmetric_difference_update",
+    ]
+)
+
+
+class Source(Protocol):
+    """The text of a module of the user's project; `path` is relative to the root."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - as the class says
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def is_package(self) -> bool: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A top-level statement, or one name of an import, and the branches of `if` that it is in."""
+
+    node: ast.stmt
+    origin: Origin | None
+    guards: tuple[tuple[ast.expr, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleIndex:
+    """`changers`: which names of the module a call of one of its functions changes."""
+
+    source: Source
+    tree: ast.Module
+    units: Mapping[str, tuple[Unit, ...]]
+    origins: Mapping[str, tuple[Origin, ...]]
+    stars: tuple[str, ...]
+    exported: frozenset[str] | None
+    changers: Mapping[str, frozenset[str]]
+
+    def exports(self, name: str) -> bool:
+        """Whether a star import of this module would take `name` if the module binds it."""
+        return name in self.exported if self.exported is not None else not name.startswith("_")
+
+
+def index_of(source: Source) -> ModuleIndex:
+    """Raises SyntaxError, or ValueError for a null byte, where the text is not Python."""
+    with warnings.catch_warnings():
+        # `"\\d"` warns when its module is imported; once is enough.
+        warnings.simplefilter("ignore")
+        tree = ast.parse(source.text)
+    statements = list(_flattened(tree.body, ()))
+    origins: dict[str, list[Origin]] = defaultdict(list)
+    for statement, _ in statements:
+        for name, origin in _imports(statement, source):
+            origins[name].append(origin)
+    stars = tuple(origin.module for origin in origins.pop(STAR, ()))
+    changers = _changers(tree.body, set(origins))
+    units: dict[str, list[Unit]] = defaultdict(list)
+    for statement, guards in statements:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            for name, origin in import_origins(
+                statement, source.name, is_package=source.is_package
+            ):
+                units[name].append(Unit(statement, origin, guards))
+            continue
+        for name in _touched(statement, origins, changers):
+            units[name].append(Unit(statement, None, guards))
+    units.pop(STAR, None)
+    return ModuleIndex(
+        source,
+        tree,
+        {name: tuple(found) for name, found in units.items()},
+        {name: tuple(found) for name, found in origins.items()},
+        stars,
+        _exported(statements),
+        changers,
+    )
+
+
+def _flattened(
+    body: Iterable[ast.stmt], guards: tuple[tuple[ast.expr, bool], ...]
+) -> Iterator[tuple[ast.stmt, tuple[tuple[ast.expr, bool], ...]]]:
+    """The statements, those within an `if` by themselves.
+
+    Loops, `try`, `with` and `match` stay whole: one statement decides whether the next runs.
+    """
+    for statement in body:
+        if not isinstance(statement, ast.If):
+            yield statement, guards
+        elif _is_main_test(statement.test):
+            yield from _flattened(statement.orelse, guards)
+        else:
+            yield from _flattened(statement.body, (*guards, (statement.test, True)))
+            yield from _flattened(statement.orelse, (*guards, (statement.test, False)))
+
+
+def _is_main_test(test: ast.expr) -> bool:
+    match test:
+        case (
+            ast.Compare(
+                left=ast.Name(id="__name__"),
+                ops=[ast.Eq()],
+                comparators=[ast.Constant(value="__main__")],
+            )
+            | ast.Compare(
+                left=ast.Constant(value="__main__"),
+                ops=[ast.Eq()],
+                comparators=[ast.Name(id="__name__")],
+            )
+        ):
+            return True
+        case _:
+            return False
+
+
+def _imports(statement: ast.stmt, source: Source) -> Iterator[tuple[str, Origin]]:
+    for node in _within(statement):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from import_origins(node, source.name, is_package=source.is_package)
+
+
+def _within(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The statement and what it holds that runs at the module's top level."""
+    stack: list[ast.AST] = [statement]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(same_scope(node))
+        if isinstance(node, (*FUNCTION_NODES, ast.ClassDef)):
+            stack.extend(node.decorator_list)
+
+
+def _touched(
+    statement: ast.stmt, imported: Mapping[str, object], changers: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """The names that the statement binds or changes, sorted."""
+    names: set[str] = set()
+    for node in _within(statement):
+        names.update(bound_names(node))
+        match node:
+            case (
+                ast.Attribute(ctx=ast.Store() | ast.Del())
+                | ast.Subscript(ctx=ast.Store() | ast.Del())
+            ):
+                names.add(root_name(node) or "")
+            case ast.Expr(value=ast.Call() as call):
+                names.update(_changed_by_call(call, imported))
+            case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _CHANGING_METHODS:
+                names.add(root_name(value) or "")
+            case ast.Import() | ast.ImportFrom():
+                names.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
+            case _:
+                pass
+        names.update(*(changers.get(called, ()) for called in _called(node)))
+    return sorted(names - {"", STAR})
+
+
+def _changed_by_call(call: ast.Call, imported: Mapping[str, object]) -> Iterator[str]:
+    """A method changes what it is called on, a function perhaps what it is handed."""
+    if isinstance(call.func, ast.Attribute):
+        owner = root_name(call.func)
+        if owner is not None and owner not in imported:
+            yield owner
+            return
+    for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+        name = root_name(argument)
+        if name is not None:
+            yield name
+
+
+def _called(node: ast.AST) -> Iterator[str]:
+    """The names of the functions that a node calls, itself or as a decorator."""
+    decorators = node.decorator_list if isinstance(node, (*FUNCTION_NODES, ast.ClassDef)) else []
+    for called in (node, *decorators):
+        function = called.func if isinstance(called, ast.Call) else called
+        if isinstance(function, ast.Name) and (called is not node or isinstance(node, ast.Call)):
+            yield function.id
+
+
+def _changers(body: Iterable[ast.stmt], imported: set[str]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for function in body:
+        if isinstance(function, FUNCTION_NODES):
+            names = set(_changed_inside(function)) - imported
+            if names:
+                found[function.name] = frozenset(names)
+    return found
+
+
+def _changed_inside(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """The names that are not the function's own, and that it changes when it is called."""
+    declared: set[str] = set()
+    own = {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)}
+    changed: set[str | None] = set()
+    for node in (inner for statement in function.body for inner in ast.walk(statement)):
+        own.update(bound_names(node))
+        match node:
+            case ast.Global(names=names):
+                declared.update(names)
+            case (
+                ast.Attribute(ctx=ast.Store() | ast.Del())
+                | ast.Subscript(ctx=ast.Store() | ast.Del())
+            ):
+                changed.add(root_name(node))
+            case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _CHANGING_METHODS:
+                changed.add(root_name(value))
+            case ast.arg(arg=name):
+                own.add(name)
+            case _:
+                pass
+    return declared | ({name for name in changed if name is not None} - own)
+
+
+def _exported(statements: Iterable[tuple[ast.stmt, object]]) -> frozenset[str] | None:
+    """What `__all__` lists, as far as it is written out."""
+    exported: set[str] | None = None
+    for statement, _ in statements:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id="__all__")], value=value)
+                | ast.AnnAssign(target=ast.Name(id="__all__"), value=ast.expr() as value)
+                | ast.AugAssign(target=ast.Name(id="__all__"), value=value)
+            ):
+                texts = (node.value for node in ast.walk(value) if isinstance(node, ast.Constant))
+                exported = (exported or set()) | {text for text in texts if isinstance(text, str)}
+            case _:
+                pass
+    return None if exported is None else frozenset(exported)

@@ -1,0 +1,137 @@
+"""Brings values that a function carries along (closure cells, arguments of a partial) to bytes.
+
+It does not know where code is written: functions and classes are handed back, to be followed.
+"""
+
+import dataclasses
+import functools
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+
+from partflow.syntax import constant_form, encoded, framed
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A value's bytes, the code that it holds, and the types of what in it could not be read."""
+
+    content: bytes
+    code: tuple[object, ...]
+    unread: tuple[str, ...]
+
+
+def captured(value: object) -> Captured:
+    """Equal values give equal bytes in every process; no address and no order of a set gets in."""
+    reader = _Reader()
+    content = reader.read(value)
+    return Captured(content, tuple(reader.code), tuple(sorted(set(reader.unread))))
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.code: list[object] = []
+        self.unread: list[str] = []
+        self._inside: set[int] = set()
+
+    def read(self, value: object) -> bytes:
+        match value:
+            case None | bool() | int() | float() | complex() | str() | bytes() if _is_plain(value):
+                return constant_form(value)
+            case Enum():
+                return framed("enum", _type_name(value), encoded(value.name))
+            case date() | time() | timedelta() | Decimal() | Fraction():
+                return framed("value", _type_name(value), encoded(repr(value)))
+            case type() | types.FunctionType() | types.BuiltinFunctionType() | types.MethodType():
+                self.code.append(value)
+                return framed("code", encoded(name_of(value)))
+            case types.ModuleType():
+                return framed("module", encoded(value.__name__))
+            case _:
+                return self._nested(value)
+
+    def _nested(self, value: object) -> bytes:
+        if id(value) in self._inside:
+            return framed("again")
+        self._inside.add(id(value))
+        try:
+            return self._composed(value)
+        finally:
+            self._inside.discard(id(value))
+
+    def _composed(self, value: object) -> bytes:
+        match value:
+            case functools.partial():
+                parts = (value.func, value.args, value.keywords)
+                return framed("partial", *(self.read(part) for part in parts))
+            case tuple() | list():
+                return framed("sequence", _type_name(value), *(self.read(item) for item in value))
+            case set() | frozenset():
+                return framed("set", _type_name(value), *sorted(self.read(item) for item in value))
+            case Mapping():
+                items = (framed("item", self.read(key), self.read(value[key])) for key in value)
+                return framed("mapping", _type_name(value), *items)
+            case _ if callable(value) and hasattr(value, "__wrapped__"):
+                self.code.append(value)
+                return framed("code", encoded(name_of(value)))
+            case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+                return self._dataclass(value)
+            case _:
+                self.code.append(type(value))
+                self.unread.append(type(value).__name__)
+                return framed("unread", _type_name(value))
+
+    def _dataclass(self, value: object) -> bytes:
+        self.code.append(type(value))
+        fields = (
+            framed(name, self.read(getattr(value, name, None)))
+            for name in sorted(value.__dataclass_fields__)  # type: ignore[attr-defined]
+        )
+        return framed("dataclass", _type_name(value), *fields)
+
+
+def name_of(value: object) -> str:
+    """Module and qualified name of a function or class."""
+    owner = getattr(value, "__module__", None) or "?"
+    name = getattr(value, "__qualname__", None) or type(value).__qualname__
+    return f"{owner}.{name}"
+
+
+def bytecode(code: types.CodeType, docstring: str | None = None) -> bytes:
+    """The instructions and constants of a function whose text is not to be found.
+
+    Line numbers and the docstring do not count. Another Python version gives other bytes.
+    """
+    constants = [each for each in code.co_consts if docstring is None or each != docstring]
+    return framed(
+        "bytecode",
+        code.co_code,
+        framed("names", *(encoded(name) for name in (*code.co_names, *code.co_varnames))),
+        framed("constants", *(_constant(constant) for constant in constants)),
+    )
+
+
+def _constant(value: object) -> bytes:
+    match value:
+        case types.CodeType():
+            return bytecode(value)
+        case tuple():
+            return framed("tuple", *(_constant(item) for item in value))
+        case frozenset():
+            return framed("frozenset", *sorted(_constant(item) for item in value))
+        case _:
+            return constant_form(value)
+
+
+def _is_plain(value: object) -> bool:
+    """A subclass (an IntEnum, a numpy number) says more than its literal."""
+    plain: tuple[Callable[..., object], ...] = (bool, int, float, complex, str, bytes)
+    return value is None or type(value) in plain
+
+
+def _type_name(value: object) -> bytes:
+    return encoded(f"{type(value).__module__}.{type(value).__qualname__}")

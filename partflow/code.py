@@ -1,0 +1,195 @@
+"""The code fingerprint: a digest over a function and all of the user's project that it reaches.
+
+It does not know where modules lie (it is handed their text), what a declaration means, or what
+a changed fingerprint leads to. What it could not follow it says.
+"""
+
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from partflow.bindings import Source
+from partflow.captured import bytecode, captured, name_of
+from partflow.reach import Key, NotFollowed, Piece, Reach, SourceOf
+from partflow.syntax import digest_of, encoded, framed
+
+__all__ = ["CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf"]
+
+_TAG: Final = "partflow code 1"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFingerprint:
+    """`parts` are (name, digest), sorted: those that differ between two are what changed."""
+
+    digest: str
+    parts: tuple[tuple[str, str], ...]
+    not_followed: tuple[NotFollowed, ...]
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What one fingerprint has gathered so far."""
+
+    parts: dict[str, str] = field(default_factory=dict)
+    not_followed: set[NotFollowed] = field(default_factory=set)
+    keys: list[Key] = field(default_factory=list)
+    objects: list[object] = field(default_factory=list)
+    # Kept, not only their ids: an id is free again when its object is gone.
+    seen: dict[int, object] = field(default_factory=dict)
+
+    def add(self, name: str, digest: str) -> None:
+        """Two different things of one name (two closures of one factory) are two parts."""
+        number, free = 1, name
+        while self.parts.get(free, digest) != digest:
+            number += 1
+            free = f"{name}#{number}"
+        self.parts[free] = digest
+
+    def take(self, name: str, piece: Piece) -> None:
+        self.add(name, piece.digest)
+        self.not_followed.update(piece.not_followed)
+        self.keys.extend(piece.leads_to)
+
+    def report(self, place: str, what: str) -> None:
+        self.not_followed.add(NotFollowed(place, what))
+
+
+class CodeReader:
+    """Fingerprints the functions of one project; each module is parsed once."""
+
+    def __init__(self, source_of: SourceOf) -> None:
+        self._reach = Reach(source_of)
+
+    def fingerprint(
+        self, function: Callable[..., object], declared: tuple[tuple[str, str], ...] = ()
+    ) -> CodeFingerprint:
+        """`declared` are names and texts that count too; they are parts named `declared.<name>`."""
+        walk = _Walk(objects=[function])
+        for name, text in declared:
+            walk.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
+        walk.add("function", digest_of(framed("function", encoded(_written_name(function)))))
+        while walk.objects:
+            value = walk.objects.pop()
+            if id(value) not in walk.seen:
+                walk.seen[id(value)] = value
+                self._object(walk, value, is_asked_for=value is function)
+        reached = self._follow(walk)
+        self._report_changes_by_calls(walk, reached)
+        parts = tuple(sorted(walk.parts.items()))
+        content = (framed("part", encoded(name), digest.encode()) for name, digest in parts)
+        found = sorted(walk.not_followed, key=_by_place)
+        return CodeFingerprint(digest_of(framed(_TAG, *content)), parts, tuple(found))
+
+    def _follow(self, walk: _Walk) -> set[Key]:
+        reached: set[Key] = set()
+        while walk.keys:
+            key = walk.keys.pop()
+            if key in reached:
+                continue
+            reached.add(key)
+            piece = self._reach.piece(key)
+            walk.take(".".join(key), piece)
+        return reached
+
+    def _report_changes_by_calls(self, walk: _Walk, reached: set[Key]) -> None:
+        """Reports names that a function changes which is not reached, as a registering decorator.
+
+        Calls of it in its own module are seen, and count as changes of the name.
+        """
+        for module in {module for module, _ in reached}:
+            index = self._reach.index(module)
+            for function, names in index.changers.items() if index else ():
+                for name in names:
+                    if (module, name) in reached and (module, function) not in reached and index:
+                        line = index.units[function][0].node.lineno
+                        what = f"changes of {name!r} by calls of {function!r} from other modules"
+                        walk.report(f"{index.source.path}:{line}", what)
+
+    # Objects: what is at hand when a function is declared
+
+    def _object(self, walk: _Walk, value: object, *, is_asked_for: bool) -> None:
+        match value:
+            case types.FunctionType():
+                self._function(walk, value, is_asked_for=is_asked_for)
+            case types.MethodType():
+                walk.objects.append(value.__func__)
+                self._carried(walk, f"{name_of(value.__func__)}.__self__", value.__self__)
+            case type():
+                module, name = value.__module__, value.__qualname__.partition(".")[0]
+                walk.keys.extend(self._reach.keys(module, name))
+            case types.BuiltinFunctionType():
+                walk.add(name_of(value), digest_of(framed("library", encoded(name_of(value)))))
+            case _ if hasattr(value, "__wrapped__"):
+                walk.objects.append(value.__wrapped__)
+            case _:
+                self._carried(walk, "carried", value)
+
+    def _function(self, walk: _Walk, function: types.FunctionType, *, is_asked_for: bool) -> None:
+        # Not `__module__` and `__qualname__`: functools.wraps copies those of what it wraps.
+        module = str(function.__globals__.get("__name__"))
+        qualname = function.__code__.co_qualname
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None:
+            walk.objects.append(wrapped)
+        if self._located(walk, module, function.__code__):
+            label = f"{module}.{qualname}"
+            for name, cell in zip(
+                function.__code__.co_freevars, function.__closure__ or (), strict=True
+            ):
+                self._cell(walk, f"{label}.{name}", cell)
+            if "<" in qualname:
+                defaults = (function.__defaults__, function.__kwdefaults__)
+                if any(defaults):
+                    self._carried(walk, f"{label}.defaults", defaults)
+            return
+        if wrapped is None and (is_asked_for or function.__code__.co_filename.startswith("<")):
+            name = name_of(function)
+            walk.add(name, digest_of(bytecode(function.__code__, function.__doc__)))
+            line = function.__code__.co_firstlineno
+            walk.report(
+                f"{module}:{line}",
+                f"the text of {name!r}, not found in the project: only its bytecode counts",
+            )
+
+    def _cell(self, walk: _Walk, label: str, cell: types.CellType) -> None:
+        try:
+            value = cell.cell_contents
+        except ValueError:  # not yet bound
+            return
+        self._carried(walk, label, value)
+
+    def _carried(self, walk: _Walk, label: str, value: object) -> None:
+        got = captured(value)
+        walk.add(label, digest_of(got.content))
+        walk.objects.extend(got.code)
+        for kind in got.unread:
+            walk.report(label, f"the value of a {kind!r} object")
+
+    def _located(self, walk: _Walk, module: str, code: types.CodeType) -> bool:
+        """Whether the text of `code` is in the project; what it is part of is then gathered."""
+        top = code.co_qualname.partition(".")[0]
+        if not top.startswith("<"):
+            keys = self._reach.keys(module, top)
+            walk.keys.extend(keys)
+            return bool(keys)
+        piece = self._reach.lambdas(module, code.co_firstlineno)
+        if piece is None:
+            return False
+        walk.take(f"{module}.{top}", piece)
+        return True
+
+
+def _written_name(function: object) -> str:
+    """The name that the user wrote, beneath partials and decorators."""
+    while True:
+        inner = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
+        if inner is None or isinstance(function, type):
+            return name_of(function)
+        function = inner
+
+
+def _by_place(found: NotFollowed) -> tuple[str, int, str]:
+    path, _, line = found.place.rpartition(":")
+    return path, int(line) if line.isdigit() else 0, found.what

@@ -1,0 +1,130 @@
+"""Finds the modules that are the user's own and reads their text.
+
+It does not know what they say: no module is imported or parsed here.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_PACKAGES_OF_OTHERS: Final = frozenset(
+    {"site-packages", "dist-packages", "node_modules", "__pycache__"}
+)
+_OWN_PACKAGE: Final = "partflow"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSource:
+    """A module of the project; `path` is relative to the root, with forward slashes."""
+
+    name: str
+    path: str
+    text: str
+    is_package: bool
+
+
+class ProjectModules:
+    """The modules below `root`, each read once.
+
+    Not the project: what lies in a virtual environment, among installed packages or in a hidden
+    folder, what Python finds outside the root (an editable install), and partflow itself.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._found: dict[str, ModuleSource | None] = {}
+        self._places: dict[str, tuple[Path, ...]] = {}
+
+    def source(self, module: str) -> ModuleSource | None:
+        """None: not of the project. A folder without `__init__.py` is a package without text."""
+        if module not in self._found:
+            self._found[module] = self._read(module)
+        return self._found[module]
+
+    def _read(self, module: str) -> ModuleSource | None:
+        parts = module.split(".")
+        if parts[0] == _OWN_PACKAGE or not all(part.isidentifier() for part in parts):
+            return None
+        for folder in self._folders(parts[0]):
+            for path in _candidates(folder, parts):
+                if path.is_file() and self._is_own(path):
+                    return self._loaded(module, path)
+        for folder in self._folders(parts[0]):
+            path = folder.joinpath(*parts)
+            if path.is_dir() and self._is_own(path) and _holds_python(path):
+                return ModuleSource(module, self._relative(path), "", is_package=True)
+        return self._main(module)
+
+    def _folders(self, top: str) -> tuple[Path, ...]:
+        """Where the top-level package may lie: the root, else where Python finds it (`src`)."""
+        if top not in self._places:
+            self._places[top] = (self._root, *_found_by_python(top))
+        return self._places[top]
+
+    def _main(self, module: str) -> ModuleSource | None:
+        """A script that is being run has no name of its own to be found by."""
+        file = getattr(sys.modules.get(module), "__file__", None) if module == "__main__" else None
+        path = Path(file) if isinstance(file, str) else None
+        if path is None or path.suffix != ".py" or not path.is_file() or not self._is_own(path):
+            return None
+        return self._loaded(module, path)
+
+    def _loaded(self, module: str, path: Path) -> ModuleSource | None:
+        try:
+            text = importlib.util.decode_source(path.read_bytes())
+        except (OSError, UnicodeDecodeError, SyntaxError):
+            return None
+        is_package = path.name == "__init__.py"
+        return ModuleSource(module, self._relative(path), text, is_package)
+
+    def _relative(self, path: Path) -> str:
+        if path.is_relative_to(self._root):
+            return path.relative_to(self._root).as_posix()
+        return path.resolve().relative_to(self._root.resolve()).as_posix()
+
+    def _is_own(self, path: Path) -> bool:
+        # A link that the user put below the root is the user's project wherever it leads; what
+        # Python found by itself has to lie below the root really.
+        if not path.is_relative_to(self._root):
+            if not path.resolve().is_relative_to(self._root.resolve()):
+                return False
+            path = self._root / path.resolve().relative_to(self._root.resolve())
+        folder = path.parent if path.suffix else path
+        while folder != self._root:
+            if folder.name in _PACKAGES_OF_OTHERS or folder.name.startswith("."):
+                return False
+            if (folder / "pyvenv.cfg").exists():
+                return False
+            folder = folder.parent
+        return True
+
+
+def _candidates(folder: Path, parts: list[str]) -> tuple[Path, Path]:
+    """A package comes before a module of its name, as it does for Python."""
+    place = folder.joinpath(*parts)
+    return place / "__init__.py", place.with_name(f"{parts[-1]}.py")
+
+
+def _holds_python(folder: Path) -> bool:
+    """So that a folder of data is not taken for a package because a library has its name."""
+    return any(path.suffix == ".py" and path.is_file() for path in folder.iterdir()) or any(
+        _holds_python(path)
+        for path in folder.iterdir()
+        if path.is_dir() and path.name.isidentifier() and path.name not in _PACKAGES_OF_OTHERS
+    )
+
+
+def _found_by_python(top: str) -> Iterator[Path]:
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        return
+    if spec is None:
+        return
+    if spec.submodule_search_locations:
+        yield from (Path(location).parent for location in spec.submodule_search_locations)
+    elif spec.has_location and spec.origin:
+        yield Path(spec.origin).parent

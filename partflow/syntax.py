@@ -1,0 +1,201 @@
+"""Turns Python syntax into bytes that are equal when nothing but its look differs.
+
+It does not know what a name means: it never leaves the piece of syntax that it is given.
+
+The form is our own walk over the fields of the tree, not `ast.dump` and not bytecode, so that it
+stays the same from Python 3.11 on: fields that are empty are left out, so a field that a later
+Python adds changes nothing until it is used, and f-strings, whose trees differ between 3.11 and
+3.12, are brought to one shape.
+"""
+
+import ast
+from collections.abc import Collection, Iterator
+from hashlib import blake2b
+
+FUNCTION_NODES = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+# `ctx` follows from the place, `kind` is the u of u"text", `simple` the brackets of `(x): int`;
+# type comments are comments.
+_NEVER_COUNT = frozenset({"ctx", "kind", "type_comment", "type_ignores", "simple"})
+_ANNOTATIONS = frozenset({"annotation", "returns"})
+
+
+def framed(tag: str, *parts: bytes) -> bytes:
+    """One value of a tag and parts; no two different lists of parts give the same bytes."""
+    head = tag.encode()
+    frames = [b"%d:%b%d;" % (len(head), head, len(parts))]
+    frames += [b"%d:%b" % (len(part), part) for part in parts]
+    return b"".join(frames)
+
+
+def digest_of(content: bytes) -> str:
+    """32 hexadecimal digits."""
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8 that also takes lone surrogates, which a literal may hold."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def normal_form(root: ast.AST, omit: Collection[ast.AST] = ()) -> bytes:
+    """The syntax under `root` without comments, docstrings, annotations and formatting.
+
+    What stands in `omit` is left out too. Annotations in a class body count.
+    """
+    omitted = {id(node) for node in omit}
+    out: list[bytes] = []
+    # A loop and not a recursion: a long chain of method calls is deeper than Python's stack.
+    stack: list[ast.AST | bytes | _InClass] = [root]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, bytes):
+            out.append(item)
+            continue
+        in_class, node = (True, item.node) if isinstance(item, _InClass) else (False, item)
+        if id(node) in omitted or _has_no_effect(node, in_class=in_class):
+            continue
+        stack.extend(reversed(list(_expanded(node, in_class=in_class))))
+    return b"".join(out)
+
+
+class _InClass:
+    """A statement that stands in a class body, perhaps within an `if` there."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: ast.AST) -> None:
+        self.node = node
+
+
+def _has_no_effect(node: ast.AST, *, in_class: bool) -> bool:
+    match node:
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.AnnAssign(value=None, target=ast.Name()):
+            return not in_class
+        case _:
+            return False
+
+
+def _expanded(node: ast.AST, *, in_class: bool) -> Iterator[ast.AST | bytes | _InClass]:
+    match node:
+        case ast.Constant(value=value):
+            yield constant_form(value)
+            return
+        case ast.JoinedStr():
+            yield from _fstring(node)
+            return
+        case ast.AnnAssign(target=target, value=ast.expr() as value) if not in_class:
+            yield b"(6:Assign"
+            yield from (b"7:targets[", target, b"]5:value", value, b")")
+            return
+        case _:
+            yield from _generic(node, in_class=in_class)
+
+
+def _generic(node: ast.AST, *, in_class: bool) -> Iterator[ast.AST | bytes | _InClass]:
+    name = type(node).__name__
+    yield b"(%d:%b" % (len(name), name.encode())
+    opens_class = isinstance(node, ast.ClassDef)
+    stays_in_class = (
+        in_class and isinstance(node, ast.stmt) and not isinstance(node, FUNCTION_NODES)
+    )
+    for field, value in sorted(ast.iter_fields(node)):
+        if value is None or value == [] or not _counts(node, field, in_class=in_class):
+            continue
+        yield b"%d:%b" % (len(field), field.encode())
+        inner = (opens_class and field == "body") or stays_in_class
+        if isinstance(value, list):
+            yield b"["
+            for item in value:
+                yield _child(item, in_class=inner)
+            yield b"]"
+        else:
+            yield _child(value, in_class=inner)
+    yield b")"
+
+
+def _counts(node: ast.AST, field: str, *, in_class: bool) -> bool:
+    if field in _NEVER_COUNT:
+        return False
+    if field in _ANNOTATIONS:
+        return isinstance(node, ast.AnnAssign) and in_class
+    # The type parameters of a function only serve its annotations.
+    return not (field == "type_params" and isinstance(node, FUNCTION_NODES))
+
+
+def _child(value: object, *, in_class: bool) -> ast.AST | bytes | _InClass:
+    if isinstance(value, ast.AST):
+        return (
+            _InClass(value)
+            if in_class and isinstance(value, ast.stmt | ast.ExceptHandler)
+            else value
+        )
+    return constant_form(value)
+
+
+def constant_form(value: object) -> bytes:
+    """A literal by type and value, so that 1, 1.0, True and "1" are four."""
+    kind = type(value).__name__
+    match value:
+        case bool() | None:
+            content = repr(value).encode()
+        case int():
+            content = hex(value).encode()  # `repr` refuses integers of more than 4,300 digits
+        case float():
+            content = value.hex().encode()
+        case complex():
+            content = f"{value.real.hex()} {value.imag.hex()}".encode()
+        case str():
+            content = encoded(value)
+        case bytes():
+            content = value
+        case _:
+            content = repr(value).encode()
+    return framed(kind, content)
+
+
+def _fstring(node: ast.JoinedStr) -> Iterator[ast.AST | bytes]:
+    """Text that touches is one piece, empty text and empty format specifications are none."""
+    pieces = list(_merged(node))
+    if all(isinstance(piece, str) for piece in pieces):
+        yield constant_form("".join(piece for piece in pieces if isinstance(piece, str)))
+        return
+    yield b"(9:JoinedStr["
+    for piece in pieces:
+        if isinstance(piece, str):
+            yield constant_form(piece)
+            continue
+        yield from (b"(14:FormattedValue", constant_form(piece.conversion), piece.value)
+        if isinstance(piece.format_spec, ast.JoinedStr) and list(_merged(piece.format_spec)):
+            yield from (b"4:spec", piece.format_spec)
+        yield b")"
+    yield b"])"
+
+
+def _merged(node: ast.JoinedStr) -> Iterator[str | ast.FormattedValue]:
+    text = ""
+    for piece in _flattened(node):
+        if isinstance(piece, str):
+            text += piece
+            continue
+        if text:
+            yield text
+        text = ""
+        yield piece
+    if text:
+        yield text
+
+
+def _flattened(node: ast.JoinedStr) -> Iterator[str | ast.FormattedValue]:
+    for value in node.values:
+        match value:
+            case ast.Constant(value=str() as text):
+                yield text
+            case ast.JoinedStr():
+                yield from _flattened(value)
+            case ast.FormattedValue():
+                yield value
+            case _:
+                raise AssertionError(f"BUG: {value!r} in an f-string")
