@@ -1,0 +1,304 @@
+"""The content fingerprint: one digest of a frame's values and schema, whoever wrote its file.
+
+Knows nothing of datasets, partitions or tasks, nor of what a fingerprint is compared with.
+
+A fingerprint is `"<way>:<32 hex digits>"`. The way of frames ends in a digest of what polars'
+`hash_rows` makes of a fixed frame, because polars promises the same hashes neither across its own
+versions nor across processors: where they differ the way differs, and nothing is compared.
+
+Equal are -0.0 and 0.0, and every NaN to every other. Null is neither 0, nor "", nor NaN, nor an
+empty list, nor a struct of nulls. Categoricals and enums count by value. Columns count in order.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from decimal import Decimal
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from partflow.errors import ReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    import polars as pl
+
+_SEEDS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
+_CELLS_AT_ONCE = 8_000_000
+_ROWS_AT_ONCE = 1_000_000
+_ROW = "row"
+
+
+def fingerprint_frame(frame: pl.DataFrame, *, ordered: bool = False) -> str:
+    """The fingerprint of the values and the schema; of the order of rows too, if `ordered`."""
+    return _fingerprint((frame,), frame.schema, ordered=ordered)
+
+
+def fingerprint_parquet(path: Path, *, ordered: bool = False) -> str:
+    """What `fingerprint_frame` gives for the frame in the file, in bounded memory.
+
+    Raises:
+        ReadError: the file is not there, is damaged, or is not Parquet.
+    """
+    import polars as pl
+
+    try:
+        scan = pl.scan_parquet(path, hive_partitioning=False, glob=False)
+        schema = scan.collect_schema()
+        return _fingerprint(_slices(scan, len(schema)), schema, ordered=ordered)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def fingerprint_bytes(data: bytes) -> str:
+    """The fingerprint of what is only known as bytes."""
+    return f"bytes1:{hashlib.blake2b(data, digest_size=16).hexdigest()}"
+
+
+def fingerprint_parts(way: str, parts: Iterable[bytes]) -> str:
+    """The fingerprint of a list of parts, framed so that no two lists give the same bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (way.encode(), *parts):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return f"{way}:{digest.hexdigest()}"
+
+
+def same_way(one: str, other: str) -> bool:
+    """Whether two fingerprints were made the same way, and so may be compared at all."""
+    return one.partition(":")[0] == other.partition(":")[0]
+
+
+def file_digest(path: Path) -> tuple[str, int]:
+    """The SHA-256 of a file's bytes, in hex, and their number: to find damage, not to compare."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+
+
+def unreadable(path: Path, error: BaseException) -> ReadError:
+    """The error that says in one line why a file could not be read as what it should be."""
+    if isinstance(error, FileNotFoundError):
+        return ReadError(str(path), "there is no such file", "put it back, or make it again")
+    problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ReadError(str(path), f"cannot be read: {problem}", "replace the file, or make it again")
+
+
+def equal_within(
+    new: pl.DataFrame, old: pl.DataFrame, tolerance: float, *, ordered: bool = False
+) -> bool:
+    """Whether two frames have one schema and the same values, floats up to a tolerance.
+
+    Two floats are the same if they differ by no more than `tolerance * max(1, |a|, |b|)`; inside
+    lists and structs too. All else is exact; null is only null, NaN is NaN, infinity itself.
+    Unless `ordered`, rows are paired by sorting on what holds no float, then on what does: where
+    only floats tell rows apart, near ones may be paired wrongly, which at worst says False.
+    """
+    if new.height != old.height or _texts(new.schema) != _texts(old.schema):
+        return False
+    new, old = _by_value(new), _by_value(old)
+    if not ordered and new.width:
+        exact = [name for name, dtype in new.schema.items() if not _holds_float(dtype)]
+        by = exact + [name for name in new.columns if name not in exact]
+        new, old = new.sort(by), old.sort(by)
+    return all(_close(new[name], old[name], tolerance) for name in new.columns)
+
+
+def _fingerprint(
+    frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], *, ordered: bool
+) -> str:
+    rows, low, high = 0, 0, 0
+    for frame in frames:
+        first, second = _lanes(frame, rows if ordered else None)
+        rows, low, high = rows + frame.height, low + first, high + second
+    parts = [each.to_bytes(8, "little") for each in (rows, low % 2**64, high % 2**64)]
+    for name, dtype in schema.items():
+        parts.append(name.encode())
+        parts.append(type_text(dtype).encode())
+    return fingerprint_parts(_way(ordered=ordered), parts)
+
+
+def _slices(scan: pl.LazyFrame, columns: int) -> Iterator[pl.DataFrame]:
+    step = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, columns)))
+    offset = 0
+    while True:
+        frame = scan.slice(offset, step).collect()
+        yield frame
+        if frame.height < step:
+            return
+        offset += step
+
+
+def _lanes(frame: pl.DataFrame, first_row: int | None) -> tuple[int, int]:
+    """Two sums of the rows' hashes, each modulo 2^64: the sum is what forgets the order of rows.
+
+    With `first_row` the number of each row goes into its hash, and the sum remembers it.
+    """
+    frame = _by_value(frame)
+    if first_row is not None:
+        frame = _numbered(frame, first_row)
+    # numpy's sum of uint64 wraps around, which here is what is wanted.
+    low, high = (int(frame.hash_rows(seed=seed).to_numpy().sum()) for seed in _SEEDS)
+    return low, high
+
+
+def _numbered(frame: pl.DataFrame, first_row: int) -> pl.DataFrame:
+    import polars as pl
+
+    numbers = pl.int_range(first_row, first_row + frame.height, dtype=pl.UInt64, eager=True)
+    columns = [numbers.alias(_ROW)]
+    columns += [column.alias(f"c{n}") for n, column in enumerate(frame.iter_columns())]
+    return pl.DataFrame(columns)
+
+
+def _by_value(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with text for categoricals and enums, which hash by their codes otherwise."""
+    casts: dict[str, pl.DataType] = {}
+    for name, dtype in frame.schema.items():
+        plain = _plain(dtype)
+        if plain is not None:
+            casts[name] = plain
+    return frame.cast(casts) if casts else frame  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=1024)
+def _plain(dtype: pl.DataType) -> pl.DataType | None:
+    """The type to cast to before hashing, or None if values hash rightly as they are."""
+    import polars as pl
+
+    if isinstance(dtype, (pl.Categorical, pl.Enum)):
+        return pl.String()
+    if isinstance(dtype, pl.List):
+        inner = _plain(dtype.inner)
+        return None if inner is None else pl.List(inner)
+    if isinstance(dtype, pl.Array):
+        inner = _plain(dtype.inner)
+        return None if inner is None else pl.Array(inner, dtype.size)
+    if isinstance(dtype, pl.Struct):
+        fields = {each.name: _plain(each.dtype) for each in dtype.fields}
+        if all(each is None for each in fields.values()):
+            return None
+        return pl.Struct([pl.Field(f.name, fields[f.name] or f.dtype) for f in dtype.fields])
+    if isinstance(dtype, pl.Object):
+        message = "a column of Python objects has no values to compare; give it a polars type"
+        raise TypeError(message)
+    return None
+
+
+@lru_cache(maxsize=1024)
+def type_text(dtype: pl.DataType) -> str:
+    """The text of a type that stands in the fingerprint."""
+    import polars as pl
+
+    if isinstance(dtype, pl.Categorical):
+        return "Categorical"  # the name of its categories does not survive a file
+    if isinstance(dtype, pl.List):
+        return f"List({type_text(dtype.inner)})"
+    if isinstance(dtype, pl.Array):
+        return f"Array({type_text(dtype.inner)}, {dtype.size})"
+    if isinstance(dtype, pl.Struct):
+        fields = [f"{f.name!r}: {type_text(f.dtype)}" for f in dtype.fields]
+        return f"Struct({', '.join(fields)})"
+    return str(dtype)
+
+
+def _texts(schema: Mapping[str, pl.DataType]) -> list[tuple[str, str]]:
+    return [(name, type_text(dtype)) for name, dtype in schema.items()]
+
+
+def _holds_float(dtype: pl.DataType) -> bool:
+    import polars as pl
+
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return _holds_float(dtype.inner)  # type: ignore[arg-type]
+    if isinstance(dtype, pl.Struct):
+        return any(_holds_float(each.dtype) for each in dtype.fields)  # type: ignore[arg-type]
+    return dtype.is_float()
+
+
+def _close(new: pl.Series, old: pl.Series, tolerance: float) -> bool:
+    import polars as pl
+
+    dtype = new.dtype
+    if not _holds_float(dtype):
+        return new.equals(old, null_equal=True)
+    if not new.is_null().equals(old.is_null()):
+        return False
+    if isinstance(dtype, pl.Struct):
+        return all(
+            _close(new.struct.field(each.name), old.struct.field(each.name), tolerance)
+            for each in dtype.fields
+        )
+    if isinstance(dtype, pl.Array):
+        new, old = new.arr.to_list(), old.arr.to_list()
+    if isinstance(new.dtype, pl.List):
+        if not new.list.len().equals(old.list.len(), null_equal=True):
+            return False
+        return _close(new.explode(), old.explode(), tolerance)
+    return _floats_close(new.drop_nulls(), old.drop_nulls(), tolerance)
+
+
+def _floats_close(new: pl.Series, old: pl.Series, tolerance: float) -> bool:
+    import numpy as np
+    import polars as pl
+
+    a, b = new.cast(pl.Float64).to_numpy(), old.cast(pl.Float64).to_numpy()
+    finite = np.isfinite(a) & np.isfinite(b)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    a, b = np.where(finite, a, 0.0), np.where(finite, b, 0.0)
+    size = np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))
+    return bool(np.all(same | (finite & (np.abs(a - b) <= tolerance * size))))
+
+
+@cache
+def _way(*, ordered: bool) -> str:
+    """The tag of frames, with the digest of what this polars on this processor makes of a probe."""
+    probe = _probe()
+    hashes = b"".join(probe.hash_rows(seed=seed).to_numpy().tobytes() for seed in _SEEDS)
+    columns = b"".join(
+        probe.select(name).hash_rows(seed=seed).to_numpy().tobytes()
+        for name in probe.columns
+        for seed in _SEEDS
+    )
+    texts = "\n".join(type_text(each) for each in probe.dtypes).encode()
+    digest = hashlib.blake2b(digest_size=4)
+    for part in (hashes, columns, texts):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return f"rows1{'o' if ordered else ''}-{digest.hexdigest()}"
+
+
+def _probe() -> pl.DataFrame:
+    """Three rows of every kind of type: a value, an extreme or long one, and null."""
+    import polars as pl
+
+    moments = [dt.datetime(2026, 3, 1, 5, 15), dt.datetime(1969, 12, 31, 23, 59, 59, 999999), None]  # noqa: DTZ001
+    columns: dict[str, tuple[list[Any], Any]] = {
+        "bool": ([True, False, None], pl.Boolean),
+        "i8": ([7, -128, None], pl.Int8),
+        "u16": ([7, 65535, None], pl.UInt16),
+        "i32": ([7, -(2**31), None], pl.Int32),
+        "i64": ([7, -(2**63), None], pl.Int64),
+        "u64": ([7, 2**64 - 1, None], pl.UInt64),
+        "i128": ([7, -(2**100), None], pl.Int128),
+        "f32": ([0.1, float("inf"), None], pl.Float32),
+        "f64": ([-0.0, float("nan"), None], pl.Float64),
+        "text": (["", "partition " * 40, None], pl.String),
+        "short": (["twelve bytes", "thirteen byte", None], pl.String),
+        "bytes": ([b"\0", b"\xff" * 300, None], pl.Binary),
+        "date": ([dt.date(2026, 3, 1), dt.date(1, 1, 1), None], pl.Date),
+        "time": ([dt.time(0), dt.time(23, 59, 59), None], pl.Time),
+        "naive": (moments, pl.Datetime("us")),
+        "zoned": (moments, pl.Datetime("ns", "Europe/Berlin")),
+        "span": ([dt.timedelta(1), dt.timedelta(-1), None], pl.Duration("ms")),
+        "money": ([Decimal("1.10"), Decimal("-0.01"), None], pl.Decimal(20, 2)),
+        "list": ([[1, None], [], None], pl.List(pl.Int64)),
+        "texts": ([["a", None], [""], None], pl.List(pl.String)),
+        "array": ([[0.5, None], [1.0, 2.0], None], pl.Array(pl.Float64, 2)),
+        "struct": ([{"a": 1, "b": "x"}, {"a": None, "b": None}, None], None),
+        "nested": ([[{"a": [1]}], [None], None], None),
+        "nothing": ([None, None, None], pl.Null),
+    }
+    return pl.DataFrame([pl.Series(name, values, dtype=t) for name, (values, t) in columns.items()])

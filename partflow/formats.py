@@ -1,0 +1,335 @@
+"""The formats in which a partition's file is written and read: Parquet and skops; CSV and NDJSON.
+
+Knows nothing of datasets or partitions: a path comes in, a value or a file comes out.
+The last two are formats of sources only: others write them, so they have no `stage`.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from partflow.content import (
+    fingerprint_frame,
+    fingerprint_parquet,
+    type_text,
+    unreadable,
+)
+from partflow.errors import ReadError
+from partflow.models import Skops
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    Schema = Mapping[str, pl.DataType]
+
+_GLOB = frozenset("*?[")
+_TIME = re.compile(r"\s*\d{1,4}[-/.:]\d")
+
+
+class SourceFormat(Protocol):
+    """How the files of a source are read. Reading raises `ReadError`."""
+
+    @property
+    def name(self) -> str:
+        """What a declaration calls it."""
+
+    @property
+    def extension(self) -> str:
+        """The ending of its files, without the dot."""
+
+    def read(self, path: Path) -> object:
+        """The value in the file."""
+
+    def fingerprint(self, path: Path) -> str:
+        """The content fingerprint of the value in the file."""
+
+
+class Format(SourceFormat, Protocol):
+    """How one value is kept in one file. A project may bring its own."""
+
+    def stage(self, value: Any, path: Path, metadata: Mapping[str, str]) -> None:
+        """Writes the value to `path`, with the metadata if the format has a place for it."""
+
+
+class Tabular(SourceFormat, Protocol):
+    """A format of frames, many files of which are read as one."""
+
+    def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
+        """The rows of the files in their order; `origin` names a column for each row's path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parquet:
+    """Parquet through polars, zstd inside; the metadata stands in the footer."""
+
+    ordered: bool = False
+    schema: Schema | None = None
+
+    name = "parquet"
+    extension = "parquet"
+
+    def stage(
+        self, value: pl.DataFrame | pl.LazyFrame, path: Path, metadata: Mapping[str, str]
+    ) -> None:
+        """Writes a frame; what is lazy is streamed."""
+        import polars as pl
+
+        if isinstance(value, pl.LazyFrame):
+            value.sink_parquet(path, compression="zstd", metadata=dict(metadata))
+        else:
+            value.write_parquet(path, compression="zstd", metadata=dict(metadata))
+
+    def read(self, path: Path) -> pl.DataFrame:
+        """The frame in the file."""
+        with reading(path):
+            return self.scan((path,), None).collect()
+
+    def fingerprint(self, path: Path) -> str:
+        """The fingerprint of the values, whoever wrote the file."""
+        return fingerprint_parquet(path, ordered=self.ordered)
+
+    def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
+        """One scan of all files: columns by name, narrower numbers widened to the schema's."""
+        import polars as pl
+
+        return pl.scan_parquet(
+            list(paths),
+            hive_partitioning=False,
+            glob=False,
+            include_file_paths=origin,
+            schema=dict(self.schema) if self.schema is not None else None,
+            extra_columns="raise" if self.schema is None else "ignore",
+            cast_options=pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Csv:
+    """Comma-separated text with a header, typed by the schema or else from the whole file.
+
+    Columns that the schema doesn't name are left out; one that it names and the file lacks is an
+    error. Without a schema, columns that look like dates and times throughout become such.
+    """
+
+    schema: Schema | None = None
+
+    name = "csv"
+    extension = "csv"
+
+    def read(self, path: Path) -> pl.DataFrame:
+        """The frame in the file."""
+        import polars as pl
+
+        with reading(path):
+            if self.schema is not None:
+                # All columns are read and then ours taken: what isn't read isn't checked.
+                types: dict[str, Any] = {
+                    **self.schema,
+                    **dict.fromkeys(self._extras(path), pl.String),
+                }
+                return pl.read_csv(path, schema=types, glob=False).select(self.schema.keys())
+            frame = pl.read_csv(path, infer_schema_length=None, glob=False)
+            if not any(_may_be_time(column) for column in frame.iter_columns()):
+                return frame  # looking for times takes polars five times as long as all the rest
+            return pl.read_csv(path, infer_schema_length=None, try_parse_dates=True, glob=False)
+
+    def fingerprint(self, path: Path) -> str:
+        """The fingerprint of the values as read: quoting, line ends and order don't count."""
+        return fingerprint_frame(self.read(path))
+
+    def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
+        """Lazy with a schema; without one all files are read, since only values tell the types."""
+        import polars as pl
+
+        if self.schema is None:
+            return _read_alike(self, paths, origin).lazy()
+        # polars can ignore columns that a schema lacks, but then it also cuts lines that are too
+        # long without a word: so it is told of all columns, and ours are taken of those.
+        kept = [*self.schema, *([origin] if origin else [])]
+        extras = {path: self._extras(path) for path in paths}
+        groups = [list(paths)] if len(set(extras.values())) == 1 else [[each] for each in paths]
+        scans = [
+            pl.scan_csv(
+                group,
+                schema={**self.schema, **dict.fromkeys(extras[group[0]], pl.String)},
+                glob=False,
+                include_file_paths=origin,
+            )
+            for group in groups
+        ]
+        return pl.concat([each.select(kept) for each in scans])
+
+    def _extras(self, path: Path) -> tuple[str, ...]:
+        """The columns of a file that the schema doesn't name."""
+        import polars as pl
+
+        with reading(path):
+            header = pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns
+        return tuple(name for name in header if name not in (self.schema or {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Ndjson:
+    """A JSON object a line, typed by the schema or else from the whole file.
+
+    A field that a line lacks is null; fields that the schema doesn't name are left out. Dates are
+    text unless the schema says otherwise, as JSON has none.
+    """
+
+    schema: Schema | None = None
+
+    name = "ndjson"
+    extension = "ndjson"
+
+    def read(self, path: Path) -> pl.DataFrame:
+        """The frame in the file."""
+        import polars as pl
+
+        with reading(path):
+            # Bytes, because polars takes a path for a pattern here, and one with `[` finds nothing.
+            source = path.read_bytes()
+            schema = dict(self.schema) if self.schema is not None else None
+            return pl.read_ndjson(source, schema=schema, infer_schema_length=None)
+
+    def fingerprint(self, path: Path) -> str:
+        """The fingerprint of the values as read: spacing and the order of lines don't count."""
+        return fingerprint_frame(self.read(path))
+
+    def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
+        """Lazy with a schema; without one all files are read, since only values tell the types."""
+        import polars as pl
+
+        if self.schema is None or any(_GLOB.intersection(str(path)) for path in paths):
+            return _read_alike(self, paths, origin).lazy()
+        return pl.scan_ndjson(list(paths), schema=dict(self.schema), include_file_paths=origin)
+
+
+def format_named(
+    name: str, schema: Schema | None = None, *, ordered: bool = False
+) -> Parquet | Csv | Ndjson | Skops:
+    """The format of that name; `KeyError` if there is none."""
+    match name:
+        case "parquet":
+            return Parquet(ordered, schema)
+        case "csv":
+            return Csv(schema)
+        case "ndjson":
+            return Ndjson(schema)
+        case "skops":
+            return Skops()
+        case _:
+            raise KeyError(name)
+
+
+class Declared(Protocol):
+    """What a format needs to know of a dataset's declaration."""
+
+    @property
+    def format(self) -> str:
+        """The format's name."""
+
+    @property
+    def schema(self) -> Any:
+        """The declared columns, or None."""
+
+    @property
+    def sort_by(self) -> Any:
+        """The columns that order the rows, if they do."""
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The types that a skops file may hold."""
+
+
+def format_of(dataset: Declared) -> Parquet | Csv | Ndjson | Skops:
+    """The format in which a dataset's files are kept, with what it declares."""
+    if dataset.format == "skops":
+        return Skops(dataset.trusted)
+    return format_named(dataset.format, dataset.schema, ordered=bool(dataset.sort_by))
+
+
+def footer(path: Path) -> dict[str, str]:
+    """The metadata that was staged with a Parquet file, and what its writer added."""
+    import polars as pl
+
+    with reading(path):
+        return dict(pl.read_parquet_metadata(path))
+
+
+def validate(path: Path, columns: Sequence[str], rows: int) -> None:
+    """Opens a Parquet file again and compares its footer with what was to be written.
+
+    Raises:
+        ReadError: the footer can't be read, or says something else.
+    """
+    import pyarrow.parquet as pq
+
+    with reading(path):
+        try:
+            found = pq.read_metadata(path)
+        except ValueError as error:  # pyarrow's own errors are ValueErrors
+            raise unreadable(path, error) from error
+    names = found.schema.to_arrow_schema().names
+    if found.num_rows != rows:
+        problem = f"holds {found.num_rows:,} rows where {rows:,} were written"
+    elif names != list(columns):
+        problem = f"holds the columns {names} where {list(columns)} were written"
+    else:
+        return
+    raise ReadError(str(path), problem, "the disk is not to be trusted; run it again")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what polars and the disk raise over a file into a `ReadError`."""
+    import polars as pl
+
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def require_alike(schemas: Mapping[Path, Schema]) -> None:
+    """Raises `ReadError` for the first file whose columns differ from those of the first file."""
+    (first, wanted), *others = schemas.items()
+    for path, schema in others:
+        for name in [*wanted, *schema]:
+            one, other = wanted.get(name), schema.get(name)
+            texts = [type_text(each) if each is not None else "missing" for each in (one, other)]
+            if texts[0] != texts[1]:
+                problem = f"column {name!r} is {texts[1]}, and in {first} it is {texts[0]}"
+                raise ReadError(str(path), problem, "declare a schema for files that vary")
+
+
+def _may_be_time(column: pl.Series) -> bool:
+    import polars as pl
+
+    if column.dtype != pl.String:
+        return False
+    first = column.first(ignore_nulls=True)
+    return isinstance(first, str) and _TIME.match(first) is not None
+
+
+def _read_alike(form: Csv | Ndjson, paths: Sequence[Path], origin: str | None) -> pl.DataFrame:
+    """The rows of files whose types must agree; one without rows has no say in them."""
+    import polars as pl
+
+    frames = {path: form.read(path) for path in paths}
+    voices = {path: frame for path, frame in frames.items() if frame.height} or frames
+    schemas = {path: frame.schema for path, frame in voices.items()}
+    require_alike(schemas)
+    schema = next(iter(schemas.values()))
+    parts = []
+    for path, frame in frames.items():
+        part = frame.select(schema.keys()) if frame.height else pl.DataFrame(schema=schema)
+        if origin is not None:
+            part = part.with_columns(pl.lit(str(path)).alias(origin))
+        parts.append(part)
+    return pl.concat(parts)

@@ -1,0 +1,220 @@
+"""From files to what a task's parameter asks for, and from a frame to a file.
+
+Knows nothing of tasks, graphs or where files lie: paths and what is declared of a dataset come in.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, assert_never
+
+from partflow.content import fingerprint_frame, fingerprint_parquet, unreadable
+from partflow.errors import ReadError
+from partflow.formats import Csv, Ndjson, Parquet, format_named, require_alike
+from partflow.parameters import ParameterKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    from partflow.formats import SourceFormat
+
+_ORIGIN = "__partflow_origin__"
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionColumn:
+    """The column that stands in the path and not in the file: one value for each file, in order.
+
+    Dates, or datetimes in `zone` (aware ones; naive ones are taken as local there).
+    """
+
+    name: str
+    values: tuple[dt.date | dt.datetime, ...]
+    zone: str | None = None
+
+    def series(self) -> pl.Series:
+        """The values, typed; a column of dates if there is nothing to tell by."""
+        import polars as pl
+
+        if not self.zone and not any(isinstance(each, dt.datetime) for each in self.values):
+            days = [dt.date(each.year, each.month, each.day) for each in self.values]
+            return pl.Series(self.name, days, dtype=pl.Date)
+        zone = self.zone or _zone_of(self.values[0])
+        moments = [_since_epoch(each) for each in self.values]
+        stamps = pl.Series(self.name, moments, dtype=pl.Int64).cast(pl.Datetime("us"))
+        if zone is None:
+            return stamps
+        return stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFrame:
+    """What is known of a frame once its file is written."""
+
+    rows: int
+    content: str
+    nbytes: int
+
+
+def read_frames(
+    paths: Sequence[Path],
+    column: PartitionColumn | None,
+    format: str,  # noqa: A002 - the word of the public interface
+    schema: Mapping[str, pl.DataType] | None,
+    kind: ParameterKind,
+) -> object:
+    """The rows of the files, in their order, as what a parameter of that kind gets.
+
+    The partition column comes last, unless the files have one of that name: then theirs stands.
+    A lazy frame reads Parquet, and text with a schema, only when it is collected; what is wrong
+    with a file is raised then, by polars: `explain` says which file it was.
+
+    Raises:
+        ReadError: a file can't be read, or the files' types differ and no schema is declared.
+    """
+    import polars as pl
+
+    if kind is ParameterKind.PATHS:
+        return list(paths)
+    form = format_named(format, schema)
+    if not isinstance(form, (Parquet, Csv, Ndjson)):
+        message = f"BUG: {format} files are not frames; read them with read_objects"
+        raise AssertionError(message)  # noqa: TRY004 - a bug, not a wrong argument
+    if kind is not ParameterKind.LAZY and len(paths) == 1:
+        return _as_kind(_read_one(paths[0], column, form), kind)
+    lazy = _scan(paths, column, form)
+    if kind is ParameterKind.LAZY:
+        return lazy
+    try:
+        frame = lazy.collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise explain(paths, format, schema) or unreadable(paths[0], error) from error
+    return _as_kind(frame, kind)
+
+
+def read_objects(paths: Sequence[Path], form: SourceFormat) -> object:
+    """The object in the file; a list of them for several files, None for none."""
+    if len(paths) == 1:
+        return form.read(paths[0])
+    return [form.read(each) for each in paths] or None
+
+
+def explain(
+    paths: Sequence[Path],
+    format: str,  # noqa: A002
+    schema: Mapping[str, pl.DataType] | None,
+) -> ReadError | None:
+    """The file that makes a read of these fail, found by reading one after the other."""
+    form = format_named(format, schema)
+    schemas: dict[Path, Mapping[str, pl.DataType]] = {}
+    try:
+        for path in paths:
+            value: Any = form.read(path)
+            schemas[path] = value.schema
+        require_alike(schemas)
+    except ReadError as error:
+        return error
+    return None
+
+
+def stage_frame(
+    frame: pl.DataFrame | pl.LazyFrame,
+    path: Path,
+    metadata: Mapping[str, str],
+    ordered: bool = False,  # noqa: FBT001, FBT002
+) -> StagedFrame:
+    """Writes a frame as Parquet; a lazy one is streamed, and its fingerprint read from the file."""
+    import polars as pl
+
+    Parquet().stage(frame, path, metadata)
+    nbytes = path.stat().st_size
+    if isinstance(frame, pl.DataFrame):
+        return StagedFrame(frame.height, fingerprint_frame(frame, ordered=ordered), nbytes)
+    rows = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(pl.len()).collect()
+    return StagedFrame(rows.item(), fingerprint_parquet(path, ordered=ordered), nbytes)
+
+
+def _scan(
+    paths: Sequence[Path], column: PartitionColumn | None, form: Parquet | Csv | Ndjson
+) -> pl.LazyFrame:
+    import polars as pl
+
+    if not paths:
+        return _nothing(column, form.schema).lazy()
+    if column is None:
+        return form.scan(paths, None)
+    # One scan of many files costs a sixth of as many scans; the path tells the partition.
+    origin = _ORIGIN if len(paths) > 1 else None
+    scan = form.scan(paths, origin)
+    theirs = scan.collect_schema().names() if form.schema is None else form.schema
+    if column.name in theirs:
+        return scan.drop(origin) if origin else scan
+    values = column.series()
+    if origin is None:
+        value = pl.lit(values.to_physical()[0]).cast(values.dtype)
+        return scan.with_columns(value.alias(column.name))
+    origins = pl.Series([str(each) for each in paths], dtype=pl.String)
+    value = pl.col(origin).replace_strict(origins, values, return_dtype=values.dtype)
+    return scan.with_columns(value.alias(column.name)).drop(origin)
+
+
+def _read_one(
+    path: Path, column: PartitionColumn | None, form: Parquet | Csv | Ndjson
+) -> pl.DataFrame:
+    """What scanning and collecting one file gives, without the price of a query."""
+    frame = form.read(path)
+    if column is None or column.name in frame.columns:
+        return frame
+    return frame.hstack([column.series().new_from_index(0, frame.height)])
+
+
+def _nothing(
+    column: PartitionColumn | None, schema: Mapping[str, pl.DataType] | None
+) -> pl.DataFrame:
+    import polars as pl
+
+    if schema is None:
+        message = "BUG: an empty read needs a declared schema; the graph is to refuse it"
+        raise AssertionError(message)
+    frame = pl.DataFrame(schema=dict(schema))
+    if column is None or column.name in frame.columns:
+        return frame
+    return frame.hstack([column.series().clear()])
+
+
+def _as_kind(frame: pl.DataFrame, kind: ParameterKind) -> object:
+    match kind:
+        case ParameterKind.LAZY:
+            return frame.lazy()
+        case ParameterKind.EAGER:
+            return frame
+        case ParameterKind.ARROW:
+            return frame.to_arrow()
+        case ParameterKind.DUCKDB:
+            import duckdb
+
+            # The default connection: relations of two connections can't be joined, and a task
+            # that says duckdb.sql("... from sales") runs on this one.
+            return duckdb.from_arrow(frame.to_arrow())
+        case ParameterKind.PATHS | ParameterKind.PARTITION | ParameterKind.OBJECT:
+            message = f"BUG: {kind} is not a frame"
+            raise AssertionError(message)
+    assert_never(kind)
+
+
+def _zone_of(value: dt.date | dt.datetime) -> str | None:
+    zone = getattr(value, "tzinfo", None)
+    if zone is None:
+        return None
+    return str(getattr(zone, "key", None) or getattr(zone, "name", None) or "UTC")
+
+
+def _since_epoch(value: dt.date | dt.datetime) -> int:
+    """Microseconds since 1970, of an aware moment or on a naive clock."""
+    zone = getattr(value, "tzinfo", None)
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC if zone else None)
+    return (value - epoch) // dt.timedelta(microseconds=1)

@@ -1,0 +1,86 @@
+"""Laws of content fingerprints: equal exactly where the values are, however they are laid out."""
+
+import math
+import tempfile
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from partflow.content import equal_within, fingerprint_frame, fingerprint_parquet
+
+COLUMNS = {
+    "i": (pl.Int64, st.integers(-3, 3) | st.none()),
+    "f": (pl.Float64, st.sampled_from([0.0, -0.0, 0.5, math.nan, math.inf, None])),
+    "s": (pl.String, st.sampled_from(["", "a", "ab", "longer than twelve bytes", None])),
+    "c": (pl.Categorical, st.sampled_from(["a", "b", None])),
+    "l": (pl.List(pl.Int8), st.none() | st.lists(st.integers(0, 1) | st.none(), max_size=2)),
+    "z": (
+        pl.List(pl.Struct({"x": pl.String, "y": pl.Boolean})),
+        st.none()
+        | st.lists(
+            st.none()
+            | st.fixed_dictionaries(
+                {"x": st.sampled_from(["", None]), "y": st.sampled_from([True, None])}
+            ),
+            max_size=2,
+        ),
+    ),
+}
+SCHEMA = {name: dtype for name, (dtype, _) in COLUMNS.items()}
+ROWS = st.lists(st.tuples(*(values for _, values in COLUMNS.values())), max_size=6)
+
+
+def frame_of(rows):
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def canonical(rows):
+    """Rows as text in which -0.0 is 0.0: equal for two lists iff they hold the same rows."""
+    return sorted(
+        repr(tuple(0.0 if each == 0.0 and isinstance(each, float) else each for each in row))
+        for row in rows
+    )
+
+
+@given(rows=ROWS, seed=st.randoms(use_true_random=False))
+def test_the_order_and_chunks_of_rows_do_not_count(rows, seed):
+    shuffled = list(rows)
+    seed.shuffle(shuffled)
+    cut = seed.randint(0, len(rows))
+    parts = pl.concat([frame_of(shuffled[:cut]), frame_of(shuffled[cut:])], rechunk=False)
+    assert fingerprint_frame(parts) == fingerprint_frame(frame_of(rows))
+
+
+@given(one=ROWS, other=ROWS)
+def test_fingerprints_are_equal_iff_the_rows_are(one, other):
+    same = canonical(one) == canonical(other)
+    assert (fingerprint_frame(frame_of(one)) == fingerprint_frame(frame_of(other))) == same
+
+
+@given(rows=ROWS, at=st.integers(0, 5), other=ROWS)
+def test_one_changed_row_is_seen(rows, at, other):
+    if at < len(rows) and other and canonical([rows[at]]) != canonical([other[0]]):
+        changed = [*rows[:at], other[0], *rows[at + 1 :]]
+        assert fingerprint_frame(frame_of(changed)) != fingerprint_frame(frame_of(rows))
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=ROWS, size=st.integers(1, 4), ordered=st.booleans())
+def test_a_file_has_the_fingerprint_of_its_frame_whatever_wrote_it(rows, size, ordered):
+    frame = frame_of(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = Path(folder, "ours"), Path(folder, "theirs")
+        frame.write_parquet(ours, row_group_size=size)
+        pq.write_table(frame.to_arrow(), theirs, row_group_size=size)
+        found = {fingerprint_parquet(each, ordered=ordered) for each in (ours, theirs)}
+    assert found == {fingerprint_frame(frame, ordered=ordered)}
+
+
+@given(rows=ROWS, seed=st.randoms(use_true_random=False))
+def test_a_frame_is_within_every_tolerance_of_itself_in_another_order(rows, seed):
+    shuffled = list(rows)
+    seed.shuffle(shuffled)
+    assert equal_within(frame_of(shuffled), frame_of(rows), 0.0)

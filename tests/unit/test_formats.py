@@ -1,0 +1,223 @@
+"""Formats: what is written, what is read back, and what a file that is wrong says."""
+
+import zipfile
+
+import polars as pl
+import pytest
+
+from partflow.content import fingerprint_frame
+from partflow.errors import ReadError
+from partflow.formats import Csv, Ndjson, Parquet, Skops, footer, format_named, validate
+
+FRAME = pl.DataFrame({"a": [1, 2], "b": ["x", None]})
+
+
+@pytest.fixture
+def csv(tmp_path):
+    def write(text):
+        path = tmp_path / "f.csv"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def ndjson(tmp_path):
+    def write(text, name="f.ndjson"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("frame", [FRAME, FRAME.lazy()])
+def test_parquet_gives_back_the_frame_and_the_metadata(tmp_path, frame):
+    path = tmp_path / "1.tmp"
+    Parquet().stage(frame, path, {"partflow.key": "2026-03-01"})
+    assert Parquet().read(path).equals(FRAME)
+    assert footer(path)["partflow.key"] == "2026-03-01"
+    assert Parquet().fingerprint(path) == fingerprint_frame(FRAME)
+
+
+def test_ordered_parquet_is_fingerprinted_with_its_order(tmp_path):
+    Parquet(ordered=True).stage(FRAME, tmp_path / "f", {})
+    assert Parquet(ordered=True).fingerprint(tmp_path / "f") == fingerprint_frame(
+        FRAME, ordered=True
+    )
+
+
+def test_a_parquet_file_is_valid_iff_it_holds_what_was_written(tmp_path):
+    path = tmp_path / "f"
+    Parquet().stage(FRAME, path, {})
+    validate(path, ["a", "b"], 2)
+    with pytest.raises(ReadError, match="2 rows where 3"):
+        validate(path, ["a", "b"], 3)
+    with pytest.raises(ReadError, match="columns"):
+        validate(path, ["b", "a"], 2)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ReadError, match="cannot be read"):
+        validate(path, ["a", "b"], 2)
+
+
+def test_a_parquet_file_that_is_gone_is_a_read_error(tmp_path):
+    for read in (Parquet().read, footer, lambda path: validate(path, [], 0)):
+        with pytest.raises(ReadError, match="no such file"):
+            read(tmp_path / "f")
+
+
+def test_parquet_with_a_schema_widens_reorders_and_leaves_out(tmp_path):
+    FRAME.with_columns(pl.col("a").cast(pl.Int16), c=1).write_parquet(tmp_path / "f")
+    form = Parquet(schema={"b": pl.String, "a": pl.Int64})
+    assert form.read(tmp_path / "f").equals(FRAME.select("b", "a"))
+
+
+def test_csv_is_typed_from_the_whole_file(csv):
+    rows = "".join(f"{n},2026-03-01\n" for n in range(500))
+    frame = Csv().read(csv(f"a,day\n{rows}0.5,2026-03-02\n"))
+    assert frame.schema == {"a": pl.Float64, "day": pl.Date}
+
+
+def test_csv_columns_of_times_are_typed_and_text_that_only_begins_like_one_stays_text(csv):
+    text = "day,at,clock,text\n,2026-03-01T05:00:00Z,05:15,2026-03-01\n2026-03-01,,,x\n"
+    wanted = [pl.Date, pl.Datetime("us", "UTC"), pl.Time, pl.String]
+    assert Csv().read(csv(text)).dtypes == wanted
+
+
+def test_csv_with_a_schema_goes_by_name_and_leaves_out_the_rest(csv):
+    form = Csv({"b": pl.String, "a": pl.Float64})
+    frame = form.read(csv("a,more,b\n1,x,007\n"))
+    assert frame.equals(pl.DataFrame({"b": ["007"], "a": [1.0]}))
+
+
+def test_csv_files_with_different_columns_beside_the_schema_are_read_as_one(tmp_path):
+    paths = [tmp_path / f"{n}.csv" for n in range(3)]
+    for path, text in zip(paths, ["a\n1\n", "more,a\nx,2\n", "a,less\n3,\n"], strict=True):
+        path.write_text(text)
+    frame = Csv({"a": pl.Int64}).scan(paths, "origin").collect()
+    assert frame["a"].to_list() == [1, 2, 3]
+    assert frame["origin"].to_list() == [str(path) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a,more,b\n1,x,2,3\n", "more fields"),
+        ("a\n1\n", "b"),
+        ("a,b\nx,y\n", "`x` as dtype `i64`"),
+        ("", "empty"),
+        ("a,b\n1,2,3\n", "more"),
+    ],
+)
+def test_csv_that_does_not_fit_its_schema_is_a_read_error(csv, text, problem):
+    with pytest.raises(ReadError, match=problem):
+        Csv({"a": pl.Int64, "b": pl.String}).read(csv(text))
+
+
+def test_csv_and_ndjson_of_the_same_values_have_the_same_fingerprint(csv, ndjson):
+    one = Csv().fingerprint(csv('b,a\n"x",1\r\ny,2\n'))
+    other = Ndjson().fingerprint(ndjson('{"b":"y","a":2}\n{"b": "x", "a": 1}\n'))
+    assert one == other
+
+
+def test_ndjson_is_typed_from_the_whole_file(ndjson):
+    rows = '{"a":1}\n' * 500
+    frame = Ndjson().read(ndjson(rows + '{"a":0.5,"b":"x"}\n'))
+    assert frame.schema == {"a": pl.Float64, "b": pl.String}
+
+
+def test_ndjson_with_a_schema_goes_by_name(ndjson):
+    form = Ndjson({"day": pl.Date, "a": pl.Int64})
+    frame = form.read(ndjson('{"a":1,"day":"2026-03-01","more":0}\n{"a":2}\n'))
+    assert frame.schema == {"day": pl.Date, "a": pl.Int64}
+    assert frame["day"].null_count() == 1
+
+
+def test_ndjson_in_a_file_whose_name_looks_like_a_pattern_is_read(ndjson):
+    path = ndjson('{"a":1}\n', "a*[1].ndjson")
+    form = Ndjson({"a": pl.Int64})
+    assert form.read(path).height == 1
+    assert form.scan((path,), None).collect().height == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a":"x"}\n'])
+def test_ndjson_that_is_damaged_is_a_read_error(ndjson, text):
+    form = Ndjson({"a": pl.Int64}) if "x" in text else Ndjson()
+    with pytest.raises(ReadError, match="cannot be read"):
+        form.read(ndjson(text))
+
+
+@pytest.mark.parametrize("name", ["parquet", "csv", "ndjson", "skops"])
+def test_a_format_is_found_by_its_name(name):
+    assert format_named(name).name == name
+    assert format_named(name).extension == name
+
+
+def test_an_unknown_format_is_a_key_error():
+    with pytest.raises(KeyError, match="pickle"):
+        format_named("pickle")
+
+
+def fitted(scale=1.0):
+    linear = pytest.importorskip("sklearn.linear_model", reason="the extra `flagship`")
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    scaler = pytest.importorskip("sklearn.preprocessing")
+    data = [[float(n), float(n * n)] for n in range(9)]
+    model = pipeline.make_pipeline(scaler.StandardScaler(), linear.Ridge())
+    return model.fit(data, [scale * row[0] for row in data])
+
+
+def test_skops_gives_back_a_model_that_predicts_the_same(tmp_path):
+    model = fitted()
+    Skops().stage(model, tmp_path / "f", {})
+    again = Skops().read(tmp_path / "f")
+    assert again.predict([[3.0, 9.0]]) == model.predict([[3.0, 9.0]])
+
+
+def test_the_same_model_made_twice_has_one_fingerprint(tmp_path):
+    models = [fitted(), fitted(), fitted(scale=2.0)]
+    paths = [tmp_path / str(n) for n in range(3)]
+    for model, path in zip(models, paths, strict=True):
+        Skops().stage(model, path, {})
+    one, again, other = (Skops().fingerprint(path) for path in paths)
+    assert paths[0].read_bytes() != paths[1].read_bytes()
+    assert one == again
+    assert one != other
+    assert one.startswith("skops1:")
+
+
+def test_raw_bytes_have_one_fingerprint_though_skops_names_them_at_random(tmp_path):
+    pytest.importorskip("skops", reason="the extra `flagship`")
+    for name, data in (("1", b"x"), ("2", b"x"), ("3", b"y")):
+        Skops().stage({"raw": data}, tmp_path / name, {})
+    one, again, other = (Skops().fingerprint(tmp_path / name) for name in "123")
+    assert one == again
+    assert one != other
+
+
+def test_a_type_that_is_not_trusted_is_named_and_not_loaded(tmp_path):
+    ensemble = pytest.importorskip("sklearn.ensemble", reason="the extra `flagship`")
+    model = ensemble.HistGradientBoostingRegressor(max_iter=1)
+    data = [[float(n)] for n in range(50)]
+    Skops().stage(model.fit(data, [row[0] for row in data]), tmp_path / "f", {})
+    name = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+    with pytest.raises(ReadError, match=f"(?s){name}.*trusted="):
+        Skops().read(tmp_path / "f")
+    assert Skops(trusted=(name,)).read(tmp_path / "f").n_iter_ == 1
+
+
+def test_a_damaged_model_is_a_read_error(tmp_path):
+    pytest.importorskip("skops", reason="the extra `flagship`")
+    path = tmp_path / "f"
+    with pytest.raises(ReadError, match="no such file"):
+        Skops().read(path)
+    path.write_bytes(b"not a zip")
+    for read in (Skops().read, Skops().fingerprint):
+        with pytest.raises(ReadError, match="cannot be read"):
+            read(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other", "")
+    for read in (Skops().read, Skops().fingerprint):
+        with pytest.raises(ReadError, match="cannot be read"):
+            read(path)
