@@ -1,0 +1,78 @@
+"""Cuts a plan down to what is wanted and to what that needs.
+
+Knows nothing of reasons: it follows the ranges that tasks read, from what is wanted upstream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partflow.graph import outputs
+from partflow.lineage import state_over
+from partflow.steps import Action, Only, Plan, Reason, State, TaskPlan, wanted_mask
+
+if TYPE_CHECKING:
+    from partflow.steps import Bounds, Mask
+
+
+def restricted(whole: Plan) -> Plan:
+    """The plan without the steps that nothing wanted needs; states stay as they are."""
+    needed = {name: _demand(whole, planned) for name, planned in whole.tasks.items()}
+    for planned in reversed(tuple(whole.tasks.values())):
+        mine = needed[planned.task.name]
+        if planned.task.reads_itself:
+            _demand_of_itself(planned, mine)
+        if not mine.any():
+            continue
+        for one, bounds in zip(planned.task.inputs, planned.bounds, strict=True):
+            for writer in whole.graph.writers(one.read.dataset.name):
+                if writer is not planned.task and writer.name in whole.tasks:
+                    other = whole.tasks[writer.name]
+                    needed[writer.name] |= _covered(bounds, mine, other.lo, len(other.state))
+    tasks = {
+        n: replace(t, action=np.where(needed[n], t.action, np.uint8(Action.NONE)))
+        for n, t in whole.tasks.items()
+    }
+    return replace(whole, tasks=tasks)
+
+
+def _demand(whole: Plan, planned: TaskPlan) -> Mask:
+    """The wanted partitions that are not simply fresh."""
+    wanted = wanted_mask(whole.request, planned)
+    force = whole.request.force
+    if force is not None and force.only is not Only.ALL:
+        states = [whole.snapshot.states[n] for n in outputs(planned.task)]
+        failed = [state_over(s, planned.lo, planned.hi).failed for s in states]
+        missing = (planned.need == Reason.NEVER) | (planned.need == Reason.GONE)
+        wanted &= {
+            Only.MISSING: missing,
+            Only.STALE: (planned.need != Reason.NONE) & ~missing,
+            Only.FAILED: np.logical_or.reduce(failed),
+        }[force.only]
+    return np.asarray(wanted & ((planned.action != Action.NONE) | (planned.state != State.FRESH)))
+
+
+def _demand_of_itself(planned: TaskPlan, needed: Mask) -> None:
+    """Add the earlier partitions that a task's needed ones read of itself."""
+    own = [
+        bounds
+        for one, bounds in zip(planned.task.inputs, planned.bounds, strict=True)
+        if one.read.dataset in planned.task.writes
+    ]
+    for t in reversed(range(len(needed))):
+        if needed[t]:
+            for a, b in own:
+                low, high = max(int(a[t]) - planned.lo, 0), max(int(b[t]) - planned.lo, 0)
+                needed[low:high] |= planned.action[low:high] != Action.NONE
+
+
+def _covered(bounds: Bounds, of: Mask, lo: int, n: int) -> Mask:
+    """Which of the `n` ordinals from `lo` on lie in any of the ranges that are chosen."""
+    a, b = (np.clip(x[of] - lo, 0, n) for x in bounds)
+    change = np.zeros(n + 1, np.int64)
+    np.add.at(change, a, 1)
+    np.add.at(change, np.maximum(a, b), -1)
+    return np.asarray(np.cumsum(change[:-1]) > 0)

@@ -1,0 +1,169 @@
+"""Fingerprints of what partitions were made from, and the snapshot of all that is current.
+
+Knows nothing of files or frames: content fingerprints come in as texts and leave as numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LANES = 2
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xA24BAED4963EE407)
+_SECOND = np.uint64(0x9FB21C651E98DF25)
+
+
+class Condition(IntEnum):
+    """How a partition's file stands beside its record."""
+
+    ABSENT = 0
+    """No record of it, and for a source no file."""
+    GOOD = 1
+    """The file is what was recorded."""
+    GONE = 2
+    """Recorded, and its file is not there."""
+    DAMAGED = 3
+    """Recorded (or a source's file), and the file cannot be read."""
+    CHANGED = 4
+    """The file reads well and is none that was ever recorded for this partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetState:
+    """What is current of one dataset or effect, as arrays over the ordinals from `lo` on.
+
+    All arrays have one entry a partition. `content` and `code` are fingerprints in two lanes,
+    shape (n, 2); `inputs` holds one digest for each read, shape (n, reads, 2); `reads` is how many
+    of those were recorded. `seq` numbers materializations, 0 where there is none; `made_at` is in
+    epoch seconds; `failed` says that the last attempt failed.
+    """
+
+    lo: int
+    condition: NDArray[np.uint8]
+    content: NDArray[np.uint64]
+    code: NDArray[np.uint64]
+    inputs: NDArray[np.uint64]
+    reads: NDArray[np.int16]
+    made_at: NDArray[np.int64]
+    seq: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    nbytes: NDArray[np.int64]
+    failed: NDArray[np.bool_]
+
+    @property
+    def hi(self) -> int:
+        """One past the last ordinal."""
+        return self.lo + len(self.condition)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is current at one moment, for every dataset and effect of a graph.
+
+    `codes` gives each task's present code fingerprint. `effects_since` gives for an effect the
+    ordinal that was the newest due one when it was first seen; it is missing for a new effect.
+    `now` is in epoch seconds; `version` is the last sequence number of the metastore.
+    """
+
+    now: int
+    states: Mapping[str, DatasetState]
+    codes: Mapping[str, str]
+    effects_since: Mapping[str, int]
+    version: int = 0
+
+
+def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:
+    """Nothing was ever recorded of the `n` partitions from `lo` on."""
+    return DatasetState(
+        lo=lo,
+        condition=np.zeros(n, np.uint8),
+        content=np.zeros((n, LANES), np.uint64),
+        code=np.zeros((n, LANES), np.uint64),
+        inputs=np.zeros((n, reads, LANES), np.uint64),
+        reads=np.full(n, -1, np.int16),
+        made_at=np.zeros(n, np.int64),
+        seq=np.zeros(n, np.int64),
+        rows=np.zeros(n, np.int64),
+        nbytes=np.zeros(n, np.int64),
+        failed=np.zeros(n, np.bool_),
+    )
+
+
+def state_over(state: DatasetState, lo: int, hi: int) -> DatasetState:
+    """A state cut to `[lo, hi)`; what lies outside of it was never made."""
+    n = max(hi - lo, 0)
+    if (lo, lo + n) == (state.lo, state.hi):
+        return state
+    found = empty_state(lo, n, state.inputs.shape[1])
+    a, b = max(lo, state.lo), min(lo + n, state.hi)
+    if a >= b:
+        return found
+    for name in (
+        "condition",
+        "content",
+        "code",
+        "inputs",
+        "reads",
+        "made_at",
+        "seq",
+        "rows",
+        "nbytes",
+        "failed",
+    ):
+        getattr(found, name)[a - lo : b - lo] = getattr(state, name)[a - state.lo : b - state.lo]
+    return found
+
+
+def lanes(fingerprint: str) -> tuple[int, int]:
+    """The two 64-bit numbers of a fingerprint's 32 hexadecimal digits; a tag before is left out."""
+    digits = fingerprint.rpartition(":")[2]
+    return int(digits[:16], 16), int(digits[16:32], 16)
+
+
+def lanes_array(fingerprints: list[str | None]) -> NDArray[np.uint64]:
+    """The lanes of many fingerprints, shape (n, 2); None is zero."""
+    found = [(0, 0) if f is None else lanes(f) for f in fingerprints]
+    return np.array(found, np.uint64).reshape(-1, LANES)
+
+
+def elements(starts: NDArray[np.int64], content: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """What each partition adds to the digest of a range: 128 bits over its start and content.
+
+    A partition without content adds nothing. Both lanes mix both lanes of the content, with the
+    finalizer of splitmix64 (Steele, Lea, Flood 2014), so that their sum over a range stands for the
+    set of (start, content) pairs in it.
+    """
+    start = starts.astype(np.uint64)
+    one, two = content[:, 0], content[:, 1]
+    first = _mixed(one + _mixed(two ^ _mixed(start ^ _FIRST)))
+    second = _mixed(two + _mixed(one ^ _mixed(start ^ _SECOND)))
+    found = np.stack([first, second], axis=1)
+    found[(one == 0) & (two == 0)] = 0
+    return found
+
+
+def prefix(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sums of the first 0, 1, 2, ... elements, modulo 2**64 in each lane; shape (n + 1, 2)."""
+    found = np.zeros((len(parts) + 1, LANES), np.uint64)
+    np.cumsum(parts, axis=0, dtype=np.uint64, out=found[1:])
+    return found
+
+
+def range_digest(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The digest of one range from its elements; equal to the difference of its prefix sums."""
+    return np.asarray(parts.sum(axis=0, dtype=np.uint64))
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    x = x + _GOLDEN
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)))

@@ -1,0 +1,111 @@
+"""Says in words why steps are planned, and groups them by node, range and reason.
+
+Knows nothing of how a plan is made; it only reads one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from partflow.dataset import Dataset
+from partflow.graph import outputs
+from partflow.partition import PartitionSet
+from partflow.plan import Action, Plan, Reason, State, TaskPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Partitions of one task with one action and one reason: how many, in which ranges of keys."""
+
+    task: str
+    nodes: tuple[str, ...]
+    action: Action
+    state: State
+    reason: Reason
+    cause: str
+    text: str
+    count: int
+    ranges: tuple[tuple[str, str], ...]
+
+
+def steps(plan: Plan) -> tuple[Group, ...]:
+    """The steps of a plan: what will run, then what may run, in the graph's order."""
+    found = [g for t in plan.tasks.values() for g in _groups(t) if g.action is not Action.NONE]
+    return tuple(sorted(found, key=lambda g: g.action is Action.MAYBE))
+
+
+def held(plan: Plan) -> tuple[Group, ...]:
+    """What waits or is blocked, in the graph's order."""
+    stuck = (State.WAITING, State.BLOCKED)
+    return tuple(g for t in plan.tasks.values() for g in _groups(t) if g.state in stuck)
+
+
+def _groups(planned: TaskPlan) -> list[Group]:
+    columns = np.stack(
+        [planned.action, planned.state, planned.reason, planned.cause.astype(np.int64)], axis=1
+    )
+    grain = planned.task.grain
+    found = []
+    for row in np.unique(columns, axis=0).tolist():
+        action, state, reason = Action(row[0]), State(row[1]), Reason(row[2])
+        at = PartitionSet.where((columns == row).all(axis=1), planned.lo)
+        cause = _cause(planned, row[3])
+        found.append(
+            Group(
+                planned.task.name,
+                outputs(planned.task),
+                action,
+                state,
+                reason,
+                cause.name if cause else "",
+                describe(planned, reason, cause),
+                len(at),
+                tuple((grain.key(lo), grain.key(hi - 1)) for lo, hi in at.ranges),
+            )
+        )
+    return sorted(found, key=lambda g: (g.ranges[0][0], g.reason))
+
+
+def _cause(planned: TaskPlan, position: int) -> Dataset | None:
+    return None if position < 0 else planned.task.inputs[position].read.dataset
+
+
+def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  # noqa: C901, PLR0911, PLR0912 - one line a reason
+    """A reason in words; `cause` is the dataset that it comes from, where there is one."""
+    name = cause.name if cause else "an input"
+    effect = planned.task.is_effect
+    match reason:
+        case Reason.NONE:
+            return "fresh"
+        case Reason.NEVER:
+            return "not done yet" if effect else "never made"
+        case Reason.GONE:
+            return "its file is gone"
+        case Reason.DAMAGED:
+            return "its file cannot be read"
+        case Reason.REFRESH:
+            return "still corrected outside, so due for a refresh"
+        case Reason.CODE:
+            return f"the code of {planned.task.name} changed"
+        case Reason.INPUT:
+            return f"{name} changed"
+        case Reason.ASKED:
+            return "asked for"
+        case Reason.UPSTREAM:
+            return f"if {name} changes"
+        case Reason.CHANGED_OUTSIDE:
+            return "changed outside partflow"
+        case Reason.NOT_DUE:
+            return f"waits for {name}, which is not due"
+        case Reason.NOT_ARRIVED:
+            said = "has not arrived" if cause and cause.is_source else "waits itself"
+            return f"waits for {name}, which {said}"
+        case Reason.BEHIND:
+            said = "cannot be read" if cause and cause.is_source else "is blocked"
+            return f"behind {name}, which {said}"
+        case Reason.KEPT:
+            return f"kept, though the code of {planned.task.name} changed"
+    assert_never(reason)

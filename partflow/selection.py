@@ -1,0 +1,162 @@
+"""Turns what somebody asks for, in names, dates and keys, into a request of partitions.
+
+Knows nothing of what exists; dates are read in each dataset's own zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from partflow.dataset import Extent
+from partflow.errors import UsageError
+from partflow.grain import Grain
+from partflow.graph import Graph, outputs, select
+from partflow.partition import PartitionSet
+from partflow.plan import Force, Only, Request, horizon_of
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A selection of nodes and of their partitions; empty fields ask for all.
+
+    `start` is inclusive and `end` exclusive, both as typed; `keys` are single partitions, `first`
+    and `last` an inclusive range of keys.
+    """
+
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    start: str | None = None
+    end: str | None = None
+    keys: tuple[str, ...] = ()
+    span: tuple[str, str] | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self == Asked()
+
+    def words(self, only: Only) -> str:
+        """The request in words that are equal for equal requests."""
+        parts = (self.select, self.exclude, self.start, self.end, self.keys, self.span)
+        return repr((*parts, only.value))
+
+    @property
+    def has_partitions(self) -> bool:
+        """Whether partitions are named, and not only datasets."""
+        return replace(self, select=(), exclude=()) != Asked()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The partitions of one node that are asked for and due: how many, the first, the last."""
+
+    node: str
+    count: int
+    first: str
+    last: str
+
+
+def request_of(
+    graph: Graph,
+    asked: Asked,
+    states: Mapping[str, frozenset[str]],
+    force: Force | None = None,
+    *,
+    with_effects: bool = False,
+) -> Request:
+    """The request; raises UsageError for names, dates and keys that mean nothing here."""
+    if asked.is_everything:
+        return Request(None, force, with_effects)
+    nodes = select(graph, asked.select, asked.exclude, states)
+    found: dict[str, PartitionSet] = {}
+    for node in nodes:
+        wanted = _partitions(grain_of(graph, node), extent_of(graph, node), asked)
+        if wanted is not None:
+            found[node] = wanted
+    if asked.keys and not any(found.values()):
+        raise UsageError(_nowhere(graph, nodes, asked.keys[0]))
+    return Request(found, force, with_effects)
+
+
+def grain_of(graph: Graph, node: str) -> Grain:
+    """The grain of a dataset, source or effect."""
+    return graph.datasets[node].grain if node in graph.datasets else graph.task(node).grain
+
+
+def extent_of(graph: Graph, node: str) -> Extent:
+    """The ordinals of a node that can ever exist."""
+    return graph.dataset_extents[node] if node in graph.datasets else graph.task_extents[node]
+
+
+def scopes(graph: Graph, request: Request, now: int) -> tuple[Scope, ...]:
+    """What a request comes to for each node that has a task, of what is due at `now`."""
+    found: list[Scope] = []
+    for task in graph.tasks:
+        for node in outputs(task):
+            if any(s.node == node for s in found):
+                continue
+            due = PartitionSet.of([(extent_of(graph, node).lo, horizon_of(graph, node, now))])
+            wanted = (
+                due if request.wanted is None else due & request.wanted.get(node, PartitionSet())
+            )
+            if wanted:
+                grain = grain_of(graph, node)
+                first, last = wanted.ranges[0][0], wanted.ranges[-1][1] - 1
+                found.append(Scope(node, len(wanted), grain.key(first), grain.key(last)))
+    return tuple(found)
+
+
+def _partitions(grain: Grain, extent: Extent, asked: Asked) -> PartitionSet | None:
+    """The ordinals that are asked for; None if the keys are not of this grain."""
+    top = 2**40 if extent.hi is None else extent.hi
+    found = PartitionSet.of([(extent.lo, top)])
+    if asked.start is not None or asked.end is not None:
+        found = found & PartitionSet.of([_between(grain, asked.start, asked.end, (extent.lo, top))])
+    if asked.keys:
+        try:
+            ordinals = [grain.ordinal(k) for k in asked.keys]
+        except UsageError:
+            return None
+        found = found & PartitionSet.of((o, o + 1) for o in ordinals)
+    if asked.span is not None:
+        try:
+            first, last = (grain.ordinal(k) for k in asked.span)
+        except UsageError:
+            return None
+        if first > last:
+            raise UsageError(f"--partitions {asked.span[0]}..{asked.span[1]}: the first is later")
+        found = found & PartitionSet.of([(first, last + 1)])
+    return found
+
+
+def _between(
+    grain: Grain, start: str | None, end: str | None, extent: tuple[int, int]
+) -> tuple[int, int]:
+    """The ordinals that overlap `[start, end)`."""
+    if grain.kind == "whole":
+        return extent
+    begin = None if start is None else grain.moment(start)
+    stop = None if end is None else grain.moment(end)
+    if begin is not None and stop is not None and begin >= stop:
+        raise UsageError(
+            f"--start {start} --end {end}: nothing lies between them; --end is exclusive, so for "
+            f"one day give the next one as --end"
+        )
+    lo = extent[0] if begin is None else grain.ordinal_at(begin)
+    hi = extent[1] if stop is None else grain.ordinal_at(stop - 1) + 1
+    return lo, hi
+
+
+def _nowhere(graph: Graph, nodes: tuple[str, ...], key: str) -> str:
+    """Why no selected node has a partition of that key."""
+    node = nodes[-1] if nodes else ""
+    if not node:
+        return f"the selection is empty, so there is no partition {key!r}"
+    grain, extent = grain_of(graph, node), extent_of(graph, node)
+    last = "" if extent.hi is None else grain.key(extent.hi - 1)
+    try:
+        grain.ordinal(key)
+    except UsageError as error:
+        return str(error)
+    return f"{node} has no partition {key}: it has {grain.key(extent.lo)} .. {last or 'open'}"

@@ -1,0 +1,108 @@
+"""Counts a plan by node and state, for `status` and for `status:` in selections.
+
+Knows nothing of where the plan came from; a column of numbers for every node, no decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partflow.graph import outputs
+from partflow.plan import Action, Plan, Reason, State, TaskPlan, state_over
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One node: `first` and `last` are its keys so far, empty if it has none yet.
+
+    `counts` has every state; `maybe` are fresh partitions behind a stale input, `kept` those that
+    other code made and that are to be kept. `states` holds the state of each partition, in order.
+    """
+
+    node: str
+    kind: str
+    grain: str
+    first: str
+    last: str
+    counts: Mapping[State, int]
+    maybe: int
+    kept: int
+    rows: int
+    nbytes: int
+    states: NDArray[np.uint8]
+
+    @property
+    def partitions(self) -> int:
+        """How many there are to be made, so far."""
+        return len(self.states)
+
+
+def statuses(plan: Plan) -> tuple[Status, ...]:
+    """The status of every node, sources first, then in the graph's order."""
+    found = [_source(plan, name) for name in sorted(plan.sources)]
+    found += [_node(plan, node) for node in plan.graph.nodes if node not in plan.sources]
+    return tuple(found)
+
+
+def states_of(plan: Plan) -> dict[str, frozenset[str]]:
+    """For each node the names of the states that its partitions are in."""
+    return {
+        s.node: frozenset(state.name.lower() for state, n in s.counts.items() if n)
+        for s in statuses(plan)
+    }
+
+
+def _counted(states: NDArray[np.uint8]) -> dict[State, int]:
+    return {state: int(np.count_nonzero(states == state)) for state in State}
+
+
+def _source(plan: Plan, name: str) -> Status:
+    grain = plan.graph.datasets[name].grain
+    state = plan.snapshot.states[name]
+    states = plan.sources[name]
+    n = len(states)
+    return Status(
+        name, "source", grain.describe(), grain.key(state.lo) if n else "",
+        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0,
+        int(state.rows.sum()), int(state.nbytes.sum()), states,
+    )  # fmt: skip
+
+
+def _node(plan: Plan, node: str) -> Status:
+    planned = [plan.tasks[t.name] for t in plan.graph.writers(node)]
+    held = plan.snapshot.states.get(node)
+    states = np.concatenate([p.state for p in planned]) if planned else np.zeros(0, np.uint8)
+    grain = planned[0].task.grain if planned else plan.graph.datasets[node].grain
+    some = [p for p in planned if len(p.state)]
+    rows = nbytes = 0
+    if held is not None and node in plan.graph.datasets:
+        rows, nbytes = int(held.rows.sum()), int(held.nbytes.sum())
+    return Status(
+        node,
+        "effect" if planned and planned[0].task.is_effect else "dataset",
+        grain.describe(),
+        grain.key(min(p.lo for p in some)) if some else "",
+        grain.key(max(p.hi for p in some) - 1) if some else "",
+        _counted(states),
+        sum(int(np.count_nonzero(p.action == Action.MAYBE)) for p in planned),
+        sum(int(np.count_nonzero(p.reason == Reason.KEPT)) for p in planned),
+        rows,
+        nbytes,
+        states,
+    )
+
+
+def failed_keys(plan: Plan, planned: TaskPlan) -> list[str]:
+    """The partitions of a task whose last attempt failed and that still have to be made."""
+    found = np.zeros(len(planned.state), np.bool_)
+    for node in outputs(planned.task):
+        found |= state_over(plan.snapshot.states[node], planned.lo, planned.hi).failed
+    at = np.flatnonzero(found & (planned.need != Reason.NONE)).tolist()
+    return [planned.task.grain.key(planned.lo + i) for i in at]

@@ -1,0 +1,163 @@
+"""The data of a plan: states, reasons, actions, requests, and a task's partitions as arrays.
+
+Knows nothing of how any of it is found out; everything that shows or runs a plan reads these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partflow.graph import Graph, outputs
+from partflow.lineage import Snapshot
+from partflow.partition import PartitionSet
+from partflow.task import Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
+    Mask = NDArray[np.bool_]
+    Codes = NDArray[np.uint8]
+
+
+class State(IntEnum):
+    """The state of a partition, as `status` counts it."""
+
+    FRESH = 0
+    STALE = 1
+    MISSING = 2
+    WAITING = 3
+    BLOCKED = 4
+
+
+class Reason(IntEnum):
+    """Why a partition must be made, may have to be, or cannot be."""
+
+    NONE = 0
+    NEVER = 1
+    """It was never made."""
+    GONE = 2
+    """It was made, and its file is gone."""
+    DAMAGED = 3
+    """Its file cannot be read."""
+    REFRESH = 4
+    """The outside world still corrects it."""
+    CODE = 5
+    """It was made by other code."""
+    INPUT = 6
+    """An input differs from the one that it was made from."""
+    ASKED = 7
+    """It is fresh, and a backfill asks for it."""
+    UPSTREAM = 8
+    """An input is being made again; whether it changes is not known yet."""
+    CHANGED_OUTSIDE = 9
+    """Somebody changed its file."""
+    NOT_DUE = 10
+    """Something that it must read is not due."""
+    NOT_ARRIVED = 11
+    """Something that it must read waits, or a source has not brought it."""
+    BEHIND = 12
+    """Something that it must read is blocked, or cannot be read."""
+    KEPT = 13
+    """It was made by other code, and its task says to keep such partitions."""
+
+
+class Action(IntEnum):
+    """What a run will do with a partition."""
+
+    NONE = 0
+    RUN = 1
+    MAYBE = 2
+
+
+class Only(Enum):
+    """Which partitions of its range a backfill makes again."""
+
+    ALL = "all"
+    MISSING = "missing"
+    STALE = "stale"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Force:
+    """A backfill: make the wanted partitions again, of which `only` says.
+
+    What was made by a materialization numbered `since` or later is left: so does the same request
+    go on after it was cut off.
+    """
+
+    only: Only = Only.ALL
+    since: int = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is wanted: for each node its partitions; None for all of everything."""
+
+    wanted: Mapping[str, PartitionSet] | None = None
+    force: Force | None = None
+    with_effects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """One task's partitions `[lo, hi)`: arrays with one entry each.
+
+    `need` is why it would have to be made, `reason` why it is in its state (the same, unless it
+    waits or is blocked), `cause` the position of the read that is the reason, or -1. `bounds` holds
+    for each read the range of upstream ordinals.
+    """
+
+    task: Task
+    lo: int
+    state: Codes
+    need: Codes
+    reason: Codes
+    cause: NDArray[np.int16]
+    action: Codes
+    bounds: tuple[Bounds, ...]
+
+    @property
+    def hi(self) -> int:
+        """One past the last ordinal."""
+        return self.lo + len(self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of a request, with reasons; `tasks` is in the graph's order."""
+
+    graph: Graph
+    snapshot: Snapshot
+    request: Request
+    tasks: Mapping[str, TaskPlan]
+    sources: Mapping[str, Codes]
+
+    @property
+    def steps(self) -> int:
+        """How many steps will or may run."""
+        return sum(int(np.count_nonzero(t.action)) for t in self.tasks.values())
+
+    def count(self, state: State) -> int:
+        """How many partitions of tasks are in a state, within the request."""
+        return sum(
+            int(np.count_nonzero(t.state[wanted_mask(self.request, t)] == state))
+            for t in self.tasks.values()
+        )
+
+
+def wanted_mask(request: Request, planned: TaskPlan) -> Mask:
+    """Which partitions of a task a request names itself."""
+    if request.wanted is None:
+        return np.ones(len(planned.state), np.bool_)
+    found = np.zeros(len(planned.state), np.bool_)
+    for node in outputs(planned.task):
+        if node in request.wanted:
+            found |= request.wanted[node].mask(planned.lo, planned.hi)
+    return found
