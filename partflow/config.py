@@ -1,0 +1,136 @@
+"""The project's configuration: a file in the nearest folder upwards, under the environment.
+
+Knows nothing of what the values are used for. An option of a command beats the environment beats
+the file beats the default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from partflow.errors import ConfigurationError
+
+PREFIX = "PARTFLOW_"
+_DURABILITIES = ("full", "process")
+_EXECUTORS = ("inline", "processes")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What is configured; `metastore` is empty for the default below the warehouse.
+
+    `jobs` are packages or modules below the root, `pools` limits by name.
+    """
+
+    jobs: tuple[str, ...] = ("jobs",)
+    warehouse: str = "warehouse"
+    metastore: str = ""
+    executor: str = ""
+    durability: str = "full"
+    pools: Mapping[str, int] | None = None
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder upwards with a partflow.toml, or a pyproject.toml with [tool.partflow]."""
+    for folder in (start, *start.parents):
+        if (folder / "partflow.toml").is_file():
+            return folder
+        pyproject = folder / "pyproject.toml"
+        if pyproject.is_file() and "partflow" in _parsed(pyproject).get("tool", {}):
+            return folder
+    raise ConfigurationError(
+        f"{start} is in no partflow project: there is no partflow.toml, and no pyproject.toml with "
+        "[tool.partflow], here or in a folder above; `partflow init NAME` makes a project"
+    )
+
+
+def read_config(root: Path, environment: Mapping[str, str], overrides: Mapping[str, str]) -> Config:
+    """The configuration of the project at `root`."""
+    path, values = _file(root)
+    known = {f.name for f in fields(Config)}
+    for key in values:
+        if key not in known:
+            raise _unknown(f"{path}: {key!r}", key, known)
+    given: dict[str, Any] = {k: _typed(f"{path}: {k}", k, v) for k, v in values.items()}
+    for name, text in environment.items():
+        if not name.startswith(PREFIX):
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key not in known:
+            raise _unknown(f"the environment's {name}", key, known)
+        given[key] = _typed(name, key, text)
+    given |= {k: _typed(f"--{k}", k, v) for k, v in overrides.items()}
+    return Config(**given)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigurationError(f"{path}: {error}; mend the file") from None
+
+
+def _file(root: Path) -> tuple[Path, Mapping[str, Any]]:
+    path = root / "partflow.toml"
+    if path.is_file():
+        return path, _parsed(path)
+    path = root / "pyproject.toml"
+    table = _parsed(path)["tool"]["partflow"] if path.is_file() else {}
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}: tool.partflow is no table; write [tool.partflow]")
+    return path, table
+
+
+def _unknown(where: str, key: str, known: set[str]) -> ConfigurationError:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+    return ConfigurationError(f"{where} is no setting of partflow; {hint}")
+
+
+def _typed(where: str, key: str, value: object) -> object:
+    if key == "jobs":
+        return _names(where, value)
+    if key == "pools":
+        return _pools(where, value)
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{where} is {value!r}; it must be a text")
+    if key == "durability" and value not in _DURABILITIES:
+        raise ConfigurationError(f"{where} is {value!r}; choose {' or '.join(_DURABILITIES)}")
+    if key == "executor" and value not in ("", *_EXECUTORS):
+        raise ConfigurationError(f"{where} is {value!r}; choose {' or '.join(_EXECUTORS)}")
+    if key == "warehouse":
+        _check_warehouse(where, value)
+    return value
+
+
+def _check_warehouse(where: str, value: str) -> None:
+    if "://" in value:
+        raise ConfigurationError(
+            f"{where} is {value!r}; this partflow keeps its warehouse in a folder only"
+        )
+    if not value.strip() or "\0" in value:
+        raise ConfigurationError(f"{where} is {value!r}; name a folder, such as 'warehouse'")
+
+
+def _names(where: str, value: object) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names:
+        raise ConfigurationError(f"{where} is {value!r}; give a list of packages or modules")
+    for name in names:
+        if not isinstance(name, str) or not all(p.isidentifier() for p in name.split(".")):
+            raise ConfigurationError(f"{where}: {name!r} is no name of a package or module")
+    return tuple(names)
+
+
+def _pools(where: str, value: object) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{where} is {value!r}; write a table [pools] with name = number")
+    for name, limit in value.items():
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise ConfigurationError(f"{where}.{name} is {limit!r}; give a number, one or more")
+    return dict(value)

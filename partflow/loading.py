@@ -1,0 +1,100 @@
+"""Imports the user's modules and collects the tasks and datasets that they declare.
+
+Knows nothing of graphs. Nothing registers itself: what is found at the top of a module counts, also
+inside of lists, tuples and mappings there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from partflow.dataset import Dataset
+from partflow.errors import ConfigurationError, PartflowError
+from partflow.task import Task
+
+
+def load_jobs(root: Path, names: tuple[str, ...]) -> tuple[list[Task], list[Dataset]]:
+    """The tasks and datasets of the jobs' modules, every submodule imported, sorted by name."""
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    importlib.invalidate_caches()
+    tasks: dict[int, Task] = {}
+    datasets: dict[int, Dataset] = {}
+    for name in names:
+        for module in _modules(root, name):
+            for found in _declared(vars(module)):
+                if isinstance(found, Task):
+                    tasks[id(found)] = found
+                else:
+                    datasets[id(found)] = found
+    return list(tasks.values()), list(datasets.values())
+
+
+def _modules(root: Path, name: str) -> Iterator[ModuleType]:
+    top = name.split(".", maxsplit=1)[0]
+    loaded = sys.modules.get(top)
+    origin = getattr(loaded, "__file__", None) or next(iter(getattr(loaded, "__path__", [])), None)
+    if origin is not None and not Path(origin).resolve().is_relative_to(root.resolve()):
+        raise ConfigurationError(
+            f"jobs: {top!r} is already imported from {origin}, outside of the project; give the "
+            "package another name"
+        )
+    module = _imported(name, root)
+    yield module
+    for info in sorted(
+        pkgutil.walk_packages(getattr(module, "__path__", []), f"{name}."), key=lambda i: i.name
+    ):
+        if not info.name.endswith(".__main__"):
+            yield _imported(info.name, root)
+
+
+def _imported(name: str, root: Path) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except PartflowError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ConfigurationError(
+                f"jobs: there is no module {name!r} below {root}; make it, or name another in "
+                "jobs = [...]"
+            ) from None
+        raise _broken(name, root, error) from error
+    except Exception as error:
+        raise _broken(name, root, error) from error
+
+
+def _broken(name: str, root: Path, error: BaseException) -> ConfigurationError:
+    """The error of importing a module, shown from the user's own frames on."""
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if Path(f.filename).is_relative_to(root)
+    ]
+    lines = "".join(traceback.format_list(frames))
+    said = "".join(traceback.format_exception_only(error)).strip()
+    return ConfigurationError(f"jobs: {name!r} cannot be imported:\n{lines}{said}")
+
+
+def _declared(values: Mapping[str, object]) -> Iterator[Task | Dataset]:
+    for value in list(values.values()):
+        yield from _within(value)
+
+
+def _within(value: object) -> Iterator[Task | Dataset]:
+    if isinstance(value, Task | Dataset):
+        yield value
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            if isinstance(each, Task | Dataset):
+                yield each
+    elif isinstance(value, dict):
+        for each in value.values():
+            if isinstance(each, Task | Dataset):
+                yield each

@@ -1,0 +1,108 @@
+-- The metastore's tables. `node` is the name of a dataset, source or effect; `key` a partition key.
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What is current: one row a partition that was ever claimed or observed. `seq` numbers its
+-- materialization (0: only claimed), `content_seq` the one since which its content is the present
+-- one, `read_seq` the last one that had been recorded when its inputs were read.
+CREATE TABLE partitions (
+    node TEXT NOT NULL,
+    key TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    epoch INTEGER NOT NULL DEFAULT 0,
+    owner TEXT,
+    seq INTEGER NOT NULL DEFAULT 0,
+    content_seq INTEGER NOT NULL DEFAULT 0,
+    read_seq INTEGER NOT NULL DEFAULT 0,
+    content TEXT,
+    code TEXT,
+    inputs BLOB,
+    reads INTEGER NOT NULL DEFAULT -1,
+    rows INTEGER NOT NULL DEFAULT 0,
+    nbytes INTEGER NOT NULL DEFAULT 0,
+    sha256 TEXT,
+    size INTEGER,
+    mtime_ns INTEGER,
+    ctime_ns INTEGER,
+    inode INTEGER,
+    made_at INTEGER NOT NULL DEFAULT 0,
+    run TEXT,
+    failure TEXT,
+    PRIMARY KEY (node, key)
+) STRICT, WITHOUT ROWID;
+
+-- Every materialization and every observed change of a source, in order.
+CREATE TABLE materializations (
+    seq INTEGER PRIMARY KEY,
+    node TEXT NOT NULL,
+    key TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    content TEXT,
+    code TEXT,
+    inputs BLOB,
+    reads INTEGER NOT NULL,
+    read_seq INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    nbytes INTEGER NOT NULL,
+    sha256 TEXT,
+    made_at INTEGER NOT NULL,
+    run TEXT,
+    how TEXT NOT NULL
+) STRICT;
+CREATE INDEX materializations_of ON materializations (node, key, seq);
+
+-- A publication under way: what is about to be renamed where. All outputs of one step share `step`.
+CREATE TABLE intents (
+    id INTEGER PRIMARY KEY,
+    step TEXT NOT NULL,
+    node TEXT NOT NULL,
+    key TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    staged TEXT,
+    old_sha256 TEXT,
+    new_sha256 TEXT,
+    record TEXT NOT NULL
+) STRICT;
+
+-- The parts of each code fingerprint, so that `why` can name the function that changed.
+CREATE TABLE codes (digest TEXT PRIMARY KEY, parts TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- The newest due partition of each effect when it was first seen.
+CREATE TABLE effects (name TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Backfills that were asked for; `since` is the sequence number at that time.
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    asked_at INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT;
+
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    command TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    finished_at REAL,
+    state TEXT NOT NULL,
+    ran INTEGER NOT NULL DEFAULT 0,
+    unchanged INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    blocked INTEGER NOT NULL DEFAULT 0,
+    host TEXT NOT NULL,
+    owner TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE steps (
+    run TEXT NOT NULL,
+    task TEXT NOT NULL,
+    key TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    finished_at REAL NOT NULL,
+    seconds REAL NOT NULL,
+    message TEXT,
+    PRIMARY KEY (run, task, key, attempt)
+) STRICT, WITHOUT ROWID;
