@@ -1,0 +1,297 @@
+"""Why one partition is in its state, down to the input or the function that is the reason.
+
+Knows nothing of how plans are made: it reads the same plan as the run, and the record's history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from partflow.code import CodeFingerprint
+from partflow.dataset import Dataset, Source
+from partflow.errors import UsageError
+from partflow.graph import Graph, outputs
+from partflow.metastore import Metastore
+from partflow.observe import Observed
+from partflow.plan import Action, Plan, Reason, State, TaskPlan
+from partflow.reasons import describe
+from partflow.record import Record
+
+_DEPTH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One partition on the way to the root of a reason, and what is said of it."""
+
+    node: str
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineageRead:
+    """What a partition reads of one dataset: the first and last key, how many, and which changed.
+
+    `changed` are those whose content became another one after this partition was made.
+    """
+
+    dataset: str
+    first: str
+    last: str
+    count: int
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CodeChange:
+    """A function, class, constant or part of a declaration: changed, added or removed."""
+
+    name: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """All that is known of one partition. `record` is None if it was never made.
+
+    `links` lead from it to the root of the reason; `not_followed` says what of the task's code the
+    fingerprint cannot see.
+    """
+
+    node: str
+    key: str
+    state: State
+    may_become_stale: bool
+    reason: Reason
+    text: str
+    task: str
+    links: tuple[Link, ...]
+    code_changes: tuple[CodeChange, ...]
+    lineage: tuple[LineageRead, ...]
+    record: Record | None
+    history: tuple[Record, ...]
+    not_followed: tuple[tuple[str, str], ...] = ()
+    failure: str | None = None
+
+
+@dataclass(slots=True)
+class _Case:
+    """What an explanation looks at."""
+
+    plan: Plan
+    seen: Observed
+    metastore: Metastore
+    codes: Mapping[str, CodeFingerprint]
+    visited: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def graph(self) -> Graph:
+        return self.plan.graph
+
+
+def explain(
+    plan: Plan,
+    seen: Observed,
+    metastore: Metastore,
+    codes: Mapping[str, CodeFingerprint],
+    about: tuple[str, str],
+) -> Why:
+    """Everything about the partition `about` = (node, key) of an unrestricted plan."""
+    case = _Case(plan, seen, metastore, codes)
+    node, key = about
+    if node in plan.sources:
+        return _source(case, node, key)
+    planned, ordinal = _found(case, node, key)
+    i = ordinal - planned.lo
+    record = _record(case, node, key)
+    reason = Reason(int(planned.reason[i]))
+    code = codes[planned.task.name]
+    changes = _code_changes(case, planned, record)
+    return Why(
+        node=node,
+        key=key,
+        state=State(int(planned.state[i])),
+        may_become_stale=bool(planned.action[i] == Action.MAYBE),
+        reason=reason,
+        text=describe(planned, reason, _cause(planned, i)),
+        task=planned.task.name,
+        links=tuple(_links(case, planned, ordinal)),
+        code_changes=changes,
+        lineage=tuple(_lineage(case, planned, ordinal, record)),
+        record=record,
+        history=tuple(metastore.history(node, key)),
+        not_followed=tuple((n.place, n.what) for n in code.not_followed),
+        failure=None if record is None else record.failure,
+    )
+
+
+def _found(case: _Case, node: str, key: str) -> tuple[TaskPlan, int]:
+    """The plan of the task that makes a partition, and its ordinal."""
+    writers = case.graph.writers(node)
+    if not writers:
+        raise UsageError(f"there is no dataset or effect {node!r}; `partflow ls` lists them")
+    ordinal = writers[0].grain.ordinal(key)
+    for task in writers:
+        planned = case.plan.tasks[task.name]
+        if planned.lo <= ordinal < planned.hi:
+            return planned, ordinal
+    plans = [case.plan.tasks[t.name] for t in writers if len(case.plan.tasks[t.name].state)]
+    grain = writers[0].grain
+    span = ", ".join(f"{grain.key(p.lo)} .. {grain.key(p.hi - 1)}" for p in plans) or "none yet"
+    raise UsageError(f"{node} has no partition {key} so far: it has {span}")
+
+
+def _source(case: _Case, node: str, key: str) -> Why:
+    dataset = case.graph.datasets[node]
+    assert isinstance(dataset, Source)
+    ordinal = dataset.grain.ordinal(key)
+    held = case.plan.snapshot.states[node]
+    if not held.lo <= ordinal < held.hi:
+        raise UsageError(
+            f"{node} has no partition {key} so far: it has {dataset.grain.key(held.lo)} .. "
+            f"{dataset.grain.key(held.hi - 1)}"
+        )
+    state = State(int(case.plan.sources[node][ordinal - held.lo]))
+    text = _source_text(case, node, key, state)
+    return Why(
+        node, key, state, may_become_stale=False, reason=Reason.NONE, text=text, task="",
+        links=(), code_changes=(), lineage=(), record=_record(case, node, key),
+        history=tuple(case.metastore.history(node, key)),
+    )  # fmt: skip
+
+
+def _source_text(case: _Case, node: str, key: str, state: State) -> str:
+    dataset = case.graph.datasets[node]
+    assert isinstance(dataset, Source)
+    if state is State.WAITING:
+        return f"has not arrived: there is no file {dataset.path_of(key)}"
+    if state is State.BLOCKED:
+        return f"cannot be read: {case.seen.problems.get((node, key), dataset.path_of(key))}"
+    return f"is there: {dataset.path_of(key)}"
+
+
+def _record(case: _Case, node: str, key: str) -> Record | None:
+    found = [r for r in case.metastore.records(node, key) if r.seq]
+    return found[0] if found else None
+
+
+def _cause(planned: TaskPlan, i: int) -> Dataset | None:
+    position = int(planned.cause[i])
+    return None if position < 0 else planned.task.inputs[position].read.dataset
+
+
+def _code_changes(case: _Case, planned: TaskPlan, record: Record | None) -> tuple[CodeChange, ...]:
+    """The parts of the code that differ between the record and now."""
+    if record is None or record.code is None or planned.task.is_effect:
+        return ()
+    now = case.codes[planned.task.name]
+    if record.code == now.digest:
+        return ()
+    was, parts = case.metastore.code_parts(record.code), dict(now.parts)
+    found = [CodeChange(n, "changed") for n in parts if n in was and was[n] != parts[n]]
+    found += [CodeChange(n, "added") for n in parts if was and n not in was]
+    found += [CodeChange(n, "removed") for n in was if n not in parts]
+    return tuple(sorted(found, key=lambda c: (c.how, c.name)))
+
+
+def _changed_since(
+    case: _Case, name: str, span: tuple[int, int], record: Record | None
+) -> list[str]:
+    """The keys in a range of ordinals whose content became another one after a record was made."""
+    if record is None:
+        return []
+    grain = case.graph.datasets[name].grain
+    keys = [k for k, _ in case.metastore.changes(name, record.read_seq)]
+    keys += [r.key for r in case.seen.news if r.node == name]
+    ordinals = {grain.ordinal(k): k for k in keys}
+    return [ordinals[o] for o in sorted(ordinals) if span[0] <= o < span[1]]
+
+
+def _lineage(
+    case: _Case, planned: TaskPlan, ordinal: int, record: Record | None
+) -> list[LineageRead]:
+    found = []
+    for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+        lo, hi = int(a[ordinal - planned.lo]), int(b[ordinal - planned.lo])
+        grain, name = one.read.dataset.grain, one.read.dataset.name
+        changed = tuple(_changed_since(case, name, (lo, hi), record))
+        first, last = (grain.key(lo), grain.key(hi - 1)) if hi > lo else ("", "")
+        found.append(LineageRead(name, first, last, hi - lo, changed))
+    return found
+
+
+def _links(case: _Case, planned: TaskPlan, ordinal: int) -> list[Link]:
+    """From a partition along its causes, one partition of each, to the root."""
+    found: list[Link] = []
+    while len(found) < _DEPTH:
+        i = ordinal - planned.lo
+        position, reason = int(planned.cause[i]), Reason(int(planned.reason[i]))
+        if position < 0:
+            return found
+        name = planned.task.inputs[position].read.dataset.name
+        a, b = (int(x[i]) for x in planned.bounds[position])
+        grain = case.graph.datasets[name].grain
+        if reason is Reason.INPUT:
+            node, key = outputs(planned.task)[0], planned.task.grain.key(ordinal)
+            changed = _changed_since(case, name, (a, b), _record(case, node, key))
+            found += [Link(name, k, _change_text(case, name, k)) for k in changed[:3]]
+            return found
+        following = _first_culprit(case, name, (a, b), reason)
+        if following is None:
+            key = grain.key(max(a, b - 1))
+            return [*found, Link(name, key, "is not due")]
+        other, ordinal = following
+        key = grain.key(ordinal)
+        if other is None:
+            state = State(
+                int(case.plan.sources[name][ordinal - case.plan.snapshot.states[name].lo])
+            )
+            state = State.WAITING if reason is Reason.NOT_ARRIVED else state
+            return [*found, Link(name, key, _source_text(case, name, key, state))]
+        planned, i = other, ordinal - other.lo
+        text = describe(planned, Reason(int(planned.reason[i])), _cause(planned, i))
+        found.append(Link(name, key, text))
+    return found
+
+
+def _change_text(case: _Case, name: str, key: str) -> str:
+    if any(r.node == name and r.key == key for r in case.seen.news):
+        return "changed since: its file holds other values"
+    found = _record(case, name, key)
+    if found is None:
+        return "changed since"
+    return f"changed since: made by run {found.run}" if found.run else "changed since"
+
+
+def _first_culprit(
+    case: _Case, name: str, span: tuple[int, int], reason: Reason
+) -> tuple[TaskPlan | None, int] | None:
+    """The first partition in a range that is the reason; its task's plan is None for a source."""
+    if name in case.plan.sources:
+        held = case.plan.snapshot.states[name]
+        states = case.plan.sources[name]
+        lo, hi = max(span[0], held.lo), min(span[1], held.hi)
+        bad = np.flatnonzero(
+            (states[lo - held.lo : hi - held.lo] != State.FRESH)
+            | (held.condition[lo - held.lo : hi - held.lo] > 1)
+        )
+        return (None, lo + int(bad[0])) if len(bad) else None
+    for task in case.graph.writers(name):
+        planned = case.plan.tasks[task.name]
+        lo, hi = max(span[0], planned.lo), min(span[1], planned.hi)
+        if lo >= hi:
+            continue
+        cut = slice(lo - planned.lo, hi - planned.lo)
+        wanted = {
+            Reason.UPSTREAM: planned.action[cut] != Action.NONE,
+            Reason.NOT_ARRIVED: planned.state[cut] == State.WAITING,
+            Reason.BEHIND: planned.state[cut] == State.BLOCKED,
+        }.get(reason)
+        at = np.flatnonzero(wanted) if wanted is not None else np.zeros(0, np.int64)
+        if len(at):
+            return planned, lo + int(at[0])
+    return None
