@@ -46,6 +46,11 @@ class Observed:
     touched: list[Record] = field(default_factory=list)
     problems: dict[tuple[str, str], str] = field(default_factory=dict)
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether a file was so young that its stat proves nothing: a moment later it does."""
+        return any(r.identity and not r.identity.mtime_ns for r in (*self.news, *self.touched))
+
 
 @dataclass(slots=True)
 class _Look:

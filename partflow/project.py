@@ -27,9 +27,9 @@ from partflow.metastore import Metastore
 from partflow.modules import ProjectModules
 from partflow.observe import Observed, Verify, observe, recover
 from partflow.plan import Force, Only, Plan, Request, plan, task_span
-from partflow.runlog import RunLog, RunRow, StepLog, new_run_id
+from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.selection import Asked, request_of
-from partflow.store import Store
+from partflow.store import CLOCK_STEP_NS, Store
 
 if TYPE_CHECKING:
     import duckdb
@@ -156,9 +156,7 @@ class Project:
         controls: Controls | None = None,
     ) -> Result:
         """Make what is missing or stale among the selected (all if none), and what that needs."""
-        return self._run(
-            asked or Asked(select), lambda _: None, controls or Controls(), with_effects
-        )
+        return self._run(asked or Asked(select), None, controls or Controls(), with_effects)
 
     def backfill(
         self,
@@ -199,10 +197,13 @@ class Project:
     def _run(
         self,
         asked: Asked,
-        force: Callable[[RunLog], Force | None],
+        force: Callable[[RunLog], Force] | None,
         controls: Controls,
         with_effects: bool,  # noqa: FBT001 - private
     ) -> Result:
+        idle = self._idle(asked, force, controls, with_effects=with_effects)
+        if idle is not None:
+            return Result(idle, None)
         run = new_run_id(self.clock())
         owner = f"run {run} of {_user()}@{socket.gethostname()}, process {os.getpid()}"
         lease = held(
@@ -211,30 +212,40 @@ class Project:
         with lease, Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
             recover(metastore, self.store, self.graph)
             seen = self._observe(metastore, controls.verify)
+            if seen.is_unsettled:
+                time.sleep(CLOCK_STEP_NS / 1e9)  # then what was read can be trusted by its stat
+                seen = self._observe(metastore, controls.verify)
             log = RunLog(metastore)
-            found = self._plan(seen, asked, force(log), with_effects=with_effects)
+            found = self._plan(
+                seen, asked, None if force is None else force(log), with_effects=with_effects
+            )
             if seen.news or seen.touched:
                 metastore.observe(seen.news, seen.touched)
             if not found.steps:
                 self._write_catalog(found, only_missing=True)
                 return Result(found, None)
-            row = RunRow(
-                run,
-                controls.command,
-                self.clock() / 1e9,
-                None,
-                "running",
-                0,
-                0,
-                0,
-                0,
-                0,
-                socket.gethostname(),
-                _user(),
-            )
+            row = begun(run, controls.command, self.clock() / 1e9, socket.gethostname(), _user())
             summary = self._carried_out(found, metastore, log, row, controls)
             self._write_catalog(found)
         return Result(found, summary)
+
+    def _idle(
+        self,
+        asked: Asked,
+        force: Callable[[RunLog], Force] | None,
+        controls: Controls,
+        *,
+        with_effects: bool,
+    ) -> Plan | None:
+        """The plan, if there is nothing to do: then no lease is taken and no file written."""
+        if force is not None or not self.metastore_path.exists():
+            return None
+        with Metastore.open_existing(self.metastore_path) as metastore:
+            if metastore.intents():
+                return None
+            seen = self._observe(metastore, controls.verify)
+        found = self._plan(seen, asked, None, with_effects=with_effects)
+        return None if found.steps or seen.news or seen.touched else found
 
     def _carried_out(
         self, found: Plan, metastore: Metastore, log: RunLog, row: RunRow, controls: Controls

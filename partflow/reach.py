@@ -16,6 +16,13 @@ from partflow.syntax import FUNCTION_NODES, constant_form, digest_of, encoded, f
 SourceOf = Callable[[str], Source | None]
 
 _DECLARING: Final = frozenset({"task", "effect"})
+PUBLIC: Final = frozenset(
+    {
+        *("Daily", "Dataset", "Hourly", "Monthly", "Partition", "PartflowError", "Project"),
+        *("Source", "Weekly", "Whole", "effect", "task"),
+    }
+)
+"""What `from partflow import *` gives; a test holds it equal to partflow's own list."""
 _OPAQUE_BUILTINS: Final = frozenset(
     (
         "__import__",
@@ -217,6 +224,8 @@ class Reach:
             self._resolve(found, star, name, attributes)
         elif "__getattr__" in index.units and not hasattr(builtins, name):
             found.keys.append((module, "__getattr__"))
+        elif "partflow" in index.stars and name in PUBLIC:
+            found.libraries.append(f"partflow.{name}")
         else:
             found.is_bound = False
 

@@ -141,3 +141,8 @@ def new_run_id(now_ns: int) -> str:
     """A name for a run that sorts by time: `20261121-210501-3f9a`."""
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now_ns // 1_000_000_000))
     return f"{moment}-{uuid.uuid4().hex[:4]}"
+
+
+def begun(run: str, command: str, at: float, host: str, owner: str) -> RunRow:
+    """The row of a run that has just begun."""
+    return RunRow(run, command, at, None, "running", 0, 0, 0, 0, 0, host, owner)

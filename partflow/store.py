@@ -24,7 +24,7 @@ KEPT = 2
 """How many replaced materializations of a partition are kept in the history."""
 
 _BACKDATED_NS = 2_000_000_000
-_CLOCK_STEP_NS = 20_000_000
+CLOCK_STEP_NS = 20_000_000
 _COARSE_STEP_NS = 2_000_000_000
 _CHUNK = 1 << 20
 
@@ -175,7 +175,7 @@ def is_settled(found: FileIdentity, now_ns: int) -> bool:
 
     A whole second stands for a file system that keeps no finer times.
     """
-    step = _COARSE_STEP_NS if found.mtime_ns % 1_000_000_000 == 0 else _CLOCK_STEP_NS
+    step = _COARSE_STEP_NS if found.mtime_ns % 1_000_000_000 == 0 else CLOCK_STEP_NS
     return max(found.mtime_ns, found.ctime_ns) < now_ns - step
 
 

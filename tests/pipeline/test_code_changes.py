@@ -1,0 +1,111 @@
+"""Code that can change a result makes partitions stale; what cannot does not."""
+
+import pytest
+
+DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
+
+HELPER = '''
+LEAST = 0
+
+def wanted():
+    """What counts."""
+    return pl.col("qty") > LEAST
+
+def unrelated():
+    return 1
+'''
+
+TASK = """
+from PACKAGE.rules import wanted
+
+landing = Source("landing", Daily("2024-01-30", end="2024-02-04"), path="landing/{key}.csv")
+clean = Dataset("clean", Daily("2024-01-30", end="2024-02-04"))
+copy = Dataset("copy", Daily("2024-01-30", end="2024-02-04"))
+
+@task(reads=[landing], writes=clean)
+def clean_sales(raw: pl.LazyFrame) -> pl.LazyFrame:
+    return raw.filter(wanted())
+
+@task(reads=[clean], writes=copy)
+def copied(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame.select("store")
+"""
+
+
+@pytest.fixture
+def coded(world):
+    world.jobs(HELPER, "rules")
+    world.jobs(TASK)
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1, 10, 0)
+    world.run()
+    return world
+
+
+def edited(world, module, before, after):
+    file = world.root / world.package / f"{module}.py"
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
+
+
+STALE = [
+    ("tasks", "raw.filter(wanted())", "raw.filter(wanted()).head(5)"),
+    ("rules", "LEAST = 0", "LEAST = 1"),
+    ("rules", "> LEAST", ">= LEAST"),
+    ("tasks", "writes=clean)", 'writes=clean, version="2")'),
+    (
+        "tasks",
+        'Dataset("clean", Daily("2024-01-30", end="2024-02-04"))',
+        'Dataset("clean", Daily("2024-01-30", end="2024-02-04"), sort_by="qty")',
+    ),
+]
+FRESH = [
+    ("tasks", "    return raw.filter", "    # why\n    return raw.filter"),
+    ("rules", '"""What counts."""', '"""What is counted, in other words."""'),
+    ("rules", "LEAST = 0", "LEAST   =   0"),
+    ("rules", "return 1", "return 2"),
+    (
+        "tasks",
+        "raw: pl.LazyFrame) -> pl.LazyFrame:\n    return raw",
+        "raw: 'pl.LazyFrame'):\n    return raw",
+    ),
+    ("tasks", "writes=clean)", 'writes=clean, retries=3, tags=["daily"])'),
+]
+
+
+@pytest.mark.parametrize(("module", "before", "after"), STALE)
+def test_what_can_change_the_result_makes_the_tasks_partitions_stale(coded, module, before, after):
+    edited(coded, module, before, after)
+    assert coded.planned() == {"clean_sales": list(DAYS)}
+
+
+@pytest.mark.parametrize(("module", "before", "after"), FRESH)
+def test_what_cannot_change_the_result_leaves_them_fresh(coded, module, before, after):
+    edited(coded, module, before, after)
+    assert coded.project.plan().steps == 0
+
+
+def test_why_names_the_function_or_constant_that_changed(coded):
+    edited(coded, "rules", "LEAST = 0", "LEAST = 1")
+    why = coded.project.why("clean", DAYS[0])
+    assert [(c.name, c.how) for c in why.code_changes] == [
+        (f"{coded.package}.rules.LEAST", "changed")
+    ]
+
+
+def test_equal_results_of_new_code_stop_there(coded):
+    edited(coded, "tasks", "raw.filter(wanted())", "raw.filter(wanted()).filter(True)")
+    found = coded.run()
+    assert (found.ran, found.unchanged, found.skipped) == (5, 5, 5)
+    assert coded.run().ran == 0
+
+
+def test_a_task_may_keep_what_older_code_made(coded):
+    edited(coded, "tasks", "writes=clean)", 'writes=clean, on_code_change="keep")')
+    edited(coded, "rules", "LEAST = 0", "LEAST = 1")
+    assert coded.run().ran == 0
+    status = {s.node: s for s in coded.project.status()}
+    assert status["clean"].kept == 5
+    coded.sales(DAYS[0], 50)
+    assert coded.planned() == {"clean_sales": [DAYS[0]]}
