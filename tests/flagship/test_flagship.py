@@ -1,0 +1,224 @@
+"""The whole flagship on seven weeks around the turn of 2011, when the rental system changed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+
+import duckdb
+import polars as pl
+import pytest
+
+SHORTER = {
+    "hours.py": (
+        'Daily("2011-01-01", "2013-01-01")',
+        'Daily("2011-12-19", "2012-02-06")',
+    ),
+    "forecast.py": (
+        'Weekly("2011-02-28", "2013-01-01")',
+        'Weekly("2012-01-16", "2012-02-06")',
+    ),
+}
+DAYS = 49
+WEEKS = 3
+FORECASTS = 14
+
+# Of every day: two raw, two clean, demand, features and the weather's report.
+STEPS = 7 * DAYS + WEEKS + 2 * FORECASTS + 2
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, pytestconfig):
+    """The flagship's folder after its first run, and what that run said: not to be changed."""
+    root = tmp_path_factory.mktemp("flagship")
+    shutil.copytree(pytestconfig.rootpath / "jobs", root / "jobs")
+    (root / "partflow.toml").write_text("", encoding="utf-8")
+    for name, (long, short) in SHORTER.items():
+        text = (root / "jobs" / name).read_text(encoding="utf-8")
+        assert text.count(long) == 1
+        (root / "jobs" / name).write_text(text.replace(long, short), encoding="utf-8")
+    return root, partflow(root, "materialize", "-j", "2")
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    shutil.copytree(made[0], tmp_path / "copy", symlinks=True)
+    return tmp_path / "copy"
+
+
+def partflow(root, *words, **environment):
+    """What a command says last, after it ended well."""
+    done = subprocess.run(
+        [sys.executable, "-m", "partflow", *words],
+        cwd=root,
+        env=os.environ | {"NO_COLOR": "1"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def last_line(said):
+    return said.strip().splitlines()[-1]
+
+
+def keys(root, dataset):
+    return sorted(p.parent.name.split("=")[1] for p in root.glob(f"warehouse/{dataset}/*/data.*"))
+
+
+def table(root, dataset):
+    return pl.read_parquet(root / f"warehouse/{dataset}", hive_partitioning=True)
+
+
+def made_again(copy, made):
+    """The partitions whose file is another one than in the folder that was copied, by dataset."""
+    found = {}
+    for path in sorted(copy.glob("warehouse/*/*/data.*")):
+        if path.read_bytes() != (made[0] / path.relative_to(copy)).read_bytes():
+            found.setdefault(path.parts[-3], []).append(path.parent.name.split("=")[1])
+    return found
+
+
+def test_one_run_makes_everything(made):
+    _, said = made
+
+    assert last_line(said).startswith(f"ran {STEPS}, unchanged 0, skipped 0, failed 0")
+
+
+def test_a_second_run_has_nothing_to_do(made):
+    root, _ = made
+
+    assert last_line(partflow(root, "materialize")).startswith("nothing to do")
+
+
+def test_forecasts_begin_on_the_first_day_that_has_a_model(made):
+    root, _ = made
+
+    assert keys(root, "demand_model") == [f"2012-W{week:02}" for week in range(3, 6)]
+    assert keys(root, "forecast")[0] == "2012-01-23"
+    assert keys(root, "forecast") == keys(root, "forecast_error")
+    assert len(keys(root, "forecast")) == FORECASTS
+
+
+def test_every_day_has_24_hours_on_both_sides_of_the_change_of_systems(made):
+    root, _ = made
+
+    hours = table(root, "clean_rentals").group_by("date").len()
+
+    assert hours.height == DAYS
+    assert hours["len"].unique().to_list() == [24]
+
+
+def test_the_years_rentals_are_those_of_the_bundled_file(made):
+    root, _ = made
+
+    bundled = pl.read_parquet(root / "jobs/data/rentals.parquet").filter(
+        pl.col("date").is_between(date(2011, 12, 19), date(2012, 2, 5))
+    )
+    assert table(root, "demand")["rentals"].sum() == (
+        bundled["casual"].sum() + bundled["registered"].sum()
+    )
+
+
+def test_duckdb_reads_the_warehouse_without_partflow(made):
+    root, _ = made
+
+    found = duckdb.sql(
+        f"select count(*), count(distinct date) from read_parquet("
+        f"'{root}/warehouse/clean_rentals/**/*.parquet', hive_partitioning=true)"
+    ).fetchall()
+
+    assert found == [(24 * DAYS, DAYS)]
+
+
+def test_the_query_of_the_readme_gives_both_errors(made):
+    root, _ = made
+
+    said = partflow(
+        root,
+        "query",
+        "--output",
+        "json",
+        "select sum(absolute_error) / sum(actual) as forecast, "
+        "sum(naive_absolute_error) / sum(actual) as naive from forecast_error "
+        "where date >= '2012-01-30'",
+    )
+
+    (row,) = json.loads(said)
+    assert 0 < row["forecast"] < row["naive"] < 1
+
+
+def test_the_newest_model_is_deployed_with_its_metrics(made):
+    root, _ = made
+    deployed = root / "deployed/current"
+
+    assert json.loads((deployed / "metrics.json").read_text())["week"] == "2012-W05"
+    assert (deployed / "demand_model.skops").read_bytes() == (
+        root / "warehouse/demand_model/week=2012-W05/data.skops"
+    ).read_bytes()
+
+
+def test_the_weather_page_shows_the_last_30_days(made):
+    root, _ = made
+
+    page = (root / "deployed/weather.html").read_text(encoding="utf-8")
+
+    assert "the 30 days to 2012-02-05" in page
+    assert page.count("<tr><td>2012-") == 30
+
+
+def test_a_holiday_put_right_changes_its_day_and_the_model_that_learned_from_it(copy, made):
+    calendar = copy / "jobs/data/calendar.parquet"
+    right = pl.read_parquet(calendar).with_columns(
+        working_day=pl.col("working_day") & (pl.col("date") != date(2012, 1, 31))
+    )
+    right.write_parquet(calendar)
+    before = table(copy, "features")
+
+    partflow(copy, "materialize")
+
+    after = table(copy, "features")
+    changed = after.filter(after["working_day"] != before["working_day"])
+    assert changed["date"].unique().to_list() == [date(2012, 1, 31)]
+    assert made_again(copy, made) == {
+        "features": ["2012-01-31"],
+        "demand_model": ["2012-W05"],
+        "model_metrics": ["2012-W05"],
+        "forecast": ["2012-01-31"],
+        "forecast_error": ["2012-01-31"],
+    }
+
+
+def test_a_day_that_the_rental_system_corrected_is_fetched_again_and_reaches_what_reads_it(
+    copy, made, business
+):
+    day, sums = "2012-02-02", table(copy, "forecast_error").select("date", "actual")
+    business.answers[f"/{day}"] = [
+        {"date": day, "hour": hour, "casual": 0, "registered": 100} for hour in range(24)
+    ]
+
+    partflow(copy, "backfill", "raw_rentals", "-p", day, DEMAND_RENTALS_URL=business.url)
+    partflow(copy, "materialize")
+
+    assert business.asked == [f"/{day}"]
+    changed = (
+        table(copy, "forecast_error")
+        .join(sums, on="date")
+        .filter(pl.col("actual") != pl.col("actual_right"))
+    )
+    assert changed.select("date", "actual").rows() == [(date(2012, 2, 2), 2400.0)]
+    later = ["2012-02-02", "2012-02-03", "2012-02-04", "2012-02-05"]
+    assert made_again(copy, made) == {
+        "raw_rentals": [day],
+        "clean_rentals": [day],
+        "demand": [day],
+        "features": later,
+        "demand_model": ["2012-W05"],
+        "model_metrics": ["2012-W05"],
+        "forecast": later[1:],
+        "forecast_error": later,
+    }
