@@ -5,6 +5,8 @@ Knows nothing of plans, of other steps, or of the metastore; it never touches wh
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import sys
 import time
@@ -29,8 +31,9 @@ from partflow.graph import Graph
 from partflow.models import Skops
 from partflow.parameters import ParameterKind
 from partflow.partition import Partition
+from partflow.record import FileIdentity
 from partflow.results import Target, normalise
-from partflow.store import Store
+from partflow.store import Store, identity
 from partflow.task import Task
 
 FOOTER = "partflow"
@@ -154,7 +157,7 @@ def read_partitions(
     keys = _keys(dataset, ordinals)
     paths = [store.path(dataset, key) for key in keys]
     if dataset.format == "skops":
-        return paths if kind is ParameterKind.PATHS else read_objects(paths, format_of(dataset))
+        return paths if kind is ParameterKind.PATHS else read_objects(paths, _Remembered(dataset))
     if not paths and kind is not ParameterKind.PATHS and dataset.schema is None:
         raise ReadError(
             dataset.name,
@@ -167,6 +170,33 @@ def read_partitions(
     return read_frames(
         paths, partition_column(dataset, ordinals), dataset.format, dataset.schema, kind
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A dataset's format that remembers the last few objects of this process.
+
+    A week of forecasts reads one model: taking it apart again costs more than forecasting. What is
+    handed out is a copy, so that a task that changes its model changes nobody else's.
+    """
+
+    dataset: Dataset
+
+    name = "skops"
+    extension = "skops"
+
+    def read(self, path: Path) -> object:
+        """The object in the file, as reading it anew would give it."""
+        return copy.deepcopy(_object_in(path, identity(path), self.dataset.trusted))
+
+    def fingerprint(self, path: Path) -> str:
+        """As the format's own."""
+        return format_of(self.dataset).fingerprint(path)
+
+
+@functools.lru_cache(maxsize=4)
+def _object_in(path: Path, _: FileIdentity | None, trusted: tuple[str, ...]) -> object:
+    return Skops(trusted).read(path)
 
 
 def partition_column(dataset: Dataset, ordinals: Sequence[int]) -> PartitionColumn | None:

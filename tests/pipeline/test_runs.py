@@ -363,3 +363,23 @@ def test_two_runs_at_once_do_the_work_once(world):
     assert len(steps) == 40
     assert world.project.plan().count(State.FRESH) == 40
     assert pl.read_parquet(world.root / "warehouse/after/**/*.parquet").height == 20
+
+
+def test_a_model_is_handed_out_as_its_file_says_even_if_a_task_changed_the_one_before(world):
+    world.jobs("""
+    from sklearn.linear_model import LinearRegression
+    model = Dataset("model", Weekly("2024-01-01", end="2024-01-08"), format="skops")
+    said = Dataset("said", Daily("2024-01-08", end="2024-01-11"))
+
+    @task(writes=model)
+    def train(partition: Partition):
+        return LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0])
+
+    @task(reads=[model.asof()], writes=said)
+    def predict(model: LinearRegression):
+        found = float(model.predict([[3.0]])[0])
+        model.coef_[0] = 100.0
+        return pl.DataFrame({"said": [round(found, 6)]})
+    """)
+    assert world.run().ran == 4
+    assert world.read("said")["said"].to_list() == [6.0, 6.0, 6.0]
