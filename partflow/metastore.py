@@ -124,6 +124,14 @@ class Metastore:
         )
         return [(str(k), int(s)) for k, s in rows]
 
+    def versions(self) -> tuple[str, dict[str, int]]:
+        """The incarnation of this metastore, and how often each node was changed in it."""
+        incarnation = self.connection.execute(
+            "SELECT value FROM meta WHERE name = 'incarnation'"
+        ).fetchall()[0][0]
+        rows = self.connection.execute("SELECT node, version FROM nodes")
+        return str(incarnation), {str(node): int(str(version)) for node, version in rows}
+
     def effects(self) -> dict[str, int]:
         """For each effect that was seen, the ordinal that was its newest due one then."""
         rows = self.connection.execute("SELECT name, since FROM effects")
@@ -140,6 +148,7 @@ class Metastore:
     def observe(self, records: Sequence[Record], touched: Sequence[Record]) -> None:
         """Record sources' new contents, and new identities of files with the content they had."""
         with self.transaction() as c:
+            _changed(c, (r.node for r in (*records, *touched)))
             for record in records:
                 _put(c, record, epoch=None)
             for record in touched:
@@ -218,6 +227,7 @@ class Metastore:
     def commit(self, intents: Sequence[Intent]) -> None:
         """Make the records of published intents current, by compare-and-swap on their epochs."""
         with self.transaction() as c:
+            _changed(c, (i.node for i in intents))
             for intent in intents:
                 _check_epoch(c, intent)
                 _put(c, intent.record, epoch=intent.epoch)
@@ -246,6 +256,7 @@ class Metastore:
     def fail(self, failures: Sequence[tuple[str, str, str]]) -> None:
         """Record (node, key, message) of attempts that failed."""
         with self.transaction() as c:
+            _changed(c, (node for node, _, _ in failures))
             c.executemany(
                 "UPDATE partitions SET failure = ?3 WHERE node = ?1 AND key = ?2", failures
             )
@@ -307,6 +318,14 @@ def _check_epoch(c: apsw.Connection, intent: Intent) -> None:
             f"{intent.node}@{intent.key} is not published: another run ({other}) has claimed it "
             "since; what it makes stands"
         )
+
+
+def _changed(c: apsw.Connection, nodes: Iterable[str]) -> None:
+    """Count a change of each of the nodes."""
+    c.executemany(
+        "INSERT INTO nodes VALUES (?, 1) ON CONFLICT (node) DO UPDATE SET version = version + 1",
+        [(node,) for node in sorted(set(nodes))],
+    )
 
 
 def _put(c: apsw.Connection, r: Record, *, epoch: int | None) -> None:

@@ -31,6 +31,9 @@ CREATE TABLE partitions (
     PRIMARY KEY (node, key)
 ) STRICT, WITHOUT ROWID;
 
+-- How often what is current of a node was changed: names the cached columns that are of it.
+CREATE TABLE nodes (node TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
 -- Every materialization and every observed change of a source, in order.
 CREATE TABLE materializations (
     seq INTEGER PRIMARY KEY,

@@ -9,20 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.columns import ColumnCache, Columns
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats import format_of
+from partflow.grain import Grain
 from partflow.graph import Graph
-from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lanes_array
+from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lanes
 from partflow.metastore import Metastore
 from partflow.plan import horizon_of
 from partflow.record import FileIdentity, Intent, Record
 from partflow.store import Store, file_digest, identity, is_settled
 
-_DIGEST = 16
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Verify(Enum):
@@ -76,22 +80,49 @@ def observe(
     states: dict[str, DatasetState] = {}
     snapshot = Snapshot(now, states, codes, metastore.effects(), metastore.seq)
     look = _Look(metastore, store, now_ns, verify, Observed(snapshot))
+    cache = ColumnCache(metastore, store.columns)
     for name, dataset in graph.datasets.items():
         lo, hi = graph.dataset_extents[name].lo, horizon_of(graph, name, now)
         reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
-        records = _by_ordinal(dataset, metastore.records(name), lo, hi)
+        columns, at = _placed(cache.load(name), dataset.grain, lo, hi)
+        states[name] = state = _state(columns, at, lo, max(hi - lo, 0), reads)
         if verify is not Verify.RECORD or dataset.is_source:
-            _compare(look, dataset, records, lo, hi)
-        states[name] = _state(records, lo, hi, reads)
+            _compare(look, dataset, state, columns, at)
     for task in graph.tasks:
         if task.is_effect:
             lo, hi = graph.task_extents[task.name].lo, horizon_of(graph, task.name, now)
-            found = metastore.records(task.name)
-            starts = np.array([r.start for r in found], np.int64)
-            ordinals = task.grain.ordinals_at(starts).tolist() if found else []
-            kept = {o: _Seen(r, _condition_of(r)) for o, r in zip(ordinals, found, strict=True)}
-            states[task.name] = _state(kept, lo, hi, len(task.inputs))
+            columns, at = _placed(cache.load(task.name), task.grain, lo, hi)
+            states[task.name] = _state(columns, at, lo, max(hi - lo, 0), len(task.inputs))
     return look.found
+
+
+def _placed(columns: Columns, grain: Grain, lo: int, hi: int) -> tuple[Columns, NDArray[np.int64]]:
+    """The records of partitions in `[lo, hi)`, and where in it they stand.
+
+    What was recorded of another grain is left out: its keys or its starts are not those of now.
+    """
+    starts = np.ascontiguousarray(columns.table["start"])
+    if not len(starts) or hi <= lo:
+        return Columns(columns.table[:0]), np.zeros(0, np.int64)
+    at = grain.ordinals_at(starts) - lo
+    inside = (at >= 0) & (at < hi - lo)
+    keys = np.array(grain.keys(lo, hi), np.bytes_)
+    safe = np.where(inside, at, 0)
+    same = (keys[safe] == columns.table["key"]) & (grain.edges(lo, hi)[safe] == starts)
+    kept = inside & same
+    if kept.all():
+        return columns, at
+    return Columns(columns.table[kept]), at[kept]
+
+
+def _state(columns: Columns, at: NDArray[np.int64], lo: int, n: int, reads: int) -> DatasetState:
+    """The records as arrays over `n` ordinals from `lo` on, each file taken to be as recorded."""
+    found = empty_state(lo, n, reads)
+    found.condition[at] = Condition.GOOD
+    for name in ("content", "code", "reads", "made_at", "seq", "rows", "nbytes", "failed"):
+        getattr(found, name)[at] = columns.table[name]
+    found.inputs[at] = columns.inputs(reads)
+    return found
 
 
 @dataclass(slots=True)
@@ -102,41 +133,47 @@ class _Seen:
     condition: Condition
 
 
-def _condition_of(record: Record) -> Condition:
-    return Condition.GOOD if record.seq else Condition.ABSENT
-
-
-def _by_ordinal(dataset: Dataset, records: Sequence[Record], lo: int, hi: int) -> dict[int, _Seen]:
-    if not records:
-        return {}
-    starts = np.array([r.start for r in records], np.int64)
-    ordinals = dataset.grain.ordinals_at(starts).tolist()
-    own = dataset.grain.keys(lo, hi) if hi > lo else []
-    return {
-        o: _Seen(r, _condition_of(r))
-        for o, r in zip(ordinals, records, strict=True)
-        if lo <= o < hi and own[o - lo] == r.key
-    }
-
-
-def _compare(look: _Look, dataset: Dataset, records: dict[int, _Seen], lo: int, hi: int) -> None:
-    """Set the conditions by the files; most are as recorded, and cost one stat each."""
-    if hi <= lo:
+def _compare(
+    look: _Look, dataset: Dataset, state: DatasetState, columns: Columns, at: NDArray[np.int64]
+) -> None:
+    """Set the conditions by the files; those that are as recorded cost one stat each."""
+    n = len(state.condition)
+    if not n:
         return
-    keys = dataset.grain.keys(lo, hi)
-    starts = dataset.grain.edges(lo, hi)
-    for i, found in enumerate(look.store.identities(dataset, keys)):
-        seen = records.get(lo + i)
-        if seen is None:
-            if found is None:
-                continue
-            seen = records[lo + i] = _Seen(
-                Record(dataset.name, keys[i], int(starts[i])), Condition.ABSENT
-            )
-        if found is None:
-            seen.condition = Condition.GONE if seen.record.seq else Condition.ABSENT
-        elif look.verify is Verify.CONTENT or found != seen.record.identity or not seen.record.seq:
-            _look_closer(look, dataset, seen, found)
+    keys = dataset.grain.keys(state.lo, state.hi)
+    found = look.store.identities(dataset, keys)
+    recorded = np.full((n, 4), -1, np.int64)
+    recorded[at] = columns.table["identity"]
+    there = found[:, 0] >= 0
+    known = state.seq > 0
+    state.condition[~there] = np.where(known[~there], Condition.GONE, Condition.ABSENT)
+    differs = there & (look.verify is Verify.CONTENT or (found != recorded).any(axis=1))
+    starts = dataset.grain.edges(state.lo, state.hi)
+    for i in np.flatnonzero(differs).tolist():
+        fresh = Record(dataset.name, keys[i], int(starts[i]))
+        records = look.metastore.records(dataset.name, keys[i]) if known[i] else [fresh]
+        seen = _Seen(records[0], Condition.GOOD)
+        _look_closer(look, dataset, seen, FileIdentity(*found[i].tolist()))
+        _entered(state, i, seen)
+
+
+def _entered(state: DatasetState, i: int, seen: _Seen) -> None:
+    """Put what a closer look found into the arrays."""
+    record = seen.record
+    state.condition[i] = seen.condition
+    if seen.condition is not Condition.GOOD:
+        return
+    state.content[i] = (0, 0) if record.content is None else lanes(record.content)
+    state.code[i] = (0, 0) if record.code is None else lanes(record.code)
+    state.seq[i], state.rows[i], state.nbytes[i] = record.seq, record.rows, record.nbytes
+    state.made_at[i] = record.made_at
+    if not record.reads >= 0:
+        return
+    state.reads[i] = record.reads
+    digests = np.frombuffer(record.inputs, np.uint64).reshape(-1, 2)
+    both = min(len(digests), state.inputs.shape[1])
+    state.inputs[i] = 0
+    state.inputs[i, :both] = digests[:both]
 
 
 def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity) -> None:
@@ -185,33 +222,6 @@ def _adopt(look: _Look, seen: _Seen, present: Record) -> None:
 
 def _content(dataset: Dataset, path: Path) -> str:
     return format_of(dataset).fingerprint(path)
-
-
-def _state(records: Mapping[int, _Seen], lo: int, hi: int, reads: int) -> DatasetState:
-    """The records as arrays over `[lo, hi)`."""
-    found = empty_state(lo, max(hi - lo, 0), reads)
-    inside = [(o - lo, s) for o, s in records.items() if lo <= o < hi]
-    if not inside:
-        return found
-    at = np.array([i for i, _ in inside])
-    rows = [s.record for _, s in inside]
-    found.condition[at] = [s.condition for _, s in inside]
-    found.content[at] = lanes_array([r.content for r in rows])
-    found.code[at] = lanes_array([r.code for r in rows])
-    found.reads[at] = [r.reads if r.seq else -1 for r in rows]
-    found.made_at[at] = [r.made_at for r in rows]
-    found.seq[at] = [r.seq for r in rows]
-    found.rows[at] = [r.rows for r in rows]
-    found.nbytes[at] = [r.nbytes for r in rows]
-    found.failed[at] = [r.failure is not None for r in rows]
-    wanted = reads * _DIGEST
-    blobs = b"".join(r.inputs if len(r.inputs) == wanted else bytes(wanted) for r in rows)
-    if reads:
-        found.inputs[at] = np.frombuffer(blobs, np.uint64).reshape(len(rows), reads, 2)
-    for i, record in zip(at.tolist(), rows, strict=True):
-        if len(record.inputs) != wanted and record.seq:
-            found.reads[i] = -1
-    return found
 
 
 def recover(metastore: Metastore, store: Store, graph: Graph) -> int:

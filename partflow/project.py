@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partflow.code import CodeFingerprint, CodeReader
+from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
 from partflow.dataset import Dataset
 from partflow.errors import UsageError
@@ -227,6 +228,7 @@ class Project:
             row = begun(run, controls.command, self.clock() / 1e9, socket.gethostname(), _user())
             summary = self._carried_out(found, metastore, log, row, controls)
             self._write_catalog(found)
+            ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
         return Result(found, summary)
 
     def _idle(
@@ -320,8 +322,8 @@ class Project:
         lo, hi = self.graph.dataset_extents[name].lo, horizon_of(self.graph, name, now)
         wanted = [] if request.wanted is None else list(request.wanted[name].mask(lo, hi))
         keys = dataset.grain.keys(lo, hi) if hi > lo else []
-        there = self.store.identities(dataset, keys)
-        ordinals = [lo + i for i, f in enumerate(there) if f is not None and wanted[i]]
+        there = self.store.identities(dataset, keys)[:, 0] >= 0
+        ordinals = [lo + i for i, is_there in enumerate(there.tolist()) if is_there and wanted[i]]
         if not ordinals and dataset.schema is None:
             raise UsageError(
                 f"nothing of {name} is there between {start or 'its start'} and {end or 'its end'},"

@@ -14,10 +14,16 @@ import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError
 from partflow.record import FileIdentity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DATA_NAMES = {"parquet": "data.parquet", "skops": "data.skops"}
 KEPT = 2
@@ -27,6 +33,7 @@ _BACKDATED_NS = 2_000_000_000
 CLOCK_STEP_NS = 20_000_000
 _COARSE_STEP_NS = 2_000_000_000
 _CHUNK = 1 << 20
+_NONE = (-1, -1, -1, -1)
 
 
 class Store:
@@ -51,29 +58,37 @@ class Store:
             return self.warehouse / dataset.name / name
         return self.warehouse / dataset.name / f"{dataset.column}={key}" / name
 
+    @property
+    def columns(self) -> Path:
+        """The folder of the cached columns of the metastore."""
+        return self.private / "columns"
+
     def staging(self, run: str) -> Path:
         """The folder in which a run stages; made if it is not there."""
         found = self.private / "staging" / run
         found.mkdir(parents=True, exist_ok=True)
         return found
 
-    def identities(self, dataset: Dataset, keys: Sequence[str]) -> list[FileIdentity | None]:
-        """What stat says of each partition's file; None where there is none.
+    def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
+        """What stat says of each partition's file, shape (n, 4) as `FileIdentity`; -1: no file.
 
-        One listing of each folder concerned, then one stat a file that is listed.
+        One listing of each folder concerned, then one stat a file that is listed. A million
+        partitions are a million paths: texts, as pathlib costs more than the stat.
         """
         if isinstance(dataset, Source) or dataset.column is None:
             paths = [str(self.path(dataset, key)) for key in keys]
             listed = {folder: _names(folder) for folder in {os.path.dirname(p) for p in paths}}
-            return [
-                identity(p) if os.path.basename(p) in listed[os.path.dirname(p)] else None
-                for p in paths
-            ]
-        # A million partitions are a million paths: texts, as pathlib costs more than the stat.
-        folder, name = f"{self.warehouse}/{dataset.name}", DATA_NAMES[dataset.format]
-        there = _names(folder)
-        parts = [f"{dataset.column}={key}" for key in keys]
-        return [identity(f"{folder}/{p}/{name}") if p in there else None for p in parts]
+            found = [os.path.basename(p) in listed[os.path.dirname(p)] for p in paths]
+        else:
+            folder, name = f"{self.warehouse}/{dataset.name}", DATA_NAMES[dataset.format]
+            there = _names(folder)
+            parts = [f"{dataset.column}={key}" for key in keys]
+            paths = [f"{folder}/{part}/{name}" for part in parts]
+            found = [part in there for part in parts]
+        return np.array(
+            [_stat(p) if is_listed else _NONE for p, is_listed in zip(paths, found, strict=True)],
+            np.int64,
+        ).reshape(len(keys), 4)
 
     def seal(self, staged: Path) -> tuple[str, int]:
         """Make a staged file durable; its SHA-256 and size.
@@ -160,13 +175,18 @@ class Store:
         return sorted(_names(self.private / "staging"))
 
 
-def identity(path: Path | str) -> FileIdentity | None:
+def identity(path: Path) -> FileIdentity | None:
     """What stat says of a file; None if there is none."""
+    found = _stat(str(path))
+    return None if found is _NONE else FileIdentity(*found)
+
+
+def _stat(path: str) -> tuple[int, int, int, int]:
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return None
-    return FileIdentity(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        return _NONE
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def is_settled(found: FileIdentity, now_ns: int) -> bool:
