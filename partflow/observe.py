@@ -86,8 +86,7 @@ def observe(
         reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
         columns, at = _placed(cache.load(name), dataset.grain, lo, hi)
         states[name] = state = _state(columns, at, lo, max(hi - lo, 0), reads)
-        if verify is not Verify.RECORD or dataset.is_source:
-            _compare(look, dataset, state, columns, at)
+        _compare(look, dataset, state, columns, at)
     for task in graph.tasks:
         if task.is_effect:
             lo, hi = graph.task_extents[task.name].lo, horizon_of(graph, task.name, now)
@@ -137,15 +136,19 @@ def _compare(
     look: _Look, dataset: Dataset, state: DatasetState, columns: Columns, at: NDArray[np.int64]
 ) -> None:
     """Set the conditions by the files; those that are as recorded cost one stat each."""
-    n = len(state.condition)
-    if not n:
-        return
-    keys = dataset.grain.keys(state.lo, state.hi)
-    found = look.store.identities(dataset, keys)
+    n, known = len(state.condition), state.seq > 0
     recorded = np.full((n, 4), -1, np.int64)
     recorded[at] = columns.table["identity"]
+    if look.verify is Verify.RECORD and (known.all() or not dataset.is_source):
+        return  # what is recorded is trusted; only a source can have brought something new
+    keys = dataset.grain.keys(state.lo, state.hi)
+    if look.verify is Verify.RECORD:
+        found = recorded.copy()
+        new = np.flatnonzero(~known)
+        found[new] = look.store.identities(dataset, [keys[i] for i in new.tolist()])
+    else:
+        found = look.store.identities(dataset, keys)
     there = found[:, 0] >= 0
-    known = state.seq > 0
     state.condition[~there] = np.where(known[~there], Condition.GONE, Condition.ABSENT)
     differs = there & (look.verify is Verify.CONTENT or (found != recorded).any(axis=1))
     starts = dataset.grain.edges(state.lo, state.hi)

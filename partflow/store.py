@@ -76,9 +76,13 @@ class Store:
         partitions are a million paths: texts, as pathlib costs more than the stat.
         """
         if isinstance(dataset, Source) or dataset.column is None:
-            paths = [str(self.path(dataset, key)) for key in keys]
-            listed = {folder: _names(folder) for folder in {os.path.dirname(p) for p in paths}}
-            found = [os.path.basename(p) in listed[os.path.dirname(p)] for p in paths]
+            if isinstance(dataset, Source):
+                paths = [f"{self.root}/{dataset.path_of(key)}" for key in keys]
+            else:
+                paths = [str(self.path(dataset, key)) for key in keys]
+            split = [os.path.split(p) for p in paths]
+            listed = {folder: _names(folder) for folder in {folder for folder, _ in split}}
+            found = [name in listed[folder] for folder, name in split]
         else:
             folder, name = f"{self.warehouse}/{dataset.name}", DATA_NAMES[dataset.format]
             there = _names(folder)
