@@ -14,6 +14,7 @@ from partflow.code import CodeFingerprint
 from partflow.dataset import Dataset, Source
 from partflow.errors import UsageError
 from partflow.graph import Graph, outputs
+from partflow.lineage import Condition
 from partflow.metastore import Metastore
 from partflow.observe import Observed
 from partflow.plan import Action, Plan, Reason, State, TaskPlan
@@ -171,6 +172,9 @@ def _source_text(case: _Case, node: str, key: str, state: State) -> str:
         return f"has not arrived: there is no file {dataset.path_of(key)}"
     if state is State.BLOCKED:
         return f"cannot be read: {case.seen.problems.get((node, key), dataset.path_of(key))}"
+    held = case.plan.snapshot.states[node]
+    if held.condition[dataset.grain.ordinal(key) - held.lo] == Condition.GONE:
+        return f"is gone, and its last content remembered: there is no file {dataset.path_of(key)}"
     return f"is there: {dataset.path_of(key)}"
 
 

@@ -6,14 +6,17 @@ Knows nothing of how a plan is made; it only reads one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
 from partflow.dataset import Dataset
 from partflow.graph import outputs
 from partflow.partition import PartitionSet
-from partflow.plan import Action, Plan, Reason, State, TaskPlan
+from partflow.plan import Action, Plan, Reason, State, TaskPlan, wanted_mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +36,28 @@ class Group:
 
 def steps(plan: Plan) -> tuple[Group, ...]:
     """The steps of a plan: what will run, then what may run, in the graph's order."""
-    found = [g for t in plan.tasks.values() for g in _groups(t) if g.action is not Action.NONE]
+    found = [g for t in plan.tasks.values() for g in _groups(t, t.action != Action.NONE)]
     return tuple(sorted(found, key=lambda g: g.action is Action.MAYBE))
 
 
 def held(plan: Plan) -> tuple[Group, ...]:
-    """What waits or is blocked, in the graph's order."""
-    stuck = (State.WAITING, State.BLOCKED)
-    return tuple(g for t in plan.tasks.values() for g in _groups(t) if g.state in stuck)
+    """What the request names and waits or is blocked, in the graph's order."""
+    found = []
+    for planned in plan.tasks.values():
+        stuck = (planned.state == State.WAITING) | (planned.state == State.BLOCKED)
+        found += _groups(planned, stuck & wanted_mask(plan.request, planned))
+    return tuple(found)
 
 
-def _groups(planned: TaskPlan) -> list[Group]:
+def _groups(planned: TaskPlan, among: NDArray[np.bool_]) -> list[Group]:
     columns = np.stack(
         [planned.action, planned.state, planned.reason, planned.cause.astype(np.int64)], axis=1
     )
     grain = planned.task.grain
     found = []
-    for row in np.unique(columns, axis=0).tolist():
+    for row in np.unique(columns[among], axis=0).tolist():
         action, state, reason = Action(row[0]), State(row[1]), Reason(row[2])
-        at = PartitionSet.where((columns == row).all(axis=1), planned.lo)
+        at = PartitionSet.where(among & (columns == row).all(axis=1), planned.lo)
         cause = _cause(planned, row[3])
         found.append(
             Group(

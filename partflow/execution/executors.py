@@ -36,6 +36,9 @@ class Executor(Protocol):
     def collect(self) -> list[Outcome]:
         """Wait until at least one order is done; all outcomes that are there."""
 
+    def recall(self) -> list[Order]:
+        """Give back the orders that were not begun."""
+
     def close(self) -> None:
         """Stop; what is not done is given up."""
 
@@ -54,11 +57,22 @@ class InlineExecutor:
         self._queue.append(order)
 
     def collect(self) -> list[Outcome]:
-        """Carry out what is queued, for a quarter of a second at most before the last one."""
+        """Carry out what is queued, for a quarter of a second at most before the last one.
+
+        A failure is given back at once: after it the run may want to begin nothing more.
+        """
         began = time.monotonic()
         found: list[Outcome] = []
         while self._queue and (not found or time.monotonic() - began < _LONG_ENOUGH):
             found.append(perform(self._queue.popleft(), self._graph, self._store))
+            if found[-1].failure is not None:
+                break
+        return found
+
+    def recall(self) -> list[Order]:
+        """Empty the queue."""
+        found = list(self._queue)
+        self._queue.clear()
         return found
 
     def close(self) -> None:
@@ -103,6 +117,10 @@ class ProcessExecutor:
             self._orders.clear()
             self._renew()
         return found
+
+    def recall(self) -> list[Order]:
+        """Take back what no worker has begun with."""
+        return [self._orders.pop(f) for f in list(self._orders) if f.cancel()]
 
     def close(self) -> None:
         """Stop the workers without waiting for what they have in hand."""

@@ -34,7 +34,7 @@ from partflow.partition import Partition
 from partflow.record import FileIdentity
 from partflow.results import Target, normalise
 from partflow.store import Store, identity
-from partflow.task import Task
+from partflow.tasks import Task
 
 FOOTER = "partflow"
 """The key under which a Parquet footer carries the lineage."""
@@ -329,6 +329,9 @@ def _failure(error: Exception, task: Task, root: Path) -> Failure:
         place = task.place
     known = isinstance(error, PartflowError)
     message = str(error) if known else f"{type(error).__name__}: {error}"
+    if isinstance(error, ResultError) and len(task.writes) == 1:
+        message = f"{error.problem}; {error.advice}"  # whose it is stands before it
+    message = message.replace(f"{root}/", "")  # nothing recorded holds a path of this machine
     trace = "" if known or not lines else _trace(error, users)
     return Failure(message.strip(), place, trace, isinstance(error, ResultError))
 

@@ -18,6 +18,9 @@ from partflow.plan import Action, Plan
 from partflow.record import Intent, Record
 from partflow.store import Store
 
+_FEW = 100
+"""Up to so many records are looked up one by one; a whole dataset's are read at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -51,7 +54,9 @@ class Publisher:
             starts = planned.task.grain.edges(planned.lo, planned.hi).tolist()
             for node in outputs(planned.task):
                 wanted += [(node, keys[i], starts[i]) for i in chosen]
-                self._records |= {(node, r.key): r for r in self.metastore.records(node)}
+                few = [keys[i] for i in chosen] if len(chosen) < _FEW else [None]
+                found = [r for key in few for r in self.metastore.records(node, key)]
+                self._records |= {(node, r.key): r for r in found}
         if wanted:
             self._epochs = self.metastore.claim(self.run, wanted)
 

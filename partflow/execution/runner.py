@@ -67,6 +67,9 @@ class Runner:
         for _, _, start in self._later:
             state.handle(StepFailed(start.step, is_final=True))
         self._later.clear()
+        for order in self.executor.recall():
+            del self._in_hand[order.serial]
+            state.recall(Step(order.task, order.ordinal))
         state.cancel()
 
     def _hand_out(self, state: RunState) -> None:

@@ -10,7 +10,8 @@ Knows nothing of executors or stores. A step is a task at one ordinal. Its life:
     RUNNING    StepFailed       READY again while retries are left, else FAILED
     PENDING    an input failed  BLOCKED, or LEFT if it was fresh and only may have changed
 
-PENDING and READY become CANCELLED when the run stops early. All other states are final.
+PENDING and READY become CANCELLED when the run stops early, and so does what is RUNNING but waits
+in the executor still. All other states are final.
 """
 
 from __future__ import annotations
@@ -163,6 +164,12 @@ class RunState:
         self._held_up(step)
         return None
 
+    def recall(self, step: Step) -> None:
+        """Take back a step that was handed out and not begun."""
+        if self.state_of(step) is not StepState.RUNNING:
+            raise AssertionError(f"BUG: {step} is recalled and is {self.state_of(step).name}")
+        self._set(step, StepState.CANCELLED)
+
     def cancel(self) -> None:
         """Give up what has not begun."""
         for states in self.states.values():
@@ -255,15 +262,30 @@ class RunState:
         i = step.ordinal - planned.lo
         if planned.need[i] not in (Reason.NONE, Reason.INPUT):
             return False
-        now = [r.digest for r in self.reads_of(step)]
+        now = self._digests_now(step)
         for node in outputs(planned.task):
             state = self.plan.snapshot.states[node]
             k = step.ordinal - state.lo
             if state.reads[k] != len(now):
                 return False
-            if any(state.inputs[k, p].tobytes() != d for p, d in enumerate(now)):
+            if any(state.inputs[k, p].tobytes() not in found for p, found in enumerate(now)):
                 return False
         return True
+
+    def _digests_now(self, step: Step) -> list[set[bytes]]:
+        """The digests of each read at which it has not changed, as the plan has them too.
+
+        What is gone counts with the content that it had; an optional read may have been without.
+        """
+        planned = self.plan.tasks[step.task]
+        i = step.ordinal - planned.lo
+        found = []
+        reads = self.reads_of(step)
+        for one, (a, b), read in zip(planned.task.inputs, planned.bounds, reads, strict=True):
+            live = self.live[one.read.dataset.name]
+            low, high = (min(max(int(x[i]) - live.lo, 0), len(live.there)) for x in (a, b))
+            found.append({read.digest, range_digest(live.parts[low:high]).tobytes()})
+        return found
 
     def _touched(self, step: Step) -> list[tuple[str, int, int, int]]:
         """The readers of a step's outputs: task, position of the read, and span of ordinals."""

@@ -1,0 +1,88 @@
+"""The command line: parses, calls the project, prints, and ends with an exit code.
+
+Knows nothing of how anything is decided or done. Commands import what is heavy when they are
+called, so that `--help` does not wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+import click
+
+from partflow.cli.asking import query
+from partflow.cli.beginning import init
+from partflow.cli.listing import graph, ls
+from partflow.cli.looking import runs, status, why
+from partflow.cli.making import backfill, materialize, plan
+from partflow.cli.session import INTERRUPTED, Session
+from partflow.errors import PartflowError
+
+_BROKEN_PIPE = 141
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExample:\n  partflow init shop && cd shop && partflow materialize",
+)
+@click.option(
+    "--project",
+    "folder",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    help="The project's folder; the nearest upwards from the working directory if not given.",
+)
+@click.version_option(package_name="partflow", message="%(prog)s %(version)s")
+@click.pass_context
+def commands(context: click.Context, folder: str | None) -> None:
+    """Date-partitioned data that is made exactly where it could differ, and says why."""
+    session = context.ensure_object(Session)
+    session.folder = folder
+
+
+for command in (init, ls, graph, plan, materialize, backfill, status, why, query, runs):
+    commands.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry one command line out (that of this process if none is given); its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _print_what_it_can()
+    try:
+        code = commands.main(
+            words,
+            prog_name="partflow",
+            standalone_mode=False,
+            obj=Session(command=shlex.join(["partflow", *words])),
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has enough. What is left in the buffer must not fail once more at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except PartflowError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def _print_what_it_can() -> None:
+    """Let a stream that cannot show a letter show a ? for it, and not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "")
+        if encoding != "utf8" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")

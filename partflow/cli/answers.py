@@ -1,0 +1,173 @@
+"""Writes the rows of a query as a table, CSV, JSON or Parquet, a batch at a time.
+
+Knows nothing of what was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import IO, TYPE_CHECKING
+
+from partflow.cli.columns import count, padded, printable, room, width
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_BATCH = 50_000
+_WIDEST = 60
+
+
+def write_answer(answer: duckdb.DuckDBPyRelation, form: str, file: IO[bytes], rows: int) -> None:
+    """Write all of it; as a table, only the first `rows`."""
+    reader = answer.to_arrow_reader(_BATCH)
+    names = _unique(reader.schema.names)
+    if form == "parquet":
+        _write_parquet(reader, names, file)
+        return
+    lines = {
+        "table": lambda: _table(reader, names, rows),
+        "csv": lambda: _csv(reader, names),
+        "json": lambda: _json(reader, names),
+    }[form]()
+    for line in lines:
+        file.write(line.encode("utf-8", errors="replace"))
+    file.flush()
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names, a number behind those that were there before: JSON and Parquet need it."""
+    found: list[str] = []
+    for name in names:
+        one, number = name, 1
+        while one in found:
+            one, number = f"{name}_{number}", number + 1
+        found.append(one)
+    return found
+
+
+def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[object, ...]]:
+    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _write_parquet(reader: pa.RecordBatchReader, names: Sequence[str], file: IO[bytes]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([f.with_name(n) for f, n in zip(reader.schema, names, strict=True)])
+    with pq.ParquetWriter(file, schema) as writer:
+        for batch in reader:
+            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+
+
+# --- text ----------------------------------------------------------------------------------------
+
+
+def _csv(reader: pa.RecordBatchReader, names: Sequence[str]) -> Iterator[str]:
+    yield ",".join(map(_csv_cell, names)) + "\n"
+    for batch in reader:
+        for row in _tuples(batch):
+            yield ",".join(map(_csv_cell, row)) + "\n"
+
+
+def _csv_cell(value: object) -> str:
+    """A value as CSV: nothing for NULL, so that an empty text has to stand in quotes."""
+    if value is None:
+        return ""
+    text = _text(value)
+    if text == "" or any(c in text for c in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _json(reader: pa.RecordBatchReader, names: Sequence[str]) -> Iterator[str]:
+    yield "["
+    before = "\n"
+    for batch in reader:
+        for row in _tuples(batch):
+            document = dict(zip(names, map(_plain, row), strict=True))
+            yield before + json.dumps(document, ensure_ascii=False, allow_nan=False)
+            before = ",\n"
+    yield "\n]\n"
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it; what is no number in JSON is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    """A value as people and other programs read it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict | list):
+        return json.dumps(_plain(value), ensure_ascii=False)
+    return str(value)
+
+
+# --- a table -------------------------------------------------------------------------------------
+
+
+def _table(reader: pa.RecordBatchReader, names: Sequence[str], rows: int) -> Iterator[str]:
+    import pyarrow as pa
+
+    shown: list[tuple[object, ...]] = []
+    total = 0
+    for batch in reader:
+        if len(shown) < rows:
+            shown += _tuples(batch.slice(0, rows - len(shown)))
+        total += batch.num_rows
+    types = [field.type for field in reader.schema]
+    numeric = {
+        i
+        for i, t in enumerate(types)
+        if pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t)
+    }
+    cells = [[_cell(value) for value in row] for row in shown]
+    yield from _boxed([printable(n) for n in names], cells, numeric)
+    if total > len(shown):
+        yield f"… {total - len(shown):,} more rows, --output csv gives all\n"
+    else:
+        yield count(total, "row") + "\n"
+
+
+def _cell(value: object) -> str:
+    """A value on one line; only a terminal's narrowness is a reason to cut it."""
+    text = "NULL" if value is None else printable(_text(value))
+    return f"{text[: _WIDEST - 1]}…" if room() is not None and len(text) > _WIDEST else text
+
+
+def _boxed(heads: Sequence[str], rows: Sequence[Sequence[str]], numeric: set[int]) -> Iterator[str]:
+    widths = [max([width(head), *(width(row[i]) for row in rows)]) for i, head in enumerate(heads)]
+    bars = ["─" * (w + 2) for w in widths]
+    yield f"┌{'┬'.join(bars)}┐\n"
+    yield _line(heads, widths, numeric)
+    yield f"├{'┼'.join(bars)}┤\n"
+    for row in rows:
+        yield _line(row, widths, numeric)
+    yield f"└{'┴'.join(bars)}┘\n"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: set[int]) -> str:
+    found = [padded(cell, widths[i], to_the_right=i in numeric) for i, cell in enumerate(cells)]
+    return f"│ {' │ '.join(found)} │\n"

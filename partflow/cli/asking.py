@@ -1,0 +1,108 @@
+"""`query`: one SELECT over the datasets, printed or written to a file.
+
+Knows nothing of datasets: the project has a view for each, and lets a query only read.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from partflow.cli.session import Session
+from partflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from partflow.project import Project
+
+_FORMS = ("table", "csv", "json", "parquet")
+_ENDINGS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
+
+
+@click.command(
+    short_help="Ask one SELECT over the datasets.",
+    epilog='\b\nExample:\n  partflow query "select store, sum(qty) from clean_sales '
+    'group by store"\n  partflow query - --to month.csv < month.sql',
+)
+@click.argument("sql")
+@click.option(
+    "--output",
+    type=click.Choice(_FORMS),
+    help="The form: a table if not given, or what the ending of FILE says.",
+)
+@click.option(
+    "--to", "target", metavar="FILE", type=click.Path(dir_okay=False), help="Write it there."
+)
+@click.option(
+    "--rows",
+    type=click.IntRange(1),
+    default=40,
+    show_default=True,
+    metavar="N",
+    help="How many rows a table shows.",
+)
+@click.pass_obj
+def query(session: Session, sql: str, output: str | None, target: str | None, rows: int) -> None:
+    """Ask one SELECT of DuckDB, in which every dataset is a view; a dash reads it from stdin."""
+    import duckdb
+
+    from partflow.cli.answers import write_answer
+
+    project = session.project()
+    text = sys.stdin.read() if sql == "-" else sql
+    if not text.strip():
+        raise UsageError('query: there is no SQL; write partflow query "select ..."')
+    form = output or _form_of(target)
+    _check_stream(form, target)
+    try:
+        answer = project.sql(text)
+        with _written(target) as file:
+            write_answer(answer, form, file, rows)
+    except UsageError as error:
+        raise _explained(project, text, error) from None
+    except duckdb.Error as error:
+        raise UsageError(f"query: {error}") from None
+
+
+def _form_of(target: str | None) -> str:
+    dot = "" if target is None else f".{target.rpartition('.')[2]}"
+    return _ENDINGS.get(dot, "table")
+
+
+def _check_stream(form: str, target: str | None) -> None:
+    if form == "parquet" and target is None and sys.stdout.isatty():
+        raise UsageError("query: Parquet is nothing for a terminal; add --to FILE")
+
+
+@contextmanager
+def _written(target: str | None) -> Iterator[IO[bytes]]:
+    """Stdout, or a file that stands under its name when it is whole."""
+    if target is None:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        return
+    from pathlib import Path
+
+    path = Path(target)
+    private = path.with_name(f".{path.name}.partial")
+    try:
+        with private.open("wb") as file:
+            yield file
+        private.replace(path)
+    finally:
+        private.unlink(missing_ok=True)
+
+
+def _explained(project: Project, text: str, error: UsageError) -> UsageError:
+    """Say of a dataset without partitions that this is why DuckDB does not know it."""
+    for view in project.views():
+        if not view.is_shown and re.search(rf"\b{view.name}\b", text, re.IGNORECASE):
+            return UsageError(
+                f"query: {view.name} has no partition yet and declares no schema, so there is "
+                "nothing to ask; `partflow materialize` makes it"
+            )
+    return error

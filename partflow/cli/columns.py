@@ -1,0 +1,101 @@
+"""Lays texts and numbers out for people: columns, counts, sizes, moments.
+
+Knows nothing of what they are about.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import unicodedata
+from collections.abc import Collection, Sequence
+
+import click
+
+_UNITS = ("KB", "MB", "GB", "TB", "PB")
+_STEP = 1000
+
+
+def aligned(
+    rows: Sequence[Sequence[str]], right: Collection[int] = (), gap: str = "  "
+) -> list[str]:
+    """The rows as lines whose columns stand below one another; those in `right` end there."""
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [padded(cell, widths[i], to_the_right=i in right) for i, cell in enumerate(row)]
+        lines.append(gap.join(cells).rstrip())
+    return lines
+
+
+def padded(text: str, size: int, *, to_the_right: bool = False) -> str:
+    """The text with as many spaces as make it that wide."""
+    spaces = " " * (size - width(text))
+    return spaces + text if to_the_right else text + spaces
+
+
+def width(text: str) -> int:
+    """How many cells of a terminal a text takes; colours take none."""
+    plain = click.unstyle(text)
+    if plain.isascii():
+        return len(plain)
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in plain
+    )
+
+
+def printable(text: str) -> str:
+    """The text on one line, with what a terminal would obey written out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number and what is counted: `1 partition`, `1,095 partitions`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def size(nbytes: int) -> str:
+    """Bytes, as people say them: `812 B`, `1.4 MB`."""
+    if nbytes < _STEP:
+        return f"{nbytes} B"
+    number, unit = nbytes / _STEP, _UNITS[0]
+    for larger in _UNITS[1:]:
+        # 999.95 would be printed as 1000.0.
+        if number < _STEP - 0.05:
+            break
+        number, unit = number / _STEP, larger
+    return f"{number:.1f} {unit}"
+
+
+def moment(at: float) -> str:
+    """An instant in epoch seconds, in UTC: `2026-03-01T05:00:00Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def span(first: str, last: str) -> str:
+    """Two keys as a range; one if they are the same."""
+    return first if first == last else f"{first} .. {last}"
+
+
+def painted(text: str, colour: str | None, *, dim: bool = False) -> str:
+    """The text in a colour, unless NO_COLOR is set or nobody sees it."""
+    shown = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return click.style(text, fg=colour, dim=dim or None) if shown else text
+
+
+def room() -> int | None:
+    """How many cells wide the terminal is; None if there is none, and so no limit."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document."""
+    import json
+
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))

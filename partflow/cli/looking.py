@@ -1,0 +1,127 @@
+"""`status`, `why` and `runs`: how things stand, why, and how they came to.
+
+Knows nothing of how states are found; it prints what the project says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from partflow.cli.columns import print_json
+from partflow.cli.listing import chosen
+from partflow.cli.options import choosing, printing
+from partflow.cli.session import Session
+from partflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from partflow.project import Project
+
+
+@click.command(
+    short_help="Show the states of all datasets.",
+    epilog="\b\nExample:\n  partflow status clean_sales+",
+)
+@choosing
+@printing("text", "json")
+@click.pass_obj
+def status(
+    session: Session, select: tuple[str, ...], exclude: tuple[str, ...], output: str
+) -> None:
+    """Show for each dataset its range, the states of its partitions, rows and bytes.
+
+    The bar shows its range from left to right; each cell has the worst state of its part.
+    """
+    from partflow.cli.statuses import status_document, status_lines
+
+    project = session.project()
+    found = project.status()
+    if select or exclude:
+        nodes = chosen(project, select, exclude)
+        found = tuple(s for s in found if s.node in nodes)
+    if output == "json":
+        print_json(status_document(found))
+        return
+    click.echo("\n".join(status_lines(found)))
+
+
+@click.command(
+    short_help="Say why a partition is in its state.",
+    epilog="\b\nExample:\n  partflow why monthly_sales -p 2024-01",
+)
+@click.argument("dataset")
+@click.option("-p", "--partition", "key", metavar="KEY", help="The partition, such as 2024-01-03.")
+@printing("text", "json")
+@click.pass_obj
+def why(session: Session, dataset: str, key: str | None, output: str) -> None:
+    """Say the state of a partition, why, what it was made from, when, and by which run."""
+    from partflow.cli.whys import why_document, why_lines
+
+    project = session.project()
+    node = _one(project, dataset)
+    found = project.why(node, _key(project, node, key))
+    if output == "json":
+        print_json(why_document(found))
+        return
+    click.echo("\n".join(why_lines(found)))
+
+
+@click.command(
+    short_help="List the last runs, or the steps of one.",
+    epilog="\b\nExample:\n  partflow runs --limit 5",
+)
+@click.argument("run", required=False)
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many runs."
+)
+@printing("text", "json")
+@click.pass_obj
+def runs(session: Session, run: str | None, limit: int, output: str) -> None:
+    """List the last runs, the newest first; or every step of one RUN."""
+    from partflow.cli.histories import run_document, run_lines, runs_lines, step_document
+
+    project = session.project()
+    if run is None:
+        rows = project.runs(limit)
+        if output == "json":
+            print_json({"runs": [run_document(row) for row in rows]})
+            return
+        click.echo("\n".join(runs_lines(rows)))
+        return
+    # As many as there can be: a run of long ago is asked for by its name.
+    row = next((r for r in project.runs(2**62) if r.id == run), None)
+    if row is None:
+        raise UsageError(f"there is no run {run!r}; `partflow runs` lists them")
+    steps = project.steps(run)
+    if output == "json":
+        print_json({**run_document(row), "steps": [step_document(s) for s in steps]})
+        return
+    click.echo("\n".join(run_lines(row, steps)))
+
+
+def _one(project: Project, name: str) -> str:
+    """The dataset or effect of that name, or of the task of that name."""
+    from partflow.graph import outputs, select
+
+    if name in project.graph.nodes:
+        return name
+    for task in project.graph.tasks:
+        if task.name == name:
+            return outputs(task)[0]
+    found = select(project.graph, (name,))
+    if len(found) != 1:
+        raise UsageError(f"why takes one dataset or effect, and {name!r} names {len(found)}")
+    return found[0]
+
+
+def _key(project: Project, node: str, key: str | None) -> str:
+    from partflow.selection import extent_of, grain_of
+
+    grain = grain_of(project.graph, node)
+    if key is not None:
+        return key
+    if grain.kind == "whole":
+        return "all"
+    first = grain.key(extent_of(project.graph, node).lo)
+    raise UsageError(f"why {node}: which partition? name it, for example with -p {first}")

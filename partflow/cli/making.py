@@ -1,0 +1,217 @@
+"""`plan`, `materialize` and `backfill`: what has to be made, and making it.
+
+Knows nothing of plans or runs: the project makes them, other modules show them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from partflow.cli.columns import count
+from partflow.cli.options import (
+    Carrying,
+    carrying,
+    detailed,
+    effects,
+    looking,
+    printing,
+    selecting,
+)
+from partflow.cli.session import INTERRUPTED, Interrupt, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from partflow.observe import Verify
+    from partflow.plan import Plan
+    from partflow.project import Controls, Project, Result
+    from partflow.selection import Asked
+
+
+@click.command(
+    short_help="Show what would be made, and why.",
+    epilog="\b\nExample:\n  partflow plan +monthly_sales --start 2024-01-01",
+)
+@selecting
+@effects
+@looking
+@printing("text", "json")
+@detailed
+@click.pass_obj
+def plan(
+    session: Session,
+    asked: Asked,
+    with_effects: bool,
+    verify: Verify,
+    output: str,
+    detailed_exitcode: bool,
+) -> int:
+    """Show what materialize would make, and why; nothing is written.
+
+    Steps are grouped by dataset, range and reason: first what will run, then what may run, if
+    what it reads changes, then what waits or is blocked.
+    """
+    from partflow.cli.outcome import show_plan
+
+    project = session.project()
+    found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
+    _echo_plan(found, asked)
+    return show_plan(found, asked, output, detailed=detailed_exitcode)
+
+
+@click.command(
+    short_help="Make what is missing or stale.",
+    epilog="\b\nExample:\n  partflow materialize clean_sales -p 2024-01-03",
+)
+@selecting
+@carrying
+@effects
+@looking
+@click.option("--yes", is_flag=True, help="Ask nothing (materialize never does).")
+@printing("text", "json")
+@detailed
+@click.pass_obj
+def materialize(  # noqa: PLR0917 - one a click option, given by name
+    session: Session,
+    asked: Asked,
+    how: Carrying,
+    dry_run: bool,
+    with_effects: bool,
+    verify: Verify,
+    yes: bool,
+    output: str,
+    detailed_exitcode: bool,
+) -> int:
+    """Make what is missing or stale of the selected, and what that needs; else everything."""
+    from partflow.cli.outcome import show_plan, show_result
+
+    del yes
+    project = session.project()
+    if dry_run:
+        found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
+        _echo_plan(found, asked)
+        return show_plan(found, asked, output, detailed=detailed_exitcode)
+    _echo_request(project, asked)
+
+    def make(controls: Controls) -> Result:
+        return project.materialize(asked=asked, with_effects=with_effects, controls=controls)
+
+    return show_result(_carried_out(session, how, verify, make), asked, output, session)
+
+
+@click.command(
+    short_help="Make a range again.",
+    epilog="\b\nExample:\n  partflow backfill clean_sales --start 2024-01-03",
+)
+@selecting
+@carrying
+@click.option(
+    "--only",
+    type=click.Choice(["all", "missing", "stale", "failed"]),
+    default="all",
+    show_default=True,
+    help="Which partitions of the range.",
+)
+@click.option("--again", is_flag=True, help="Start over if the same command was cut off before.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@looking
+@printing("text", "json")
+@detailed
+@click.pass_obj
+def backfill(  # noqa: PLR0917 - one a click option, given by name
+    session: Session,
+    asked: Asked,
+    how: Carrying,
+    dry_run: bool,
+    only: str,
+    again: bool,
+    yes: bool,
+    verify: Verify,
+    output: str,
+    detailed_exitcode: bool,
+) -> int:
+    """Make a range of partitions again, whether they are fresh or not.
+
+    It is remembered: the same command goes on with one that was cut off. It asks before it begins
+    if it is called from a terminal.
+    """
+    from partflow.cli.outcome import show_plan, show_result
+    from partflow.plan import Only
+
+    if not asked.select:
+        raise click.UsageError("backfill needs to be told what: a dataset, or a selection of them")
+    project = session.project()
+    asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    if dry_run or asks:
+        found = project.backfill_plan(asked, Only(only), again=again)
+        _echo_plan(found, asked)
+        if dry_run:
+            return show_plan(found, asked, output, detailed=detailed_exitcode)
+        if found.steps and not click.confirm(_question(found), err=True):
+            return INTERRUPTED
+    else:
+        _echo_request(project, asked)
+
+    def make(controls: Controls) -> Result:
+        return project.backfill(asked=asked, only=Only(only), again=again, controls=controls)
+
+    return show_result(_carried_out(session, how, verify, make), asked, output, session)
+
+
+def _question(found: Plan) -> str:
+    from partflow.cli.sentences import actions
+
+    run, maybe = actions(found)
+    more = f", and perhaps {maybe:,} that read them" if maybe else ""
+    return f"make {count(run, 'partition')} again{more}?"
+
+
+def _carried_out(
+    session: Session, how: Carrying, verify: Verify, make: Callable[[Controls], Result]
+) -> Result:
+    """Make it, with somebody watching and Ctrl-C in hand."""
+    from partflow.cli.progress import watched
+    from partflow.project import Controls, Stop
+
+    interrupt = Interrupt(Stop())
+    with interrupt.armed(), watched(interrupt) as observer:
+        return make(
+            Controls(
+                workers=how.jobs,
+                wait=how.wait,
+                fail_fast=how.fail_fast,
+                verify=verify,
+                command=session.command,
+                stop=interrupt.stop,
+                observer=observer,
+                waiting=lambda owner: click.echo(f"waiting for {owner}", err=True),
+            )
+        )
+
+
+def _echo_plan(found: Plan, asked: Asked) -> None:
+    """Say what the selection came to."""
+    from partflow.cli.sentences import scope_lines
+    from partflow.selection import scopes
+
+    if not asked.is_everything:
+        for line in scope_lines(scopes(found.graph, found.request, found.snapshot.now)):
+            click.echo(line, err=True)
+
+
+def _echo_request(project: Project, asked: Asked) -> None:
+    """Say before a run what the selection comes to: the calendar tells, but for `status:`."""
+    from partflow.cli.sentences import scope_lines
+    from partflow.selection import request_of, scopes
+
+    if asked.is_everything:
+        return
+    if any("status:" in word for word in (*asked.select, *asked.exclude)):
+        _echo_plan(project.plan(asked=asked), asked)
+        return
+    request = request_of(project.graph, asked, {})
+    for line in scope_lines(scopes(project.graph, request, project.clock() // 1_000_000_000)):
+        click.echo(line, err=True)

@@ -1,0 +1,161 @@
+"""The options that several commands share, and the precise types that they are parsed into.
+
+Knows nothing of projects: whether a name or key means anything is found out behind `Asked`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from partflow.observe import Verify
+    from partflow.selection import Asked
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """How a run is to be carried out, as typed."""
+
+    jobs: int
+    fail_fast: bool
+    wait: bool
+
+
+def selecting(function: Function) -> Function:
+    """Take SELECT, --exclude and the partitions, and hand them on as `asked`."""
+
+    @functools.wraps(function)
+    def folded(
+        select: tuple[str, ...],
+        exclude: tuple[str, ...],
+        start: str | None,
+        end: str | None,
+        keys: tuple[str, ...],
+        span: tuple[str, str] | None,
+        **rest: Any,
+    ) -> Any:
+        from partflow.selection import Asked
+
+        asked: Asked = Asked(select, exclude, start, end, keys, span)
+        return function(asked=asked, **rest)
+
+    return choosing(_partitions(folded))
+
+
+def choosing(function: Function) -> Function:
+    """Take SELECT and --exclude."""
+    select = click.argument("select", nargs=-1, metavar="[SELECT]...")
+    exclude = click.option(
+        "--exclude", multiple=True, metavar="SELECT", help="Leave these out; may be given again."
+    )
+    return select(exclude(function))
+
+
+def printing(*forms: str) -> Callable[[Function], Function]:
+    """Take --output; the first form is the default."""
+    return click.option(
+        "--output", type=click.Choice(forms), default=forms[0], show_default=True, help="The form."
+    )
+
+
+def carrying(function: Function) -> Function:
+    """Take what says how a run is carried out, and hand it on as `how`."""
+
+    @functools.wraps(function)
+    def folded(jobs: int, fail_fast: bool, no_wait: bool, **rest: Any) -> Any:
+        return function(how=Carrying(jobs, fail_fast, not no_wait), **rest)
+
+    options = (
+        click.option(
+            "-n", "--dry-run", is_flag=True, help="Show what would be done, and do nothing."
+        ),
+        click.option(
+            "-j", "--jobs", type=click.IntRange(1), default=1, metavar="N", help="Worker processes."
+        ),
+        click.option("-x", "--fail-fast", is_flag=True, help="Begin nothing more after a failure."),
+        click.option("--no-wait", is_flag=True, help="Exit with 4 if another run is at it."),
+    )
+    return _with(options, folded)
+
+
+def looking(function: Function) -> Function:
+    """Take --verify and --no-verify, and hand them on as `verify`."""
+
+    @functools.wraps(function)
+    def folded(verify: bool | None, **rest: Any) -> Any:
+        return function(verify=_verify(verify), **rest)
+
+    return click.option(
+        "--verify/--no-verify",
+        default=None,
+        help="Read every file's bytes; or trust the record of what tasks made. Else: look at each "
+        "file's size and times.",
+    )(folded)
+
+
+effects = click.option(
+    "--with-effects", is_flag=True, help="Effects for the past too, not only for what is new."
+)
+detailed = click.option(
+    "--detailed-exitcode", is_flag=True, help="Exit with 3 if there is work to be done."
+)
+
+
+def _partitions(function: Function) -> Function:
+    options = (
+        click.option("--start", metavar="DATE", help="From here on, in each dataset's zone."),
+        click.option("--end", metavar="DATE", help="Up to here; what begins here is left out."),
+        click.option(
+            "-p",
+            "--partition",
+            "keys",
+            multiple=True,
+            metavar="KEY",
+            help="One partition, such as 2026-03-01, 2026-W09 or 2026-03; may be given again.",
+        ),
+        click.option(
+            "--partitions",
+            "span",
+            metavar="A..B",
+            callback=_span,
+            help="From one partition to another, both included.",
+        ),
+    )
+    return _with(options, function)
+
+
+def _with(options: tuple[Callable[[Function], Function], ...], function: Function) -> Function:
+    """Decorate so that `--help` lists the options in this order."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _span(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    first, dots, last = text.partition("..")
+    if not dots or not first.strip() or not last.strip():
+        raise click.BadParameter(
+            f"{text!r} is no range; write the first and the last key, as 2026-03-01..2026-03-07",
+            context,
+            option,
+        )
+    return first.strip(), last.strip()
+
+
+def _verify(asked: bool | None) -> Verify:
+    from partflow.observe import Verify
+
+    if asked is None:
+        return Verify.STAT
+    return Verify.CONTENT if asked else Verify.RECORD

@@ -1,0 +1,124 @@
+"""Shows what a run came to: failures with the user's own lines, the sentence, the exit code.
+
+Knows nothing of how the run went about it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from partflow.cli import sentences
+from partflow.cli.columns import painted, print_json, span
+from partflow.cli.plans import blocked_lines, plan_document, plan_lines
+from partflow.cli.session import DONE, FAILED, INTERRUPTED, PENDING, Session
+from partflow.plan import Plan, State
+
+if TYPE_CHECKING:
+    from partflow.execution.summary import Failed
+    from partflow.project import Result
+    from partflow.selection import Asked
+
+_SHOWN = 5
+
+
+def show_plan(plan: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
+    """Print a plan; 1 if a partition named by its key cannot be made, 3 for pending work."""
+    refused = sentences.unmakeable(plan, asked)
+    _refuse(refused)
+    if output == "json":
+        print_json({**plan_document(plan), "unmakeable": refused})
+    else:
+        click.echo("\n".join(plan_lines(plan)))
+    if refused or (detailed and plan.count(State.BLOCKED)):
+        return FAILED
+    return PENDING if detailed and plan.steps else DONE
+
+
+def show_result(result: Result, asked: Asked, output: str, session: Session) -> int:
+    """Print what a run came to; its exit code."""
+    refused = sentences.unmakeable(result.plan, asked)
+    _refuse(refused)
+    if output == "json":
+        print_json({**_document(result, session), "unmakeable": refused})
+    else:
+        click.echo("\n".join(_lines(result, session)))
+    return _exit_code(result, refused)
+
+
+def _exit_code(result: Result, refused: list[str]) -> int:
+    summary, held = result.summary, result.plan.count(State.BLOCKED)
+    if summary is not None and summary.cancelled and not summary.failed:
+        return INTERRUPTED
+    failed = summary is not None and (summary.failed or summary.blocked)
+    return FAILED if failed or held or refused else DONE
+
+
+def _refuse(refused: list[str]) -> None:
+    for text in refused:
+        click.echo(f"error: {text}", err=True)
+
+
+def _sentence(result: Result) -> str:
+    if result.summary is None:
+        return sentences.nothing(result.plan)
+    return sentences.ran(result.summary, result.plan.count(State.BLOCKED))
+
+
+def _lines(result: Result, session: Session) -> list[str]:
+    lines = [line for group in _groups(result) for line in _failure_lines(group, session)]
+    lines += blocked_lines(result.plan, session)
+    return [*lines, _sentence(result)]
+
+
+def _groups(result: Result) -> list[list[Failed]]:
+    """The failures, those of one task with one message and place together."""
+    groups: dict[tuple[str, str, str], list[Failed]] = {}
+    for failed in () if result.summary is None else result.summary.failures:
+        said = (failed.task, failed.failure.message, failed.failure.place)
+        groups.setdefault(said, []).append(failed)
+    return list(groups.values())
+
+
+def _failure_lines(group: list[Failed], session: Session) -> list[str]:
+    first, rest = group[0], group[_SHOWN:]
+    said = first.failure.message.splitlines() or [""]
+    message, whole = said[0], "\n    ".join(said)
+    lines = [
+        painted(f"failed {f.node}@{f.key}: {message if i else whole}", "red")
+        for i, f in enumerate(group[:_SHOWN])
+    ]
+    if rest:
+        keys = sorted(f.key for f in rest)
+        lines.append(f"and {len(rest):,} more with this message, {span(keys[0], keys[-1])}")
+    if first.failure.place:
+        lines.append(f"  at {first.failure.place}")
+    lines += [f"  {line}" for line in first.failure.trace.rstrip().splitlines()]
+    named = [] if rest else [word for f in group for word in ("-p", f.key)]
+    again = session.again("materialize", first.node, *named)
+    return [*lines, f"  again: {again}"]
+
+
+def _document(result: Result, session: Session) -> dict[str, Any]:
+    summary = result.summary
+    counts = ("ran", "unchanged", "skipped", "failed", "blocked", "cancelled")
+    found: dict[str, Any] = {
+        "run": None if summary is None else summary.run,
+        **{name: 0 if summary is None else getattr(summary, name) for name in counts},
+        "seconds": 0.0 if summary is None else round(summary.seconds, 3),
+    }
+    found["blocked"] += result.plan.count(State.BLOCKED)
+    found["failures"] = [
+        {
+            "task": f.task,
+            "dataset": f.node,
+            "key": f.key,
+            "message": f.failure.message,
+            "place": f.failure.place,
+            "trace": f.failure.trace,
+            "again": session.again("materialize", f.node, "-p", f.key),
+        }
+        for f in (() if summary is None else summary.failures)
+    ]
+    return {**found, "plan": plan_document(result.plan), "sentence": _sentence(result)}

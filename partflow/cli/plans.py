@@ -1,0 +1,102 @@
+"""Shows a plan: its steps by dataset, range and reason, then what waits or is blocked.
+
+Knows nothing of how it is decided; `reasons` groups it and says why.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from partflow import reasons
+from partflow.cli import sentences
+from partflow.cli.columns import aligned, count, painted
+from partflow.cli.session import Session
+from partflow.plan import Action, Plan, Reason, State
+from partflow.selection import Scope, scopes
+
+_SHOWN = 5
+_VERBS = {Action.RUN: "run", Action.MAYBE: "may run"}
+_COLOURS = {"run": "green", "may run": "cyan", "waiting": "yellow", "blocked": "red"}
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan as text, the sentence last."""
+    rows = [_row(group, _VERBS[group.action]) for group in reasons.steps(plan)]
+    rows += [_row(group, group.state.name.lower()) for group in reasons.held(plan)]
+    lines = aligned(rows) if rows else []
+    lines = [painted(line, _COLOURS[row[1]]) for line, row in zip(lines, rows, strict=True)]
+    changed = sentences.code_changed(plan)
+    return [*lines, *([changed] if changed else []), sentences.planned(plan)]
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON: every group with all of its ranges, counts, and the sentence."""
+    run, maybe = sentences.actions(plan)
+    found = sentences.tally(plan)
+    return {
+        "selection": [_scope(s) for s in scopes(plan.graph, plan.request, plan.snapshot.now)],
+        "steps": [_group(group) for group in reasons.steps(plan)],
+        "held": [_group(group) for group in reasons.held(plan)],
+        "counts": {
+            "run": run,
+            "maybe": maybe,
+            "fresh": found.fresh,
+            "stale": found.stale,
+            "missing": found.missing,
+            "waiting": sum(found.waiting.values()),
+            "blocked": found.blocked,
+        },
+        "waiting_for": found.waiting,
+        "sentence": sentences.planned(plan),
+    }
+
+
+def blocked_lines(plan: Plan, session: Session) -> list[str]:
+    """What is blocked, a line for each reason, and how to make again what somebody changed."""
+    groups = [g for g in reasons.held(plan) if g.state is State.BLOCKED]
+    rows = aligned([_row(g, "blocked") for g in groups]) if groups else []
+    lines = []
+    for group, line in zip(groups, rows, strict=True):
+        lines.append(painted(line, "red"))
+        if group.reason is Reason.CHANGED_OUTSIDE:
+            lines += [f"  again: {_backfill(group, *r, session)}" for r in group.ranges[:_SHOWN]]
+    return lines
+
+
+def _backfill(group: reasons.Group, first: str, last: str, session: Session) -> str:
+    """The command for a range that somebody changed; it is kept as it is until then."""
+    named = ("-p", first) if first == last else ("--partitions", f"{first}..{last}")
+    return session.again("backfill", group.nodes[0], *named)
+
+
+def _row(group: reasons.Group, verb: str) -> tuple[str, ...]:
+    return (
+        ", ".join(group.nodes),
+        verb,
+        count(group.count, "partition"),
+        sentences.ranged(group.ranges),
+        group.text,
+    )
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    return {
+        "dataset": scope.node,
+        "partitions": scope.count,
+        "first": scope.first,
+        "last": scope.last,
+    }
+
+
+def _group(group: reasons.Group) -> dict[str, Any]:
+    return {
+        "task": group.task,
+        "datasets": list(group.nodes),
+        "action": group.action.name.lower(),
+        "state": group.state.name.lower(),
+        "reason": group.reason.name.lower(),
+        "cause": group.cause or None,
+        "text": group.text,
+        "count": group.count,
+        "ranges": [list(r) for r in group.ranges],
+    }

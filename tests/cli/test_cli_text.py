@@ -1,0 +1,90 @@
+"""What is printed, without a project: columns, sentences, bars, progress."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from partflow.cli.columns import aligned, count, printable, size, width
+from partflow.cli.progress import Lines, spoken_rate
+from partflow.cli.session import Interrupt, Session
+from partflow.cli.statuses import heat
+from partflow.plan import State
+from partflow.project import Stop
+
+
+def test_columns_stand_below_one_another_whatever_the_letters_are_wide():
+    lines = aligned([("a", "1", "x"), ("日本", "200", "y")], right=(1,))
+    assert lines == ["a       1  x", "日本  200  y"]
+    assert len({width(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "said"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (999_949, "999.9 KB"), (999_951, "1.0 MB")],
+)
+def test_a_size_has_at_most_three_digits_before_the_point(nbytes, said):
+    assert size(nbytes) == said
+
+
+def test_one_partition_is_no_partitions():
+    assert count(1, "partition") == "1 partition"
+    assert count(1095, "partition") == "1,095 partitions"
+
+
+def test_what_a_terminal_would_obey_is_written_out():
+    assert printable("a\x1b[31m\nb\u202e é") == "a\\x1b[31m\\nb\\u202e é"
+
+
+def test_each_cell_of_the_bar_has_the_worst_state_of_its_part():
+    states = np.full(2400, State.FRESH, np.uint8)
+    states[150] = State.WAITING
+    states[170] = State.STALE
+    states[190] = State.MISSING
+    states[2399] = State.BLOCKED
+    cells = heat(states)
+    assert len(cells) == 24
+    assert (cells[0], cells[1], cells[2]) == (State.FRESH, State.MISSING, State.FRESH)
+    assert cells[-1] is State.BLOCKED
+
+
+@pytest.mark.parametrize("n", [0, 1, 23, 24, 25, 47])
+def test_a_bar_has_no_more_cells_than_partitions(n):
+    states = np.zeros(n, np.uint8)
+    assert len(heat(states)) == min(n, 24)
+
+
+def test_without_a_terminal_a_line_says_now_and_then_how_far_it_is(capsys):
+    times = iter([0.0, 1.0, 5.0, 6.0, 10.0])
+    interrupt = Interrupt(Stop())
+    lines = Lines(interrupt, now=lambda: next(times))
+    lines.begun(2000)
+    for finished in (100, 500, 600, 1000):
+        lines.moved(finished, 3)
+    assert interrupt.running
+    assert capsys.readouterr().err.splitlines() == [
+        "500 of 2,000 done, 3 failed, 100/s, 15 s left",
+        "1,000 of 2,000 done, 3 failed, 100/s, 10 s left",
+    ]
+
+
+def test_a_slow_rate_is_said_by_the_minute():
+    assert (spoken_rate(1234.5), spoken_rate(0.25)) == ("1,234/s", "15/min")
+
+
+def test_ctrl_c_asks_first_and_then_ends():
+    interrupt = Interrupt(Stop(), running=True)
+    interrupt(2, None)
+    assert interrupt.stop.asked
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(2, None)
+
+
+def test_ctrl_c_ends_at_once_what_has_not_begun():
+    with pytest.raises(KeyboardInterrupt):
+        Interrupt(Stop())(2, None)
+
+
+def test_the_command_that_runs_it_again_can_be_pasted_into_a_shell():
+    again = Session(folder="my shop; rm").again("materialize", "a", "-p", "2024-01")
+    assert again == "partflow --project 'my shop; rm' materialize a -p 2024-01"
