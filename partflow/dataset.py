@@ -324,7 +324,7 @@ class Read:
         """
         line = self.dataset.grain
         if isinstance(grain, Whole) and not isinstance(line, Whole):
-            end = extent.until(horizon)
+            end = extent.lo if self.form is Form.PREVIOUS else extent.until(horizon)
             return np.array([extent.lo]), np.array([end])
         first, last = self._base(grain, lo, hi)
         a, b = self._shifted(grain, (lo, hi), first, last, extent)

@@ -31,7 +31,8 @@ def restricted(whole: Plan) -> Plan:
             for writer in whole.graph.writers(one.read.dataset.name):
                 if writer is not planned.task and writer.name in whole.tasks:
                     other = whole.tasks[writer.name]
-                    needed[writer.name] |= _covered(bounds, mine, other.lo, len(other.state))
+                    covered = _covered(bounds, mine, other.lo, len(other.state))
+                    needed[writer.name] |= covered & _restless(other)
     tasks = {
         n: replace(t, action=np.where(needed[n], t.action, np.uint8(Action.NONE)))
         for n, t in whole.tasks.items()
@@ -52,21 +53,27 @@ def _demand(whole: Plan, planned: TaskPlan) -> Mask:
             Only.STALE: (planned.need != Reason.NONE) & ~missing,
             Only.FAILED: np.logical_or.reduce(failed),
         }[force.only]
-    return np.asarray(wanted & ((planned.action != Action.NONE) | (planned.state != State.FRESH)))
+    return np.asarray(wanted & _restless(planned))
 
 
 def _demand_of_itself(planned: TaskPlan, needed: Mask) -> None:
-    """Add the earlier partitions that a task's needed ones read of itself."""
+    """Add the earlier partitions, not simply fresh, that a task's needed ones read of itself."""
     own = [
         bounds
         for one, bounds in zip(planned.task.inputs, planned.bounds, strict=True)
         if one.read.dataset in planned.task.writes
     ]
+    restless = _restless(planned)
     for t in reversed(range(len(needed))):
         if needed[t]:
             for a, b in own:
                 low, high = max(int(a[t]) - planned.lo, 0), max(int(b[t]) - planned.lo, 0)
-                needed[low:high] |= planned.action[low:high] != Action.NONE
+                needed[low:high] |= restless[low:high]
+
+
+def _restless(planned: TaskPlan) -> Mask:
+    """What is not simply fresh: it will or may be made, or it would have to be and cannot."""
+    return np.asarray((planned.action != Action.NONE) | (planned.state != State.FRESH))
 
 
 def _covered(bounds: Bounds, of: Mask, lo: int, n: int) -> Mask:

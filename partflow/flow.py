@@ -14,7 +14,7 @@ import numpy as np
 from partflow.graph import Graph
 from partflow.lineage import Condition, DatasetState, Snapshot, elements, prefix, state_over
 from partflow.steps import Action, State, TaskPlan
-from partflow.task import Task
+from partflow.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,10 +32,17 @@ class Flow:
     planned: NDArray[np.int64]
     waits: NDArray[np.int64]
     blocked: NDArray[np.int64]
+    late: NDArray[np.int64]
+
+    @property
+    def due_end(self) -> int:
+        """One past the last partition that is due, with all that it must read."""
+        due = np.flatnonzero(np.diff(self.late) == 0)
+        return self.lo + (int(due[-1]) + 1 if len(due) else 0)
 
     @property
     def hi(self) -> int:
-        """One past the last ordinal that is due."""
+        """One past the last ordinal whose interval has ended."""
         return self.lo + len(self.planned) - 1
 
 
@@ -58,9 +65,8 @@ def task_span(graph: Graph, task: Task, now: int) -> tuple[int, int]:
 def source_flow(graph: Graph, snapshot: Snapshot, name: str) -> Flow:
     """A source's flow: what is not there is waited for, what cannot be read blocks."""
     state = _present(graph, snapshot, name)
-    bad = (state.condition == Condition.ABSENT) | (state.condition == Condition.GONE)
-    none = np.zeros(len(bad), np.bool_)
-    return _flow(graph, name, state, none, bad, state.condition == Condition.DAMAGED)
+    none = np.zeros(len(state.condition), np.bool_)
+    return _flow(graph, name, state, none, *_unusable(state), none)
 
 
 def source_states(state: DatasetState) -> Codes:
@@ -76,36 +82,76 @@ def _present(graph: Graph, snapshot: Snapshot, name: str) -> DatasetState:
     return state_over(snapshot.states[name], lo, horizon_of(graph, name, snapshot.now))
 
 
-def _flow(
-    graph: Graph, name: str, state: DatasetState, planned: Mask, waits: Mask, blocked: Mask
+def _unusable(state: DatasetState) -> tuple[Mask, Mask]:
+    """Where nobody makes a partition: which ones a reader waits for, which ones block it."""
+    waits = (state.condition == Condition.ABSENT) | (state.condition == Condition.GONE)
+    blocks = (state.condition == Condition.DAMAGED) | (state.condition == Condition.CHANGED)
+    return waits, blocks
+
+
+def _flow(  # noqa: PLR0913, PLR0917 - the columns of one dataset
+    graph: Graph,
+    name: str,
+    state: DatasetState,
+    planned: Mask,
+    waits: Mask,
+    blocked: Mask,
+    late: Mask,
 ) -> Flow:
     grain = graph.datasets[name].grain
     starts = grain.edges(state.lo, state.hi)[:-1]
     parts = elements(starts, state.content)
     absent = (state.condition == Condition.GONE) | (state.condition == Condition.DAMAGED)
-    there = np.where(absent[:, None], np.uint64(0), parts)
+    there = np.where(absent[:, None], np.uint64(0), parts) if absent.any() else parts
+    content = prefix(parts)
     return Flow(
-        state.lo, prefix(parts), prefix(there), _counts(planned), _counts(waits), _counts(blocked)
+        state.lo,
+        content,
+        prefix(there) if absent.any() else content,
+        _counts(planned),
+        _counts(waits & ~late),
+        _counts(blocked & ~late),
+        _counts(late),
     )
 
 
-def flow_of(graph: Graph, snapshot: Snapshot, plans: Mapping[str, TaskPlan], name: str) -> Flow:
-    """The flow of a dataset, from the plans of the writers that have been planned so far."""
+def flow_of(
+    graph: Graph,
+    snapshot: Snapshot,
+    plans: Mapping[str, TaskPlan],
+    late_of: Mapping[str, tuple[int, Mask]],
+    name: str,
+) -> Flow:
+    """The flow of a dataset, from the plans of the writers that have been planned so far.
+
+    `late_of` gives for each of those tasks from which ordinal on which partitions are not due.
+    """
     state = _present(graph, snapshot, name)
     n = len(state.condition)
-    planned, blocked = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    waits = state.condition == Condition.ABSENT
+    planned, late = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    waits, blocked = _unusable(state)
     for task in graph.writers(name):
         done = plans.get(task.name)
         if done is None:
             continue
-        a, b = max(done.lo, state.lo), min(done.hi, state.hi)
-        if a < b:
-            here, there = slice(a - state.lo, b - state.lo), slice(a - done.lo, b - done.lo)
-            planned[here] = done.action[there] != Action.NONE
-            waits[here] = done.state[there] == State.WAITING
-            blocked[here] = done.state[there] == State.BLOCKED
-    return _flow(graph, name, state, planned, waits, blocked)
+        here, there = _common(state, done.lo, done.hi)
+        planned[here] = done.action[there] != Action.NONE
+        waits[here] = done.state[there] == State.WAITING
+        blocked[here] = done.state[there] == State.BLOCKED
+        lo, mask = late_of[task.name]
+        extent = graph.task_extents[task.name]
+        beyond, _ = _common(state, lo + len(mask), extent.until(state.hi))
+        late[beyond] = True  # its lag has not passed
+        here, there = _common(state, lo, lo + len(mask))
+        late[here] = mask[there]
+    return _flow(graph, name, state, planned, waits, blocked, late)
+
+
+def _common(state: DatasetState, lo: int, hi: int) -> tuple[slice, slice]:
+    """What `[lo, hi)` shares with a state, as a slice of the state and as one of `[lo, hi)`."""
+    a, b = max(lo, state.lo), min(hi, state.hi)
+    b = max(a, b)
+    return slice(a - state.lo, b - state.lo), slice(a - lo, b - lo)
 
 
 def _lag(task: Task) -> int:

@@ -16,7 +16,6 @@ import numpy as np
 from partflow.demand import restricted
 from partflow.flow import (
     Flow,
-    digests,
     flow_of,
     horizon_of,
     source_flow,
@@ -26,7 +25,8 @@ from partflow.flow import (
 )
 from partflow.grain import Whole
 from partflow.graph import Graph, outputs
-from partflow.lineage import Condition, DatasetState, Snapshot, lanes, state_over
+from partflow.lineage import Condition, Snapshot, state_over
+from partflow.needs import Look, forced, needs_of
 from partflow.steps import (
     Action,
     Force,
@@ -38,11 +38,10 @@ from partflow.steps import (
     TaskPlan,
     wanted_mask,
 )
-from partflow.task import Task
+from partflow.tasks import Task
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from partflow.needs import Causes
     from partflow.steps import Bounds, Codes, Mask
 
 __all__ = [
@@ -64,285 +63,227 @@ __all__ = [
 
 @dataclass(slots=True)
 class _Work:
-    """What the forward pass knows so far."""
+    """What the forward pass knows so far; `late` says which of a task's partitions are not due."""
 
-    graph: Graph
-    snapshot: Snapshot
-    request: Request
+    look: Look
     flows: dict[str, Flow] = field(default_factory=dict)
     tasks: dict[str, TaskPlan] = field(default_factory=dict)
+    late: dict[str, tuple[int, Mask]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Holds:
+    """For each partition the first read that blocks it, is not due, waits, or is planned; or -1."""
+
+    blocks: Causes
+    late: Causes
+    waits: Causes
+    planned: Causes
 
 
 def plan(graph: Graph, snapshot: Snapshot, request: Request) -> Plan:
     """The least set of steps that brings what is wanted up to date, each with its reason."""
-    work = _Work(graph, snapshot, request)
+    work = _Work(Look(graph, snapshot, request))
     sources = {}
     for name, dataset in graph.datasets.items():
         if dataset.is_source:
-            state = snapshot.states[name]
             work.flows[name] = source_flow(graph, snapshot, name)
-            sources[name] = source_states(state)
+            sources[name] = source_states(snapshot.states[name])
     for task in graph.tasks:
         work.tasks[task.name] = _plan_task(work, task)
         for dataset in task.writes:
             work.flows.pop(dataset.name, None)
     whole = Plan(graph, snapshot, request, work.tasks, sources)
-    return whole if request.wanted is None else restricted(whole)
+    picks = request.force is not None and request.force.only is not Only.ALL
+    return restricted(whole) if request.wanted is not None or picks else whole
 
 
 def _flow(work: _Work, name: str) -> Flow:
     """The flow of a dataset, from the plans of the writers that have been planned so far."""
     if name not in work.flows:
-        work.flows[name] = flow_of(work.graph, work.snapshot, work.tasks, name)
+        look = work.look
+        work.flows[name] = flow_of(look.graph, look.snapshot, work.tasks, work.late, name)
     return work.flows[name]
 
 
 def _plan_task(work: _Work, task: Task) -> TaskPlan:
-    lo, hi = task_span(work.graph, task, work.snapshot.now)
+    look = work.look
+    lo, hi = task_span(look.graph, task, look.snapshot.now)
     flows = [_flow(work, i.read.dataset.name) for i in task.inputs]
-    bounds = _bounds(work, task, lo, hi)
-    not_due = _not_due(task, flows, bounds, hi - lo)
-    first, last = _considered(work, task, lo, not_due)
+    bounds = _bounds(work, task, flows, lo, hi)
+    late = _late(task, flows, bounds, lo, hi)
+    work.late[task.name] = (lo, late >= 0)
+    first, last = _considered(work, task, lo, late < 0)
     cut = slice(first - lo, last - lo)
     bounds = tuple((a[cut], b[cut]) for a, b in bounds)
-    own = [state_over(work.snapshot.states[n], first, last) for n in outputs(task)]
-    need, cause, kept = _needs(work, task, own, flows, bounds)
-    need = _forced(work, task, need, own, (first, last))
-    found = _settled(task, (need, cause, kept), own, flows, bounds, not_due[cut], first)
-    if task.reads_itself:
-        found = _along_itself(work, found)
-    return found
+    own = [state_over(look.snapshot.states[n], first, last) for n in outputs(task)]
+    need, cause, kept = needs_of(look, task, own, flows, bounds)
+    need, cause = forced(look, task, (need, cause), own, (first, last))
+    changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
+    case = _Case(need, cause, kept, changed & (need != Reason.ASKED))
+    found = TaskPlan(
+        task, first, *_decided(case, holds := _holds(task, flows, bounds, late[cut])), bounds
+    )
+    return _along_itself(found, case, holds, flows) if task.reads_itself else found
 
 
-def _bounds(work: _Work, task: Task, lo: int, hi: int) -> tuple[Bounds, ...]:
+def _bounds(work: _Work, task: Task, flows: list[Flow], lo: int, hi: int) -> tuple[Bounds, ...]:
     """What each of the task's partitions reads, as ranges of upstream ordinals."""
     found = []
-    for one in task.inputs:
-        name = one.read.dataset.name
-        extent = work.graph.dataset_extents[name]
+    for one, flow in zip(task.inputs, flows, strict=True):
+        extent = work.look.graph.dataset_extents[one.read.dataset.name]
         if hi <= lo:
             found.append((np.zeros(0, np.int64), np.zeros(0, np.int64)))
-            continue
-        horizon = horizon_of(work.graph, name, work.snapshot.now)
-        found.append(one.read.bounds(task.grain, lo, hi, extent, horizon))
+        else:
+            found.append(one.read.bounds(task.grain, lo, hi, extent, flow.due_end))
     return tuple(found)
 
 
-def _not_due(task: Task, flows: list[Flow], bounds: tuple[Bounds, ...], n: int) -> Mask:
-    """Where something that must be read lies past what is due; -1 where nothing does."""
-    found = np.zeros(n, np.bool_)
-    for one, flow, (_, b) in zip(task.inputs, flows, bounds, strict=True):
-        if not one.read.is_optional and not isinstance(task.grain, Whole):
-            found |= b > flow.hi
+def _late(task: Task, flows: list[Flow], bounds: tuple[Bounds, ...], lo: int, hi: int) -> Causes:
+    """The first read of which something that must be read is not due, or -1."""
+    found = np.full(max(hi - lo, 0), -1, np.int16)
+    if isinstance(task.grain, Whole):
+        return found
+    itself = []
+    for position in reversed(range(len(flows))):
+        one, flow, (a, b) = task.inputs[position].read, flows[position], bounds[position]
+        if one.is_optional:
+            continue
+        found[(b > np.maximum(a, flow.hi)) | (within(flow.late, flow.lo, (a, b)) > 0)] = position
+        if one.dataset in task.writes:
+            itself.append(position)
+    for t in range(int(np.argmax(found >= 0)), len(found)) if itself and (found >= 0).any() else ():
+        for position in reversed(itself):
+            first, last = (int(x[t]) - lo for x in bounds[position])
+            if (found[max(first, 0) : max(last, 0)] >= 0).any() and not 0 <= found[t] < position:
+                found[t] = position
     return found
 
 
-def _considered(work: _Work, task: Task, lo: int, not_due: Mask) -> tuple[int, int]:
+def _considered(work: _Work, task: Task, lo: int, due: Mask) -> tuple[int, int]:
     """The ordinals that the plan looks at: all, or for effects and `only="latest"` the newest."""
-    hi = lo + len(not_due)
+    hi = lo + len(due)
     if not task.is_effect and task.options.only is None:
         return lo, hi
-    due = np.flatnonzero(~not_due)
-    end = lo + int(due[-1]) + 1 if len(due) else lo
+    at = np.flatnonzero(due)
+    end = lo + int(at[-1]) + 1 if len(at) else lo
     if task.options.only == "latest":
         return max(lo, end - 1), end
-    if work.request.with_effects:
+    if work.look.request.with_effects:
         return lo, end
-    since = work.snapshot.effects_since.get(task.name, end - 1)
+    since = work.look.snapshot.effects_since.get(task.name, end - 1)
     return max(lo, min(since, end)), end
 
 
-def _needs(
-    work: _Work,
-    task: Task,
-    own: list[DatasetState],
-    flows: list[Flow],
-    bounds: tuple[Bounds, ...],
-) -> tuple[Codes, NDArray[np.int16], Mask]:
-    """Why each partition would have to be made; the read that is the cause; what is kept."""
-    n = len(own[0].condition)
-    need = np.zeros(n, np.uint8)
-    cause = np.full(n, -1, np.int16)
-    for position in reversed(range(len(task.inputs))):
-        flow, read = flows[position], task.inputs[position].read
-        now = digests(flow.content, flow.lo, bounds[position])
-        there = digests(flow.there, flow.lo, bounds[position]) if read.is_optional else now
-        for state in own:
-            recorded = state.reads == len(task.inputs)
-            if state.inputs.shape[1] <= position:
-                continue
-            was = state.inputs[:, position]
-            differs = recorded & (now != was).any(axis=1) & (there != was).any(axis=1)
-            need[differs], cause[differs] = Reason.INPUT, position
-    code, kept = _code_differs(work, task, own)
-    need[code], cause[code] = Reason.CODE, -1
-    for reason, mask in _file_reasons(work, task, own):
-        need[mask], cause[mask] = reason, -1
-    return need, cause, kept
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is known of each partition by itself; `conflict` is somebody's hand in its file."""
+
+    need: Codes
+    cause: Causes
+    kept: Mask
+    conflict: Mask
+
+    def at(self, t: int) -> _Case:
+        """One partition of it."""
+        one = slice(t, t + 1)
+        return _Case(self.need[one], self.cause[one], self.kept[one], self.conflict[one])
 
 
-def _code_differs(work: _Work, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask]:
-    """Where the code is another one than that of the record; and where such is kept."""
-    n = len(own[0].condition)
-    none = np.zeros(n, np.bool_)
-    if task.is_effect:
-        return none, none
-    present = np.array(lanes(work.snapshot.codes[task.name]), np.uint64)
-    differs = np.logical_or.reduce([(s.code != present).any(axis=1) & (s.seq > 0) for s in own])
-    return (none, differs) if task.options.on_code_change == "keep" else (differs, none)
-
-
-def _file_reasons(work: _Work, task: Task, own: list[DatasetState]) -> list[tuple[Reason, Mask]]:
-    """The reasons that come before code and inputs, the strongest last."""
-    found = []
-    if task.options.settles_after is not None:
-        found.append((Reason.REFRESH, _unsettled(work, task, own[0])))
-    for reason, condition in (
-        (Reason.DAMAGED, Condition.DAMAGED),
-        (Reason.GONE, Condition.GONE),
-        (Reason.NEVER, Condition.ABSENT),
-    ):
-        found.append((reason, np.logical_or.reduce([s.condition == condition for s in own])))
-    return found
-
-
-def _unsettled(work: _Work, task: Task, state: DatasetState) -> Mask:
-    """Made before its interval's end plus `settles_after`, and due to be looked at again."""
-    settles = task.options.settles_after
-    every = task.options.refresh_every
-    assert settles is not None
-    settled_at = task.grain.edges(state.lo, state.hi)[1:] + int(settles.total_seconds())
-    now = work.snapshot.now
-    pause = 0 if every is None else int(every.total_seconds())
-    asked = (now - state.made_at >= pause) | (now >= settled_at)
-    return np.asarray((state.made_at < settled_at) & asked & (state.seq > 0))
-
-
-def _forced(
-    work: _Work, task: Task, need: Codes, own: list[DatasetState], span: tuple[int, int]
-) -> Codes:
-    """Add what a backfill asks for; with another `only` than all, it adds nothing by itself."""
-    force = work.request.force
-    if force is None or force.only is not Only.ALL:
-        return need
-    wanted = np.ones(len(need), np.bool_)
-    if work.request.wanted is not None:
-        masks = [
-            work.request.wanted[n].mask(*span) for n in outputs(task) if n in work.request.wanted
-        ]
-        wanted = np.logical_or.reduce([np.zeros(len(need), np.bool_), *masks])
-    older = np.logical_or.reduce([s.seq < force.since for s in own])
-    changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
-    asked = wanted & older & ((need == Reason.NONE) | changed)
-    found = need.copy()
-    found[asked] = Reason.ASKED
-    return found
-
-
-def _settled(  # noqa: PLR0913, PLR0917 - one array for each thing that was found out
-    task: Task,
-    needs: tuple[Codes, NDArray[np.int16], Mask],
-    own: list[DatasetState],
-    flows: list[Flow],
-    bounds: tuple[Bounds, ...],
-    not_due: Mask,
-    lo: int,
-) -> TaskPlan:
-    """The states and actions that follow, its reads of itself left aside."""
-    need, cause, kept = needs
-    n = len(need)
-    why, by = need.copy(), cause.copy()
-    waits, blocked, planned = not_due.copy(), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    wait_by, block_by, plan_by = (np.full(n, -1, np.int16) for _ in range(3))
+def _holds(task: Task, flows: list[Flow], bounds: tuple[Bounds, ...], late: Causes) -> _Holds:
+    """What the reads hold up or may change, the task's reads of itself left aside."""
+    blocks, waits, planned = (np.full(len(late), -1, np.int16) for _ in range(3))
     for position in reversed(range(len(flows))):
         one, flow = task.inputs[position].read, flows[position]
         if one.dataset in task.writes:
             continue
-        for mask, by_whom, sums in (
-            (waits, wait_by, flow.waits),
-            (blocked, block_by, flow.blocked),
-            (planned, plan_by, flow.planned),
-        ):
-            if one.is_optional and sums is not flow.planned:
-                continue
-            here = within(sums, flow.lo, bounds[position]) > 0
-            np.logical_or(mask, here, out=mask)
-            by_whom[here] = position
-    changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
-    conflict = changed & (need != Reason.ASKED)
-    needed = (need != Reason.NONE) & ~conflict
-    state = np.full(n, State.FRESH, np.uint8)
+        planned[within(flow.planned, flow.lo, bounds[position]) > 0] = position
+        if not one.is_optional:
+            waits[within(flow.waits, flow.lo, bounds[position]) > 0] = position
+            blocks[within(flow.blocked, flow.lo, bounds[position]) > 0] = position
+    return _Holds(blocks, late, waits, planned)
+
+
+def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, Codes]:
+    """State, need, reason, cause and action: what is blocked counts more than what waits."""
+    n, need = len(case.need), case.need
+    needed = (need != Reason.NONE) & ~case.conflict
     missing = (need == Reason.NEVER) | (need == Reason.GONE)
+    state = np.full(n, State.FRESH, np.uint8)
     state[needed] = np.where(missing[needed], State.MISSING, State.STALE)
-    maybe = planned & ~needed & ~waits & ~blocked & ~conflict
-    quiet = why == Reason.NONE
-    why[kept & quiet] = Reason.KEPT
-    why[maybe], by[maybe] = Reason.UPSTREAM, plan_by[maybe]
-    held = needed & waits
-    state[held], by[held] = State.WAITING, wait_by[held]
-    why[held] = np.where(not_due[held], Reason.NOT_DUE, Reason.NOT_ARRIVED)
-    behind = needed & blocked
-    state[behind], why[behind], by[behind] = State.BLOCKED, Reason.BEHIND, block_by[behind]
-    state[conflict], why[conflict], by[conflict] = State.BLOCKED, Reason.CHANGED_OUTSIDE, -1
-    action = np.zeros(n, np.uint8)
-    action[needed & ~waits & ~blocked] = Action.RUN
+    reason, cause = need.copy(), np.where(needed, case.cause, -1).astype(np.int16)
+    action = np.where(needed, Action.RUN, Action.NONE).astype(np.uint8)
+    held = np.zeros(n, np.bool_)
+    for by, why, becomes in (
+        (holds.waits, Reason.NOT_ARRIVED, State.WAITING),
+        (holds.late, Reason.NOT_DUE, State.WAITING),
+        (holds.blocks, Reason.BEHIND, State.BLOCKED),
+    ):
+        here = needed & (by >= 0)
+        held |= by >= 0
+        state[here], reason[here], cause[here], action[here] = becomes, why, by[here], Action.NONE
+    reason[case.kept & (need == Reason.NONE)] = Reason.KEPT
+    maybe = (need == Reason.NONE) & (holds.planned >= 0) & ~held & ~case.conflict
+    reason[maybe], cause[maybe] = Reason.UPSTREAM, holds.planned[maybe]
     action[maybe] = Action.MAYBE
-    return TaskPlan(task, lo, state, need, why, by, action, bounds)
+    hand = case.conflict
+    state[hand], reason[hand], cause[hand] = State.BLOCKED, Reason.CHANGED_OUTSIDE, -1
+    return state, need, reason, cause, action
 
 
-def _along_itself(work: _Work, found: TaskPlan) -> TaskPlan:
-    """Carry what holds of earlier partitions on to those that read them, in order of time."""
-    task = found.task
-    state, reason, action = (x.copy() for x in (found.state, found.reason, found.action))
-    cause = found.cause.copy()
-    reads = [
-        (p, _flow(work, i.read.dataset.name), found.bounds[p], i.read.is_optional)
-        for p, i in enumerate(task.inputs)
-        if i.read.dataset in task.writes
-    ]
+def _along_itself(found: TaskPlan, case: _Case, holds: _Holds, flows: list[Flow]) -> TaskPlan:
+    """Decide once more, in order of time, with what holds of earlier partitions of its own."""
+    task, lo = found.task, found.lo
+    own = [p for p, i in enumerate(task.inputs) if i.read.dataset in task.writes]
+    state, reason, cause, action = (
+        found.state.copy(), found.reason.copy(), found.cause.copy(), found.action.copy()
+    )  # fmt: skip
     quiet = not (action.any() or (state != State.FRESH).any())
-    if quiet and not any(flow.planned[-1] for _, flow, _, _ in reads):
+    if quiet and not any(
+        s[-1] for p in own for s in (flows[p].planned, flows[p].waits, flows[p].blocked)
+    ):
         return found
     for t in range(len(state)):
-        if reason[t] == Reason.CHANGED_OUTSIDE:
-            continue
-        for position, flow, (a, b), optional in reads:
-            seen = _earlier(flow, found.lo, (int(a[t]), int(b[t])), state, action, found.lo + t)
-            needed = action[t] == Action.RUN or state[t] in (State.WAITING, State.BLOCKED)
-            if needed and not optional and (seen.blocked or seen.waits):
-                if state[t] != State.BLOCKED:
-                    state[t] = State.BLOCKED if seen.blocked else State.WAITING
-                    reason[t] = Reason.BEHIND if seen.blocked else Reason.NOT_ARRIVED
-                    cause[t], action[t] = position, Action.NONE
-            elif not needed and seen.planned and not (seen.waits or seen.blocked):
-                if action[t] == Action.NONE:
-                    action[t], reason[t], cause[t] = Action.MAYBE, Reason.UPSTREAM, position
-            elif not needed and not optional and (seen.waits or seen.blocked):
-                action[t] = Action.NONE
-                reason[t] = Reason.NONE if reason[t] == Reason.UPSTREAM else reason[t]
-                break
+        one = _Holds(
+            *(x[t : t + 1].copy() for x in (holds.blocks, holds.late, holds.waits, holds.planned))
+        )
+        touched = False
+        for p in own:
+            span = (int(found.bounds[p][0][t]), min(int(found.bounds[p][1][t]), lo + t))
+            optional = task.inputs[p].read.is_optional
+            touched |= _seen_earlier(one, flows[p], found, (state, action), span, (p, optional))
+        if touched:
+            decided = _decided(case.at(t), one)
+            state[t], _, reason[t], cause[t], action[t] = (x[0] for x in decided)
     return replace(found, state=state, reason=reason, cause=cause, action=action)
 
 
-@dataclass(frozen=True, slots=True)
-class _Earlier:
-    """What holds somewhere in a range of the task's own dataset."""
+def _seen_earlier(
+    one: _Holds,
+    flow: Flow,
+    found: TaskPlan,
+    now: tuple[Codes, Codes],
+    span: tuple[int, int],
+    read: tuple[int, bool],
+) -> bool:
+    """Enter into one partition's holds what its read of its own dataset finds in `span`.
 
-    planned: bool
-    waits: bool
-    blocked: bool
-
-
-def _earlier(
-    flow: Flow, lo: int, bounds: tuple[int, int], state: Codes, action: Codes, before: int
-) -> _Earlier:
-    """Look at `[a, b)`: other writers' partitions in the flow, the task's own in its arrays."""
-    a, b = bounds
-    own = slice(max(a, lo) - lo, max(min(b, before), lo) - lo)
-    x, y = (min(max(i - flow.lo, 0), len(flow.planned) - 1) for i in (a, min(b, lo)))
-    y = max(x, y)
-    return _Earlier(
-        bool(flow.planned[y] - flow.planned[x]) or bool((action[own] != Action.NONE).any()),
-        bool(flow.waits[y] - flow.waits[x]) or bool((state[own] == State.WAITING).any()),
-        bool(flow.blocked[y] - flow.blocked[x]) or bool((state[own] == State.BLOCKED).any()),
-    )
+    Other writers' partitions are looked up in the flow, the task's own in its arrays as they are
+    now. True if anything was found.
+    """
+    (a, b), lo, (state, action), (position, optional) = span, found.lo, now, read
+    own = slice(max(a, lo) - lo, max(b, lo) - lo)
+    late = slice(own.start, own.stop)
+    others = (np.array([a]), np.array([max(a, min(b, lo))]))
+    touched = False
+    for by, sums, mask in (
+        (one.planned, flow.planned, action[own] != Action.NONE),
+        (one.waits, flow.waits, state[late] == State.WAITING),
+        (one.blocks, flow.blocked, state[own] == State.BLOCKED),
+    ):
+        if optional and by is not one.planned:
+            continue
+        if mask.any() or within(sums, flow.lo, others)[0]:
+            by[0] = position if by[0] < 0 else min(int(by[0]), position)
+            touched = True
+    return touched

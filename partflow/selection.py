@@ -114,9 +114,8 @@ def _partitions(grain: Grain, extent: Extent, asked: Asked) -> PartitionSet | No
     if asked.start is not None or asked.end is not None:
         found = found & PartitionSet.of([_between(grain, asked.start, asked.end, (extent.lo, top))])
     if asked.keys:
-        try:
-            ordinals = [grain.ordinal(k) for k in asked.keys]
-        except UsageError:
+        ordinals = [o for o in (_ordinal(grain, k) for k in asked.keys) if o is not None]
+        if not ordinals:
             return None
         found = found & PartitionSet.of((o, o + 1) for o in ordinals)
     if asked.span is not None:
@@ -128,6 +127,14 @@ def _partitions(grain: Grain, extent: Extent, asked: Asked) -> PartitionSet | No
             raise UsageError(f"--partitions {asked.span[0]}..{asked.span[1]}: the first is later")
         found = found & PartitionSet.of([(first, last + 1)])
     return found
+
+
+def _ordinal(grain: Grain, key: str) -> int | None:
+    """The ordinal of a key; None if it is none of this grain's."""
+    try:
+        return grain.ordinal(key)
+    except UsageError:
+        return None
 
 
 def _between(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.errors import DeclarationError
-from partflow.grain import Daily, Grain, Monthly
+from partflow.grain import Daily
+from partflow.zone import same_clock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,20 +45,30 @@ def is_span(text: str) -> bool:
 def moved(moments: NDArray[np.int64], text: str, tz: str) -> NDArray[np.int64]:
     """Moments in epoch seconds, moved by a span.
 
-    h and m are elapsed time; d, w and months go by the calendar of the zone `tz`. The
-    time of day (or of the month) is kept by its distance from the beginning, and cut at the end of
-    a shorter one. Requires: `is_span(text)`.
+    h and m are elapsed time; d, w and months go by the calendar of the zone `tz`. A day's beginning
+    goes to a day's beginning, any other moment keeps what its clock shows. In a month that lacks
+    the day, its last one stands for it. Requires: `is_span(text)`.
     """
     found = _SPAN.match(text.strip())
     assert found is not None, f"BUG: {text!r} is no span"
     count, unit = int(found[1]), found[2]
     if unit in _ELAPSED:
         return moments + count * _ELAPSED[unit]
-    line: Grain = Monthly("1970-01", tz=tz) if "month" in unit else Daily("1970-01-01", tz=tz)
-    steps = count * 7 if unit == "w" else count
+    line = Daily("1970-01-01", tz=tz)
     own = line.ordinals_at(moments)
-    low, high = int(own.min()) + min(steps, 0), int(own.max()) + max(steps, 0) + 2
-    edges = line.edges(low, high)
-    rest = moments - edges[own - low]
-    target = own + steps - low
-    return np.asarray(np.minimum(edges[target] + rest, edges[target + 1]))
+    days = _months_on(own, count) if "month" in unit else own + count * (7 if unit == "w" else 1)
+    low = int(min(own.min(), days.min()))
+    edges = line.edges(low, int(max(own.max(), days.max())) + 1)
+    target = edges[days - low]
+    for i in np.flatnonzero(moments != edges[own - low]).tolist():
+        target[i] = same_clock(int(moments[i]), int(days[i]), tz)
+    return np.asarray(target)
+
+
+def _months_on(days: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The same day of the month, `count` months on, or the last one of a shorter month."""
+    months = days.astype("M8[D]").astype("M8[M]")
+    day_of_month = days - months.astype("M8[D]").astype(np.int64)
+    first = (months + count).astype("M8[D]").astype(np.int64)
+    after = (months + count + 1).astype("M8[D]").astype(np.int64)
+    return np.asarray(np.minimum(first + day_of_month, after - 1))

@@ -15,7 +15,7 @@ import numpy as np
 from partflow.graph import Graph, outputs
 from partflow.lineage import Snapshot
 from partflow.partition import PartitionSet
-from partflow.task import Task
+from partflow.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -100,6 +100,12 @@ def in_zone(moment: int, tz: str) -> pendulum.DateTime:
     return pendulum.from_timestamp(moment, tz)
 
 
+def same_clock(moment: int, day: int, tz: str) -> int:
+    """When the zone's clock shows on another day (since 1970-01-01) what it shows at a moment."""
+    shown = in_zone(moment, tz).time()
+    return moment_of(datetime.combine(_date(day), shown.replace(tzinfo=None)), tz)
+
+
 def plain_date(day: date) -> pendulum.Date:
     """The date as pendulum's."""
     import pendulum
@@ -129,6 +135,14 @@ def days_at(tz: str, moments: Seconds) -> Ordinals:
     return lo + np.searchsorted(starts, moments, side="right") - 1
 
 
+def starts_of_days(tz: str, days: Ordinals) -> Seconds:
+    """The first moment of each day, in any order; all days between them are looked at."""
+    if tz == "UTC" or not len(days):
+        return days * DAY
+    lo, hi = int(days.min()), int(days.max()) + 1
+    return day_starts(tz, lo, hi)[days - lo]
+
+
 def day_starts(tz: str, lo: int, hi: int) -> Seconds:
     """The first moments of the local days `[lo, hi)`, which are numbered from 1970-01-01.
 
@@ -143,10 +157,37 @@ def day_starts(tz: str, lo: int, hi: int) -> Seconds:
     return starts[skipped : skipped + hi - lo]
 
 
+def days_of_year(year: int) -> tuple[int, int]:
+    """The days `[first, end)` of a year, numbered from 1970-01-01."""
+    return _day_number(date(year, 1, 1)), _day_number(date(year + 1, 1, 1))
+
+
+def shown_first(tz: str, year: int, local: Seconds) -> Seconds:
+    """When a zone's clock first shows each local time of a year, or two days around it, or later.
+
+    A time that it skips is where it goes on; of one that it shows twice the first counts.
+    """
+    return local if tz == "UTC" else _first_moments(_pieces(tz, year), local)
+
+
+def shown_ever(tz: str, year: int, local: Seconds) -> Seconds:
+    """Every moment at which it shows one: none for a time skipped, two for one shown twice."""
+    if tz == "UTC":
+        return local
+    pieces = _pieces(tz, year)
+    ends = [begin for begin, _ in pieces[1:]] + [_NEVER]
+    found = [
+        moments[(moments >= begin) & (moments < end)]
+        for (begin, offset), end in zip(pieces, ends, strict=True)
+        for moments in [local - offset]
+    ]
+    return np.concatenate(found)
+
+
 @lru_cache(maxsize=8192)
 def _starts_in_year(tz: str, year: int) -> Seconds:
     """The first moments of the year's days: 3 kB, which must not be written to."""
-    first, end = (_day_number(date(y, 1, 1)) for y in (year, year + 1))
+    first, end = days_of_year(year)
     starts = _first_moments(_pieces(tz, year), np.arange(first, end, dtype=np.int64) * DAY)
     starts.flags.writeable = False
     return starts

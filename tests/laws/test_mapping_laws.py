@@ -1,0 +1,68 @@
+"""What every read maps to, against a look at one interval after the other."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from reference import World
+from strategies import Case, cases
+
+from partflow.dataset import Extent
+from partflow.execution.state import RunState, Step
+from partflow.plan import plan
+
+
+def as_range(extent: Extent, open_end: int) -> range:
+    return range(extent.lo, open_end if extent.hi is None else extent.hi)
+
+
+@given(cases())
+def test_what_can_exist_is_what_no_strict_read_leaves_outside(case: Case) -> None:
+    world = World(case.graph, case.snapshot.now)
+    for name, extent in case.graph.task_extents.items():
+        expected = world.ranges[name]
+        assert list(as_range(extent, expected.stop)) == list(expected), name
+    for name, extent in case.graph.dataset_extents.items():
+        expected = world.extents[name]
+        assert list(as_range(extent, expected.stop)) == list(expected), name
+
+
+@given(cases())
+def test_a_read_covers_what_a_look_at_every_interval_finds(case: Case) -> None:
+    world = World(case.graph, case.snapshot.now)
+    for name, planned in plan(case.graph, case.snapshot, case.request).tasks.items():
+        task = case.graph.task(name)
+        for one, (a, b) in zip(task.inputs, planned.bounds, strict=True):
+            for i, ordinal in enumerate(range(planned.lo, planned.hi)):
+                expected = list(world.reads(task, one.read, ordinal))
+                assert list(range(a[i], b[i])) == expected, (name, one.read.declared, ordinal)
+
+
+@given(cases())
+def test_what_is_read_never_goes_back_as_time_goes_on(case: Case) -> None:
+    for planned in plan(case.graph, case.snapshot, case.request).tasks.values():
+        for a, b in planned.bounds:
+            assert (a <= b).all()
+            assert (a[1:] >= a[:-1]).all()
+            assert (b[1:] >= b[:-1]).all()
+
+
+@given(cases())
+def test_a_partition_has_those_readers_that_read_it(case: Case) -> None:
+    made = plan(case.graph, case.snapshot, case.request)
+    run = RunState(made)
+    world = World(case.graph, case.snapshot.now)
+    for planned in made.tasks.values():
+        for ordinal in range(planned.lo, planned.hi):
+            found = {
+                (name, position, made.tasks[name].lo + i)
+                for name, position, first, last in run._touched(Step(planned.task.name, ordinal))
+                for i in range(first, last)
+            }
+            expected = {
+                (reader.name, position, o)
+                for dataset in planned.task.writes
+                for reader, position in case.graph.readers(dataset.name)
+                for o in range(made.tasks[reader.name].lo, made.tasks[reader.name].hi)
+                if ordinal in world.reads(reader, reader.inputs[position].read, o)
+            }
+            assert found == expected, (planned.task.name, ordinal)

@@ -1,0 +1,73 @@
+"""What holds for every plan: it is what the naive reference says, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from reference import Judge, Verdict
+from strategies import Case, cases
+from worlds import carried_out
+
+from partflow.graph import derive
+from partflow.plan import Action, Only, Plan, Reason, State, plan
+
+
+def verdicts_of(made: Plan) -> dict[tuple[str, int], Verdict]:
+    """A plan's arrays, one partition at a time."""
+    return {
+        (name, planned.lo + i): Verdict(
+            State(int(planned.state[i])),
+            Reason(int(planned.need[i])),
+            Reason(int(planned.reason[i])),
+            int(planned.cause[i]),
+            Action(int(planned.action[i])),
+        )
+        for name, planned in made.tasks.items()
+        for i in range(len(planned.state))
+    }
+
+
+@given(cases())
+def test_the_plan_is_what_the_reference_planner_says(case: Case) -> None:
+    found = verdicts_of(plan(case.graph, case.snapshot, case.request))
+    expected = Judge(case.graph, case.snapshot, case.request).verdicts()
+    assert found == expected
+
+
+@given(cases())
+def test_nothing_fresh_is_sure_to_run_and_every_step_has_a_reason(case: Case) -> None:
+    for verdict in verdicts_of(plan(case.graph, case.snapshot, case.request)).values():
+        assert verdict.action is not Action.RUN or verdict.need is not Reason.NONE
+        assert verdict.action is Action.NONE or verdict.reason is not Reason.NONE
+        assert verdict.state is State.FRESH or verdict.reason is not Reason.NONE
+
+
+@given(cases(), st.randoms(use_true_random=False))
+def test_the_order_of_declarations_changes_nothing(case: Case, chance: Random) -> None:
+    tasks = list(case.graph.tasks)
+    chance.shuffle(tasks)
+    again = derive(tasks, case.graph.datasets.values())
+    assert verdicts_of(plan(again, case.snapshot, case.request)) == verdicts_of(
+        plan(case.graph, case.snapshot, case.request)
+    )
+
+
+@given(cases(), st.randoms(use_true_random=False))
+def test_a_plan_carried_out_leaves_nothing_to_do(case: Case, chance: Random) -> None:
+    options = [t.options for t in case.graph.tasks]
+    # What is still corrected outside, and with no pause declared, is never up to date.
+    assume(not any(o.settles_after and not o.refresh_every for o in options))
+    # A backfill of only what is missing or stale leaves what its own steps made stale.
+    assume(case.request.force is None or case.request.force.only is Only.ALL)
+    after = carried_out(plan(case.graph, case.snapshot, case.request), chance)
+    request = replace(case.request, force=None)
+    # What was held up is looked past, and comes into view when something else it reads changed:
+    # then a selection, or a backfill that was held up, takes another run for each task at most.
+    narrow = case.request.wanted is not None or case.request.force is not None
+    for _ in case.graph.tasks if narrow else ():
+        after = carried_out(plan(case.graph, after, request), chance)
+    left = verdicts_of(plan(case.graph, after, request))
+    assert {k: v for k, v in left.items() if v.action is not Action.NONE} == {}

@@ -1,0 +1,203 @@
+"""What holds of a run, in whatever order its steps are taken, made and fail."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import Case, cases
+
+from partflow.execution.state import RunState, Start, Step, StepFailed, StepMade, StepState
+from partflow.plan import Action, Plan, plan
+
+chances = st.randoms(use_true_random=False)
+
+
+def event(run: RunState, start: Start, chance: Random, failures: float) -> StepMade | StepFailed:
+    """What might become of a running step."""
+    if chance.random() < failures:
+        return StepFailed(start.step, is_final=chance.random() < 0.3)
+    writes = run.plan.tasks[start.step.task].task.writes
+    contents = {d.name: f"{chance.randrange(1, 2**60):032x}" for d in writes}
+    return StepMade(start.step, contents, changed=chance.random() < 0.7)
+
+
+def carry_on(run: RunState, chance: Random, failures: float, cancel: float = 0.0) -> list[Start]:
+    """Take and finish steps in a random order until nothing is left; all that was started."""
+    run.begin()
+    run.validate()
+    started: list[Start] = []
+    running: list[Start] = []
+    while True:
+        if chance.random() < cancel:
+            run.cancel()
+        start = run.take() if not running or chance.random() < 0.5 else None
+        if start is not None:
+            started.append(start)
+            running.append(start)
+        elif not running:
+            return started
+        else:
+            done = running.pop(chance.randrange(len(running)))
+            again = run.handle(event(run, done, chance, failures))
+            if again is not None:
+                started.append(again)
+                running.append(again)
+        run.validate()
+
+
+def steps_of(made: Plan) -> list[Step]:
+    return [
+        Step(name, planned.lo + i)
+        for name, planned in made.tasks.items()
+        for i in range(len(planned.state))
+        if planned.action[i] != Action.NONE
+    ]
+
+
+def must_read(made: Plan, step: Step) -> set[Step]:
+    """The planned steps whose outputs a step cannot do without."""
+    planned = made.tasks[step.task]
+    i = step.ordinal - planned.lo
+    every = set(steps_of(made))
+    return {
+        Step(writer.name, o)
+        for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True)
+        if not one.read.is_optional
+        for writer in made.graph.writers(one.read.dataset.name)
+        for o in range(a[i], b[i])
+        if Step(writer.name, o) in every
+    }
+
+
+@given(cases(), chances, st.sampled_from([0.0, 0.1, 0.6]))
+def test_a_run_ends_with_every_step_in_a_final_state(
+    case: Case, chance: Random, failures: float
+) -> None:
+    run = RunState(plan(case.graph, case.snapshot, case.request))
+    carry_on(run, chance, failures)
+    assert run.is_finished()
+    assert run.count(*StepState) - run.count(StepState.ABSENT) == run.plan.steps
+
+
+@given(cases(), chances)
+def test_a_failure_holds_up_just_what_cannot_do_without_it(case: Case, chance: Random) -> None:
+    made = plan(case.graph, case.snapshot, case.request)
+    run = RunState(made)
+    carry_on(run, chance, 0.3)
+    lost: set[Step] = {s for s in steps_of(made) if run.state_of(s) is StepState.FAILED}
+    for _ in made.tasks:
+        for step in steps_of(made):
+            if step not in lost and must_read(made, step) & lost:
+                lost.add(step)
+    held = {StepState.BLOCKED, StepState.LEFT, StepState.FAILED}
+    assert {s for s in steps_of(made) if run.state_of(s) in held} == lost
+
+
+@given(cases(), chances)
+def test_what_is_held_up_is_blocked_if_it_had_to_run_and_else_left_as_it_is(
+    case: Case, chance: Random
+) -> None:
+    made = plan(case.graph, case.snapshot, case.request)
+    run = RunState(made)
+    carry_on(run, chance, 0.3)
+    for step in steps_of(made):
+        planned = made.tasks[step.task]
+        action = planned.action[step.ordinal - planned.lo]
+        assert run.state_of(step) is not StepState.BLOCKED or action == Action.RUN
+        assert run.state_of(step) is not StepState.LEFT or action == Action.MAYBE
+
+
+@given(cases(), chances)
+def test_a_step_starts_only_after_all_that_it_reads_is_done(case: Case, chance: Random) -> None:
+    made = plan(case.graph, case.snapshot, case.request)
+    run = RunState(made)
+    run.begin()
+    while (start := run.take()) is not None:
+        before = {run.state_of(s) for s in must_read(made, start.step)}
+        assert before <= {StepState.MADE, StepState.UNCHANGED, StepState.SKIPPED}
+        run.handle(event(run, start, chance, 0.0))
+    assert run.is_finished()
+
+
+@given(cases(), chances)
+def test_a_failing_step_is_tried_as_often_as_its_task_says_with_doubled_pauses(
+    case: Case, chance: Random
+) -> None:
+    run = RunState(plan(case.graph, case.snapshot, case.request))
+    run.begin()
+    while (start := run.take()) is not None:
+        options = run.plan.tasks[start.step.task].task.options
+        pauses: list[float] = []
+        again: Start | None = start
+        while again is not None:
+            assert again.attempt == len(pauses) + 1
+            again = run.handle(StepFailed(start.step))
+            if again is not None:
+                pauses.append(again.delay)
+        pause = options.retry_delay.total_seconds()
+        assert pauses == [pause * 2**n for n in range(options.retries)]
+        assert run.state_of(start.step) is StepState.FAILED
+    assert run.is_finished()
+
+
+@given(cases(), chances)
+def test_a_final_failure_is_not_tried_again(case: Case, chance: Random) -> None:
+    run = RunState(plan(case.graph, case.snapshot, case.request))
+    run.begin()
+    while (start := run.take()) is not None:
+        assert run.handle(StepFailed(start.step, is_final=True)) is None
+        assert run.state_of(start.step) is StepState.FAILED
+
+
+@given(cases(), chances)
+def test_after_a_cancel_nothing_new_begins_and_the_run_ends(case: Case, chance: Random) -> None:
+    run = RunState(plan(case.graph, case.snapshot, case.request))
+    run.begin()
+    running = [s for s in (run.take(), run.take()) if s is not None]
+    run.cancel()
+    for start in running:
+        run.handle(event(run, start, chance, 0.0))
+        run.validate()
+    assert run.take() is None
+    assert run.is_finished()
+
+
+@given(cases(), chances)
+def test_when_nothing_changes_what_may_run_is_skipped(case: Case, chance: Random) -> None:
+    """Early cutoff: a fresh partition, all of whose inputs stay as they are, does not run."""
+    made = plan(case.graph, case.snapshot, case.request)
+    run = RunState(made)
+    run.begin()
+    while (start := run.take()) is not None:
+        contents = {}
+        for dataset in made.tasks[start.step.task].task.writes:
+            state = made.snapshot.states[dataset.name]
+            i = start.step.ordinal - state.lo
+            lanes = state.content[i] if 0 <= i < len(state.content) else (0, 0)
+            contents[dataset.name] = "".join(f"{int(lane):016x}" for lane in lanes)
+        run.handle(StepMade(start.step, contents, changed=False))
+    for step in steps_of(made):
+        planned = made.tasks[step.task]
+        may = planned.action[step.ordinal - planned.lo] == Action.MAYBE
+        # What an optional read lost is left out now, and was not when the step was made.
+        if may and not any(i.read.is_optional for i in planned.task.inputs):
+            assert run.state_of(step) is StepState.SKIPPED
+
+
+def test_an_event_for_a_step_that_does_not_run_is_a_bug_that_says_so() -> None:
+    from partflow.dataset import Dataset
+    from partflow.grain import Whole
+    from partflow.graph import derive
+    from partflow.lineage import Snapshot, empty_state
+    from partflow.plan import Request
+    from partflow.tasks import task
+
+    graph = derive([task(writes=Dataset("one", Whole()), name="make")(lambda: None)])
+    snapshot = Snapshot(0, {"one": empty_state(0, 1)}, {"make": "1" * 32}, {})
+    run = RunState(plan(graph, snapshot, Request()))
+    run.begin()
+    with pytest.raises(AssertionError, match=r"BUG: .* for a step that is READY"):
+        run.handle(StepMade(Step("make", 0), {"one": "2" * 32}, changed=True))

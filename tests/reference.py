@@ -1,0 +1,504 @@
+"""The judge: a planner that asks about one partition after the other, as slow as it is plain.
+
+Written from the design and not from `partflow.plan`, whose arrays it knows nothing of. Calendars
+come from `Grain.interval` alone: what a partition reads is found by looking at intervals.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from calendar import monthrange
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from partflow.dataset import Dataset, Form, Read
+from partflow.grain import Grain, Whole
+from partflow.graph import Graph, outputs
+from partflow.lineage import Condition, DatasetState, Snapshot, elements, lanes
+from partflow.plan import Action, Only, Reason, Request, State
+from partflow.tasks import Task
+
+DIGEST = tuple[int, int]
+NOTHING: DIGEST = (0, 0)
+MONTH = 30 * 86400
+FAR = 5 * MONTH
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of one partition of a task; `cause` is the position of a read, or -1."""
+
+    state: State
+    need: Reason
+    reason: Reason
+    cause: int
+    action: Action
+
+
+class Line:
+    """The intervals of a grain for months around a moment, each asked for by itself."""
+
+    def __init__(self, grain: Grain, around: int) -> None:
+        self.first = grain.ordinal_at(around - FAR)
+        last = grain.ordinal_at(around + FAR)
+        intervals = [grain.interval(o) for o in range(self.first, last + 1)]
+        self.starts = [i.start for i in intervals]
+        self.ends = [i.end for i in intervals]
+
+    def touching(self, start: int, end: int) -> range:
+        """The ordinals whose interval begins before `end` and ends after `start`."""
+        lo = bisect_right(self.ends, start)
+        return range(self.first + lo, self.first + bisect_left(self.starts, end))
+
+    def ended_by(self, moment: int) -> int:
+        """One past the newest ordinal whose interval has ended at a moment."""
+        return self.first + bisect_right(self.ends, moment)
+
+
+_lines: dict[tuple[tuple[str, ...], int], Line] = {}
+
+
+class World:
+    """What a graph's declarations mean for single partitions: ranges, reads, what is due."""
+
+    def __init__(self, graph: Graph, now: int) -> None:
+        self.graph = graph
+        self.now = now
+        self.around = round(now / MONTH) * MONTH
+        self.ranges: dict[str, range] = {}
+        self.extents: dict[str, range] = {
+            n: self._declared(d.grain) for n, d in graph.datasets.items() if d.is_source
+        }
+        self._due: dict[tuple[str, int], bool] = {}
+        for task in graph.tasks:
+            self.ranges[task.name] = self._range(task)
+            for dataset in task.writes:
+                self.extents[dataset.name] = self._hull(dataset)
+        for name in graph.datasets:
+            self.extents.setdefault(name, range(0))
+
+    def line(self, grain: Grain) -> Line:
+        """The grain's intervals; the same for grains that differ in their range only."""
+        key = grain.line, self.around
+        if key not in _lines:
+            _lines[key] = Line(grain, self.around)
+        return _lines[key]
+
+    def _declared(self, grain: Grain) -> range:
+        """The ordinals of a grain; an open end is where this world's calendar ends."""
+        if isinstance(grain, Whole):
+            return range(1)
+        line = self.line(grain)
+        return range(grain.lo, line.first + len(line.starts) if grain.hi is None else grain.hi)
+
+    def _range(self, task: Task) -> range:
+        """What can ever exist: within `during`, and no strict read wholly outside."""
+        found = list(self._declared(task.grain))
+        if task.options.during is not None:
+            start, end = task.options.during
+            begin = task.grain.moment(start)
+            stop = None if end is None else task.grain.moment(end)
+            starts = {o: task.grain.interval(o).start for o in found}
+            found = [o for o in found if begin <= starts[o] and (stop is None or starts[o] < stop)]
+        for one in task.inputs:
+            if self._is_strict(task, one.read):
+                found = [o for o in found if self.reads(task, one.read, o)]
+        return range(found[0], found[-1] + 1) if found else range(0)
+
+    def _is_strict(self, task: Task, read: Read) -> bool:
+        if isinstance(task.grain, Whole) or isinstance(read.dataset.grain, Whole):
+            return False
+        strict = read.form in {Form.OVERLAP, Form.OVERLAPPING, Form.ASOF}
+        return strict and not read.is_optional and read.dataset not in task.writes
+
+    def _hull(self, dataset: Dataset) -> range:
+        writers = (t for t in self.graph.tasks if dataset in t.writes and t.name in self.ranges)
+        found = [r for r in (self.ranges[t.name] for t in writers) if r]
+        return range(min(r.start for r in found), max(r.stop for r in found)) if found else range(0)
+
+    def reads(self, task: Task, read: Read, ordinal: int) -> range:
+        """What a partition of a task reads of one dataset, clipped to what can ever exist."""
+        line, extent = read.dataset.grain, self.extent(read.dataset)
+        if isinstance(line, Whole):
+            return _clipped(_formed(read, range(1), extent), extent)
+        if isinstance(task.grain, Whole):
+            due = [o for o in extent if self.is_due(read.dataset, o)]
+            return range(due[0], due[-1] + 1) if due else range(0)
+        intervals = self.line(line)
+        here = task.grain.interval(ordinal)
+        if read.form is Form.ASOF:
+            ended = _clipped(range(intervals.first, intervals.ended_by(here.start)), extent)
+            return ended[-1:]
+        if read.form is Form.SPAN:
+            start = moved(here.start, str(read.first), line.tz)
+            end = moved(here.end, str(read.last), line.tz)
+            return _clipped(intervals.touching(start, end) if start < end else range(0), extent)
+        return _clipped(_formed(read, intervals.touching(here.start, here.end), extent), extent)
+
+    def extent(self, dataset: Dataset) -> range:
+        """The ordinals of a dataset that can ever exist; of a self-read, those declared."""
+        return self.extents.get(dataset.name) or range(0)
+
+    def is_due(self, dataset: Dataset, ordinal: int) -> bool:
+        """Whether a partition's interval and lag have ended, and all that it must read is due."""
+        key = dataset.name, ordinal
+        if key not in self._due:
+            writers = [t for t in self.graph.tasks if dataset in t.writes]
+            mine = [t for t in writers if ordinal in self.ranges[t.name]]
+            self._due[key] = (
+                any(self.is_task_due(t, ordinal) for t in mine)
+                if mine
+                else self.has_ended(dataset.grain, ordinal)
+            )
+        return self._due[key]
+
+    def is_task_due(self, task: Task, ordinal: int) -> bool:
+        """As `is_due`, of one of a task's partitions."""
+        lag = int(task.options.lag.total_seconds())
+        if isinstance(task.grain, Whole):
+            return True
+        return self.has_ended(task.grain, ordinal, lag) and all(
+            self.is_due(one.read.dataset, o)
+            for one in task.inputs
+            if not one.read.is_optional
+            for o in self.reads(task, one.read, ordinal)
+        )
+
+    def has_ended(self, grain: Grain, ordinal: int, lag: int = 0) -> bool:
+        """Whether a partition's interval, and a lag, lie behind."""
+        return isinstance(grain, Whole) or grain.interval(ordinal).end + lag <= self.now
+
+
+def _formed(read: Read, those: range, extent: range) -> range:
+    """The ordinals that a form makes of those that overlap."""
+    match read.form:
+        case Form.WINDOW:
+            return range(those.start + int(read.first), those.stop + int(read.last))
+        case Form.PREVIOUS:
+            return range(those.start - 1, those.start)
+        case Form.HISTORY:
+            return range(extent.start, those.stop)
+        case _:
+            return those
+
+
+def _clipped(found: range, extent: range) -> range:
+    lo, hi = max(found.start, extent.start), min(found.stop, extent.stop)
+    return range(lo, hi) if lo < hi else range(0)
+
+
+def moved(moment: int, text: str, tz: str) -> int:
+    """A moment moved by a span: d, w and months on the local calendar, h and m as time elapsed.
+
+    Where a day begins goes to where a day begins; every other time of day stays what it was.
+    """
+    number, unit = int(text.rstrip("dwhmonts ")), text.lstrip("+-0123456789 ")
+    if unit in {"h", "m"}:
+        return moment + number * {"h": 3600, "m": 60}[unit]
+    zone = ZoneInfo(tz)
+    local = datetime.fromtimestamp(moment, zone)
+    days = number * {"d": 1, "w": 7}.get(unit, 0)
+    wall = local.replace(tzinfo=None) + timedelta(days=days)
+    if unit.startswith("month"):
+        year, month = divmod(local.year * 12 + local.month - 1 + number, 12)
+        last = monthrange(year, month + 1)[1]
+        wall = wall.replace(year=year, month=month + 1, day=min(local.day, last))
+    if _day_begin(local, zone) == moment:
+        return _day_begin(wall, zone)
+    return int(wall.replace(tzinfo=zone, fold=local.fold).timestamp())
+
+
+def _day_begin(day: datetime, zone: ZoneInfo) -> int:
+    """The first minute at which the zone's clock shows the date, found minute by minute."""
+    midnight = day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+    near = int(midnight.timestamp())
+    guess = int(midnight.replace(tzinfo=zone).timestamp())
+    if datetime.fromtimestamp(guess, zone).date() == day.date() and (
+        datetime.fromtimestamp(guess - 1, zone).date() < day.date()
+    ):
+        return guess
+    moments = range(near - 26 * 3600, near + 26 * 3600, 60)
+    return next(m for m in moments if datetime.fromtimestamp(m, zone).date() == day.date())
+
+
+class Judge:
+    """What a request comes to, partition by partition."""
+
+    def __init__(self, graph: Graph, snapshot: Snapshot, request: Request) -> None:
+        self.graph = graph
+        self.snapshot = snapshot
+        self.request = request
+        self.world = World(graph, snapshot.now)
+        self._verdicts: dict[tuple[str, int], Verdict] = {}
+
+    def verdicts(self) -> dict[tuple[str, int], Verdict]:
+        """The verdict of every partition that is looked at, by task and ordinal."""
+        for task in self.graph.tasks:
+            for ordinal in self.considered(task):
+                self.verdict(task, ordinal)
+        demanded = self._demanded()
+        return {
+            key: v if key in demanded else replace(v, action=Action.NONE)
+            for key, v in self._verdicts.items()
+        }
+
+    def considered(self, task: Task) -> list[int]:
+        """The partitions whose interval and lag lie behind, and whose effect is not the past's."""
+        lag = int(task.options.lag.total_seconds())
+        found = [
+            o for o in self.world.ranges[task.name] if self.world.has_ended(task.grain, o, lag)
+        ]
+        due = [o for o in found if self.world.is_task_due(task, o)]
+        if task.options.only == "latest":
+            return due[-1:]
+        if task.is_effect:
+            newest = due[-1] if due else None
+            since = self.snapshot.effects_since.get(task.name, newest)
+            if newest is None or since is None:
+                return []
+            return [o for o in found if o <= newest and (self.request.with_effects or o >= since)]
+        return found
+
+    def verdict(self, task: Task, ordinal: int) -> Verdict:
+        """The state of one partition, with its reason, and what a run does with it."""
+        key = task.name, ordinal
+        if key not in self._verdicts:
+            self._verdicts[key] = self._judged(task, ordinal)
+        return self._verdicts[key]
+
+    def _judged(self, task: Task, ordinal: int) -> Verdict:
+        need, cause = self._need(task, ordinal)
+        changed = any(s.condition is Condition.CHANGED for s in self._own(task, ordinal))
+        if self._is_forced(task, ordinal) and (need is Reason.NONE or changed):
+            need, cause = Reason.ASKED, -1
+        elif changed:
+            return Verdict(State.BLOCKED, need, Reason.CHANGED_OUTSIDE, -1, Action.NONE)
+        held = self._held(task, ordinal)
+        if need is Reason.NONE:
+            return self._fresh(task, ordinal, held is not None)
+        if held is not None:
+            state = State.BLOCKED if held[0] is Reason.BEHIND else State.WAITING
+            return Verdict(state, need, held[0], held[1], Action.NONE)
+        is_missing = need in {Reason.NEVER, Reason.GONE}
+        return Verdict(State.MISSING if is_missing else State.STALE, need, need, cause, Action.RUN)
+
+    def _fresh(self, task: Task, ordinal: int, is_held: bool) -> Verdict:
+        if not is_held:
+            for position, one in enumerate(task.inputs):
+                for o in self.world.reads(task, one.read, ordinal):
+                    if self._upstream(one.read.dataset, o, Action.RUN, Action.MAYBE):
+                        return Verdict(
+                            State.FRESH, Reason.NONE, Reason.UPSTREAM, position, Action.MAYBE
+                        )
+        kept = any(self._has_other_code(task, s) for s in self._own(task, ordinal))
+        reason = Reason.KEPT if kept and not task.is_effect else Reason.NONE
+        return Verdict(State.FRESH, Reason.NONE, reason, -1, Action.NONE)
+
+    def _upstream(self, dataset: Dataset, ordinal: int, *actions: Action) -> bool:
+        writer = self._writer(dataset, ordinal)
+        return writer is not None and self.verdict(writer, ordinal).action in actions
+
+    def _writer(self, dataset: Dataset, ordinal: int) -> Task | None:
+        """The task that looks after a partition now."""
+        writers = (t for t in self.graph.tasks if dataset in t.writes)
+        return next((t for t in writers if ordinal in self.considered(t)), None)
+
+    # --- why it would have to be made ----------------------------------------------------------
+
+    def _need(self, task: Task, ordinal: int) -> tuple[Reason, int]:
+        """The strongest reason to make a partition, and the read that is the cause."""
+        own = self._own(task, ordinal)
+        conditions = {s.condition for s in own}
+        if Condition.ABSENT in conditions:
+            return Reason.NEVER, -1
+        if not task.is_effect:
+            if Condition.GONE in conditions:
+                return Reason.GONE, -1
+            if Condition.DAMAGED in conditions:
+                return Reason.DAMAGED, -1
+            if any(self._is_unsettled(task, ordinal, s) for s in own):
+                return Reason.REFRESH, -1
+            others = any(self._has_other_code(task, s) for s in own)
+            if others and task.options.on_code_change == "stale":
+                return Reason.CODE, -1
+        for position, one in enumerate(task.inputs):
+            now = self._digests(one.read, self.world.reads(task, one.read, ordinal))
+            if any(s.inputs[position] not in now for s in own):
+                return Reason.INPUT, position
+        return Reason.NONE, -1
+
+    def _has_other_code(self, task: Task, record: Record) -> bool:
+        return record.code != lanes(self.snapshot.codes[task.name])
+
+    def _is_unsettled(self, task: Task, ordinal: int, record: Record) -> bool:
+        """Made before its interval was settled, and due to be looked at again."""
+        if task.options.settles_after is None:
+            return False
+        settled = task.grain.interval(ordinal).end + task.options.settles_after.total_seconds()
+        every = task.options.refresh_every
+        again = record.made_at + (every.total_seconds() if every else 0)
+        now = self.snapshot.now
+        return record.made_at < settled and (now >= settled or now >= again)
+
+    def _is_forced(self, task: Task, ordinal: int) -> bool:
+        """Whether a backfill asks to make just this partition again, whatever it is."""
+        force = self.request.force
+        if force is None or force.only is not Only.ALL or not self._is_wanted(task, ordinal):
+            return False
+        return any(s.seq < force.since for s in self._own(task, ordinal))
+
+    def _is_wanted(self, task: Task, ordinal: int) -> bool:
+        wanted = self.request.wanted
+        return wanted is None or any(ordinal in wanted.get(n, ()) for n in outputs(task))
+
+    # --- what holds it up ----------------------------------------------------------------------
+
+    def _held(self, task: Task, ordinal: int) -> tuple[Reason, int] | None:
+        """Why it cannot be made now: what is blocked counts more than what waits."""
+        found = [
+            (reason, position)
+            for position, one in enumerate(task.inputs)
+            if not one.read.is_optional
+            for reason in self._holding(one.read, self.world.reads(task, one.read, ordinal))
+        ]
+        for strongest in (Reason.BEHIND, Reason.NOT_DUE, Reason.NOT_ARRIVED):
+            for reason, position in found:
+                if reason is strongest:
+                    return reason, position
+        return None
+
+    def _holding(self, read: Read, ordinals: Iterable[int]) -> set[Reason]:
+        return {self._hold(read.dataset, o) for o in ordinals} - {Reason.NONE}
+
+    def _hold(self, dataset: Dataset, ordinal: int) -> Reason:
+        """Why one partition cannot be read now, nor after this run."""
+        if not self.world.is_due(dataset, ordinal):
+            return Reason.NOT_DUE
+        writer = self._writer(dataset, ordinal)
+        if writer is not None:
+            return {State.WAITING: Reason.NOT_ARRIVED, State.BLOCKED: Reason.BEHIND}.get(
+                self.verdict(writer, ordinal).state, Reason.NONE
+            )
+        return {
+            Condition.GOOD: Reason.NONE,
+            Condition.ABSENT: Reason.NOT_ARRIVED,
+            Condition.GONE: Reason.NOT_ARRIVED,
+            Condition.DAMAGED: Reason.BEHIND,
+            Condition.CHANGED: Reason.BEHIND,
+        }[self._record(dataset.name, ordinal).condition]
+
+    # --- what is recorded ----------------------------------------------------------------------
+
+    def _own(self, task: Task, ordinal: int) -> list[Record]:
+        return [self._record(n, ordinal) for n in outputs(task)]
+
+    def _record(self, node: str, ordinal: int) -> Record:
+        return record_of(self.snapshot.states[node], ordinal)
+
+    def _digests(self, read: Read, ordinals: range) -> set[DIGEST]:
+        """The digests at which a read has not changed.
+
+        What is gone counts with the content that it had; an optional read may have been without it.
+        """
+        found = {self._digest(read, ordinals)}
+        if read.is_optional:
+            lost = {Condition.GONE, Condition.DAMAGED}
+            name = read.dataset.name
+            there = [o for o in ordinals if self._record(name, o).condition not in lost]
+            found.add(self._digest(read, there))
+        return found
+
+    def _digest(self, read: Read, ordinals: Iterable[int]) -> DIGEST:
+        dataset = read.dataset
+        return total(
+            element(dataset.grain, o, self._record(dataset.name, o).content) for o in ordinals
+        )
+
+    # --- what a request needs ------------------------------------------------------------------
+
+    def _demanded(self) -> set[tuple[str, int]]:
+        """What is wanted and not simply fresh, and what that reads, again and again."""
+        queue = [k for k in self._verdicts if self._is_chosen(*k)]
+        found: set[tuple[str, int]] = set()
+        while queue:
+            key = queue.pop()
+            verdict = self._verdicts[key]
+            if key in found or (verdict.action, verdict.state) == (Action.NONE, State.FRESH):
+                continue
+            found.add(key)
+            task = self.graph.task(key[0])
+            for one in task.inputs:
+                for o in self.world.reads(task, one.read, key[1]):
+                    writer = self._writer(one.read.dataset, o)
+                    if writer is not None:
+                        queue.append((writer.name, o))
+        return found
+
+    def _is_chosen(self, name: str, ordinal: int) -> bool:
+        """Whether the request names a partition and its `only` lets it pass."""
+        task = self.graph.task(name)
+        only = Only.ALL if self.request.force is None else self.request.force.only
+        need = self.verdict(task, ordinal).need
+        is_missing = need in {Reason.NEVER, Reason.GONE}
+        return (
+            self._is_wanted(task, ordinal)
+            and {
+                Only.ALL: True,
+                Only.MISSING: is_missing,
+                Only.STALE: need is not Reason.NONE and not is_missing,
+                Only.FAILED: any(s.failed for s in self._own(task, ordinal)),
+            }[only]
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a snapshot says of one partition."""
+
+    condition: Condition
+    content: DIGEST
+    code: DIGEST
+    inputs: tuple[DIGEST, ...]
+    made_at: int
+    seq: int
+    failed: bool
+
+
+def record_of(state: DatasetState, ordinal: int) -> Record:
+    """One partition of a state; what lies outside of it was never made."""
+    i = ordinal - state.lo
+    if not 0 <= i < len(state.condition):
+        return Record(Condition.ABSENT, NOTHING, NOTHING, (), 0, 0, failed=False)
+    return Record(
+        condition=Condition(int(state.condition[i])),
+        content=(int(state.content[i, 0]), int(state.content[i, 1])),
+        code=(int(state.code[i, 0]), int(state.code[i, 1])),
+        inputs=tuple((int(a), int(b)) for a, b in state.inputs[i].tolist()),
+        made_at=int(state.made_at[i]),
+        seq=int(state.seq[i]),
+        failed=bool(state.failed[i]),
+    )
+
+
+def element(grain: Grain, ordinal: int, content: DIGEST) -> DIGEST:
+    """What one partition adds to a digest."""
+    return _element(grain.interval(ordinal).start, content)
+
+
+@cache
+def _element(start: int, content: DIGEST) -> DIGEST:
+    found = elements(np.array([start]), np.array([content], np.uint64))[0]
+    return int(found[0]), int(found[1])
+
+
+def total(parts: Iterable[DIGEST]) -> DIGEST:
+    """The sum of elements, in each of the two lanes modulo 2**64."""
+    one, two = 0, 0
+    for a, b in parts:
+        one, two = (one + a) % 2**64, (two + b) % 2**64
+    return one, two
