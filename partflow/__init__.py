@@ -1,25 +1,29 @@
 """partflow: date-partitioned Parquet whose every partition is fresh, whole, and explained.
 
 Declare datasets and tasks; partflow finds what is missing or stale, by content, and makes exactly
-that. The names below are the public interface; heavy libraries are imported only when needed.
+that. The names below are the public interface; each is imported when it is asked for, so that
+`partflow --help` waits for none of them.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from partflow.dataset import Dataset, Source
-from partflow.errors import PartflowError
-from partflow.grain import Daily, Hourly, Monthly, Weekly, Whole
-from partflow.partition import Partition
-from partflow.task import effect, task
-
 if TYPE_CHECKING:
+    from partflow.dataset import Dataset, Source
+    from partflow.errors import PartflowError
+    from partflow.grain import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
+    from partflow.partition import Partition
     from partflow.project import Project
+    from partflow.sqltext import sql_file
+    from partflow.tasks import effect, task
 
 __all__ = [
+    "Cron",
     "Daily",
     "Dataset",
+    "Every",
     "Hourly",
     "Monthly",
     "PartflowError",
@@ -29,14 +33,26 @@ __all__ = [
     "Weekly",
     "Whole",
     "effect",
+    "sql_file",
     "task",
 ]
 
+_MODULES = {
+    "Dataset": "dataset",
+    "Source": "dataset",
+    "PartflowError": "errors",
+    "Partition": "partition",
+    "Project": "project",
+    "sql_file": "sqltext",
+    "effect": "tasks",
+    "task": "tasks",
+}
+
 
 def __getattr__(name: str) -> object:
-    """`Project` when it is asked for: declaring datasets needs none of what it wires."""
-    if name == "Project":
-        from partflow.project import Project
-
-        return Project
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """A public name, from the module that has it; the grains are all in one."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"partflow.{_MODULES.get(name, 'grain')}"), name)
+    globals()[name] = found
+    return found

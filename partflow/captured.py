@@ -5,6 +5,7 @@ It does not know where code is written: functions and classes are handed back, t
 
 import dataclasses
 import functools
+import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,11 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 
+from partflow.dataset import Dataset, Read, Source
+from partflow.grain import Grain
 from partflow.syntax import constant_form, encoded, framed
+
+_COMPREHENSION = re.compile(r"<(?:list|set|dict)comp>\.(?:<locals>\.)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class _Reader:
                 return framed("code", encoded(name_of(value)))
             case types.ModuleType():
                 return framed("module", encoded(value.__name__))
+            case Dataset() | Read() | Grain():
+                return _declared(value)
             case _:
                 return self._nested(value)
 
@@ -98,13 +105,19 @@ def name_of(value: object) -> str:
     """Module and qualified name of a function or class."""
     owner = getattr(value, "__module__", None) or "?"
     name = getattr(value, "__qualname__", None) or type(value).__qualname__
-    return f"{owner}.{name}"
+    return f"{owner}.{plain_qualname(name)}"
+
+
+def plain_qualname(name: str) -> str:
+    """As Python says it from 3.12 on, where a comprehension is no function of its own."""
+    return _COMPREHENSION.sub("", name)
 
 
 def bytecode(code: types.CodeType, docstring: str | None = None) -> bytes:
     """The instructions and constants of a function whose text is not to be found.
 
-    Line numbers and the docstring do not count. Another Python version gives other bytes.
+    Line numbers and the docstring do not count. Another Python version, and `python -O` where
+    something is asserted, gives other bytes.
     """
     constants = [each for each in code.co_consts if docstring is None or each != docstring]
     return framed(
@@ -113,6 +126,19 @@ def bytecode(code: types.CodeType, docstring: str | None = None) -> bytes:
         framed("names", *(encoded(name) for name in (*code.co_names, *code.co_varnames))),
         framed("constants", *(_constant(constant) for constant in constants)),
     )
+
+
+def _declared(value: Dataset | Read | Grain) -> bytes:
+    """Not its range, its place or its description: they change no result."""
+    match value:
+        case Grain():
+            return framed("grain", *(encoded(part) for part in value.signature))
+        case Read():
+            return framed("read", encoded(value.declared), _declared(value.dataset))
+        case Dataset():
+            parts = (encoded(text) for part in value.declared for text in part)
+            path = encoded(value.path) if isinstance(value, Source) else b""
+            return framed("dataset", encoded(value.name), path, *parts)
 
 
 def _constant(value: object) -> bytes:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from partflow.bindings import Source
-from partflow.captured import bytecode, captured, name_of
-from partflow.reach import Key, NotFollowed, Piece, Reach, SourceOf
+from partflow.captured import bytecode, captured, name_of, plain_qualname
+from partflow.reach import Key, NotFollowed, Piece, Reach, SourceOf, SqlOf
 from partflow.syntax import digest_of, encoded, framed
 
-__all__ = ["CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf"]
+__all__ = ["CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf", "SqlOf"]
 
 _TAG: Final = "partflow code 1"
 
@@ -49,6 +49,8 @@ class _Walk:
 
     def take(self, name: str, piece: Piece) -> None:
         self.add(name, piece.digest)
+        for path, digest in piece.files:
+            self.add(path, digest)
         self.not_followed.update(piece.not_followed)
         self.keys.extend(piece.leads_to)
 
@@ -57,10 +59,13 @@ class _Walk:
 
 
 class CodeReader:
-    """Fingerprints the functions of one project; each module is parsed once."""
+    """Fingerprints the functions of one project; each module is parsed once.
 
-    def __init__(self, source_of: SourceOf) -> None:
-        self._reach = Reach(source_of)
+    Without `sql_of`, files that are read by `partflow.sql_file` are reported as not followed.
+    """
+
+    def __init__(self, source_of: SourceOf, sql_of: SqlOf | None = None) -> None:
+        self._reach = Reach(source_of, sql_of)
 
     def fingerprint(
         self, function: Callable[..., object], declared: tuple[tuple[str, str], ...] = ()
@@ -119,6 +124,8 @@ class CodeReader:
             case type():
                 module, name = value.__module__, value.__qualname__.partition(".")[0]
                 walk.keys.extend(self._reach.keys(module, name))
+                if self._reach.is_unread(module):
+                    walk.report(module, f"the text of {name_of(value)!r}: its module is not Python")
             case types.BuiltinFunctionType():
                 walk.add(name_of(value), digest_of(framed("library", encoded(name_of(value)))))
             case _ if hasattr(value, "__wrapped__"):
@@ -129,7 +136,7 @@ class CodeReader:
     def _function(self, walk: _Walk, function: types.FunctionType, *, is_asked_for: bool) -> None:
         # Not `__module__` and `__qualname__`: functools.wraps copies those of what it wraps.
         module = str(function.__globals__.get("__name__"))
-        qualname = function.__code__.co_qualname
+        qualname = plain_qualname(function.__code__.co_qualname)
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             walk.objects.append(wrapped)
@@ -144,7 +151,8 @@ class CodeReader:
                 if any(defaults):
                     self._carried(walk, f"{label}.defaults", defaults)
             return
-        if wrapped is None and (is_asked_for or function.__code__.co_filename.startswith("<")):
+        is_nowhere = function.__code__.co_filename.startswith("<") or self._reach.is_unread(module)
+        if wrapped is None and (is_asked_for or is_nowhere):
             name = name_of(function)
             walk.add(name, digest_of(bytecode(function.__code__, function.__doc__)))
             line = function.__code__.co_firstlineno
@@ -169,7 +177,7 @@ class CodeReader:
 
     def _located(self, walk: _Walk, module: str, code: types.CodeType) -> bool:
         """Whether the text of `code` is in the project; what it is part of is then gathered."""
-        top = code.co_qualname.partition(".")[0]
+        top = plain_qualname(code.co_qualname).partition(".")[0]
         if not top.startswith("<"):
             keys = self._reach.keys(module, top)
             walk.keys.extend(keys)

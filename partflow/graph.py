@@ -14,7 +14,7 @@ from itertools import pairwise
 from partflow.dataset import Dataset, Extent, Form
 from partflow.errors import GraphError, UsageError
 from partflow.grain import Whole
-from partflow.task import Input, Task
+from partflow.tasks import Input, Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from types import ModuleType
 
 from partflow.dataset import Dataset
 from partflow.errors import ConfigurationError, PartflowError
-from partflow.task import Task
+from partflow.tasks import Task
 
 
 def load_jobs(root: Path, names: tuple[str, ...]) -> tuple[list[Task], list[Dataset]]:

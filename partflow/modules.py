@@ -1,14 +1,17 @@
 """Finds the modules that are the user's own and reads their text.
 
-It does not know what they say: no module is imported or parsed here.
+Also the SQL beside them. It does not know what they say: no module is imported or parsed here.
 """
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from partflow.sqltext import read_sql
 
 _PACKAGES_OF_OTHERS: Final = frozenset(
     {"site-packages", "dist-packages", "node_modules", "__pycache__"}
@@ -39,10 +42,32 @@ class ProjectModules:
         self._places: dict[str, tuple[Path, ...]] = {}
 
     def source(self, module: str) -> ModuleSource | None:
-        """None: not of the project. A folder without `__init__.py` is a package without text."""
+        """None: not of the project. A folder without `__init__.py` is a package without text.
+
+        Raises:
+            OSError, SyntaxError, UnicodeDecodeError: it is the project's, and can't be read.
+        """
         if module not in self._found:
             self._found[module] = self._read(module)
         return self._found[module]
+
+    def sql(self, module: str, path: str) -> tuple[str, str] | None:
+        """What `sql_file(path)` in a module of the project reads: its path from the root, its text.
+
+        None: it can't be read, or lies outside of the root.
+        """
+        source = self.source(module)
+        if source is None:
+            return None
+        file = (self._root / source.path).parent / path
+        # By its words: where a link leads does not matter, as for modules.
+        named = Path(os.path.normpath(file))
+        if not named.is_relative_to(os.path.normpath(self._root)):
+            return None
+        try:
+            return named.relative_to(os.path.normpath(self._root)).as_posix(), read_sql(file)
+        except (OSError, UnicodeDecodeError):
+            return None
 
     def _read(self, module: str) -> ModuleSource | None:
         parts = module.split(".")
@@ -72,11 +97,8 @@ class ProjectModules:
             return None
         return self._loaded(module, path)
 
-    def _loaded(self, module: str, path: Path) -> ModuleSource | None:
-        try:
-            text = importlib.util.decode_source(path.read_bytes())
-        except (OSError, UnicodeDecodeError, SyntaxError):
-            return None
+    def _loaded(self, module: str, path: Path) -> ModuleSource:
+        text = importlib.util.decode_source(path.read_bytes())
         is_package = path.name == "__init__.py"
         return ModuleSource(module, self._relative(path), text, is_package)
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from partflow.code import CodeFingerprint, CodeReader
 from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
-from partflow.dataset import Dataset
 from partflow.errors import UsageError
 from partflow.graph import Graph, derive
 from partflow.lease import held
@@ -104,7 +103,8 @@ class Project:
     @functools.cached_property
     def codes(self) -> Mapping[str, CodeFingerprint]:
         """Each task's present code fingerprint, by its name."""
-        reader = CodeReader(ProjectModules(self.root).source)
+        modules = ProjectModules(self.root)
+        reader = CodeReader(modules.source, modules.sql)
         return {t.name: reader.fingerprint(t.function, t.declared) for t in self.graph.tasks}
 
     # --- looking -----------------------------------------------------------------------------
@@ -188,12 +188,19 @@ class Project:
                 RunLog(metastore).fulfil(text, self.clock() / 1e9)
         return found
 
-    def backfill_plan(self, asked: Asked, only: Only = Only.ALL, *, again: bool = False) -> Plan:
+    def backfill_plan(
+        self,
+        asked: Asked,
+        only: Only = Only.ALL,
+        *,
+        again: bool = False,
+        verify: Verify = Verify.STAT,
+    ) -> Plan:
         """What a backfill would do; the request is not recorded."""
         with Metastore.open_existing(self.metastore_path) as metastore:
             since = None if again else RunLog(metastore).open_request(asked.words(only))
             force = Force(only) if since is None else Force(only, since)
-            return self._plan(self._observe(metastore, Verify.STAT), asked, force)
+            return self._plan(self._observe(metastore, verify), asked, force)
 
     def _run(
         self,
@@ -307,31 +314,10 @@ class Project:
 
     def read(self, name: str, start: str | None = None, end: str | None = None) -> pl.LazyFrame:
         """The partitions of a dataset that are there and overlap `[start, end)`, in order."""
-        import polars as pl
+        from partflow.reading import read_dataset
 
-        from partflow.execution.perform import read_partitions
-        from partflow.parameters import ParameterKind
-
-        dataset = self._dataset(name)
-        if dataset.format == "skops":
-            raise UsageError(f"{name} is no table but a skops model; read its files yourself")
-        request = request_of(self.graph, Asked((name,), start=start, end=end), {})
-        now = self.clock() // 1_000_000_000
-        from partflow.plan import horizon_of
-
-        lo, hi = self.graph.dataset_extents[name].lo, horizon_of(self.graph, name, now)
-        wanted = [] if request.wanted is None else list(request.wanted[name].mask(lo, hi))
-        keys = dataset.grain.keys(lo, hi) if hi > lo else []
-        there = self.store.identities(dataset, keys)[:, 0] >= 0
-        ordinals = [lo + i for i, is_there in enumerate(there.tolist()) if is_there and wanted[i]]
-        if not ordinals and dataset.schema is None:
-            raise UsageError(
-                f"nothing of {name} is there between {start or 'its start'} and {end or 'its end'},"
-                " and it declares no schema; `partflow status` shows what there is"
-            )
-        found = read_partitions(self.store, dataset, ordinals, ParameterKind.LAZY)
-        assert isinstance(found, pl.LazyFrame)
-        return found
+        asked = Asked((name,), start=start, end=end)
+        return read_dataset(self.graph, self.store, asked, self.clock() // 1_000_000_000)
 
     def sql(self, text: str) -> duckdb.DuckDBPyRelation:
         """One SELECT over all datasets as views; it only reads, and only what its filters need."""
@@ -354,14 +340,6 @@ class Project:
         write_catalog(self.root, path, self.views())
 
     # --- inside ------------------------------------------------------------------------------
-
-    def _dataset(self, name: str) -> Dataset:
-        from partflow.graph import select
-
-        if name not in self.graph.datasets:
-            select(self.graph, (name,))
-            raise UsageError(f"{name} is an effect; it stores nothing that could be read")
-        return self.graph.datasets[name]
 
     def _observe(self, metastore: Metastore, verify: Verify) -> Observed:
         codes = {t: c.digest for t, c in self.codes.items()}

@@ -5,24 +5,23 @@ It does not know functions as objects, nor which of the names one fingerprint ga
 
 import ast
 import builtins
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from partflow.bindings import ModuleIndex, Source, Unit, index_of
+from partflow.declarations import is_declaring, own_name, uncounted_arguments
 from partflow.references import MentionReader, Mentions, Origin, Reference
 from partflow.syntax import FUNCTION_NODES, constant_form, digest_of, encoded, framed, normal_form
 
 SourceOf = Callable[[str], Source | None]
+"""A module of the project. Raises OSError, SyntaxError or ValueError where it can't be read."""
 
-_DECLARING: Final = frozenset({"task", "effect"})
-PUBLIC: Final = frozenset(
-    {
-        *("Daily", "Dataset", "Hourly", "Monthly", "Partition", "PartflowError", "Project"),
-        *("Source", "Weekly", "Whole", "effect", "task"),
-    }
-)
-"""What `from partflow import *` gives; a test holds it equal to partflow's own list."""
+SqlOf = Callable[[str, str], tuple[str, str] | None]
+"""Of a module and a path that it hands to `sql_file`: the path from the root, and the text."""
+
+_SQL: Final = "sql_file"
 _OPAQUE_BUILTINS: Final = frozenset(
     (
         "__import__",
@@ -61,22 +60,28 @@ class NotFollowed:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one name of a module stands for by itself, and where it leads."""
+    """What one name of a module stands for by itself, and where it leads.
+
+    `files` are (path from the root, digest) of the SQL that it reads.
+    """
 
     digest: str
     leads_to: tuple[Key, ...]
     not_followed: tuple[NotFollowed, ...]
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
 class _Found:
     """Where a reference leads: names of the project, dotted names of libraries.
 
-    `is_bound`: whether the module has the name at all.
+    `unread`: modules of the project whose text can't be read. `is_bound`: whether the module has
+    the name at all.
     """
 
     keys: list[Key] = field(default_factory=list)
     libraries: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     is_bound: bool = True
     seen: set[tuple[str, str, tuple[str, ...]]] = field(default_factory=set)
 
@@ -84,21 +89,27 @@ class _Found:
 class Reach:
     """The names of one project; each module is parsed, and each name read, once."""
 
-    def __init__(self, source_of: SourceOf) -> None:
+    def __init__(self, source_of: SourceOf, sql_of: SqlOf | None = None) -> None:
         self._source_of = source_of
+        self._sql_of = sql_of
         self._indexes: dict[str, ModuleIndex | None] = {}
+        self._unread: set[str] = set()
         self._pieces: dict[Key, Piece] = {}
 
     def index(self, module: str) -> ModuleIndex | None:
         """None: not of the project, or not Python."""
         if module not in self._indexes:
-            source = None if module.partition(".")[0] == "partflow" else self._source_of(module)
+            self._indexes[module] = None
             try:
+                source = None if module.partition(".")[0] == "partflow" else self._source_of(module)
                 self._indexes[module] = None if source is None else index_of(source)
-            except (SyntaxError, ValueError):
-                # Whoever imports it fails, and says so better.
-                self._indexes[module] = None
+            except (OSError, SyntaxError, ValueError):
+                self._unread.add(module)
         return self._indexes[module]
+
+    def is_unread(self, module: str) -> bool:
+        """Whether it is of the project, and its text can't be read as Python."""
+        return self.index(module) is None and module in self._unread
 
     def keys(self, module: str, name: str) -> list[Key]:
         """`name` in `module` and what it is imported from; empty if it is not of the project."""
@@ -122,8 +133,9 @@ class Reach:
             for node in ast.walk(index.tree)
             if isinstance(node, ast.Lambda) and node.lineno == line
         ]
-        content = framed("lambdas", *(normal_form(node) for node in nodes))
-        return self._piece(index, content, self._mentions(index, nodes, [])) if nodes else None
+        omit = self._uncounted(index, nodes)
+        content = framed("lambdas", *(normal_form(node, omit) for node in nodes))
+        return self._piece(index, content, self._mentions(index, nodes, omit)) if nodes else None
 
     # One name
 
@@ -138,7 +150,7 @@ class Reach:
             return Piece(digest_of(framed("unit", _origin_form(origin))), (), ())
         nodes: list[ast.AST] = [unit.node for unit in units if unit.origin is None]
         guards = [test for unit in units for test, _ in unit.guards]
-        omit = list(self._declarations(index, nodes))
+        omit = self._uncounted(index, nodes)
         forms = [framed("unit", _unit_form(unit, omit), *_guard_forms(unit)) for unit in units]
         return self._piece(
             index, framed("units", *forms), self._mentions(index, [*nodes, *guards], omit)
@@ -154,13 +166,54 @@ class Reach:
     def _piece(self, index: ModuleIndex, content: bytes, mentions: Mentions) -> Piece:
         path = index.source.path
         leads_to: dict[Key, None] = {}
+        files: dict[str, str] = {}
         opaque = [NotFollowed(f"{path}:{line}", what) for line, what in mentions.opaque]
         for reference in mentions.references:
             found = self._found(index, reference)
             leads_to.update(dict.fromkeys(found.keys))
             place = f"{path}:{reference.line}"
             opaque += [NotFollowed(place, what) for what in self._opaque(index, reference, found)]
-        return Piece(digest_of(content), tuple(leads_to), tuple(dict.fromkeys(opaque)))
+            unread = (f"the module {module!r}, whose text is not Python" for module in found.unread)
+            opaque += [NotFollowed(place, what) for what in unread]
+            if any(own_name(name) == _SQL for name in found.libraries):
+                text = self._sql(index, reference.call)
+                opaque += [NotFollowed(place, text)] if isinstance(text, str) else []
+                files.update([text] if isinstance(text, tuple) else [])
+        return Piece(
+            digest_of(content),
+            tuple(leads_to),
+            tuple(dict.fromkeys(opaque)),
+            tuple(sorted(files.items())),
+        )
+
+    def _sql(self, index: ModuleIndex, call: ast.Call | None) -> tuple[str, str] | str:
+        """Path and digest of what a call of `sql_file` reads, or why it can't be followed."""
+        match call:
+            case (
+                ast.Call(args=[ast.Constant(value=str() as path)], keywords=[])
+                | ast.Call(
+                    args=[],
+                    keywords=[ast.keyword(arg="path", value=ast.Constant(value=str() as path))],
+                )
+            ):
+                found = self._sql_of(index.source.name, path) if self._sql_of else None
+                if found is None:
+                    return f"{_SQL}({path!r}): no file of the project that can be read"
+                return found[0], digest_of(framed("sql", encoded(found[1])))
+            case _:
+                return f"{_SQL}(...) of a path that is not written out"
+
+    def _uncounted(self, index: ModuleIndex, nodes: Sequence[ast.AST]) -> list[ast.AST]:
+        """What partflow's own declarations say that can't change a result, or is counted apart."""
+        decorators: list[ast.AST] = list(self._declarations(index, nodes))
+        arguments = (
+            argument
+            for reference in self._mentions(index, nodes, decorators).references
+            if reference.call
+            for name in self._found(index, reference).libraries
+            for argument in uncounted_arguments(name, reference.call)
+        )
+        return [*decorators, *arguments]
 
     def _declarations(self, index: ModuleIndex, nodes: Sequence[ast.AST]) -> Iterator[ast.expr]:
         """The decorators `task` and `effect`: what they declare is counted beside the code."""
@@ -169,11 +222,27 @@ class Reach:
         )
         for decorator in (each for function in functions for each in function.decorator_list):
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
-            references = self._mentions(index, [called], []).references
-            if isinstance(called, ast.Name | ast.Attribute) and references:
-                names = self._found(index, references[0]).libraries
-                if any(_is_declaring(name) for name in names):
-                    yield decorator
+            if any(self._declares(index, each, frozenset()) for each in {called, decorator}):
+                yield decorator
+
+    def _declares(self, index: ModuleIndex, node: ast.expr, seen: frozenset[Key]) -> bool:
+        """Whether `node` is partflow's `task` or `effect`, under another name or in a partial."""
+        if isinstance(node, ast.Call):
+            first = node.args[:1]
+            is_partial = "functools.partial" in self._stands_for(index, node.func).libraries
+            return is_partial and any(self._declares(index, each, seen) for each in first)
+        found = self._stands_for(index, node)
+        return any(is_declaring(name) for name in found.libraries) or any(
+            self._declares(home, value, seen | {key})
+            for key in found.keys
+            if key not in seen and (home := self.index(key[0]))
+            for value in _values(home.units.get(key[1], ()))
+        )
+
+    def _stands_for(self, index: ModuleIndex, node: ast.expr) -> _Found:
+        is_name = isinstance(node, ast.Name | ast.Attribute)
+        references = self._mentions(index, [node], []).references if is_name else ()
+        return self._found(index, references[0]) if references else _Found()
 
     def _opaque(self, index: ModuleIndex, reference: Reference, found: _Found) -> Iterator[str]:
         root = reference.root
@@ -195,8 +264,7 @@ class Reach:
     def _holds_anything(self, index: ModuleIndex, reference: Reference) -> bool:
         """Whether a called name of the module was taken out of a container."""
         units = index.units.get(str(reference.root), ()) if not reference.attributes else ()
-        values = (unit.node.value for unit in units if isinstance(unit.node, ast.Assign))
-        return any(isinstance(value, ast.Subscript) for value in values)
+        return any(isinstance(value, ast.Subscript) for value in _values(units))
 
     # References
 
@@ -224,7 +292,7 @@ class Reach:
             self._resolve(found, star, name, attributes)
         elif "__getattr__" in index.units and not hasattr(builtins, name):
             found.keys.append((module, "__getattr__"))
-        elif "partflow" in index.stars and name in PUBLIC:
+        elif "partflow" in index.stars and name in _given_by_star():
             found.libraries.append(f"partflow.{name}")
         else:
             found.is_bound = False
@@ -236,14 +304,16 @@ class Reach:
             index = self.index(module)
             if index is None:
                 found.libraries.append(".".join((module, *chain)))
+                found.unread += [module] if module in self._unread else []
                 return
             if not chain:
                 # The module itself is handed on: any of its names may be used.
                 found.keys.extend((module, name) for name in index.units)
                 return
             head, *rest = chain
-            if not self._binds(index, head) and self.index(f"{module}.{head}") is not None:
-                module, chain = f"{module}.{head}", tuple(rest)
+            below = f"{module}.{head}"
+            if not self._binds(index, head) and (self.index(below) or self.is_unread(below)):
+                module, chain = below, tuple(rest)
                 continue
             self._resolve(found, module, head, tuple(rest))
             return
@@ -271,6 +341,9 @@ def _unit_form(unit: Unit, omit: Sequence[ast.AST]) -> bytes:
 
 def _origin_form(origin: Origin) -> bytes:
     attribute = [] if origin.attribute is None else [encoded(origin.attribute)]
+    if attribute and own_name(f"{origin.module}.{origin.attribute}"):
+        # In which of its modules partflow keeps a thing is its own affair.
+        return framed("import", b"partflow", *attribute)
     return framed("import", encoded(origin.module), *attribute)
 
 
@@ -278,9 +351,17 @@ def _guard_forms(unit: Unit) -> Iterator[bytes]:
     return (framed("if", normal_form(test), constant_form(holds)) for test, holds in unit.guards)
 
 
-def _is_declaring(name: str) -> bool:
-    package, _, rest = name.partition(".")
-    return package == "partflow" and rest.rpartition(".")[2] in _DECLARING
+def _values(units: Sequence[Unit]) -> Iterator[ast.expr]:
+    """What a name is assigned, each time."""
+    for unit in units:
+        if isinstance(unit.node, ast.Assign | ast.AnnAssign) and unit.node.value is not None:
+            yield unit.node.value
+
+
+def _given_by_star() -> Sequence[str]:
+    """What `from partflow import *` binds; the package is above this module, so not imported."""
+    names: Sequence[str] = getattr(sys.modules["partflow"], "__all__", ())
+    return names
 
 
 def _is_opaque(name: str) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterator
 from hashlib import blake2b
 
 FUNCTION_NODES = (ast.FunctionDef, ast.AsyncFunctionDef)
+# What stands in a body, or holds one.
+_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 # `ctx` follows from the place, `kind` is the u of u"text", `simple` the brackets of `(x): int`;
 # type comments are comments.
@@ -43,7 +45,7 @@ def normal_form(root: ast.AST, omit: Collection[ast.AST] = ()) -> bytes:
 
     What stands in `omit` is left out too. Annotations in a class body count.
     """
-    omitted = {id(node) for node in omit}
+    omitted = frozenset(id(node) for node in omit)
     out: list[bytes] = []
     # A loop and not a recursion: a long chain of method calls is deeper than Python's stack.
     stack: list[ast.AST | bytes | _InClass] = [root]
@@ -55,7 +57,8 @@ def normal_form(root: ast.AST, omit: Collection[ast.AST] = ()) -> bytes:
         in_class, node = (True, item.node) if isinstance(item, _InClass) else (False, item)
         if id(node) in omitted or _has_no_effect(node, in_class=in_class):
             continue
-        stack.extend(reversed(list(_expanded(node, in_class=in_class))))
+        expanded = _expanded(node, omitted, in_class=in_class)
+        stack.extend(reversed(list(expanded)))
     return b"".join(out)
 
 
@@ -78,7 +81,9 @@ def _has_no_effect(node: ast.AST, *, in_class: bool) -> bool:
             return False
 
 
-def _expanded(node: ast.AST, *, in_class: bool) -> Iterator[ast.AST | bytes | _InClass]:
+def _expanded(
+    node: ast.AST, omitted: frozenset[int], *, in_class: bool
+) -> Iterator[ast.AST | bytes | _InClass]:
     match node:
         case ast.Constant(value=value):
             yield constant_form(value)
@@ -91,17 +96,23 @@ def _expanded(node: ast.AST, *, in_class: bool) -> Iterator[ast.AST | bytes | _I
             yield from (b"7:targets[", target, b"]5:value", value, b")")
             return
         case _:
-            yield from _generic(node, in_class=in_class)
+            yield from _generic(node, omitted, in_class=in_class)
 
 
-def _generic(node: ast.AST, *, in_class: bool) -> Iterator[ast.AST | bytes | _InClass]:
+def _generic(
+    node: ast.AST, omitted: frozenset[int], *, in_class: bool
+) -> Iterator[ast.AST | bytes | _InClass]:
     name = type(node).__name__
     yield b"(%d:%b" % (len(name), name.encode())
     opens_class = isinstance(node, ast.ClassDef)
     stays_in_class = (
-        in_class and isinstance(node, ast.stmt) and not isinstance(node, FUNCTION_NODES)
+        in_class and isinstance(node, _STATEMENTS) and not isinstance(node, FUNCTION_NODES)
     )
-    for field, value in sorted(ast.iter_fields(node)):
+    for field, given in sorted(ast.iter_fields(node)):
+        value = given
+        if isinstance(given, list):
+            # So that what is written without them has the same form.
+            value = [item for item in given if id(item) not in omitted]
         if value is None or value == [] or not _counts(node, field, in_class=in_class):
             continue
         yield b"%d:%b" % (len(field), field.encode())
@@ -127,11 +138,7 @@ def _counts(node: ast.AST, field: str, *, in_class: bool) -> bool:
 
 def _child(value: object, *, in_class: bool) -> ast.AST | bytes | _InClass:
     if isinstance(value, ast.AST):
-        return (
-            _InClass(value)
-            if in_class and isinstance(value, ast.stmt | ast.ExceptHandler)
-            else value
-        )
+        return _InClass(value) if in_class and isinstance(value, _STATEMENTS) else value
     return constant_form(value)
 
 

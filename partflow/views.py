@@ -41,10 +41,11 @@ def _view(dataset: Dataset, store: Store) -> View:
 
 
 def _template(dataset: Dataset, store: Store) -> str:
-    """The path of a dataset's files relative to the project, with `{key}` in it."""
+    """The path of a dataset's files, with `{key}`; relative to the project if inside."""
     if isinstance(dataset, Source):
         return dataset.path
-    return store.path(dataset, "{key}").relative_to(store.root).as_posix()
+    path = store.path(dataset, "{key}")
+    return (path.relative_to(store.root) if path.is_relative_to(store.root) else path).as_posix()
 
 
 def _first_file(dataset: Dataset, store: Store) -> Path | None:
@@ -54,7 +55,8 @@ def _first_file(dataset: Dataset, store: Store) -> Path | None:
         path = store.root / template
         return path if path.exists() else None
     before, _, after = template.partition("{key}")
-    return next(store.root.glob(f"{before}*{after}"), None)
+    top, _, rest = before.rpartition("/")
+    return next((store.root / top).glob(f"{rest}*{after}"), None)
 
 
 def _is_in_file(dataset: Dataset, path: Path | None) -> bool:

@@ -2,175 +2,15 @@
 
 # ruff: noqa: E501 - a case is a line
 
-import contextlib
 import functools
 import importlib
-import importlib.abc
-import importlib.machinery
 import subprocess
 import sys
-import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import pytest
+from texts import TEXTS, Project, of
 
-from partflow.code import CodeFingerprint, CodeReader
-
-ROOT = "jobs"
-
-
-@dataclass(frozen=True)
-class Source:
-    name: str
-    path: str
-    text: str
-    is_package: bool
-
-
-class Project(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """A project in memory: text by path, importable while it is entered."""
-
-    def __init__(self, texts: dict[str, str]) -> None:
-        self.sources = {}
-        for path, text in texts.items():
-            is_package = path.endswith("__init__.py")
-            name = path.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
-            self.sources[name] = Source(name, path, text, is_package)
-
-    def find_spec(self, fullname, path=None, target=None):
-        source = self.sources.get(fullname)
-        if source is None:
-            return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=source.is_package)
-
-    def exec_module(self, module):
-        source = self.sources[module.__name__]
-        exec(compile(source.text, source.path, "exec"), module.__dict__)
-
-    @contextlib.contextmanager
-    def imported(self) -> Iterator[None]:
-        sys.meta_path.insert(0, self)
-        try:
-            yield
-        finally:
-            sys.meta_path.remove(self)
-            for name in [name for name in sys.modules if name.partition(".")[0] == ROOT]:
-                del sys.modules[name]
-
-    def fingerprint(self, name: str = "jobs.sales.clean_sales", **declared: str) -> CodeFingerprint:
-        module, _, attribute = name.rpartition(".")
-        with self.imported():
-            function: Callable[..., object] = getattr(importlib.import_module(module), attribute)
-            return CodeReader(self.sources.get).fingerprint(function, tuple(declared.items()))
-
-
-SALES = '''
-"""What the shops sold."""
-from __future__ import annotations
-import functools
-import json as js
-from typing import TYPE_CHECKING
-from jobs import rates
-from jobs.rates import VAT, rounded as to_cents
-from . import units as u
-from jobs.shared import *
-import jobs.deep.below
-from jobs.marks import marked, scaled
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-FLOOR = 0x10
-LABEL = "sold"
-STEPS = [1]
-STEPS.append(2)
-TABLE = {"a": 1}
-TABLE["b"] = 2
-COUNT = 1
-COUNT += 1
-SPAN: int = 7
-if FLOOR > 3:
-    SIZE = "big"
-else:
-    SIZE = "small"
-try:
-    from jobs.fast import speed
-except ImportError:
-    def speed(): return 0
-for each in (1, 2):
-    STEPS.append(each)
-REGISTERED = []
-def register(function):
-    REGISTERED.append(function)
-    return function
-@register
-def first(row):
-    return row
-class Rule:
-    """A rule."""
-    limit: int = 5
-    name = "rule"
-    def holds(self, row: int) -> bool:
-        """Whether it does."""
-        return row < self.limit + GRACE
-class Strict(Rule):
-    def holds(self, row):
-        return super().holds(row) and row != 0
-GRACE = 1
-UNUSED = "never read"
-doubled = lambda value: value * FACTOR
-FACTOR = 2
-halved = functools.partial(divided, by=2)
-def unrelated(frame):
-    return UNUSED
-def default_of(value, by=DEFAULT):
-    return value + by
-@marked
-@scaled(3)
-def clean_sales(raw: list[int], UNUSED: int = 0) -> list[int]:
-    """The sales.
-
-    In a few words."""
-    # the till's own marks
-    threshold: int = FLOOR + VAT + SPAN
-    def inner(value):
-        return value + INNER
-    text = f"{LABEL}: {threshold:>{WIDTH}} " "pounds"
-    rows = [to_cents(row) for row in raw if row > rates.MINIMUM and Strict().holds(row)]
-    rows += map(lambda row: row + LIFTED, rows)
-    rows += [u.GRAM, shared_constant, jobs.deep.below.depth(), speed(), len(SIZE), len(js.dumps([]))]
-    for function in REGISTERED:
-        rows.append(len(STEPS) + len(TABLE) + COUNT + len(text) + inner(1))
-    from jobs.late import arrived
-    return [doubled(halved(default_of(row))) + arrived() for row in rows]
-INNER = 1
-WIDTH = 4
-LIFTED = 3
-if __name__ == "__main__":
-    FLOOR = 3
-    print(clean_sales([1]))
-'''.replace(
-    "from typing import TYPE_CHECKING",
-    "from typing import TYPE_CHECKING\nDEFAULT = 1\ndef divided(value, by):\n    return value / by",
-)
-
-TEXTS = {
-    "jobs/__init__.py": "",
-    "jobs/sales.py": SALES,
-    "jobs/rates.py": "import decimal\nVAT = 19\nMINIMUM = 1\nOTHER = 2\n"
-    "def rounded(value):\n    return _half_up(value)\ndef _half_up(value):\n    return value + PLACES\n"
-    "PLACES = 2\n",
-    "jobs/units.py": "GRAM = 1\nTON = 1_000_000\n",
-    "jobs/shared/__init__.py": "from .inside import *\n__all__ = ['shared_constant', 'other_constant']\n",
-    "jobs/shared/inside.py": "shared_constant = 4\nother_constant = 5\n",
-    "jobs/deep/__init__.py": "DEPTH = 1\n",
-    "jobs/deep/below.py": "from .. import units\nfrom . import DEPTH\ndef depth():\n    return DEPTH\ndef height():\n    return 0\n",
-    "jobs/fast.py": "def speed():\n    return 9\n",
-    "jobs/late.py": "def arrived():\n    return 1\ndef departed():\n    return 2\n",
-    "jobs/marks.py": "import functools\nMARK = 'm'\ndef marked(function):\n    @functools.wraps(function)\n"
-    "    def wrapper(*given):\n        return function(*given) or MARK\n    return wrapper\n"
-    "def scaled(by):\n    def decorate(function):\n        @functools.wraps(function)\n        def wrapper(*given):\n"
-    "            return by and function(*given)\n        return wrapper\n    return decorate\n",
-}
+from partflow.code import CodeReader
 
 STALE, FRESH = True, False
 S = "jobs/sales.py"
@@ -300,11 +140,6 @@ def test_the_table_holds_at_least_sixty_edits_of_different_names():
     assert len({edit[0] for edit in EDITS}) == len(EDITS) >= 60
 
 
-def of(text: str, name: str = "clean_sales", more: dict[str, str] | None = None) -> CodeFingerprint:
-    texts = {"jobs/__init__.py": "", "jobs/sales.py": textwrap.dedent(text)} | (more or {})
-    return Project(texts).fingerprint(f"jobs.sales.{name}")
-
-
 def test_names_the_parts_that_differ_and_no_others():
     old = Project(TEXTS).fingerprint()
     new = Project(
@@ -343,7 +178,7 @@ def test_what_is_declared_counts_by_name_and_text():
 DECLARED = """
     from partflow.dataset import Dataset
     from partflow.grain import Daily
-    from partflow.task import task
+    from partflow.tasks import task
     clean = Dataset("clean_sales", Daily("{start}"))
     @task(writes=clean, retries={retries})
     def clean_sales():
@@ -543,37 +378,65 @@ def test_a_module_of_a_library_is_counted_by_its_import_alone():
     ]
 
 
+JOBS = {
+    "jobs/__init__.py": "",
+    "jobs/queries/clean.sql": "select 1",
+    "jobs/sales.py": """
+import functools
+from partflow.sqltext import sql_file
+LIMITS = {"a", "b", "c"}
+RULES = frozenset(LIMITS | {1, 2, 3})
+def make(limit, unit, *marks):
+    def clean(raw):
+        'A docstring.'
+        assert raw < limit, unit
+        if __debug__:
+            print(raw)
+        return [lambda: raw in {"x", "y"} for each in marks], LIMITS, RULES
+    return clean
+query = sql_file("queries/clean.sql")
+def wrapped(raw, marks, by): return query, by
+clean_sales = functools.partial(
+    wrapped, marks=frozenset("abcdef"), by=make(3, "kg", {"k", "l", "m"}, *map(make, "ab", "cd"))
+)
+""",
+}
 SCRIPT = """
-import functools, sys
+import sys
+from pathlib import Path
 from partflow.code import CodeReader
-from partflow.modules import ModuleSource
-text = '''
-def clean(raw, marks): return {"a", "b", "c"}, raw in {"x", "y"}, marks
-'''
-source = ModuleSource("jobs.sales", "jobs/sales.py", text, False)
-names = {"__name__": "jobs.sales"}
-exec(compile(text, sys.argv[1], "exec"), names)
-function = functools.partial(names["clean"], marks=frozenset("abcdef"))
-found = CodeReader({"jobs.sales": source}.get).fingerprint(function)
-names = {"__name__": "elsewhere"}
-exec(compile(text, sys.argv[1], "exec"), names)
-print(found.digest, CodeReader({}.get).fingerprint(names["clean"]).digest)
+from partflow.modules import ProjectModules
+root = Path(sys.argv[1])
+sys.path.insert(0, str(root))
+import jobs.sales
+modules = ProjectModules(root)
+found = CodeReader(modules.source, modules.sql).fingerprint(jobs.sales.clean_sales)
+nowhere = {}
+exec(compile("def f(raw): return raw in {'x', 'y', 'z'}", str(root / "gone.py"), "exec"), nowhere)
+print(found.digest, found.parts, found.not_followed)
+print(CodeReader({}.get).fingerprint(nowhere["f"]).digest)
 """
 
 
-def test_the_digest_is_the_same_for_every_hash_seed_and_path():
-    made = {
-        subprocess.run(
-            [sys.executable, "-c", SCRIPT, f"/{seed}/sales.py"],
-            env={"PYTHONHASHSEED": seed},
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        for seed in ("1", "2", "3")
-    }
+def test_the_fingerprint_is_the_same_for_every_hash_seed_and_checkout_and_optimized(tmp_path):
+    made = set()
+    for seed, folder, options in [
+        ("1", "one", []),
+        ("2", "one/two and more", ["-O"]),
+        ("3", "three", ["-OO", "-B"]),
+    ]:
+        for path, text in JOBS.items():
+            file = tmp_path / folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        command = [sys.executable, *options, "-c", SCRIPT, str(tmp_path / folder)]
+        environment = {"PYTHONHASHSEED": seed}
+        made.add(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
     assert len(made) == 1
-    assert len(made.pop().split()[0]) == 32
+    text = made.pop().decode()
+    assert "jobs/queries/clean.sql" in text
+    assert "jobs.sales.make" in text
+    assert str(tmp_path) not in text
 
 
 def test_a_module_is_asked_for_once_however_many_tasks_use_it():

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from partflow.code import CodeReader
 from partflow.modules import ModuleSource, ProjectModules
 
 
@@ -47,7 +48,7 @@ BOUNDARY = [
     ("a module in a virtual environment", "venv.inside", None),
     ("a package installed in it", "venv.lib.python3.11.site-packages.library", None),
     ("partflow itself", "partflow", None),
-    ("a module of partflow", "partflow.task", None),
+    ("a module of partflow", "partflow.tasks", None),
     ("the standard library", "json", None),
     ("a module without a file", "sys", None),
     ("an installed library", "pytest", None),
@@ -163,3 +164,65 @@ def test_nothing_that_is_found_holds_the_path_of_the_root(tmp_path):
     one, two = (ProjectModules(written(tmp_path / name, FILES)) for name in ("one", "two"))
     for name in ("jobs", "jobs.sales", "loose", "loose.part"):
         assert one.source(name) == two.source(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [(b"\n\nX = '\xff'\n", UnicodeDecodeError), (b"# coding: nonsense\n", SyntaxError)],
+    ids=["not the encoding that it says", "an encoding that there is not"],
+)
+def test_a_module_of_the_project_that_cannot_be_read_is_an_error_and_not_a_library(
+    tmp_path, text, error
+):
+    modules = ProjectModules(written(tmp_path, {"jobs/__init__.py": "", "jobs/broken.py": text}))
+    with pytest.raises(error):
+        modules.source("jobs.broken")
+    sales = "def clean_sales(raw):\n    from jobs.broken import helper\n    return helper(raw)\n"
+    written(tmp_path, {"jobs/sales.py": sales})
+    names = {"__name__": "jobs.sales"}
+    exec(compile(sales, "sales.py", "exec"), names)
+    found = CodeReader(modules.source).fingerprint(names["clean_sales"]).not_followed
+    assert [(each.place, each.what) for each in found] == [
+        ("jobs/sales.py:3", "the module 'jobs.broken', whose text is not Python")
+    ]
+
+
+SQL = {
+    "jobs/queries/clean.sql": "select 1",
+    "shared.sql": "select 2",
+    "jobs/broken.sql": b"select '\xff'",
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "path", "found"),
+    [
+        ("jobs.sales", "queries/clean.sql", ("jobs/queries/clean.sql", "select 1")),
+        ("jobs", "queries/clean.sql", ("jobs/queries/clean.sql", "select 1")),
+        ("jobs.pack", "../queries/clean.sql", ("jobs/queries/clean.sql", "select 1")),
+        ("jobs.sales", "../shared.sql", ("shared.sql", "select 2")),
+        ("single", "shared.sql", ("shared.sql", "select 2")),
+        ("jobs.sales", "./queries//clean.sql", ("jobs/queries/clean.sql", "select 1")),
+        ("jobs.sales", "../../outside.sql", None),
+        ("jobs.sales", "/etc/hostname", None),
+        ("jobs.sales", "gone.sql", None),
+        ("jobs.sales", "queries", None),
+        ("jobs.sales", "broken.sql", None),
+        ("jobs.nothing", "queries/clean.sql", None),
+        ("venv.inside", "../shared.sql", None),
+    ],
+)
+def test_sql_is_found_from_the_folder_of_its_module_and_below_the_root(
+    tmp_path, module, path, found
+):
+    written(tmp_path, {"outside.sql": "select 3"})
+    root = written(tmp_path / "root", FILES | SQL)
+    assert ProjectModules(root).sql(module, path) == found
+
+
+def test_sql_of_a_linked_folder_is_named_by_its_place_below_the_root(tmp_path):
+    written(tmp_path / "shared", {"part.py": "X = 1\n", "clean.sql": "select 1"})
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/linked").symlink_to(tmp_path / "shared")
+    found = ProjectModules(tmp_path / "root").sql("linked.part", "clean.sql")
+    assert found == ("linked/clean.sql", "select 1")

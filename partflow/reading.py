@@ -1,0 +1,43 @@
+"""Reads a dataset's published partitions for people: notebooks, scripts, tests.
+
+Knows nothing of freshness: what is there is read, in order of partition.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from partflow.errors import UsageError
+from partflow.execution.perform import read_partitions
+from partflow.graph import Graph, select
+from partflow.parameters import ParameterKind
+from partflow.plan import horizon_of
+from partflow.selection import Asked, request_of
+from partflow.store import Store
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyFrame:
+    """The partitions of the one dataset that is asked for which are there, with their column."""
+    (name,) = asked.select
+    if name not in graph.datasets:
+        select(graph, (name,))  # says what is meant, if it is nothing
+        raise UsageError(f"{name} is an effect; it stores nothing that could be read")
+    dataset = graph.datasets[name]
+    if dataset.format == "skops":
+        raise UsageError(f"{name} is no table but a skops model; read its files yourself")
+    wanted = (request_of(graph, asked, {}).wanted or {})[name]
+    lo, hi = graph.dataset_extents[name].lo, horizon_of(graph, name, now)
+    keys = dataset.grain.keys(lo, hi) if hi > lo else []
+    there = (store.identities(dataset, keys)[:, 0] >= 0) & wanted.mask(lo, max(lo, hi))
+    ordinals = [lo + i for i in there.nonzero()[0].tolist()]
+    if not ordinals and dataset.schema is None:
+        raise UsageError(
+            f"nothing of {name} is there between {asked.start or 'its start'} and "
+            f"{asked.end or 'its end'}, and it declares no schema; `partflow status` shows what "
+            "there is"
+        )
+    found = read_partitions(store, dataset, ordinals, ParameterKind.LAZY)
+    return cast("pl.LazyFrame", found)
