@@ -6,7 +6,10 @@ Knows nothing of plans or states. An executor takes orders and gives outcomes ba
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -160,7 +163,16 @@ def _prepare(load: Load) -> None:
     """Load the project once in a new worker; Ctrl-C is the coordinator's business."""
     global _worker  # noqa: PLW0603 - a worker process has one project for its life
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = load()
+
+
+def _end_with_parent() -> None:
+    """End this worker when the coordinator has died: its queue would never say so."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _work(order: Order) -> Outcome:

@@ -403,3 +403,28 @@ def test_no_message_that_is_recorded_holds_the_path_of_the_project(sales):
     found = sales.run()
     assert found.failed == 5
     assert all(str(sales.root) not in f.failure.message for f in found.failures)
+
+
+def test_workers_end_when_their_coordinator_is_killed(world):
+    world.jobs("""
+    import os, time
+    from pathlib import Path
+    out = Dataset("out", Daily("2024-01-01", end="2024-01-03"))
+
+    @task(writes=out)
+    def slow(partition: Partition) -> pl.DataFrame:
+        Path(f"worker-{os.getpid()}").touch()
+        time.sleep(60)
+        return pl.DataFrame({"x": [1]})
+    """)
+    process = started(world, "2")
+    deadline = time.monotonic() + 60
+    while not (workers := list(world.root.glob("worker-*"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    for worker in workers:
+        while Path(f"/proc/{worker.name.removeprefix('worker-')}").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
