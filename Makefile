@@ -15,13 +15,14 @@ from forecast_error where date >= '2012-11-06'
 endef
 export FIGURES
 
-.PHONY: help demo test check format formatted lint types contracts clean
+.PHONY: help demo test check properties format formatted lint types contracts clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    set up, run the flagship pipeline of jobs/, ask it for its figures, run it again"
 	@echo "make test    set up, run all tests"
 	@echo "make check   format, lint, types, import contracts, tests: what .ci/run runs"
+	@echo "make properties  every grain around every change of every zone's clock, 1970 to 2100"
 	@echo "make format  put the code into its format"
 	@echo "make clean   remove what demo and tests made, and .venv"
 
@@ -36,6 +37,10 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 check: formatted lint types contracts test
+
+# `check` looks at some zones only; this takes seven minutes on two cores.
+properties: $(VENV)/.dev
+	ZONES=all $(BIN)/python -m pytest tests/laws/test_transition_laws.py
 
 formatted: $(VENV)/.dev
 	$(BIN)/ruff format --check

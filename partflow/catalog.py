@@ -26,6 +26,7 @@ _STARTS = {
     "0000-00": "cast({key} || '-01' as date)",
     "0000-W00": "cast(strptime({key} || '-1', '%G-W%V-%u') as date)",
     "0000-00-00T00": "strptime({key}, '%Y-%m-%dT%H')",
+    "0000-00-00T0000": "strptime({key}, '%Y-%m-%dT%H%M')",
 }
 """The start of a partition by the shape of its key, as DuckDB works it out for each file.
 

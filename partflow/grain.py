@@ -1,4 +1,4 @@
-"""The grains: how hours, days, weeks, months and the whole cut time.
+"""The grains: how hours, days, weeks, months and the whole cut time; with Every and Cron, all.
 
 Knows nothing of datasets or of what exists. Those of the calendar rest on one function, the first
 moments of local days: weeks and months begin where one of their days does.
@@ -13,20 +13,31 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from partflow.cron import Cron
 from partflow.errors import DeclarationError
+from partflow.every import Every
 from partflow.line import DataInterval, Grain
-from partflow.zone import HOUR, clamped, day_starts, days_at, days_of
+from partflow.zone import HOUR, clamped, days_at, days_of, starts_of_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-    import pendulum
     from numpy.typing import NDArray
 
     from partflow.zone import Moment, Ordinals, Seconds
 
-__all__ = ["Daily", "DataInterval", "Grain", "Hourly", "Monthly", "Weekly", "Whole"]
+__all__ = [
+    "Cron",
+    "Daily",
+    "DataInterval",
+    "Every",
+    "Grain",
+    "Hourly",
+    "Monthly",
+    "Weekly",
+    "Whole",
+]
 
 ALWAYS = 2**62
 """Whole covers `[-ALWAYS, ALWAYS)`, earlier and later than any moment of the calendar."""
@@ -40,7 +51,6 @@ class Hourly(Grain):
 
     kind: ClassVar[str] = "hourly"
     column: ClassVar[str | None] = "hour"
-    column_type: ClassVar[Literal["date", "datetime"] | None] = "datetime"
 
     @property
     def template(self) -> str:
@@ -52,33 +62,13 @@ class Hourly(Grain):
         """The kind alone: hours are those of UTC in every zone."""
         return (self.kind,)
 
-    def edges(self, lo: int, hi: int) -> Seconds:
+    def starts(self, ordinals: Ordinals) -> Seconds:
         """Whole hours since the epoch."""
-        return np.arange(lo, hi + 1, dtype=np.int64) * HOUR
+        return ordinals * HOUR
 
     def ordinals_at(self, moments: Seconds) -> Ordinals:
         """The hour of UTC that holds each moment."""
         return clamped(moments) // HOUR
-
-    def column_values(self, lo: int, hi: int) -> list[date | datetime]:
-        """The beginnings of hours, naive, in UTC."""
-        values: list[date | datetime] = self.edges(lo, hi)[:-1].astype("M8[s]").tolist()
-        return values
-
-    def date_of(self, ordinal: int) -> pendulum.Date | None:
-        """The date that the zone's clock shows when the hour begins."""
-        start = self.start_of(ordinal)
-        return None if start is None else start.date()
-
-    def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
-        return np.datetime_as_string(ordinals.astype("M8[h]"))
-
-    def _composed(self, numbers: list[Ordinals]) -> Ordinals:
-        year, month, day, hour = numbers
-        return days_of(year, month, day) * 24 + hour
-
-    def _begin_text(self, ordinal: int) -> str:
-        return self.key(ordinal) + "Z"
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -93,11 +83,9 @@ class _Calendar(Grain):
     def _of_days(self, days: Ordinals) -> Ordinals:
         """The interval that holds each day."""
 
-    def edges(self, lo: int, hi: int) -> Seconds:
+    def starts(self, ordinals: Ordinals) -> Seconds:
         """The first moments of the intervals' first days."""
-        days = self._first_days(np.arange(lo, hi + 1, dtype=np.int64))
-        first = int(days[0])
-        return day_starts(self.tz, first, int(days[-1]) + 1)[days - first]
+        return starts_of_days(self.tz, self._first_days(ordinals))
 
     def ordinals_at(self, moments: Seconds) -> Ordinals:
         """The interval of the local day that holds each moment."""
@@ -248,7 +236,6 @@ class Whole(Grain):
 
     kind: ClassVar[str] = "whole"
     column: ClassVar[str | None] = None
-    column_type: ClassVar[Literal["date", "datetime"] | None] = None
 
     def __init__(self) -> None:
         object.__setattr__(self, "tz", "UTC")
@@ -264,13 +251,18 @@ class Whole(Grain):
         return "all"
 
     @property
+    def column_type(self) -> Literal["date", "datetime"] | None:
+        """None: the whole has no partition column."""
+        return None
+
+    @property
     def signature(self) -> tuple[str, ...]:
         """The kind: the whole is the same in every zone."""
         return (self.kind,)
 
-    def edges(self, lo: int, hi: int) -> Seconds:
-        """All time."""
-        return np.array([-ALWAYS, ALWAYS])[lo : hi + 1]
+    def starts(self, ordinals: Ordinals) -> Seconds:
+        """All time, from 0 to 1."""
+        return np.array([-ALWAYS, ALWAYS])[ordinals]
 
     def ordinals_at(self, moments: Seconds) -> Ordinals:
         """Zero: the one interval holds every moment."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from partflow.errors import DeclarationError, UsageError
-from partflow.zone import DAY, YEARS, in_zone, moment_of, plain_date, zone_problem
+from partflow.zone import DAY, HOUR, YEARS, days_of, in_zone, moment_of, plain_date, zone_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _FAR = 40 * 366 * DAY
 """How far ahead two grains without an end are compared."""
+_STRETCH = 2**16
+"""How many edges are compared at a time: grains that do not nest mostly show it at once."""
+_CALENDAR = {"daily", "weekly", "monthly"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,16 @@ class Grain(ABC):
 
     kind: ClassVar[str]
     column: ClassVar[str | None]
-    column_type: ClassVar[Literal["date", "datetime"] | None] = "date"
 
     def __init__(self, start: Moment, end: Moment | None = None, tz: str = "UTC") -> None:
         object.__setattr__(self, "tz", tz)
         self._declare(start, end)
 
     def _declare(self, start: Moment, end: Moment | None) -> None:
+        self._limit(*self._between(start, end))
+
+    def _between(self, start: Moment, end: Moment | None) -> tuple[int, int | None]:
+        """The declared moments; raises DeclarationError for what is none. Needs the zone only."""
         name = type(self).__name__
         if problem := zone_problem(self.tz):
             raise DeclarationError(f"{name}(tz={self.tz!r}): {problem}")
@@ -71,6 +77,9 @@ class Grain(ABC):
                 f"{name}(start={start!r}, end={end!r}): ends before it has begun; "
                 "end is exclusive and must be later than start"
             )
+        return begin, until
+
+    def _limit(self, begin: int, until: int | None) -> None:
         object.__setattr__(self, "lo", self.ordinal_at(begin))
         object.__setattr__(self, "hi", None if until is None else self.ordinal_at(until - 1) + 1)
 
@@ -94,30 +103,45 @@ class Grain(ABC):
         """The shape of a key, with 0 for a digit."""
 
     @abstractmethod
-    def edges(self, lo: int, hi: int) -> Seconds:
-        """The `hi - lo + 1` bounds: interval `o` is `[edges[o - lo], edges[o - lo + 1])`.
+    def starts(self, ordinals: Ordinals) -> Seconds:
+        """When each interval begins, which is when the one before it ends.
 
-        They never decrease; a local day that a zone skipped has no length.
+        They never decrease with the ordinal; a local day that a zone skipped has no length.
         """
 
     @abstractmethod
     def ordinals_at(self, moments: Seconds) -> Ordinals:
         """The interval that holds each moment."""
 
-    @abstractmethod
-    def column_values(self, lo: int, hi: int) -> list[date | datetime]:
-        """The partition column: dates in the grain's zone; for hours naive datetimes in UTC.
-
-        UTC as in their keys, since an hour of the zone's clock comes twice in autumn.
-        """
-
-    @abstractmethod
     def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
         """The keys of ordinals."""
+        return written_times(self.starts(ordinals), self.template)
 
-    @abstractmethod
     def _composed(self, numbers: list[Ordinals]) -> Ordinals:
         """The ordinals of keys whose digits are these; wrong ones may give any ordinal."""
+        return self.ordinals_at(moments_written(numbers))
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether keys are times of UTC, since an interval may be shorter than a day.
+
+        Not of the zone's clock, which shows an hour twice in autumn.
+        """
+        return "T" in self.template
+
+    @property
+    def column_type(self) -> Literal["date", "datetime"] | None:
+        """The type of the partition column; None if there is none."""
+        return "datetime" if self.is_timed else "date"
+
+    def column_values(self, lo: int, hi: int) -> list[date | datetime]:
+        """The partition column: dates in the grain's zone, or naive datetimes in UTC as in keys."""
+        values: list[date | datetime] = self.edges(lo, hi)[:-1].astype("M8[s]").tolist()
+        return values
+
+    def edges(self, lo: int, hi: int) -> Seconds:
+        """The `hi - lo + 1` bounds: interval `o` is `[edges[o - lo], edges[o - lo + 1])`."""
+        return self.starts(np.arange(lo, hi + 1, dtype=np.int64))
 
     @property
     def signature(self) -> tuple[str, ...]:
@@ -136,9 +160,14 @@ class Grain(ABC):
     def nests(self, other: Grain) -> bool:
         """Whether the intervals of one are cut exactly by those of the other, either way.
 
-        Judged where both are declared, and for open ends over forty years.
+        Judged from where both are declared: over forty years, or to the earlier end if all
+        depends on zones and hours alone.
         """
         return _nests(self, other)
+
+    def begins_at(self, moments: Seconds) -> NDArray[np.bool_]:
+        """At which of the moments an interval begins."""
+        return np.asarray(self.starts(self.ordinals_at(moments)) == moments)
 
     def interval(self, ordinal: int) -> DataInterval:
         """The interval with that number."""
@@ -218,6 +247,9 @@ class Grain(ABC):
 
     def date_of(self, ordinal: int) -> pendulum.Date | None:
         """The local date on which an interval begins; None for Whole."""
+        if self.is_timed:
+            start = self.start_of(ordinal)
+            return None if start is None else start.date()
         return plain_date(self.column_values(ordinal, ordinal + 1)[0])
 
     def describe(self) -> str:
@@ -226,11 +258,13 @@ class Grain(ABC):
 
     def _begin_text(self, ordinal: int) -> str:
         """What, given as `start`, declares a range that begins with this interval."""
+        if self.is_timed:
+            return self.key(ordinal) + "Z"
         return str(self.column_values(ordinal, ordinal + 1)[0])
 
 
 def numbers_of(text: NDArray[np.str_], template: str) -> list[Ordinals] | None:
-    """The numbers in texts of one shape, a column for each run of 0 in it; None if one differs.
+    """The numbers in texts of one shape, a column for each; None if one has another.
 
     Digit by digit, since numpy's own parser of dates takes more than what a key may be.
     """
@@ -242,8 +276,25 @@ def numbers_of(text: NDArray[np.str_], template: str) -> list[Ordinals] | None:
     digits = codes[:, shape == 0]
     if (digits // 10).any() or (codes[:, shape != 0] != shape[shape != 0]).any():
         return None
-    runs = (found.span() for found in re.finditer("0+", template))
+    runs = (found.span() for found in re.finditer("0000(?=-)|00", template))
     return [codes[:, a:b] @ 10 ** np.arange(b - a, dtype=np.int64)[::-1] for a, b in runs]
+
+
+def written_times(moments: Seconds, template: str) -> NDArray[np.str_]:
+    """Moments as the keys of a template that ends in T00 or T0000."""
+    times = moments.astype("M8[s]")
+    if template.endswith("T00"):
+        return np.datetime_as_string(times.astype("M8[h]"))
+    text = np.datetime_as_string(times.astype("M8[m]")).astype("U16")
+    letters = np.delete(text.view("U1").reshape(-1, 16), len("0000-00-00T00"), axis=1)
+    return np.ascontiguousarray(letters).view(f"U{len(template)}").ravel()
+
+
+def moments_written(numbers: list[Ordinals]) -> Seconds:
+    """The moments of which those are the numbers: year, month, day, hour and maybe minute."""
+    year, month, day, hour, *minute = numbers
+    days = days_of(year, month, day)
+    return days * DAY + hour * HOUR + (minute[0] * 60 if minute else 0)
 
 
 @lru_cache(maxsize=1024)
@@ -251,17 +302,30 @@ def _nests(one: Grain, other: Grain) -> bool:
     if one.same_line(other) or "whole" in (one.kind, other.kind):
         return True
     kinds = {one.kind, other.kind}
-    if one.tz == other.tz and "hourly" not in kinds:
+    if one.tz == other.tz and kinds <= _CALENDAR:
         # Over a short range weeks may happen to fit a month; a later `end` would make that false.
         return "daily" in kinds
     begin = max(grain.interval(grain.lo).start for grain in (one, other))
-    ends = [grain.interval(grain.hi - 1).end for grain in (one, other) if grain.hi is not None]
-    end = min([*ends, begin + _FAR])
-    end = end if end > begin else begin + _FAR
-    ours, theirs = (_edges_within(grain, begin, end) for grain in (one, other))
-    return bool(np.isin(ours, theirs).all() or np.isin(theirs, ours).all())
+    end = begin + _FAR
+    if kinds <= {*_CALENDAR, "hourly"}:
+        ends = [grain.interval(grain.hi - 1).end for grain in (one, other) if grain.hi is not None]
+        end = next((nearest for nearest in [min([*ends, end])] if nearest > begin), end)
+    counts = {grain: _count(grain, begin, end) for grain in (one, other)}
+    few, many = sorted((one, other), key=counts.__getitem__)
+    return _cuts(many, few, begin, end) or _cuts(few, many, begin, end)
 
 
-def _edges_within(grain: Grain, begin: int, end: int) -> Seconds:
-    edges = grain.edges(*grain.overlapping(begin, end))
-    return edges[(edges > begin) & (edges < end)]
+def _count(grain: Grain, begin: int, end: int) -> int:
+    lo, hi = grain.overlapping(begin, end)
+    return hi - lo
+
+
+def _cuts(knife: Grain, grain: Grain, begin: int, end: int) -> bool:
+    """Whether all edges of a grain that lie between two moments are edges of the knife."""
+    lo, hi = grain.overlapping(begin, end)
+    for first in range(lo, hi, _STRETCH):
+        edges = grain.edges(first, min(first + _STRETCH, hi))
+        inside = edges[(edges > begin) & (edges < end)]
+        if not knife.begins_at(inside).all():
+            return False
+    return True

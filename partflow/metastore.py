@@ -262,8 +262,16 @@ class Metastore:
             )
 
     def _check_version(self, path: Path) -> None:
-        rows = self.connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall()
-        version = int(str(rows[0][0]))
+        try:
+            rows = self.connection.execute(
+                "SELECT value FROM meta WHERE name = 'schema'"
+            ).fetchall()
+            version = int(str(rows[0][0]))
+        except (apsw.Error, IndexError):
+            raise MetastoreError(
+                f"{path} is a SQLite file and no metastore of partflow's; move it away, or name "
+                "another with metastore = '...'"
+            ) from None
         if version > SCHEMA_VERSION:
             raise MetastoreError(
                 f"{path} has schema {version}, and this partflow knows {SCHEMA_VERSION}; "

@@ -43,11 +43,12 @@ def is_span(text: str) -> bool:
 
 
 def moved(moments: NDArray[np.int64], text: str, tz: str) -> NDArray[np.int64]:
-    """Moments in epoch seconds, moved by a span.
+    """Moments in epoch seconds, moved by a span; the order of moments stays.
 
     h and m are elapsed time; d, w and months go by the calendar of the zone `tz`. A day's beginning
-    goes to a day's beginning, any other moment keeps what its clock shows. In a month that lacks
-    the day, its last one stands for it. Requires: `is_span(text)`.
+    goes to a day's beginning, any other moment keeps what its clock shows. A day that the other
+    month lacks goes to where that month ends: to put its last day there would turn back time for
+    moments within a day. Requires: `is_span(text)`.
     """
     found = _SPAN.match(text.strip())
     assert found is not None, f"BUG: {text!r} is no span"
@@ -56,19 +57,23 @@ def moved(moments: NDArray[np.int64], text: str, tz: str) -> NDArray[np.int64]:
         return moments + count * _ELAPSED[unit]
     line = Daily("1970-01-01", tz=tz)
     own = line.ordinals_at(moments)
-    days = _months_on(own, count) if "month" in unit else own + count * (7 if unit == "w" else 1)
+    lacking = np.zeros(len(own), np.bool_)
+    if "month" in unit:
+        days, lacking = _months_on(own, count)
+    else:
+        days = own + count * (7 if unit == "w" else 1)
     low = int(min(own.min(), days.min()))
     edges = line.edges(low, int(max(own.max(), days.max())) + 1)
     target = edges[days - low]
-    for i in np.flatnonzero(moments != edges[own - low]).tolist():
+    for i in np.flatnonzero((moments != edges[own - low]) & ~lacking).tolist():
         target[i] = same_clock(int(moments[i]), int(days[i]), tz)
     return np.asarray(target)
 
 
-def _months_on(days: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The same day of the month, `count` months on, or the last one of a shorter month."""
+def _months_on(days: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The same day of the month, `count` months on; and where that month ends before that day."""
     months = days.astype("M8[D]").astype("M8[M]")
     day_of_month = days - months.astype("M8[D]").astype(np.int64)
     first = (months + count).astype("M8[D]").astype(np.int64)
     after = (months + count + 1).astype("M8[D]").astype(np.int64)
-    return np.asarray(np.minimum(first + day_of_month, after - 1))
+    return np.minimum(first + day_of_month, after), first + day_of_month >= after

@@ -207,7 +207,10 @@ def moved(moment: int, text: str, tz: str) -> int:
     if unit.startswith("month"):
         year, month = divmod(local.year * 12 + local.month - 1 + number, 12)
         last = monthrange(year, month + 1)[1]
-        wall = wall.replace(year=year, month=month + 1, day=min(local.day, last))
+        if local.day > last:  # a day that the month lacks: where the month ends
+            wall = wall.replace(year=year, month=month + 1, day=last) + timedelta(days=1)
+            return _day_begin(wall, zone)
+        wall = wall.replace(year=year, month=month + 1, day=local.day)
     if _day_begin(local, zone) == moment:
         return _day_begin(wall, zone)
     return int(wall.replace(tzinfo=zone, fold=local.fold).timestamp())

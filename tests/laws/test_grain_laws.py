@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
+from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partflow.grain import WEEKDAYS, Daily, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.grain import WEEKDAYS, Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 
 FIRST, LAST = 0, 130 * 365 * 86400
 # Those that move the clock at midnight, by half an hour, by a day, or were off by seconds.
@@ -27,6 +29,11 @@ ODD = (
     "Pacific/Apia",
     "Pacific/Kwajalein",
 )
+STEPS = ("1d", "3d", "2w", "1h", "6h", "36h", "15m", "7m")
+ANCHORS = ("1970-01-01T00:00Z", "1970-01-01T05:15Z", "2024-02-29T12:00Z")
+FIXED = ("0 6 * * 1-5", "30 2 * * *", "0 0 1 * *", "15,45 0-3 * * *", "59 23 * * 7", "0 12 29 2 *")
+WILD = ("*/30 * * * *", "15 * * * 1,3", "0 */6 1-7 * MON", "* 2 * * *")
+EXPRESSIONS = FIXED + WILD
 
 moments = st.integers(FIRST, LAST)
 zones = st.one_of(
@@ -37,12 +44,20 @@ grains: st.SearchStrategy[Grain] = st.one_of(
     st.builds(Daily, st.just("1970-01-01"), tz=zones),
     st.builds(Weekly, st.just("1970-01-01"), tz=zones, first_day=st.sampled_from(WEEKDAYS)),
     st.builds(Monthly, st.just("1970-01-01"), tz=zones),
+    st.builds(Every, st.sampled_from(STEPS), st.sampled_from(ANCHORS), tz=zones),
+    st.builds(Cron, st.sampled_from(EXPRESSIONS), st.just("2020-01-01"), tz=zones),
 )
 some = settings(max_examples=150, deadline=None)
 
 
 def shown(moment: int, zone: ZoneInfo) -> datetime:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment)).astimezone(zone)
+
+
+def few(grain: Grain, moment: int, count: int) -> tuple[int, int]:
+    """The interval that holds a moment, and how many from there on end before 2250 at most."""
+    lo = grain.ordinal_at(moment)
+    return lo, max(1, min(count, grain.ordinal_at(280 * 365 * 86400) - lo))
 
 
 @cache
@@ -82,7 +97,7 @@ def test_a_moment_lies_in_the_interval_that_holds_it(grain, moment) -> None:
 @some
 @given(grains, moments, st.integers(0, 400))
 def test_edges_never_decrease_and_leave_neither_gap_nor_overlap(grain, moment, count) -> None:
-    lo = grain.ordinal_at(moment)
+    lo, count = few(grain, moment, count)
     edges = grain.edges(lo, lo + count)
     assert len(edges) == count + 1
     assert (np.diff(edges) >= 0).all()
@@ -97,7 +112,7 @@ def test_edges_never_decrease_and_leave_neither_gap_nor_overlap(grain, moment, c
 def test_the_ordinal_at_an_edge_is_its_own_and_just_before_it_an_earlier_one(
     grain, moment, count
 ) -> None:
-    lo = grain.ordinal_at(moment)
+    lo, count = few(grain, moment, count)
     edges = grain.edges(lo, lo + count)
     own = np.arange(lo, lo + count)[np.diff(edges) > 0]
     assert np.array_equal(grain.ordinals_at(edges[:-1][np.diff(edges) > 0]), own)
@@ -107,12 +122,29 @@ def test_the_ordinal_at_an_edge_is_its_own_and_just_before_it_an_earlier_one(
 @some
 @given(grains | st.just(Whole()), moments, st.integers(1, 100))
 def test_ordinals_and_keys_go_round(grain, moment, count) -> None:
-    lo = grain.ordinal_at(moment)
-    hi = lo + 1 if isinstance(grain, Whole) else lo + count
+    lo, count = few(grain, moment, count)
+    hi = lo + count
     keys = grain.keys(lo, hi)
     assert grain.ordinals(keys).tolist() == list(range(lo, hi))
     assert [grain.key(ordinal) for ordinal in range(lo, hi)] == keys
     assert sorted(set(keys)) == keys
+
+
+@some
+@given(st.sampled_from(FIXED), st.sampled_from(ODD), st.data())
+def test_a_cron_at_fixed_times_fires_when_cronsim_says(expression, tz, data) -> None:
+    near = st.sampled_from(days_of_change(tz))
+    day = data.draw(near | st.dates(date(1970, 1, 10), date(2099, 12, 1)))
+    start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) - 3 * 86400
+    fires = CronSim(expression, shown(start, ZoneInfo(tz)))
+    found = {-(-int(next(fires).timestamp()) // 60) * 60 for _ in range(12)}
+    grain = Cron(expression, "2020-01-01", tz=tz)
+    edges = grain.edges(*grain.overlapping(start, max(found) + 1))
+    # Its first steps begin in the middle of a day; a firing may have been just before.
+    first, last = sorted(found)[1], max(found)
+    assert (
+        sorted(f for f in found if f >= first) == edges[(edges >= first) & (edges <= last)].tolist()
+    )
 
 
 @some
@@ -133,13 +165,23 @@ def test_what_is_due_has_ended_and_what_comes_next_has_not(grain, now) -> None:
     assert grain.interval(due - 1).end <= now < grain.interval(due).end
 
 
+def like(grain: Grain) -> Callable[..., Grain]:
+    """What declares the grain with another range."""
+    named = {"first_day": grain.first_day} if isinstance(grain, Weekly) else {}
+    first = {Every: "step", Cron: "expression"}.get(type(grain))
+    return partial(type(grain), *([getattr(grain, first)] if first else []), tz=grain.tz, **named)
+
+
 @some
-@given(grains, moments, st.integers(1, 3_000_000))
+@given(grains, moments.map(lambda moment: moment // 60 * 60), st.integers(1, 3_000_000))
 def test_a_declared_range_is_what_overlaps_start_and_end(grain, start, length) -> None:
     ends = {"start": shown(start, ZoneInfo("UTC")), "end": shown(start + length, ZoneInfo("UTC"))}
-    more = {"first_day": grain.first_day} if isinstance(grain, Weekly) else {}
-    declared = type(grain)(**ends, tz=grain.tz, **more)
-    assert (declared.lo, declared.hi) == grain.overlapping(start, start + length)
+    declared = like(grain)(**ends)
+    if not isinstance(grain, Every):  # whose start is its anchor, and numbers anew
+        assert (declared.lo, declared.hi) == grain.overlapping(start, start + length)
+    assert declared.interval(declared.lo).start <= start < declared.interval(declared.lo).end
+    last = declared.interval(declared.hi - 1)
+    assert last.start < start + length <= last.end
     assert eval(repr(declared)) == declared
 
 

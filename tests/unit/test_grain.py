@@ -12,7 +12,7 @@ import pendulum
 import pytest
 
 from partflow.errors import DeclarationError, UsageError
-from partflow.grain import Daily, DataInterval, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.grain import Cron, Daily, DataInterval, Every, Grain, Hourly, Monthly, Weekly, Whole
 
 GRAINS = [
     Hourly("2024-01-01T05", end="2024-02-01", tz="Europe/Berlin"),
@@ -22,7 +22,14 @@ GRAINS = [
     Weekly("2024-01-01", end="2025-01-01", tz="Asia/Tokyo", first_day="sunday"),
     Monthly("2024-01", end="2025-01"),
     Whole(),
+    Every("3d", "2024-01-01", end="2024-03-01", tz="America/Sao_Paulo"),
+    Every("6h", "2024-01-01T06", tz="Asia/Tokyo"),
+    Every("15m", "2024-01-01T05:05Z", end="2024-02-01"),
+    Cron("0 6 * * 1-5", "2024-01-01", end="2024-03-01", tz="Europe/Berlin"),
 ]
+
+
+FIELDS = "write minute, hour, day of the month, month and day of the week, as in '0 6 * * 1-5'"
 
 
 def keys_of(grain: Grain) -> tuple[str, str]:
@@ -45,6 +52,22 @@ def at(text: str) -> int:
         (Hourly("2024-01-01", end="2024-01-02"), "2024-01-01T00", "2024-01-01T23"),
         (Hourly("2024-01-01", end="2024-01-02", tz="Asia/Tokyo"), "2023-12-31T15", "2024-01-01T14"),
         (Whole(), "all", "all"),
+        (Every("3d", "2024-02-28", end="2024-03-06"), "2024-02-28", "2024-03-05"),
+        (Every("2w", "2024-02-28", end="2024-03-06"), "2024-02-28", "2024-02-28"),
+        (Every("6h", "2024-01-01", end="2024-01-02"), "2024-01-01T00", "2024-01-01T18"),
+        (
+            Every("6h", "2024-01-01", end="2024-01-02", tz="Asia/Kolkata"),
+            "2023-12-31T1830",
+            "2024-01-01T1230",
+        ),
+        (Every("90m", "2024-01-01", end="2024-01-01T04"), "2024-01-01T0000", "2024-01-01T0300"),
+        (Every("36h", "2024-01-01", end="2024-01-04"), "2024-01-01T00", "2024-01-02T12"),
+        (
+            Cron("0 6 * * *", "2024-01-02T06", end="2024-01-04"),
+            "2024-01-02T0600",
+            "2024-01-03T0600",
+        ),
+        (Cron("0 6 * * 1-5", "2024-01-01", end="2024-01-03"), "2023-12-29T0600", "2024-01-02T0600"),
     ],
 )
 def test_the_range_is_of_the_intervals_that_overlap_start_and_end(
@@ -216,6 +239,37 @@ def test_a_wrong_key_is_named_with_the_grain_and_an_example() -> None:
             "Daily(tz='../etc'): no such time zone; write one such as 'Europe/Berlin'",
         ),
         (
+            lambda: Every("3 days", "2024-01-01"),
+            (
+                "Every('3 days'): not a step; write a number of weeks, days, hours or minutes, "
+                "as in '2w', '3d', '6h' or '15m'"
+            ),
+        ),
+        (lambda: Every("4000d", "2024"), "Every('4000d'): a step is at most 3660 days long"),
+        (
+            lambda: Every("6h", "2024-01-01T00:00:30"),
+            (
+                "Every('6h', start='2024-01-01T00:00:30'): not a whole minute of UTC, and keys go "
+                "to the minute; write a start such as '2024-01-31T05:15Z'"
+            ),
+        ),
+        (
+            lambda: Every("3d", "yesterday"),
+            "Every(start='yesterday'): not a date; write it as '2024-01-31'",
+        ),
+        (lambda: Cron("@daily", "2024-01-01"), f"Cron('@daily'): it has not five fields; {FIELDS}"),
+        (lambda: Cron(6, "2024-01-01"), f"Cron(6): it has not five fields; {FIELDS}"),
+        (
+            lambda: Cron("0 0 6 * * *", "2024"),
+            f"Cron('0 0 6 * * *'): it has not five fields; {FIELDS}",
+        ),
+        (lambda: Cron("0 24 * * *", "2024"), f"Cron('0 24 * * *'): bad hour; {FIELDS}"),
+        (lambda: Cron("0 0 30 2 *", "2024"), f"Cron('0 0 30 2 *'): bad day-of-month; {FIELDS}"),
+        (
+            lambda: Cron("0 0 */28 2 1#4", "2024"),
+            f"Cron('0 0 */28 2 1#4'): it never fires; {FIELDS}",
+        ),
+        (
             lambda: Weekly("2024-01-01", first_day="Mondy"),
             "Weekly(first_day='Mondy'): not a day of the week; did you mean 'monday'?",
         ),
@@ -266,6 +320,23 @@ def test_a_typed_moment_that_is_none_is_named_with_examples() -> None:
         (Hourly("1975-01-01"), Daily("1960-01-01", tz="Africa/Monrovia"), True),
         (Hourly("1971-01-01"), Daily("1960-01-01", tz="Africa/Monrovia"), False),
         (Whole(), Daily("2024-01-01", tz="Asia/Kolkata"), True),
+        (Every("3d", "2024-01-01"), Daily("2024-01-01"), True),
+        (Every("3d", "2024-01-01"), Every("6d", "2024-01-04"), True),
+        (Every("3d", "2024-01-01"), Every("6d", "2024-01-05"), False),
+        (Every("2w", "2024-01-01"), Weekly("2024-01-01"), True),
+        (Every("2w", "2024-01-02"), Weekly("2024-01-01"), False),
+        (Every("7d", "2024-01-01", "2024-01-08"), Monthly("2024-01", "2024-02"), False),
+        (Every("6h", "2024-01-01"), Daily("2024-01-01"), True),
+        (Every("6h", "2024-01-01"), Daily("2024-01-01", tz="Europe/Berlin"), False),
+        (Every("15m", "2024-01-01"), Daily("2024-01-01", tz="Europe/Berlin"), True),
+        (Every("15m", "2024-01-01"), Hourly("2024-01-01"), True),
+        (Every("7m", "2024-01-01"), Hourly("2024-01-01"), False),
+        (Every("1m", "2024-01-01"), Monthly("2024-01-01", tz="Asia/Kolkata"), True),
+        (Cron("0 0 * * 1", "2024-01-01"), Weekly("2024-01-01"), True),
+        (Cron("0 6 * * 1", "2024-01-01"), Weekly("2024-01-01"), False),
+        (Cron("0 6 * * 1-5", "2024-01-01"), Hourly("2024-01-01"), True),
+        (Cron("0 6 * * 1-5", "2024-01-01"), Cron("0 6 * * *", "2024-01-01"), True),
+        (Cron("0 6 * * 1-5", "2024-01-01"), Cron("0 7 * * *", "2024-01-01"), False),
     ],
 )
 def test_grains_nest_if_one_is_cut_exactly_by_the_other(
@@ -366,7 +437,86 @@ def test_grains_in_utc_load_neither_pendulum_nor_zones() -> None:
         (Daily("2024-01-01", tz="Europe/Berlin"), "daily, Europe/Berlin"),
         (Weekly("2024-01-01", first_day="sunday"), "weekly from sunday"),
         (Whole(), "whole"),
+        (Every("2w", "2024-01-01"), "every 14d from 2024-01-01"),
+        (
+            Every("60m", "2024-01-01T00Z", tz="Asia/Tokyo"),
+            "every 1h from 2024-01-01T00, Asia/Tokyo",
+        ),
+        (Cron("0  6 * * mon-fri", "2024-01-01"), "cron 0 6 * * MON-FRI"),
     ],
 )
 def test_a_grain_is_described_in_a_few_words(grain: Grain, text: str) -> None:
     assert grain.describe() == text
+
+
+def test_steps_are_numbered_by_where_the_anchor_lies_in_one_and_not_by_the_anchor() -> None:
+    one, moved = Every("3d", "2024-01-01"), Every("3d", "2023-12-29", "2030-01-01")
+    assert (one.signature, one.ordinal("2024-01-04")) == (
+        moved.signature,
+        moved.ordinal("2024-01-04"),
+    )
+    assert one.lo == moved.lo + 1
+    other = Every("3d", "2024-01-02")
+    assert other.signature != one.signature
+    assert not other.same_line(one)
+    with pytest.raises(UsageError, match="not a key of the grain 'every 3d from 2024-01-02'"):
+        other.ordinal("2024-01-04")
+
+
+def test_steps_of_days_are_local_and_those_of_hours_have_elapsed() -> None:
+    days, hours = (Every(step, "2024-03-30T00:00", tz="Europe/Berlin") for step in ("2d", "48h"))
+    ends = [str(grain.end_of(grain.lo)) for grain in (days, hours)]
+    assert ends == ["2024-04-01 00:00:00+02:00", "2024-04-01 01:00:00+02:00"]
+    assert Every("6h", "2024-01-01").same_line(Every("6h", "2024-01-01T06Z", tz="Asia/Tokyo"))
+    assert not Every("2d", "2024-01-01").same_line(Every("2d", "2024-01-01", tz="Asia/Tokyo"))
+
+
+def test_firings_are_numbered_whatever_the_start_is() -> None:
+    crons = [Cron("0 6 * * 1-5", start) for start in ("1999-01-01", "2020-01-01", "2031-07-01")]
+    assert {cron.ordinal("2024-02-29T0600") for cron in crons} == {1086}
+    assert {cron.signature for cron in crons} == {("cron", "0 6 * * 1-5", "UTC")}
+
+
+@pytest.mark.parametrize(
+    ("expression", "tz", "near", "keys"),
+    [
+        # 02:00 to 03:00 is skipped: what is at a fixed time fires where the clock goes on ...
+        ("30 2 * * *", "Europe/Berlin", "2024-03-30T12", ["2024-03-31T0100", "2024-04-01T0030"]),
+        # ... and once if the clock shows it twice;
+        ("30 2 * * *", "Europe/Berlin", "2024-10-26T12", ["2024-10-27T0030", "2024-10-28T0130"]),
+        # two of them that are skipped are one;
+        ("0,30 2 * * *", "Europe/Berlin", "2024-03-31T00", ["2024-03-31T0100", "2024-04-01T0000"]),
+        # with a star it fires at each time that the clock shows.
+        ("30 * * * *", "Europe/Berlin", "2024-03-31T00:30", ["2024-03-31T0030", "2024-03-31T0130"]),
+        ("30 */2 * * *", "Europe/Berlin", "2024-10-27T00", ["2024-10-27T0030", "2024-10-27T0130"]),
+        ("0 6 * * *", "Pacific/Apia", "2011-12-30T00", ["2011-12-30T1000", "2011-12-30T1600"]),
+        ("0 0 29 2 *", "UTC", "2096-03-01", ["2104-02-29T0000", "2108-02-29T0000"]),
+        ("0 0 * * 5L", "UTC", "2024-02-01", ["2024-02-23T0000", "2024-03-29T0000"]),
+    ],
+)
+def test_a_cron_fires_by_the_clock_of_its_zone(expression, tz, near, keys) -> None:
+    cron = Cron(expression, "2024-01-01", tz=tz)
+    first = cron.ordinal_at(at(near) - 1) + 1
+    assert cron.keys(first, first + 2) == keys
+
+
+def test_an_interval_of_a_cron_runs_from_one_firing_to_the_next() -> None:
+    cron = Cron("0 6 * * 1-5", "2024-01-01", tz="Europe/Berlin")
+    friday = cron.ordinal("2024-03-29T0500")
+    assert str(cron.start_of(friday)) == "2024-03-29 06:00:00+01:00"
+    assert str(cron.end_of(friday)) == "2024-04-01 06:00:00+02:00"
+    assert cron.column_values(friday, friday + 1) == [datetime(2024, 3, 29, 5)]  # noqa: DTZ001
+    assert (cron.column, cron.column_type) == (None, "datetime")
+    assert (Every("3d", "2024-01-01").column_type, Every("3h", "2024-01-01").column_type) == (
+        "date",
+        "datetime",
+    )
+
+
+def test_firings_of_many_years_are_found_once() -> None:
+    cron = Cron("0 6 * * *", "2014-01-01", tz="Europe/Rome")
+    edges = cron.edges(cron.lo, cron.lo + 3650)
+    again = cron.edges(cron.lo, cron.lo + 3650)
+    assert np.array_equal(edges, again)
+    again[:] = 0  # what a caller does to its array stays with the caller
+    assert np.array_equal(edges, cron.edges(cron.lo, cron.lo + 3650))

@@ -1,0 +1,71 @@
+"""Cuts time where a cron expression fires: an interval runs from one firing to the next.
+
+Knows nothing of the other grains, nor what the expression's fields mean; `firings` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from partflow.errors import DeclarationError
+from partflow.firings import Firings, normal_expression
+from partflow.line import Grain
+from partflow.zone import clamped
+
+if TYPE_CHECKING:
+    from partflow.zone import Moment, Ordinals, Seconds
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Cron(Grain):
+    """From one firing of `expression`, by the zone's clock, to the next.
+
+    Five fields as Debian's cron takes them: minute, hour, day of the month, month, day of the week.
+    """
+
+    expression: str
+
+    kind: ClassVar[str] = "cron"
+    column: ClassVar[str | None] = None
+
+    def __init__(
+        self, expression: str, start: Moment, end: Moment | None = None, tz: str = "UTC"
+    ) -> None:
+        given: object = expression
+        try:
+            normal = normal_expression(given if isinstance(given, str) else "")
+        except ValueError as problem:
+            raise DeclarationError(
+                f"Cron({given!r}): {problem}; write minute, hour, day of the month, month and day "
+                "of the week, as in '0 6 * * 1-5'"
+            ) from None
+        object.__setattr__(self, "tz", tz)
+        object.__setattr__(self, "expression", normal)
+        self._declare(start, end)
+
+    def __repr__(self) -> str:
+        # Not super(): a slotted dataclass is built anew, and super() would look for the old one.
+        return Grain.__repr__(self).replace("(", f"({self.expression!r}, ", 1)
+
+    @property
+    def template(self) -> str:
+        """A time of UTC, as in 2026-03-01T0515."""
+        return "0000-00-00T0000"
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """The kind, the expression and the zone."""
+        return (self.kind, self.expression, self.tz)
+
+    def describe(self) -> str:
+        """The expression and, unless it is UTC, the zone."""
+        return f"cron {self.expression}" + ("" if self.tz == "UTC" else f", {self.tz}")
+
+    def starts(self, ordinals: Ordinals) -> Seconds:
+        """The moments of firings."""
+        return Firings(self.expression, self.tz).at(ordinals)
+
+    def ordinals_at(self, moments: Seconds) -> Ordinals:
+        """The last firing at or before each moment."""
+        return Firings(self.expression, self.tz).latest(clamped(moments))
