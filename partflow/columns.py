@@ -32,10 +32,11 @@ _FIXED: list[tuple[str, str, tuple[int, ...]]] = [
     ("nbytes", "<i8", ()),
     ("identity", "<i8", (4,)),
     ("failed", "?", ()),
+    ("pinned", "?", ()),
 ]
 _SELECT = (
     "SELECT key, start, seq, content, code, inputs, reads, made_at, rows, nbytes, size, mtime_ns, "
-    "ctime_ns, inode, failure IS NOT NULL FROM partitions WHERE node = ? AND seq > 0 ORDER BY start"
+    "ctime_ns, inode, failure IS NOT NULL, pinned FROM partitions WHERE node = ? AND seq > 0 ORDER BY start"
 )
 
 
@@ -75,7 +76,7 @@ class ColumnCache:
         path = self._path(node)
         with suppress(OSError, ValueError):
             found = np.load(path, mmap_mode="r", allow_pickle=False)
-            if found.dtype.names is not None and "identity" in found.dtype.names:
+            if found.dtype.names is not None and "pinned" in found.dtype.names:
                 return Columns(found)
         return _from_rows(self._metastore.connection.execute(_SELECT, (node,)).fetchall())
 
@@ -128,6 +129,7 @@ _POSITIONS: Mapping[str, int] = {
     "rows": 8,
     "nbytes": 9,
     "failed": 14,
+    "pinned": 15,
 }
 
 

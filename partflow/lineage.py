@@ -43,7 +43,8 @@ class DatasetState:
     All arrays have one entry a partition. `content` and `code` are fingerprints in two lanes,
     shape (n, 2); `inputs` holds one digest for each read, shape (n, reads, 2); `reads` is how many
     of those were recorded. `seq` numbers materializations, 0 where there is none; `made_at` is in
-    epoch seconds; `failed` says that the last attempt failed.
+    epoch seconds; `failed` says that the last attempt failed, `pinned` that the file is somebody's
+    and was accepted.
     """
 
     lo: int
@@ -57,6 +58,7 @@ class DatasetState:
     rows: NDArray[np.int64]
     nbytes: NDArray[np.int64]
     failed: NDArray[np.bool_]
+    pinned: NDArray[np.bool_]
 
     @property
     def hi(self) -> int:
@@ -94,6 +96,7 @@ def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:
         rows=np.zeros(n, np.int64),
         nbytes=np.zeros(n, np.int64),
         failed=np.zeros(n, np.bool_),
+        pinned=np.zeros(n, np.bool_),
     )
 
 
@@ -117,6 +120,7 @@ def state_over(state: DatasetState, lo: int, hi: int) -> DatasetState:
         "rows",
         "nbytes",
         "failed",
+        "pinned",
     ):
         getattr(found, name)[a - lo : b - lo] = getattr(state, name)[a - state.lo : b - state.lo]
     return found

@@ -22,12 +22,20 @@ import apsw
 from partflow.errors import MetastoreError, PublishError
 from partflow.record import FileIdentity, Intent, Record
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_MIGRATIONS = {
+    1: (
+        "ALTER TABLE partitions ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE materializations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE materializations ADD COLUMN note TEXT;"
+        "UPDATE nodes SET version = version + 1;"  # the cached columns lack the new one
+    )
+}
 
 
 _COLUMNS = (
     "node, key, start, content, code, inputs, reads, read_seq, rows, nbytes, sha256, "
-    "size, mtime_ns, ctime_ns, inode, made_at, run, seq, content_seq, failure"
+    "size, mtime_ns, ctime_ns, inode, made_at, run, seq, content_seq, failure, pinned"
 )
 
 
@@ -104,13 +112,16 @@ class Metastore:
         """Every materialization of a partition, the newest first."""
         columns = "node, key, start, content, code, inputs, reads, read_seq, rows, nbytes, sha256"
         rows = self.connection.execute(
-            f"SELECT {columns}, made_at, run, how, seq FROM materializations "  # noqa: S608
+            f"SELECT {columns}, made_at, run, how, seq, pinned, note "  # noqa: S608
+            "FROM materializations "
             "WHERE node = ? AND key = ? ORDER BY seq DESC",
             (node, key),
         )
         return [
             replace(
-                _record((*r[:11], None, None, None, None, *r[11:13], r[14], 0, None)), how=r[13]
+                _record((*r[:11], None, None, None, None, *r[11:13], r[14], 0, None, r[15])),
+                how=r[13],
+                note=r[16],
             )
             for r in rows
         ]
@@ -277,6 +288,14 @@ class Metastore:
                 f"{path} has schema {version}, and this partflow knows {SCHEMA_VERSION}; "
                 "use the partflow that wrote it, or a newer one"
             )
+        for old in range(version, SCHEMA_VERSION):
+            with self.transaction() as c:
+                # Another process may have done it since.
+                if c.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall() == [
+                    (str(old),)
+                ]:
+                    c.execute(_MIGRATIONS[old])
+                    c.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(old + 1),))
 
 
 def _connected(path: Path, *, durable: bool) -> apsw.Connection:
@@ -308,6 +327,7 @@ def _record(row: Sequence[Any]) -> Record:
         reads=row[6], read_seq=row[7], rows=row[8], nbytes=row[9], sha256=row[10],
         identity=None if size is None else FileIdentity(size, mtime_ns, ctime_ns, inode),
         made_at=row[15], run=row[16], seq=row[17], content_seq=row[18], failure=row[19],
+        pinned=bool(row[20]),
     )  # fmt: skip
 
 
@@ -348,8 +368,9 @@ def _put(c: apsw.Connection, r: Record, *, epoch: int | None) -> None:
         "node": r.node, "key": r.key, "start": r.start, "content": r.content, "code": r.code,
         "inputs": r.inputs, "reads": r.reads, "read_seq": r.read_seq, "rows": r.rows,
         "nbytes": r.nbytes, "sha256": r.sha256, "made_at": r.made_at, "run": r.run,
+        "pinned": int(r.pinned),
     }  # fmt: skip
-    _insert(c, "materializations", {**history, "how": r.how})
+    _insert(c, "materializations", {**history, "how": r.how, "note": r.note})
     seq = c.last_insert_rowid()
     same = bool(was) and was[0][0] == r.content and r.content is not None
     current = {

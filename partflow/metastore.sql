@@ -4,7 +4,8 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT R
 
 -- What is current: one row a partition that was ever claimed or observed. `seq` numbers its
 -- materialization (0: only claimed), `content_seq` the one since which its content is the present
--- one, `read_seq` the last one that had been recorded when its inputs were read.
+-- one, `read_seq` the last one that had been recorded when its inputs were read. `pinned` is one
+-- that somebody made by hand and that was accepted.
 CREATE TABLE partitions (
     node TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -28,6 +29,7 @@ CREATE TABLE partitions (
     made_at INTEGER NOT NULL DEFAULT 0,
     run TEXT,
     failure TEXT,
+    pinned INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (node, key)
 ) STRICT, WITHOUT ROWID;
 
@@ -50,7 +52,9 @@ CREATE TABLE materializations (
     sha256 TEXT,
     made_at INTEGER NOT NULL,
     run TEXT,
-    how TEXT NOT NULL
+    how TEXT NOT NULL,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    note TEXT
 ) STRICT;
 CREATE INDEX materializations_of ON materializations (node, key, seq);
 

@@ -40,7 +40,10 @@ def needs_of(
     flows: list[Flow],
     bounds: tuple[Bounds, ...],
 ) -> tuple[Codes, Causes, Mask]:
-    """Why each partition would have to be made; the read that is the cause; what is kept."""
+    """Why each partition would have to be made; the read that is the cause; what is kept.
+
+    What was pinned and is as it was accepted needs nothing: the file is somebody's.
+    """
     n = len(own[0].condition)
     need = np.zeros(n, np.uint8)
     cause = np.full(n, -1, np.int16)
@@ -59,7 +62,14 @@ def needs_of(
     need[code], cause[code] = Reason.CODE, -1
     for reason, mask in _file_reasons(look, task, own):
         need[mask], cause[mask] = reason, -1
+    spared = pinned(own) & np.isin(need, (Reason.INPUT, Reason.CODE, Reason.REFRESH))
+    need[spared], cause[spared] = Reason.NONE, -1
     return need, cause, kept
+
+
+def pinned(own: list[DatasetState]) -> Mask:
+    """Where one of the outputs is somebody's file that was accepted, and is that still."""
+    return np.logical_or.reduce([s.pinned & (s.condition == Condition.GOOD) for s in own])
 
 
 def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask]:
@@ -118,7 +128,7 @@ def forced(
         wanted = np.logical_or.reduce([np.zeros(len(need), np.bool_), *masks])
     older = np.logical_or.reduce([s.seq < force.since for s in own])
     changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
-    asked = wanted & older & ((need == Reason.NONE) | changed)
+    asked = wanted & older & ((need == Reason.NONE) | changed | pinned(own))
     need, cause = need.copy(), cause.copy()
     need[asked], cause[asked] = Reason.ASKED, -1
     return need, cause

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_AS_RECORDED = (
+    "content", "code", "reads", "made_at", "seq", "rows", "nbytes", "failed", "pinned"
+)  # fmt: skip
+
+
 class Verify(Enum):
     """How far files are looked at: the record is trusted, their stat, or all bytes are read."""
 
@@ -43,12 +48,14 @@ class Observed:
 
     `news` are new contents (of sources; adopted files), `touched` files with other times or inodes
     and the content that they had, `problems` says by (dataset, key) why a file cannot be read.
+    `hands` are tasks' files that somebody changed, as they are now, beside what was made.
     """
 
     snapshot: Snapshot
     news: list[Record] = field(default_factory=list)
     touched: list[Record] = field(default_factory=list)
     problems: dict[tuple[str, str], str] = field(default_factory=dict)
+    hands: dict[tuple[str, str], Record] = field(default_factory=dict)
 
     @property
     def is_unsettled(self) -> bool:
@@ -118,7 +125,7 @@ def _state(columns: Columns, at: NDArray[np.int64], lo: int, n: int, reads: int)
     """The records as arrays over `n` ordinals from `lo` on, each file taken to be as recorded."""
     found = empty_state(lo, n, reads)
     found.condition[at] = Condition.GOOD
-    for name in ("content", "code", "reads", "made_at", "seq", "rows", "nbytes", "failed"):
+    for name in _AS_RECORDED:
         getattr(found, name)[at] = columns.table[name]
     found.inputs[at] = columns.inputs(reads)
     return found
@@ -169,7 +176,7 @@ def _entered(state: DatasetState, i: int, seen: _Seen) -> None:
     state.content[i] = (0, 0) if record.content is None else lanes(record.content)
     state.code[i] = (0, 0) if record.code is None else lanes(record.code)
     state.seq[i], state.rows[i], state.nbytes[i] = record.seq, record.rows, record.nbytes
-    state.made_at[i] = record.made_at
+    state.made_at[i], state.pinned[i] = record.made_at, record.pinned
     if not record.reads >= 0:
         return
     state.reads[i] = record.reads
@@ -215,6 +222,7 @@ def _adopt(look: _Look, seen: _Seen, present: Record) -> None:
     same = next((r for r in past if r.content == present.content), None)
     if same is None:
         seen.condition = Condition.CHANGED
+        look.found.hands[present.node, present.key] = present
         return
     seen.record = replace(
         same, identity=present.identity, sha256=present.sha256, nbytes=present.nbytes, how="adopted"

@@ -26,7 +26,7 @@ from partflow.flow import (
 from partflow.grain import Whole
 from partflow.graph import Graph, outputs
 from partflow.lineage import Condition, Snapshot, state_over
-from partflow.needs import Look, forced, needs_of
+from partflow.needs import Look, forced, needs_of, pinned
 from partflow.steps import (
     Action,
     Force,
@@ -120,7 +120,7 @@ def _plan_task(work: _Work, task: Task) -> TaskPlan:
     need, cause, kept = needs_of(look, task, own, flows, bounds)
     need, cause = forced(look, task, (need, cause), own, (first, last))
     changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
-    case = _Case(need, cause, kept, changed & (need != Reason.ASKED))
+    case = _Case(need, cause, kept, changed & (need != Reason.ASKED), pinned(own))
     found = TaskPlan(
         task, first, *_decided(case, holds := _holds(task, flows, bounds, late[cut])), bounds
     )
@@ -177,17 +177,22 @@ def _considered(work: _Work, task: Task, lo: int, due: Mask) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is known of each partition by itself; `conflict` is somebody's hand in its file."""
+    """What is known of each partition by itself; `conflict` is somebody's hand in its file.
+
+    `pinned` is a hand that was accepted: its file is not made again for what is upstream.
+    """
 
     need: Codes
     cause: Causes
     kept: Mask
     conflict: Mask
+    pinned: Mask
 
     def at(self, t: int) -> _Case:
         """One partition of it."""
         one = slice(t, t + 1)
-        return _Case(self.need[one], self.cause[one], self.kept[one], self.conflict[one])
+        arrays = (self.need, self.cause, self.kept, self.conflict, self.pinned)
+        return _Case(*(x[one] for x in arrays))  # type: ignore[arg-type]
 
 
 def _holds(task: Task, flows: list[Flow], bounds: tuple[Bounds, ...], late: Causes) -> _Holds:
@@ -223,7 +228,9 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
         held |= by >= 0
         state[here], reason[here], cause[here], action[here] = becomes, why, by[here], Action.NONE
     reason[case.kept & (need == Reason.NONE)] = Reason.KEPT
-    maybe = (need == Reason.NONE) & (holds.planned >= 0) & ~held & ~case.conflict
+    reason[case.pinned & (need == Reason.NONE)] = Reason.PINNED
+    free = ~held & ~case.conflict & ~case.pinned
+    maybe = (need == Reason.NONE) & (holds.planned >= 0) & free
     reason[maybe], cause[maybe] = Reason.UPSTREAM, holds.planned[maybe]
     action[maybe] = Action.MAYBE
     hand = case.conflict

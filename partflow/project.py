@@ -41,38 +41,6 @@ if TYPE_CHECKING:
     from partflow.status import Status
 
 
-@dataclass(slots=True)
-class Stop:
-    """Set `asked` to let a run end what is under way and begin nothing more."""
-
-    asked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Controls:
-    """How a run is carried out; `workers` above one are processes of their own.
-
-    `waiting` is told who has the warehouse when the run has to wait for it.
-    """
-
-    workers: int = 1
-    wait: bool = True
-    fail_fast: bool = False
-    verify: Verify = Verify.STAT
-    command: str = "python"
-    stop: Stop = field(default_factory=Stop)
-    observer: Observer | None = None
-    waiting: Callable[[str], None] = lambda _: None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A plan and what its run came to; `summary` is None if there was nothing to do."""
-
-    plan: Plan
-    summary: Summary | None
-
-
 class Project:
     """One project: its graph, its warehouse, and all that the commands do."""
 

@@ -114,4 +114,6 @@ def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  
             return f"behind {name}, which {said}"
         case Reason.KEPT:
             return f"kept, though the code of {planned.task.name} changed"
+        case Reason.PINNED:
+            return "pinned, as somebody's file was accepted"
     assert_never(reason)

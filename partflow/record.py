@@ -25,7 +25,8 @@ class Record:
 
     `start` is the start of its interval in epoch seconds (it orders partitions whatever the key),
     `inputs` the digests of its `reads` in 16 bytes each, `how` one of made, kept (made again with
-    equal content: the old file stayed), observed, adopted, done (an effect).
+    equal content: the old file stayed), observed, adopted, accepted, done (an effect). `pinned` is
+    somebody's file that was accepted and stays until a backfill; `note` says what `how` cannot.
     """
 
     node: str
@@ -46,6 +47,8 @@ class Record:
     seq: int = 0
     content_seq: int = 0
     failure: str | None = None
+    pinned: bool = False
+    note: str | None = None
 
     def to_json(self) -> str:
         """For an intent and the journal."""

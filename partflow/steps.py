@@ -65,6 +65,8 @@ class Reason(IntEnum):
     """Something that it must read is blocked, or cannot be read."""
     KEPT = 13
     """It was made by other code, and its task says to keep such partitions."""
+    PINNED = 14
+    """It is somebody's file, which was accepted and stays until a backfill."""
 
 
 class Action(IntEnum):

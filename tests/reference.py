@@ -277,7 +277,8 @@ class Judge:
     def _judged(self, task: Task, ordinal: int) -> Verdict:
         need, cause = self._need(task, ordinal)
         changed = any(s.condition is Condition.CHANGED for s in self._own(task, ordinal))
-        if self._is_forced(task, ordinal) and (need is Reason.NONE or changed):
+        pinned = any(self._is_pinned(s) for s in self._own(task, ordinal))
+        if self._is_forced(task, ordinal) and (need is Reason.NONE or changed or pinned):
             need, cause = Reason.ASKED, -1
         elif changed:
             return Verdict(State.BLOCKED, need, Reason.CHANGED_OUTSIDE, -1, Action.NONE)
@@ -291,6 +292,8 @@ class Judge:
         return Verdict(State.MISSING if is_missing else State.STALE, need, need, cause, Action.RUN)
 
     def _fresh(self, task: Task, ordinal: int, is_held: bool) -> Verdict:
+        if any(self._is_pinned(s) for s in self._own(task, ordinal)):
+            return Verdict(State.FRESH, Reason.NONE, Reason.PINNED, -1, Action.NONE)
         if not is_held:
             for position, one in enumerate(task.inputs):
                 for o in self.world.reads(task, one.read, ordinal):
@@ -324,6 +327,8 @@ class Judge:
                 return Reason.GONE, -1
             if Condition.DAMAGED in conditions:
                 return Reason.DAMAGED, -1
+            if any(self._is_pinned(s) for s in own):
+                return Reason.NONE, -1
             if any(self._is_unsettled(task, ordinal, s) for s in own):
                 return Reason.REFRESH, -1
             others = any(self._has_other_code(task, s) for s in own)
@@ -337,6 +342,10 @@ class Judge:
 
     def _has_other_code(self, task: Task, record: Record) -> bool:
         return record.code != lanes(self.snapshot.codes[task.name])
+
+    def _is_pinned(self, record: Record) -> bool:
+        """Somebody's file, which was accepted, and which nobody has touched since."""
+        return record.pinned and record.condition is Condition.GOOD
 
     def _is_unsettled(self, task: Task, ordinal: int, record: Record) -> bool:
         """Made before its interval was settled, and due to be looked at again."""
@@ -470,13 +479,14 @@ class Record:
     made_at: int
     seq: int
     failed: bool
+    pinned: bool
 
 
 def record_of(state: DatasetState, ordinal: int) -> Record:
     """One partition of a state; what lies outside of it was never made."""
     i = ordinal - state.lo
     if not 0 <= i < len(state.condition):
-        return Record(Condition.ABSENT, NOTHING, NOTHING, (), 0, 0, failed=False)
+        return Record(Condition.ABSENT, NOTHING, NOTHING, (), 0, 0, failed=False, pinned=False)
     return Record(
         condition=Condition(int(state.condition[i])),
         content=(int(state.content[i, 0]), int(state.content[i, 1])),
@@ -485,6 +495,7 @@ def record_of(state: DatasetState, ordinal: int) -> Record:
         made_at=int(state.made_at[i]),
         seq=int(state.seq[i]),
         failed=bool(state.failed[i]),
+        pinned=bool(state.pinned[i]),
     )
 
 

@@ -253,6 +253,7 @@ class _Recorder:
                 state.inputs[i, position] = digest
             state.made_at[i], state.seq[i] = made_at, seq
             state.failed[i] = self._is_flawed()
+            state.pinned[i] = not writer.is_effect and self._is_flawed()
 
     def _digest(self, writer: Task, read: Read, ordinal: int) -> DIGEST:
         if self._is_flawed():

@@ -39,7 +39,7 @@ def _copied(plan: Plan, node: str) -> DatasetState:
     found = state_over(
         plan.snapshot.states[node], extent.lo, horizon_of(graph, node, plan.snapshot.now)
     )
-    names = ("condition", "content", "code", "inputs", "reads", "made_at", "seq", "failed")
+    names = ("condition", "content", "code", "inputs", "reads", "made_at", "seq", "failed", "pinned")
     return replace(found, **{n: getattr(found, n).copy() for n in names})
 
 
@@ -67,7 +67,7 @@ def _made(
         for position, read in enumerate(run.reads_of(start.step)):
             state.inputs[i, position] = np.frombuffer(read.digest, np.uint64)
         state.made_at[i], state.seq[i] = plan.snapshot.now, plan.snapshot.version + 1
-        state.failed[i] = False
+        state.failed[i] = state.pinned[i] = False
     return StepMade(start.step, contents, changed=not is_same)
 
 

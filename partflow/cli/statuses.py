@@ -62,6 +62,7 @@ def status_document(found: Sequence[Status]) -> dict[str, Any]:
                 **{state.name.lower(): s.counts[state] for state in State},
                 "may_become_stale": s.maybe,
                 "kept": s.kept,
+                "pinned": s.pinned,
                 "rows": s.rows,
                 "bytes": s.nbytes,
                 "heat": "".join(_MARKS[state][0] for state in heat(s.states)),
@@ -114,6 +115,10 @@ def _notes(found: Sequence[Status]) -> list[str]:
     if kept:
         total = count(sum(s.kept for s in found), "partition")
         lines.append(f"{total} of other code kept: {', '.join(kept)}")
+    pinned = [f"{s.node} {s.pinned:,}" for s in found if s.pinned]
+    if pinned:
+        total = count(sum(s.pinned for s in found), "partition")
+        lines.append(f"{total} pinned, as somebody's file was accepted: {', '.join(pinned)}")
     return lines
 
 
