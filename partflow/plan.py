@@ -258,7 +258,8 @@ def _along_itself(found: TaskPlan, case: _Case, holds: _Holds, flows: list[Flow]
         for p in own:
             span = (int(found.bounds[p][0][t]), min(int(found.bounds[p][1][t]), lo + t))
             optional = task.inputs[p].read.is_optional
-            touched |= _seen_earlier(one, flows[p], found, (state, action), span, (p, optional))
+            now = (state, action, holds.late >= 0)
+            touched |= _seen_earlier(one, flows[p], lo, now, span, (p, optional))
         if touched:
             decided = _decided(case.at(t), one)
             state[t], _, reason[t], cause[t], action[t] = (x[0] for x in decided)
@@ -268,25 +269,25 @@ def _along_itself(found: TaskPlan, case: _Case, holds: _Holds, flows: list[Flow]
 def _seen_earlier(
     one: _Holds,
     flow: Flow,
-    found: TaskPlan,
-    now: tuple[Codes, Codes],
+    lo: int,
+    now: tuple[Codes, Codes, Mask],
     span: tuple[int, int],
     read: tuple[int, bool],
 ) -> bool:
     """Enter into one partition's holds what its read of its own dataset finds in `span`.
 
     Other writers' partitions are looked up in the flow, the task's own in its arrays as they are
-    now. True if anything was found.
+    now: state, action, and whether they are not due (which holds up by itself). True if anything
+    was found.
     """
-    (a, b), lo, (state, action), (position, optional) = span, found.lo, now, read
+    (a, b), (state, action, late), (position, optional) = span, now, read
     own = slice(max(a, lo) - lo, max(b, lo) - lo)
-    late = slice(own.start, own.stop)
     others = (np.array([a]), np.array([max(a, min(b, lo))]))
     touched = False
     for by, sums, mask in (
         (one.planned, flow.planned, action[own] != Action.NONE),
-        (one.waits, flow.waits, state[late] == State.WAITING),
-        (one.blocks, flow.blocked, state[own] == State.BLOCKED),
+        (one.waits, flow.waits, (state[own] == State.WAITING) & ~late[own]),
+        (one.blocks, flow.blocked, (state[own] == State.BLOCKED) & ~late[own]),
     ):
         if optional and by is not one.planned:
             continue
