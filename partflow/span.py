@@ -55,6 +55,8 @@ def moved(moments: NDArray[np.int64], text: str, tz: str) -> NDArray[np.int64]:
     count, unit = int(found[1]), found[2]
     if unit in _ELAPSED:
         return moments + count * _ELAPSED[unit]
+    if not count:
+        return moments  # also those that the clock shows twice
     line = Daily("1970-01-01", tz=tz)
     own = line.ordinals_at(moments)
     lacking = np.zeros(len(own), np.bool_)
