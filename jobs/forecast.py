@@ -69,9 +69,9 @@ forecast_error = Dataset(
     description="How wrong the forecast was, and how wrong last week's demand would have been",
 )
 
-# What the model looks at. Inputs and settings were chosen on weeks before November 2012, so that the
-# last eight weeks can judge them. The lags are for people and for other models: this one did no
-# better with them.
+# What the model looks at. Inputs and settings were chosen on weeks before November 2012, so that
+# the last eight weeks can judge them. The lags are for people and for other models: this one did
+# no better with them.
 INPUTS = (
     "hour",
     "weekday",

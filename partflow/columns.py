@@ -36,7 +36,8 @@ _FIXED: list[tuple[str, str, tuple[int, ...]]] = [
 ]
 _SELECT = (
     "SELECT key, start, seq, content, code, inputs, reads, made_at, rows, nbytes, size, mtime_ns, "
-    "ctime_ns, inode, failure IS NOT NULL, pinned FROM partitions WHERE node = ? AND seq > 0 ORDER BY start"
+    "ctime_ns, inode, failure IS NOT NULL, pinned FROM partitions WHERE node = ? AND seq > 0 "
+    "ORDER BY start"
 )
 
 

@@ -190,7 +190,7 @@ def _cause(planned: TaskPlan, i: int) -> Dataset | None:
 
 def _code_changes(case: _Case, planned: TaskPlan, record: Record | None) -> tuple[CodeChange, ...]:
     """The parts of the code that differ between the record and now."""
-    if record is None or record.code is None or planned.task.is_effect:
+    if record is None or record.code is None or record.pinned or planned.task.is_effect:
         return ()
     now = case.codes[planned.task.name]
     if record.code == now.digest:

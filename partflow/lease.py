@@ -33,3 +33,20 @@ def held(path: Path, owner: str, *, wait: bool, waiting: Callable[[str], None]) 
         file.write(owner)
         file.flush()
         yield
+
+
+def holder(path: Path) -> str | None:
+    """Who holds the lease at `path`; None if nobody does.
+
+    Asks by taking a lease that is free for a moment, so it is not asked without need.
+    """
+    try:
+        file = path.open("r", encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip() or "another run"
+    return None

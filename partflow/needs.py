@@ -69,7 +69,8 @@ def needs_of(
 
 def pinned(own: list[DatasetState]) -> Mask:
     """Where one of the outputs is somebody's file that was accepted, and is that still."""
-    return np.logical_or.reduce([s.pinned & (s.condition == Condition.GOOD) for s in own])
+    found = [s.pinned & (s.condition == Condition.GOOD) for s in own]
+    return np.asarray(np.logical_or.reduce(found))
 
 
 def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask]:

@@ -9,25 +9,28 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import socket
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from partflow.carrying import Carrier, newest
 from partflow.code import CodeFingerprint, CodeReader
 from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
+from partflow.controls import Controls, Result, Stop
 from partflow.errors import UsageError
 from partflow.graph import Graph, derive
-from partflow.lease import held
+from partflow.lease import held, holder
 from partflow.loading import load_jobs
 from partflow.metastore import Metastore
 from partflow.modules import ProjectModules
 from partflow.observe import Observed, Verify, observe, recover
-from partflow.plan import Force, Only, Plan, Request, plan, task_span
-from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
+from partflow.plan import Force, Only, Plan, Request, plan
+from partflow.planfiles import read_plan, write_plan
+from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id, owner_of
+from partflow.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.selection import Asked, request_of
 from partflow.store import CLOCK_STEP_NS, Store
 
@@ -35,10 +38,14 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
+    from partflow.acceptance import Acceptance
+    from partflow.accepting import Accepted, Sample
     from partflow.catalog import View
-    from partflow.execution.summary import Observer, Summary
     from partflow.explanation import Why
     from partflow.status import Status
+    from partflow.trials import Reading, Trial
+
+__all__ = ["Controls", "Project", "Result", "Stop", "load_worker"]
 
 
 class Project:
@@ -68,6 +75,11 @@ class Project:
         configured = self.config.metastore
         return self.root / configured if configured else self.store.private / "metastore.sqlite"
 
+    @property
+    def lease_path(self) -> Path:
+        """Where the lease of the warehouse lies."""
+        return self.store.private / "run.lock"
+
     @functools.cached_property
     def codes(self) -> Mapping[str, CodeFingerprint]:
         """Each task's present code fingerprint, by its name."""
@@ -90,6 +102,18 @@ class Project:
             seen = self._observe(metastore, verify)
         return self._plan(seen, asked or Asked(select), force, with_effects=with_effects)
 
+    def save_plan(
+        self, found: Plan, path: str | Path, shown: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a plan down for `materialize(saved=...)`; `shown` is what is to be read beside."""
+        write_plan(Path(path), document_of(found, shown or {}))
+
+    def saved_plan(self, path: str | Path, verify: Verify = Verify.STAT) -> Plan:
+        """A plan that was saved; UsageError if what it rests on is no longer as it was."""
+        saved = read_plan(Path(path))
+        with Metastore.open_existing(self.metastore_path) as metastore:
+            return self._restored(saved, self._observe(metastore, verify), RunLog(metastore))
+
     def status(self) -> tuple[Status, ...]:
         """For each dataset and effect its states, rows and bytes."""
         from partflow.status import statuses
@@ -108,7 +132,7 @@ class Project:
     def runs(self, limit: int = 20) -> list[RunRow]:
         """The last runs, the newest first."""
         with Metastore.open_existing(self.metastore_path) as metastore:
-            return RunLog(metastore).runs(limit)
+            return RunLog(metastore).runs(limit, functools.partial(holder, self.lease_path))
 
     def steps(self, run: str) -> list[StepLog]:
         """Every attempt of a run."""
@@ -122,10 +146,26 @@ class Project:
         *select: str,
         asked: Asked | None = None,
         with_effects: bool = False,
+        saved: str | Path | None = None,
         controls: Controls | None = None,
     ) -> Result:
-        """Make what is missing or stale among the selected (all if none), and what that needs."""
-        return self._run(asked or Asked(select), None, controls or Controls(), with_effects)
+        """Make what is missing or stale among the selected (all if none), and what that needs.
+
+        Or carry out exactly the plan that was `saved`: UsageError if what it rests on has moved.
+        """
+        wanted = asked or Asked(select)
+        if saved is None:
+
+            def planned(seen: Observed, _: RunLog) -> Plan:
+                return self._plan(seen, wanted, None, with_effects=with_effects)
+
+            return self._run(planned, controls or Controls(), may_idle=True)
+        if with_effects or not wanted.is_everything:
+            raise UsageError(
+                f"{saved}: a saved plan says all that is to be made; name nothing else"
+            )
+        one = read_plan(Path(saved))
+        return self._run(functools.partial(self._restored, one), controls or Controls())
 
     def backfill(
         self,
@@ -145,10 +185,11 @@ class Project:
             raise UsageError("backfill needs to be told what: a dataset, or a selection of them")
         text = wanted.words(only)
 
-        def force(log: RunLog) -> Force:
-            return Force(only, log.request(text, self.clock() / 1e9, again=again))
+        def planned(seen: Observed, log: RunLog) -> Plan:
+            force = Force(only, log.request(text, self.clock() / 1e9, again=again))
+            return self._plan(seen, wanted, force)
 
-        found = self._run(wanted, force, controls or Controls(), with_effects=False)
+        found = self._run(planned, controls or Controls())
         if found.summary is None or not (
             found.summary.failed or found.summary.blocked or found.summary.cancelled
         ):
@@ -172,103 +213,55 @@ class Project:
 
     def _run(
         self,
-        asked: Asked,
-        force: Callable[[RunLog], Force] | None,
+        planned: Callable[[Observed, RunLog], Plan],
         controls: Controls,
-        with_effects: bool,  # noqa: FBT001 - private
+        *,
+        may_idle: bool = False,
     ) -> Result:
-        idle = self._idle(asked, force, controls, with_effects=with_effects)
+        """Carry out what is `planned`; one that `may_idle` looks first, and takes no lease yet."""
+        idle = self._idle(planned, controls) if may_idle else None
         if idle is not None:
             return Result(idle, None)
         run = new_run_id(self.clock())
-        owner = f"run {run} of {_user()}@{socket.gethostname()}, process {os.getpid()}"
-        lease = held(
-            self.store.private / "run.lock", owner, wait=controls.wait, waiting=controls.waiting
-        )
+        with self._leased(run, controls) as (metastore, seen):
+            log = RunLog(metastore)
+            found = planned(seen, log)
+            if seen.news or seen.touched:
+                metastore.observe(seen.news, seen.touched)
+            if not found.steps:
+                self._write_catalog(found, only_missing=True)
+                return Result(found, None)
+            row = begun(run, controls.command, self.clock() / 1e9)
+            metastore.begin({c.digest: dict(c.parts) for c in self.codes.values()}, newest(found))
+            executor = self._executor(controls.workers)
+            carrier = Carrier(self.root, self.store, metastore, log, executor, self.clock)
+            summary = carrier.carry_out(found, row, controls)
+            self._write_catalog(found)
+            ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
+        return Result(found, summary)
+
+    @contextlib.contextmanager
+    def _leased(self, run: str, controls: Controls) -> Iterator[tuple[Metastore, Observed]]:
+        """Hold the lease, with what a dead run left put right, and what is there looked at."""
+        lease = held(self.lease_path, owner_of(run), wait=controls.wait, waiting=controls.waiting)
         with lease, Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
             recover(metastore, self.store, self.graph)
             seen = self._observe(metastore, controls.verify)
             if seen.is_unsettled:
                 time.sleep(CLOCK_STEP_NS / 1e9)  # then what was read can be trusted by its stat
                 seen = self._observe(metastore, controls.verify)
-            log = RunLog(metastore)
-            found = self._plan(
-                seen, asked, None if force is None else force(log), with_effects=with_effects
-            )
-            if seen.news or seen.touched:
-                metastore.observe(seen.news, seen.touched)
-            if not found.steps:
-                self._write_catalog(found, only_missing=True)
-                return Result(found, None)
-            row = begun(run, controls.command, self.clock() / 1e9, socket.gethostname(), _user())
-            summary = self._carried_out(found, metastore, log, row, controls)
-            self._write_catalog(found)
-            ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
-        return Result(found, summary)
+            yield metastore, seen
 
-    def _idle(
-        self,
-        asked: Asked,
-        force: Callable[[RunLog], Force] | None,
-        controls: Controls,
-        *,
-        with_effects: bool,
-    ) -> Plan | None:
+    def _idle(self, planned: Callable[[Observed, RunLog], Plan], controls: Controls) -> Plan | None:
         """The plan, if there is nothing to do: then no lease is taken and no file written."""
-        if force is not None or not self.metastore_path.exists():
+        if not self.metastore_path.exists():
             return None
         with Metastore.open_existing(self.metastore_path) as metastore:
             if metastore.intents():
                 return None
             seen = self._observe(metastore, controls.verify)
-        found = self._plan(seen, asked, None, with_effects=with_effects)
+            found = planned(seen, RunLog(metastore))
         return None if found.steps or seen.news or seen.touched else found
-
-    def _carried_out(
-        self, found: Plan, metastore: Metastore, log: RunLog, row: RunRow, controls: Controls
-    ) -> Summary:
-        from partflow.execution.publisher import Publisher
-        from partflow.execution.runner import Runner
-        from partflow.execution.summary import Quiet
-
-        codes = {t: c.digest for t, c in self.codes.items()}
-        metastore.begin(
-            {c.digest: dict(c.parts) for c in self.codes.values()}, _newest_effects(found)
-        )
-        log.begin(row)
-        executor = self._executor(controls.workers)
-
-        def now() -> float:
-            return self.clock() / 1e9
-
-        publisher = Publisher(row.id, found, self.store, metastore, now)
-        runner = Runner(
-            row.id, publisher, log, executor, codes, now, controls.observer or Quiet(),
-            controls.stop, fail_fast=controls.fail_fast,
-        )  # fmt: skip
-        try:
-            with contextlib.chdir(self.root):
-                summary = runner.carry_out(found)
-        except BaseException:
-            log.finish(replace(row, finished_at=now(), state="interrupted"))
-            raise
-        finally:
-            executor.close()
-            self.store.sweep(row.id, {i.staged for i in metastore.intents() if i.staged})
-        state = "failed" if summary.failed else "interrupted" if summary.cancelled else "done"
-        log.finish(
-            replace(
-                row,
-                finished_at=now(),
-                state=state,
-                ran=summary.ran,
-                unchanged=summary.unchanged,
-                skipped=summary.skipped,
-                failed=summary.failed,
-                blocked=summary.blocked,
-            )
-        )
-        return summary
 
     def _executor(self, workers: int) -> Any:
         from partflow.execution.executors import InlineExecutor, ProcessExecutor
@@ -277,6 +270,66 @@ class Project:
             return InlineExecutor(self.graph, self.store)
         load = functools.partial(load_worker, self.root, tuple(self.overrides.items()))
         return ProcessExecutor(load, max(workers, 1))
+
+    # --- accepting and checking ----------------------------------------------------------------
+
+    def acceptable(self, *select: str, asked: Asked | None = None) -> Acceptance:
+        """What `accept` would come to; nothing is written."""
+        from partflow.acceptance import acceptable
+
+        with Metastore.open_existing(self.metastore_path) as metastore:
+            seen = self._observe(metastore, Verify.STAT)
+        return acceptable(self._plan(seen, asked or Asked(select), None), seen, self.store)
+
+    def accept(
+        self,
+        *select: str,
+        asked: Asked | None = None,
+        sample: Sample | None = None,
+        controls: Controls | None = None,
+    ) -> Accepted:
+        """Record that new code makes the same, and keep the files that somebody changed.
+
+        With a `sample`, so many partitions are made aside first; if one differs, nothing is.
+        """
+        from partflow.acceptance import acceptable
+        from partflow.accepting import Acceptor
+
+        wanted, how, run = asked or Asked(select), controls or Controls(), new_run_id(self.clock())
+        if not wanted.select:
+            raise UsageError("accept needs to be told what: a dataset, or a selection of them")
+        with self._leased(run, how) as (metastore, seen), contextlib.chdir(self.root):
+            if seen.news or seen.touched:
+                metastore.observe(seen.news, seen.touched)
+            found = acceptable(self._plan(seen, wanted, None), seen, self.store)
+            metastore.begin({c.digest: dict(c.parts) for c in self.codes.values()}, {})
+            row = begun(run, how.command, self.clock() / 1e9)
+            accepted = Acceptor(metastore, self.store, row, self.clock).accept(found, sample)
+            ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
+        return accepted
+
+    def check_twice(
+        self, *select: str, asked: Asked | None = None, controls: Controls | None = None
+    ) -> tuple[Trial, ...]:
+        """Make partitions twice, aside, and compare: those asked for, or each task's newest."""
+        from partflow.aside import Aside
+        from partflow.trials import tried
+
+        wanted, run = asked or Asked(select), new_run_id(self.clock())
+        with self._leased(run, controls or Controls()) as (_, seen), contextlib.chdir(self.root):
+            found = self._plan(seen, wanted, None, with_effects=True)
+            with contextlib.closing(Aside(found, self.store, run)) as aside:
+                return tuple(tried(found, aside, every=wanted.has_partitions))
+
+    def check_files(
+        self, *select: str, asked: Asked | None = None, controls: Controls | None = None
+    ) -> Reading:
+        """Read every file again, and say which are not what was recorded."""
+        from partflow.trials import read_again
+
+        how = replace(controls or Controls(), verify=Verify.CONTENT)
+        with self._leased(new_run_id(self.clock()), how) as (_, seen):
+            return read_again(self._plan(seen, asked or Asked(select), None), seen)
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -313,6 +366,14 @@ class Project:
         codes = {t: c.digest for t, c in self.codes.items()}
         return observe(self.graph, codes, metastore, self.store, self.clock(), verify)
 
+    def _restored(self, saved: SavedPlan, seen: Observed, log: RunLog) -> Plan:
+        """A saved plan on what is there now."""
+        problems = moved(saved, self.graph, seen.snapshot)
+        if problems:
+            ran = [f"{r.id} ({r.command})" for r in log.since(saved.version)]
+            raise UsageError(refusal(saved, problems, ran))
+        return restored(saved, self.graph, seen.snapshot)
+
     def _plan(
         self,
         seen: Observed,
@@ -336,22 +397,3 @@ def load_worker(root: Path, overrides: tuple[tuple[str, str], ...]) -> tuple[Gra
     os.chdir(root)
     project = Project.load(root, overrides=dict(overrides))
     return project.graph, project.store
-
-
-def _newest_effects(found: Plan) -> dict[str, int]:
-    """For each effect its newest due ordinal, which is where it begins if it was never seen."""
-    newest = {}
-    for task in found.graph.tasks:
-        if task.is_effect:
-            planned = found.tasks[task.name]
-            _, hi = task_span(found.graph, task, found.snapshot.now)
-            newest[task.name] = (planned.hi if len(planned.state) else hi) - 1
-    return newest
-
-
-def _user() -> str:
-    import getpass
-
-    with contextlib.suppress(OSError, KeyError):
-        return getpass.getuser()
-    return "?"

@@ -5,10 +5,14 @@ Knows nothing of plans or partitions' contents; no decision reads it but that a 
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from partflow.metastore import Metastore
 
@@ -89,12 +93,34 @@ class RunLog:
                 ),
             )
 
-    def runs(self, limit: int = 20) -> list[RunRow]:
-        """The last runs, the newest first."""
+    def runs(self, limit: int, holder: Callable[[], str | None]) -> list[RunRow]:
+        """The last runs, the newest first; `holder` says who has the lease.
+
+        A run that died is recorded as running until the next one begins: it holds no lease. One
+        that ends while this is asked has left its last word, so that is read again.
+        """
+        rows = self._runs("", limit)
+        running = [row.id for row in rows if row.state == "running"]
+        has_it = holder() if running else None
+        if not running or any(run in (has_it or "") for run in running):
+            return rows
+        return [
+            replace(row, state="interrupted")
+            if row.state == "running" and row.id in running
+            else row
+            for row in self._runs("", limit)
+        ]
+
+    def since(self, seq: int) -> list[RunRow]:
+        """The runs that made something after the materialization of that number, newest first."""
+        chosen = "WHERE id IN (SELECT run FROM materializations WHERE seq > ?)"
+        return self._runs(chosen, seq, 2**62)
+
+    def _runs(self, chosen: str, *values: int) -> list[RunRow]:
         rows = self._metastore.connection.execute(
-            "SELECT id, command, started_at, finished_at, state, ran, unchanged, skipped, failed, "
-            "blocked, host, owner FROM runs ORDER BY started_at DESC, id DESC LIMIT ?",
-            (limit,),
+            "SELECT id, command, started_at, finished_at, state, ran, unchanged, skipped, failed, "  # noqa: S608 - no input in it
+            f"blocked, host, owner FROM runs {chosen} ORDER BY started_at DESC, id DESC LIMIT ?",
+            values,
         )
         return [RunRow(*row) for row in rows]
 
@@ -143,6 +169,17 @@ def new_run_id(now_ns: int) -> str:
     return f"{moment}-{uuid.uuid4().hex[:4]}"
 
 
-def begun(run: str, command: str, at: float, host: str, owner: str) -> RunRow:
-    """The row of a run that has just begun."""
-    return RunRow(run, command, at, None, "running", 0, 0, 0, 0, 0, host, owner)
+def begun(run: str, command: str, at: float) -> RunRow:
+    """The row of a run that this process has just begun."""
+    return RunRow(run, command, at, None, "running", 0, 0, 0, 0, 0, socket.gethostname(), _user())
+
+
+def owner_of(run: str) -> str:
+    """Who has the lease while this process is at a run, as others are told."""
+    return f"run {run} of {_user()}@{socket.gethostname()}, process {os.getpid()}"
+
+
+def _user() -> str:
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return "?"

@@ -16,7 +16,7 @@ from partflow.config import Config
 from partflow.execution.state import RunState, Start, StepMade
 from partflow.graph import derive, outputs
 from partflow.lineage import Condition, DatasetState, Snapshot, lanes
-from partflow.plan import Plan, horizon_of, state_over
+from partflow.plan import Plan, State, horizon_of, state_over
 from partflow.project import Project
 from partflow.tasks import Task
 
@@ -39,7 +39,17 @@ def _copied(plan: Plan, node: str) -> DatasetState:
     found = state_over(
         plan.snapshot.states[node], extent.lo, horizon_of(graph, node, plan.snapshot.now)
     )
-    names = ("condition", "content", "code", "inputs", "reads", "made_at", "seq", "failed", "pinned")
+    names = (
+        "condition",
+        "content",
+        "code",
+        "inputs",
+        "reads",
+        "made_at",
+        "seq",
+        "failed",
+        "pinned",
+    )
     return replace(found, **{n: getattr(found, n).copy() for n in names})
 
 
@@ -100,6 +110,18 @@ class Disk:
             str(f.relative_to(house)): sorted(pl.read_parquet(f, hive_partitioning=False).rows())
             for f in files
         }
+
+    def last_good(self) -> set[str]:
+        """The files of partitions that wait to be made again: what they were stays readable."""
+        project = self.project
+        found = set()
+        for planned in project.plan().tasks.values():
+            grain = planned.task.grain
+            for i in (planned.state != State.FRESH).nonzero()[0].tolist():
+                for dataset in planned.task.writes:
+                    path = project.store.path(dataset, grain.key(planned.lo + i))
+                    found.add(str(path.relative_to(self.root / "warehouse")))
+        return found
 
     def afresh(self, root: Path) -> Disk:
         """The same sources, code and clock, with nothing made yet."""

@@ -15,6 +15,7 @@ import click
 
 from partflow.cli.asking import query
 from partflow.cli.beginning import init
+from partflow.cli.checking import accept, check
 from partflow.cli.listing import graph, ls
 from partflow.cli.looking import runs, status, why
 from partflow.cli.making import backfill, materialize, plan
@@ -43,7 +44,10 @@ def commands(context: click.Context, folder: str | None) -> None:
     session.folder = folder
 
 
-for command in (init, ls, graph, plan, materialize, backfill, status, why, query, runs):
+_COMMANDS = (
+    init, ls, graph, plan, materialize, backfill, accept, check, status, why, query, runs
+)  # fmt: skip
+for command in _COMMANDS:
     commands.add_command(command)
 
 

@@ -38,28 +38,42 @@ if TYPE_CHECKING:
 @selecting
 @effects
 @looking
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Save the plan there too, for materialize --plan FILE.",
+)
 @printing("text", "json")
 @detailed
 @click.pass_obj
-def plan(
+def plan(  # noqa: PLR0917 - one a click option, given by name
     session: Session,
     asked: Asked,
     with_effects: bool,
     verify: Verify,
+    out: str | None,
     output: str,
     detailed_exitcode: bool,
 ) -> int:
-    """Show what materialize would make, and why; nothing is written.
+    """Show what materialize would make, and why; nothing is written, but the plan with --out.
 
     Steps are grouped by dataset, range and reason: first what will run, then what may run, if
     what it reads changes, then what waits or is blocked.
     """
     from partflow.cli.outcome import show_plan
+    from partflow.cli.plans import plan_document
 
     project = session.project()
     found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
     _echo_plan(found, asked)
-    return show_plan(found, asked, output, detailed=detailed_exitcode)
+    code = show_plan(found, asked, output, detailed=detailed_exitcode)
+    if out is not None:
+        project.save_plan(found, out, plan_document(found))
+        click.echo(
+            f"saved; carry it out with: {session.calls('materialize', '--plan', out)}", err=True
+        )
+    return code
 
 
 @click.command(
@@ -70,6 +84,13 @@ def plan(
 @carrying
 @effects
 @looking
+@click.option(
+    "--plan",
+    "saved",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Carry out exactly this plan, which plan --out FILE saved, unless what it rests on moved.",
+)
 @click.option("--yes", is_flag=True, help="Ask nothing (materialize never does).")
 @printing("text", "json")
 @detailed
@@ -81,6 +102,7 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
     dry_run: bool,
     with_effects: bool,
     verify: Verify,
+    saved: str | None,
     yes: bool,
     output: str,
     detailed_exitcode: bool,
@@ -89,15 +111,24 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
     from partflow.cli.outcome import show_plan, show_result
 
     del yes
+    if saved is not None and (with_effects or not asked.is_everything):
+        raise click.UsageError(
+            "--plan says all that is to be made: give no SELECT, partitions or --with-effects"
+        )
     project = session.project()
     if dry_run:
-        found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
+        if saved is None:
+            found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
+        else:
+            found = project.saved_plan(saved, verify)
         _echo_plan(found, asked)
         return show_plan(found, asked, output, detailed=detailed_exitcode)
     _echo_request(project, asked)
 
     def make(controls: Controls) -> Result:
-        return project.materialize(asked=asked, with_effects=with_effects, controls=controls)
+        return project.materialize(
+            asked=asked, with_effects=with_effects, saved=saved, controls=controls
+        )
 
     return show_result(_carried_out(session, how, verify, make), asked, output, session)
 
@@ -183,6 +214,8 @@ def _carried_out(
                 workers=how.jobs,
                 wait=how.wait,
                 fail_fast=how.fail_fast,
+                newest_first=how.reverse,
+                retries=how.retries,
                 verify=verify,
                 command=session.command,
                 stop=interrupt.stop,

@@ -26,6 +26,8 @@ class Carrying:
     jobs: int
     fail_fast: bool
     wait: bool
+    reverse: bool
+    retries: int | None
 
 
 def selecting(function: Function) -> Function:
@@ -69,8 +71,10 @@ def carrying(function: Function) -> Function:
     """Take what says how a run is carried out, and hand it on as `how`."""
 
     @functools.wraps(function)
-    def folded(jobs: int, fail_fast: bool, no_wait: bool, **rest: Any) -> Any:
-        return function(how=Carrying(jobs, fail_fast, not no_wait), **rest)
+    def folded(
+        jobs: int, fail_fast: bool, no_wait: bool, reverse: bool, retries: int | None, **rest: Any
+    ) -> Any:
+        return function(how=Carrying(jobs, fail_fast, not no_wait, reverse, retries), **rest)
 
     options = (
         click.option(
@@ -80,6 +84,13 @@ def carrying(function: Function) -> Function:
             "-j", "--jobs", type=click.IntRange(1), default=1, metavar="N", help="Worker processes."
         ),
         click.option("-x", "--fail-fast", is_flag=True, help="Begin nothing more after a failure."),
+        click.option(
+            "--retries",
+            type=click.IntRange(0),
+            metavar="N",
+            help="How often to try again what fails, whatever its task says.",
+        ),
+        click.option("--reverse", is_flag=True, help="The newest partitions first."),
         click.option("--no-wait", is_flag=True, help="Exit with 4 if another run is at it."),
     )
     return _with(options, folded)

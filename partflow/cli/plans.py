@@ -52,21 +52,24 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 
 
 def blocked_lines(plan: Plan, session: Session) -> list[str]:
-    """What is blocked, a line for each reason, and how to make again what somebody changed."""
+    """What is blocked, a line for each reason; how to make again or keep what somebody changed."""
     groups = [g for g in reasons.held(plan) if g.state is State.BLOCKED]
     rows = aligned([_row(g, "blocked") for g in groups]) if groups else []
     lines = []
     for group, line in zip(groups, rows, strict=True):
         lines.append(painted(line, "red"))
         if group.reason is Reason.CHANGED_OUTSIDE:
-            lines += [f"  again: {_backfill(group, *r, session)}" for r in group.ranges[:_SHOWN]]
+            for first, last in group.ranges[:_SHOWN]:
+                lines.append(f"  again: {_command('backfill', group, (first, last), session)}")
+                lines.append(f"  keep: {_command('accept', group, (first, last), session)}")
     return lines
 
 
-def _backfill(group: reasons.Group, first: str, last: str, session: Session) -> str:
-    """The command for a range that somebody changed; it is kept as it is until then."""
+def _command(word: str, group: reasons.Group, keys: tuple[str, str], session: Session) -> str:
+    """A command for a range that somebody changed; it is kept as it is until then."""
+    first, last = keys
     named = ("-p", first) if first == last else ("--partitions", f"{first}..{last}")
-    return session.again("backfill", group.nodes[0], *named)
+    return session.again(word, group.nodes[0], *named)
 
 
 def _row(group: reasons.Group, verb: str) -> tuple[str, ...]:

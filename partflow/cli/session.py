@@ -43,8 +43,12 @@ class Session:
 
     def again(self, command: str, node: str, *more: str) -> str:
         """A command line for a node of this project."""
+        return self.calls(command, node, *more)
+
+    def calls(self, *words: str) -> str:
+        """A command line for this project."""
         folder = [] if self.folder is None else ["--project", self.folder]
-        return shlex.join(["partflow", *folder, command, node, *more])
+        return shlex.join(["partflow", *folder, *words])
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ _HOW = {
     "kept": "made again with equal content, so its file stayed,",
     "observed": "seen",
     "adopted": "found as it had been before, and adopted,",
+    "accepted": "made",
     "done": "done",
 }
 _KEYS = 5
@@ -107,12 +108,16 @@ def _made(why: Why) -> list[str]:
     if record is None:
         return [] if why.state is State.WAITING else ["never"]
     by = f" by run {record.run}" if record.run else ""
-    lines = [f"{_verb(why)} at {moment(record.made_at)}{by}"]
+    # An accepted record keeps the moment of its making, and has the run that accepted it.
+    note = why.history[0].note if why.history else None
+    lines = [f"{_verb(why)} at {moment(record.made_at)}{'' if note else by}"]
+    if note:
+        lines = [*([] if record.pinned else lines), f"{printable(note)}, {by.strip()}"]
     if record.content:
         # Of a source only the content is recorded, not how many rows it has.
         rows = [count(record.rows, "row")] if why.task else []
         lines.append(", ".join([*rows, size(record.nbytes), _content(record)]))
-    if record.code and why.task:
+    if record.code and why.task and not record.pinned:
         lines.append(f"by the code {record.code[:_DIGITS]} of {why.task}")
     if len(why.history) > 1:
         before = moment(why.history[1].made_at)
@@ -136,6 +141,8 @@ def _record(record: Record) -> dict[str, Any]:
         "at": moment(record.made_at),
         "run": record.run,
         "how": record.how,
+        "pinned": record.pinned,
+        "note": record.note,
         "rows": record.rows,
         "bytes": record.nbytes,
         "content": record.content,

@@ -14,7 +14,7 @@ from partflow.execution.perform import Failure, Order, Outcome, Output
 from partflow.graph import outputs
 from partflow.lineage import Condition
 from partflow.metastore import Metastore
-from partflow.plan import Action, Plan
+from partflow.plan import Action, Plan, Reason
 from partflow.record import Intent, Record
 from partflow.store import Store
 
@@ -104,6 +104,10 @@ class Publisher:
         intents, contents, changed = [], {}, False
         for output in outcome.outputs:
             was = self._records.get((output.dataset, output.key))
+            if was is not None and self._is_pinned(order, was):
+                Path(output.staged).unlink(missing_ok=True)
+                contents[output.dataset] = was.content or output.content
+                continue
             same = was is not None and (was.content == output.content or output.is_close)
             stays = was if same and self.is_there(output.dataset, order.ordinal) else None
             content = was.content if same and was and was.content else output.content
@@ -111,6 +115,12 @@ class Publisher:
             changed = changed or not same
             intents.append(self._output_intent(order, output, content, stays))
         return Published(tuple(intents), contents, changed)
+
+    def _is_pinned(self, order: Order, was: Record) -> bool:
+        """Whether an output stays somebody's file while its step makes the others again."""
+        planned = self.plan.tasks[order.task]
+        asked = planned.need[order.ordinal - planned.lo] == Reason.ASKED
+        return was.pinned and not asked and self.is_there(was.node, order.ordinal)
 
     def _output_intent(
         self, order: Order, output: Output, content: str, stays: Record | None

@@ -25,7 +25,7 @@ class Runner:
     """Carries a plan out under one run's name; the lease is held by whoever makes it.
 
     `now` gives epoch seconds, `pause` sleeps. With `fail_fast` the first failure stops the run as
-    a stop that was asked for does.
+    a stop that was asked for does; `newest_first` and `retries` are those of `RunState`.
     """
 
     run: str
@@ -37,6 +37,8 @@ class Runner:
     observer: Observer
     stop: StopSignal
     fail_fast: bool = False
+    newest_first: bool = False
+    retries: int | None = None
     pause: Callable[[float], None] = time.sleep
     _serial: int = 0
     _read_seq: int = 0
@@ -47,7 +49,7 @@ class Runner:
     def carry_out(self, plan: Plan) -> Summary:
         """Run every step that turns out to be needed; what fails holds up only its own."""
         began = time.monotonic()
-        state = RunState(plan)
+        state = RunState(plan, newest_first=self.newest_first, retries=self.retries)
         self.publisher.claim()
         state.begin()
         self.observer.begun(plan.steps)

@@ -104,10 +104,17 @@ class _Live:
 
 
 class RunState:
-    """All steps of one run. `handle` is the only way to change it after `begin`."""
+    """All steps of one run. `handle` is the only way to change it after `begin`.
 
-    def __init__(self, plan: Plan) -> None:
+    With `newest_first` the latest in time is taken first; `retries` stands in for what tasks say.
+    """
+
+    def __init__(
+        self, plan: Plan, *, newest_first: bool = False, retries: int | None = None
+    ) -> None:
         self.plan = plan
+        self.retries = retries
+        self._sign = -1 if newest_first else 1
         self.order = {name: i for i, name in enumerate(plan.tasks)}
         self.states: dict[str, NDArray[np.uint8]] = {}
         self.waiting: dict[str, NDArray[np.int64]] = {}
@@ -137,7 +144,7 @@ class RunState:
                     self._freed(Step(name, self.plan.tasks[name].lo + i))
 
     def take(self) -> Start | None:
-        """The next step to carry out: the earliest in time, upstream first; None: none is ready."""
+        """The next step to carry out: in order of time, upstream first; None: none is ready."""
         if not self._ready:
             return None
         _, _, _, step = heapq.heappop(self._ready)
@@ -156,7 +163,8 @@ class RunState:
             self._done(step)
             return None
         options = self.plan.tasks[step.task].task.options
-        if not event.is_final and self.attempts[step] <= options.retries:
+        retries = options.retries if self.retries is None else self.retries
+        if not event.is_final and self.attempts[step] <= retries:
             delay = options.retry_delay.total_seconds() * 2 ** (self.attempts[step] - 1)
             self.attempts[step] += 1
             return Start(step, self.attempts[step], delay)
@@ -249,8 +257,9 @@ class RunState:
                 continue
             self._set(one, StepState.READY)
             i = one.ordinal - self.plan.tasks[one.task].lo
-            begins = int(self._starts[one.task][i])
-            heapq.heappush(self._ready, (begins, self.order[one.task], one.ordinal, one))
+            begins = self._sign * int(self._starts[one.task][i])
+            place = (begins, self.order[one.task], self._sign * one.ordinal)
+            heapq.heappush(self._ready, (*place, one))
 
     def _done(self, step: Step) -> None:
         for freed in self._released(step):

@@ -92,6 +92,7 @@ def forget_jobs() -> None:
 def empty(tmp_path, monkeypatch) -> Iterator[Path]:
     """A working directory; what a command imports from it is forgotten."""
     kept = {n: m for n, m in sys.modules.items() if n == "jobs" or n.startswith("jobs.")}
+    forget_jobs()
     monkeypatch.setattr(sys, "path", list(sys.path))
     # Two edits in one second leave the time of a file's bytecode as it was.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)

@@ -69,7 +69,7 @@ def test_help_imports_nothing_that_is_heavy():
 def test_what_is_misspelt_is_guessed(shop):
     for words, guess in (
         (("plann",), "plan"),
-        (("plan", "--outputt", "json"), "--output"),
+        (("status", "--outputt", "json"), "--output"),
         (("plan", "clean_sale"), "clean_sales"),
         (("why", "clean_sale", "-p", "2024-01-01"), "clean_sales"),
     ):

@@ -68,6 +68,7 @@ def test_a_file_that_somebody_changed_is_kept_until_a_backfill(shop):
     assert said.code == 1
     assert "changed outside partflow" in said.out
     assert "  again: partflow backfill clean_sales -p 2024-01-07" in said.lines
+    assert "  keep: partflow accept clean_sales -p 2024-01-07" in said.lines
     assert said.last == "nothing to do: 28 fresh, 1 blocked"
     assert path.read_bytes() == theirs
     assert shop.run("backfill", "clean_sales", "-p", "2024-01-07").code == 0

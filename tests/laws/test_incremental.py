@@ -120,7 +120,9 @@ def test_any_script_of_edits_and_runs_ends_in_what_a_run_from_scratch_makes(root
     disk.project.materialize()
     scratch = disk.afresh(next(roots))
     scratch.project.materialize()
-    assert disk.contents() == scratch.contents()
+    # What waits for a day that has not come keeps its last good version; from scratch it has none.
+    stays = disk.last_good()
+    assert {p: c for p, c in disk.contents().items() if p not in stays} == scratch.contents()
 
 
 def test_a_second_run_makes_nothing_and_changes_no_data(roots) -> None:

@@ -201,3 +201,35 @@ def test_an_event_for_a_step_that_does_not_run_is_a_bug_that_says_so() -> None:
     run.begin()
     with pytest.raises(AssertionError, match=r"BUG: .* for a step that is READY"):
         run.handle(StepMade(Step("make", 0), {"one": "2" * 32}, changed=True))
+
+
+@given(cases(), chances)
+def test_the_order_of_time_can_be_turned_round(case: Case, chance: Random) -> None:
+    made = plan(case.graph, case.snapshot, case.request)
+    for newest_first in (False, True):
+        run = RunState(made, newest_first=newest_first)
+        run.begin()
+        while run.count(StepState.READY):
+            ready = [s for s in steps_of(made) if run.state_of(s) is StepState.READY]
+            begins = [begin_of(made, s) for s in ready]
+            start = run.take()
+            assert start is not None
+            assert begin_of(made, start.step) == (max if newest_first else min)(begins)
+            run.handle(event(run, start, chance, 0.0))
+        assert run.is_finished()
+
+
+def begin_of(made: Plan, step: Step) -> int:
+    return int(made.tasks[step.task].task.grain.edges(step.ordinal, step.ordinal + 1)[0])
+
+
+@given(cases(), st.integers(0, 3))
+def test_retries_of_a_run_stand_in_for_those_of_its_tasks(case: Case, retries: int) -> None:
+    run = RunState(plan(case.graph, case.snapshot, case.request), retries=retries)
+    run.begin()
+    while (start := run.take()) is not None:
+        attempts = 1
+        while run.handle(StepFailed(start.step)) is not None:
+            attempts += 1
+        assert attempts == retries + 1
+    assert run.is_finished()

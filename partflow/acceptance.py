@@ -1,0 +1,200 @@
+"""What can be accepted: that new code makes the same, or that a file somebody changed is to stay.
+
+Knows nothing of how an acceptance is recorded or shown; it reads a plan, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partflow.dataset import Dataset
+from partflow.errors import ReadError, ResultError
+from partflow.execution.perform import partition_column
+from partflow.formats import Parquet
+from partflow.graph import outputs
+from partflow.lineage import lanes, state_over
+from partflow.observe import Observed
+from partflow.partition import PartitionSet
+from partflow.plan import Plan, Reason, Request, TaskPlan, wanted_mask
+from partflow.plan import plan as plan_of
+from partflow.reasons import describe
+from partflow.record import Record
+from partflow.results import Target, normalise
+from partflow.store import Store
+from partflow.tasks import Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+
+
+class Kind(Enum):
+    """What accepting does with a partition."""
+
+    CODE = "accept"
+    """Its record gets the present code: the new code makes the same."""
+    HAND = "pin"
+    """Somebody's file becomes what is recorded, and stays until a backfill."""
+    LEFT = "leave"
+    """It is not fresh for a reason that nobody can vouch for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Partitions of one task with which the same is done, and the reason in words."""
+
+    task: Task
+    kind: Kind
+    text: str
+    at: PartitionSet
+
+    @property
+    def ranges(self) -> tuple[tuple[str, str], ...]:
+        """The first and the last key of each range."""
+        key = self.task.grain.key
+        return tuple((key(lo), key(hi - 1)) for lo, hi in self.at.ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What accepting comes to; `hands` are the files that somebody changed, by (dataset, key)."""
+
+    plan: Plan
+    groups: tuple[Group, ...]
+    hands: Mapping[tuple[str, str], Record]
+
+    def count(self, kind: Kind) -> int:
+        """How many partitions of a kind there are."""
+        return sum(len(g.at) for g in self.groups if g.kind is kind)
+
+
+def acceptable(found: Plan, seen: Observed, store: Store) -> Acceptance:
+    """What of a plan's request can be accepted, and what has to be left, with the reason."""
+    supposed = _as_if_by_this_code(found)
+    groups: list[Group] = []
+    hands: dict[tuple[str, str], Record] = {}
+    for name, planned in found.tasks.items():
+        if planned.task.is_effect:
+            continue
+        wanted = wanted_mask(found.request, planned)
+        hand = wanted & (planned.reason == Reason.CHANGED_OUTSIDE)
+        coded = wanted & ~hand & (planned.need == Reason.CODE)
+        groups += _by_code(found, planned, supposed.tasks[name], coded)
+        groups += _by_hand(planned, hand, seen, store, hands)
+        left = wanted & ~hand & ~coded & (planned.need != Reason.NONE)
+        for at in _parted(planned, left):
+            i = at.ranges[0][0] - planned.lo
+            text = _said(planned, int(planned.reason[i]), int(planned.cause[i]))
+            groups.append(Group(planned.task, Kind.LEFT, text, at))
+    return Acceptance(found, tuple(groups), hands)
+
+
+def _as_if_by_this_code(found: Plan) -> Plan:
+    """The plan as it would be if the present code had made it all: what is wrong besides."""
+    states = dict(found.snapshot.states)
+    for name, planned in found.tasks.items():
+        present = np.array(lanes(found.snapshot.codes[name]), np.uint64)
+        for node in outputs(planned.task):
+            state = states[node]
+            here = slice(max(planned.lo - state.lo, 0), max(planned.hi - state.lo, 0))
+            code = state.code.copy()
+            code[here] = present
+            states[node] = replace(state, code=code)
+    return plan_of(found.graph, replace(found.snapshot, states=states), Request())
+
+
+def _by_code(found: Plan, planned: TaskPlan, other: TaskPlan, coded: Mask) -> list[Group]:
+    """What other code made: to be accepted if nothing else is wrong with it."""
+    task, text = planned.task, _said(planned, Reason.CODE, -1)
+    own = [state_over(found.snapshot.states[n], planned.lo, planned.hi) for n in outputs(task)]
+    # With other reads than now there is no telling whether an input changed.
+    alike = np.logical_and.reduce([s.reads == len(task.inputs) for s in own])
+    sound = coded & (other.need == Reason.NONE)
+    groups = [
+        Group(task, Kind.CODE, text, PartitionSet.where(sound & alike, planned.lo)),
+        Group(
+            task,
+            Kind.LEFT,
+            f"{text}, and it reads other datasets than it was made from",
+            PartitionSet.where(sound & ~alike, planned.lo),
+        ),
+    ]
+    shown = replace(planned, reason=other.need, cause=other.cause)
+    for at in _parted(shown, coded & ~sound):
+        i = at.ranges[0][0] - planned.lo
+        more = _said(planned, int(other.need[i]), int(other.cause[i]))
+        groups.append(Group(task, Kind.LEFT, f"{text}, and {more}", at))
+    return [g for g in groups if g.at]
+
+
+def _by_hand(
+    planned: TaskPlan,
+    hand: Mask,
+    seen: Observed,
+    store: Store,
+    hands: dict[tuple[str, str], Record],
+) -> list[Group]:
+    """What somebody changed: to be kept if it can be read as what the dataset holds."""
+    found: dict[tuple[Kind, str], list[tuple[int, int]]] = {}
+    for i in np.flatnonzero(hand).tolist():
+        ordinal = planned.lo + i
+        key = planned.task.grain.key(ordinal)
+        records, kind, text = {}, Kind.HAND, _said(planned, Reason.CHANGED_OUTSIDE, -1)
+        for dataset in planned.task.writes:
+            record = seen.hands.get((dataset.name, key))
+            if record is None:
+                continue
+            try:
+                rows = _rows(dataset, ordinal, store.path(dataset, key))
+                records[dataset.name, key] = replace(record, rows=rows)
+            except (ResultError, ReadError) as error:
+                kind, text = Kind.LEFT, f"{text}, and {error.problem}; {error.advice}"
+        if kind is Kind.HAND:
+            hands |= records
+        found.setdefault((kind, text), []).append((ordinal, ordinal + 1))
+    return [
+        Group(planned.task, kind, text, PartitionSet.of(spans))
+        for (kind, text), spans in found.items()
+    ]
+
+
+def _rows(dataset: Dataset, ordinal: int, path: Path) -> int:
+    """How many rows a file has that somebody brought; ResultError if it is not what is declared."""
+    if dataset.format != "parquet":
+        return 1
+    import polars as pl
+
+    key = dataset.grain.key(ordinal)
+    frame = pl.scan_parquet(path, hive_partitioning=False, glob=False)
+    if dataset.column is not None and dataset.column in frame.collect_schema():
+        raise ResultError(
+            dataset.name,
+            key,
+            f"it holds the column {dataset.column!r}, which stands in the path",
+            "write it without that column",
+        )
+    column = partition_column(dataset, (ordinal,))
+    target = Target(dataset.name, key, dataset.schema, dataset.order, column)
+    normalise(frame, target)
+    return Parquet(bool(dataset.order), dataset.schema).read(path).height
+
+
+def _parted(planned: TaskPlan, among: Mask) -> list[PartitionSet]:
+    """The chosen partitions of a task, those of one reason and one cause together."""
+    pairs = np.stack([planned.reason.astype(np.int64), planned.cause.astype(np.int64)], axis=1)
+    return [
+        PartitionSet.where(among & (pairs == row).all(axis=1), planned.lo)
+        for row in np.unique(pairs[among], axis=0)
+    ]
+
+
+def _said(planned: TaskPlan, reason: int, cause: int) -> str:
+    dataset = None if cause < 0 else planned.task.inputs[cause].read.dataset
+    return describe(planned, Reason(reason), dataset)

@@ -1,0 +1,180 @@
+"""Records acceptances, after a sample was made aside and was equal if one is asked for.
+
+Knows nothing of what can be accepted or why. Writes into no dataset: an acceptance is a new record
+of a file that stays. Requires: the lease is held.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from partflow.acceptance import Acceptance, Group, Kind
+from partflow.aside import Aside, unlike
+from partflow.execution.perform import Outcome
+from partflow.graph import outputs
+from partflow.metastore import Metastore
+from partflow.record import Intent, Record
+from partflow.runlog import RunLog, RunRow, StepLog
+from partflow.store import Store
+
+_FEW = 100
+"""Up to so many records are looked up one by one; a whole dataset's are read at once."""
+_AT_ONCE = 500
+_KEPT = "somebody's file, kept as it was found and pinned until a backfill"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many partitions are made aside before new code is accepted, picked by a seed."""
+
+    size: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One output of one of a sample; `problem` is None if it was equal to what is stored."""
+
+    task: str
+    node: str
+    key: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What was accepted; if `refusal` says why not, nothing was."""
+
+    run: str
+    acceptance: Acceptance
+    compared: tuple[Compared, ...] = ()
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptor:
+    """Accepts under the name of one run; `clock` gives epoch nanoseconds."""
+
+    metastore: Metastore
+    store: Store
+    row: RunRow
+    clock: Callable[[], int]
+
+    def accept(self, found: Acceptance, sample: Sample | None) -> Accepted:
+        """Record all that can be accepted, or nothing if one partition of the sample differs."""
+        compared: tuple[Compared, ...] = ()
+        if sample is not None and found.count(Kind.CODE):
+            compared, refusal = self._sampled(found, sample)
+            if refusal:
+                return Accepted(self.row.id, found, compared, refusal)
+        if not found.count(Kind.CODE) and not found.count(Kind.HAND):
+            return Accepted(self.row.id, found)
+        log = RunLog(self.metastore)
+        log.begin(self.row)
+        for group in found.groups:
+            if group.kind is not Kind.LEFT:
+                for records in self._records(found, group, _words(compared, group)):
+                    self._commit(records)
+                    log.steps_ended(self.row.id, self.now(), _steps(group, records))
+        log.finish(replace(self.row, finished_at=self.now(), state="done"))
+        return Accepted(self.row.id, found, compared)
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self.clock() / 1e9
+
+    def _sampled(
+        self, found: Acceptance, sample: Sample
+    ) -> tuple[tuple[Compared, ...], str | None]:
+        """Make a sample aside and compare it with what is stored; why that refuses, if it does."""
+        steps = [(g, o) for g in found.groups if g.kind is Kind.CODE for o in g.at]
+        chance = random.Random(sample.seed)  # noqa: S311 - it picks a sample, it guards no secret
+        aside = Aside(found.plan, self.store, self.row.id)
+        compared: list[Compared] = []
+        taken, obstacle = 0, ""
+        try:
+            for group, ordinal in chance.sample(steps, len(steps)):
+                if taken == sample.size:
+                    break
+                planned = found.plan.tasks[group.task.name]
+                held = aside.obstacle(planned, ordinal)
+                if held is None:
+                    taken += 1
+                    compared += self._compared(group, ordinal, aside.make(planned, ordinal))
+                obstacle = held or obstacle
+        finally:
+            aside.close()
+        wrong = [c for c in compared if c.problem]
+        if wrong:
+            first = wrong[0]
+            return tuple(compared), f"{first.node}@{first.key} is not the same: {first.problem}"
+        refusal = None if taken else f"no sample can be made: {obstacle}"
+        return tuple(compared), refusal
+
+    def _compared(self, group: Group, ordinal: int, outcome: Outcome) -> Iterator[Compared]:
+        key = group.task.grain.key(ordinal)
+        if outcome.failure is not None:
+            said = f"it cannot be made: {outcome.failure.message}"
+            yield Compared(group.task.name, outputs(group.task)[0], key, said)
+        for dataset, output in zip(group.task.writes, outcome.outputs, strict=False):
+            stored = self.store.path(dataset, key)
+            problem = None if output.is_close else unlike(dataset, Path(output.staged), stored)
+            yield Compared(group.task.name, dataset.name, key, problem)
+
+    def _records(self, found: Acceptance, group: Group, said: str) -> Iterator[list[Record]]:
+        """The new records of a group, some hundreds at a time."""
+        keys = [group.task.grain.key(o) for o in group.at]
+        for node in outputs(group.task):
+            if group.kind is Kind.HAND:
+                made = [
+                    self._of_hand(found.hands[node, k]) for k in keys if (node, k) in found.hands
+                ]
+            else:
+                wanted: Sequence[str | None] = keys if len(keys) < _FEW else [None]
+                whole = {r.key: r for k in wanted for r in self.metastore.records(node, k)}
+                code = found.plan.snapshot.codes[group.task.name]
+                note = f"accepted for the code of {group.task.name}, {said}"
+                made = [self._of_code(whole[k], code, note) for k in keys]
+            for i in range(0, len(made), _AT_ONCE):
+                yield made[i : i + _AT_ONCE]
+
+    def _of_code(self, was: Record, code: str, note: str) -> Record:
+        """Made when it was, from what it was, and now by this code."""
+        return replace(was, code=code, run=self.row.id, how="accepted", note=note)
+
+    def _of_hand(self, present: Record) -> Record:
+        return replace(
+            present, made_at=int(self.now()), run=self.row.id, how="accepted", pinned=True,
+            note=_KEPT,
+        )  # fmt: skip
+
+    def _commit(self, records: Sequence[Record]) -> None:
+        """As a publication without a file to rename: claim, check, journal, record."""
+        epochs = self.metastore.claim(self.row.id, [(r.node, r.key, r.start) for r in records])
+        intents = [
+            Intent(
+                f"{self.row.id}/accept", r.node, r.key, epochs[r.node, r.key], None,
+                r.sha256, r.sha256, r,
+            )
+            for r in records
+        ]  # fmt: skip
+        with self.store.locked((r.node, r.key) for r in records):
+            self.metastore.check(intents)
+            self.store.journal([r.to_json() for r in records])
+            self.metastore.commit(intents)
+
+
+def _words(compared: Sequence[Compared], group: Group) -> str:
+    """How far the acceptance of a task's partitions was put to the test."""
+    made = len({c.key for c in compared if c.task == group.task.name})
+    if made:
+        return f"a sample of {made:,} was made and was equal"
+    return "with no sample of its own" if compared else "without a sample"
+
+
+def _steps(group: Group, records: Sequence[Record]) -> list[StepLog]:
+    reason = "code" if group.kind is Kind.CODE else "changed_outside"
+    return [StepLog(group.task.name, r.key, 1, "accepted", reason, 0.0, r.note) for r in records]

@@ -1,0 +1,120 @@
+"""Makes partitions aside: from what lies there now, staged, compared, swept, never published.
+
+Knows nothing of why they are compared, and of the metastore. Requires: the lease is held, since
+whoever has it sweeps what is staged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from partflow.content import equal_within
+from partflow.dataset import Dataset
+from partflow.differences import difference, largest
+from partflow.execution.perform import Lineage, Order, Outcome, perform
+from partflow.formats import Parquet, format_of
+from partflow.lineage import Condition
+from partflow.plan import Plan, TaskPlan
+from partflow.store import Store
+
+_SAID = {
+    Condition.ABSENT: "has not arrived",
+    Condition.GONE: "is gone",
+    Condition.DAMAGED: "cannot be read",
+    Condition.CHANGED: "was changed outside partflow",
+}
+
+
+@dataclass(slots=True)
+class Aside:
+    """Makes partitions of one plan's tasks aside, under the name of one run; `close` sweeps."""
+
+    plan: Plan
+    store: Store
+    run: str
+    _serial: int = 0
+
+    def obstacle(self, planned: TaskPlan, ordinal: int) -> str | None:
+        """Why a partition cannot be made of what its record was made from; None if it can."""
+        for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+            dataset = one.read.dataset
+            state = self.plan.snapshot.states[dataset.name]
+            first, last = int(a[ordinal - planned.lo]), int(b[ordinal - planned.lo])
+            if last > state.hi and not one.read.is_optional:
+                return f"{dataset.name}@{dataset.grain.key(last - 1)} is not due"
+            low, high = max(first, state.lo) - state.lo, max(last - state.lo, 0)
+            found = state.condition[low : max(low, high)]
+            wrong = found != Condition.GOOD
+            if one.read.is_optional:
+                wrong &= found != Condition.ABSENT
+            if wrong.any():
+                at = int(np.argmax(wrong))
+                key = dataset.grain.key(state.lo + low + at)
+                return f"{dataset.name}@{key} {_SAID[Condition(int(found[at]))]}"
+        return None
+
+    def make(self, planned: TaskPlan, ordinal: int) -> Outcome:
+        """Make one partition; the outcome's files lie staged until `close`."""
+        task = planned.task
+        interval = task.grain.interval(ordinal)
+        self._serial += 1
+        lineage = Lineage(
+            task=task.name,
+            key=task.grain.key(ordinal),
+            start=interval.start,
+            end=interval.end,
+            code=self.plan.snapshot.codes[task.name],
+            run=self.run,
+            read_seq=self.plan.snapshot.version,
+            inputs=(),  # of interest to none: the footer is never published
+        )
+        present = tuple(d.name for d in task.writes if self._is_there(d.name, ordinal))
+        order = Order(
+            self.run, self._serial, task.name, ordinal, 1,
+            self._reads(planned, ordinal), lineage, present,
+        )  # fmt: skip
+        return perform(order, self.plan.graph, self.store)
+
+    def close(self) -> None:
+        """Sweep what was staged."""
+        self.store.sweep(self.run)
+
+    def _reads(self, planned: TaskPlan, ordinal: int) -> tuple[tuple[int, ...], ...]:
+        """What a partition without an obstacle reads, for each read."""
+        found = []
+        for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+            state = self.plan.snapshot.states[one.read.dataset.name]
+            first, last = int(a[ordinal - planned.lo]), int(b[ordinal - planned.lo])
+            low, high = max(first, state.lo), min(last, state.hi)
+            there = state.condition[low - state.lo : max(low, high) - state.lo] == Condition.GOOD
+            found.append(tuple((np.flatnonzero(there) + low).tolist()))
+        return tuple(found)
+
+    def _is_there(self, name: str, ordinal: int) -> bool:
+        state = self.plan.snapshot.states[name]
+        i = ordinal - state.lo
+        return bool(0 <= i < len(state.condition) and state.condition[i] == Condition.GOOD)
+
+
+def unlike(dataset: Dataset, one: Path, other: Path) -> str | None:
+    """How two files of a dataset differ in content; None if they do not."""
+    form = format_of(dataset)
+    if form.fingerprint(one) == form.fingerprint(other):
+        return None
+    if not isinstance(form, Parquet):
+        return "other bytes"
+    return difference(form.read(one), form.read(other), ordered=form.ordered)
+
+
+def nearly(dataset: Dataset, one: Path, other: Path) -> str | None:
+    """The columns in which two files differ within the dataset's tolerance; None if by more."""
+    form = format_of(dataset)
+    if not isinstance(form, Parquet) or not dataset.float_tolerance:
+        return None
+    frames = form.read(one), form.read(other)
+    if not equal_within(*frames, dataset.float_tolerance, ordered=form.ordered):
+        return None
+    return largest(*frames, ordered=form.ordered)

@@ -1,0 +1,88 @@
+"""Carries one plan out under one run's name, from its first line in the log to its last.
+
+Knows nothing of how the plan came about, or of who may run: the caller holds the lease.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from partflow.metastore import Metastore
+from partflow.plan import task_span
+from partflow.runlog import RunLog, RunRow
+from partflow.store import Store
+
+if TYPE_CHECKING:
+    from partflow.controls import Controls
+    from partflow.execution.executors import Executor
+    from partflow.execution.summary import Summary
+    from partflow.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """What carrying out needs; `clock` gives epoch nanoseconds, `executor` is closed at the end."""
+
+    root: Path
+    store: Store
+    metastore: Metastore
+    log: RunLog
+    executor: Executor
+    clock: Callable[[], int]
+
+    def carry_out(self, found: Plan, row: RunRow, controls: Controls) -> Summary:
+        """Run a plan's steps; what became of them is in the log, whatever happens."""
+        from partflow.execution.publisher import Publisher
+        from partflow.execution.runner import Runner
+        from partflow.execution.summary import Quiet
+
+        self.log.begin(row)
+        publisher = Publisher(row.id, found, self.store, self.metastore, self._now)
+        runner = Runner(
+            row.id, publisher, self.log, self.executor, found.snapshot.codes, self._now,
+            controls.observer or Quiet(), controls.stop, fail_fast=controls.fail_fast,
+            newest_first=controls.newest_first, retries=controls.retries,
+        )  # fmt: skip
+        try:
+            with contextlib.chdir(self.root):
+                summary = runner.carry_out(found)
+        except BaseException:
+            self.log.finish(replace(row, finished_at=self._now(), state="interrupted"))
+            raise
+        finally:
+            self.executor.close()
+            staged = {i.staged for i in self.metastore.intents() if i.staged}
+            self.store.sweep(row.id, staged)
+        self.log.finish(_ended(row, summary, self._now()))
+        return summary
+
+    def _now(self) -> float:
+        return self.clock() / 1e9
+
+
+def _ended(row: RunRow, summary: Summary, at: float) -> RunRow:
+    return replace(
+        row,
+        finished_at=at,
+        state="failed" if summary.failed else "interrupted" if summary.cancelled else "done",
+        ran=summary.ran,
+        unchanged=summary.unchanged,
+        skipped=summary.skipped,
+        failed=summary.failed,
+        blocked=summary.blocked,
+    )
+
+
+def newest(found: Plan) -> dict[str, int]:
+    """For each effect its newest due ordinal, which is where it begins if it was never seen."""
+    effects = {}
+    for task in found.graph.tasks:
+        if task.is_effect:
+            planned = found.tasks[task.name]
+            _, hi = task_span(found.graph, task, found.snapshot.now)
+            effects[task.name] = (planned.hi if len(planned.state) else hi) - 1
+    return effects

@@ -1,0 +1,151 @@
+"""`accept` and `check`: vouching for what is stored, and putting it to the test.
+
+Knows nothing of how anything is accepted or compared; the project does it, `vouchers` shows it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from partflow.cli.columns import count
+from partflow.cli.options import printing, selecting
+from partflow.cli.session import DONE, FAILED, INTERRUPTED, Session
+
+if TYPE_CHECKING:
+    from partflow.acceptance import Acceptance
+    from partflow.project import Controls
+    from partflow.selection import Asked
+
+no_wait = click.option("--no-wait", is_flag=True, help="Exit with 4 if another run is at it.")
+
+
+@click.command(
+    short_help="Vouch for what new code or somebody's hand made stale.",
+    epilog="\b\nExample:\n  partflow accept clean_sales --verify-sample 3",
+)
+@selecting
+@click.option(
+    "--verify-sample",
+    "size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Make N partitions aside first, picked at random; if one differs, nothing is accepted.",
+)
+@click.option("--seed", type=click.IntRange(0), help="Pick the sample that this seed picks.")
+@click.option(
+    "-n", "--dry-run", is_flag=True, help="Show what would be accepted, and record nothing."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@no_wait
+@printing("text", "json")
+@click.pass_obj
+def accept(  # noqa: PLR0917 - one a click option, given by name
+    session: Session,
+    asked: Asked,
+    size: int | None,
+    seed: int | None,
+    dry_run: bool,
+    yes: bool,
+    no_wait: bool,
+    output: str,
+) -> int:
+    """Record that new code makes the same, and keep files that somebody changed.
+
+    Partitions that are stale for nothing but changed code become fresh as they are. Files that
+    were changed outside partflow are kept and pinned: neither code nor inputs make them again
+    until a backfill. What is stale for another reason is left, and named.
+    """
+    from partflow.accepting import Accepted, Sample
+    from partflow.cli.vouchers import show_acceptance
+
+    if not asked.select:
+        raise click.UsageError("accept needs to be told what: a dataset, or a selection of them")
+    if seed is not None and size is None:
+        raise click.UsageError("--seed picks a sample: give --verify-sample N too")
+    project = session.project()
+    found = project.acceptable(asked=asked)
+    _echo(found, asked)
+    if dry_run:
+        return show_acceptance(Accepted("", found), asked, output, is_done=False)
+    asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    question = _question(found)
+    if asks and question and not click.confirm(question, err=True):
+        return INTERRUPTED
+    sample = None
+    if size is not None:
+        sample = Sample(size, _drawn() if seed is None else seed)
+        click.echo(f"sample of {size:,}, --seed {sample.seed}", err=True)
+    accepted = project.accept(asked=asked, sample=sample, controls=_controls(session, no_wait))
+    return show_acceptance(accepted, asked, output, is_done=True)
+
+
+@click.command(
+    short_help="Make partitions twice, or read every file again.",
+    epilog="\b\nExample:\n  partflow check --twice clean_sales",
+)
+@selecting
+@click.option(
+    "--twice",
+    is_flag=True,
+    help="Make partitions twice, aside, and name the tasks whose result is not the same.",
+)
+@click.option("--verify", is_flag=True, help="Read every file, and list what is not as recorded.")
+@no_wait
+@printing("text", "json")
+@click.pass_obj
+def check(
+    session: Session, asked: Asked, twice: bool, verify: bool, no_wait: bool, output: str
+) -> int:
+    """Put to the test what is declared (--twice) or what is stored (--verify); changes nothing.
+
+    Made twice is the newest partition of each task, or those that are named. A result may differ
+    by a clock, a random number, or a sort that leaves ties open; effects are left out.
+    """
+    from partflow.cli.vouchers import show_checks
+
+    if not twice and not verify:
+        raise click.UsageError("say what to check: --twice (tasks), --verify (files), or both")
+    project = session.project()
+    controls = _controls(session, no_wait)
+    reading = project.check_files(asked=asked, controls=controls) if verify else None
+    trials = project.check_twice(asked=asked, controls=controls) if twice else None
+    return FAILED if show_checks(trials, reading, asked, output) else DONE
+
+
+def _controls(session: Session, no_wait: bool) -> Controls:
+    from partflow.project import Controls
+
+    return Controls(
+        wait=not no_wait,
+        command=session.command,
+        waiting=lambda owner: click.echo(f"waiting for {owner}", err=True),
+    )
+
+
+def _echo(found: Acceptance, asked: Asked) -> None:
+    from partflow.cli.sentences import scope_lines
+    from partflow.selection import scopes
+
+    plan = found.plan
+    if not asked.is_everything:
+        for line in scope_lines(scopes(plan.graph, plan.request, plan.snapshot.now)):
+            click.echo(line, err=True)
+
+
+def _question(found: Acceptance) -> str:
+    """What accepting comes to; empty if to nothing."""
+    from partflow.acceptance import Kind
+
+    code, hand = found.count(Kind.CODE), found.count(Kind.HAND)
+    parts = [f"accept {count(code, 'partition')} as made by the new code"] if code else []
+    parts += [f"keep and pin {count(hand, 'file')} that somebody changed"] if hand else []
+    return f"{', and '.join(parts)}?" if parts else ""
+
+
+def _drawn() -> int:
+    import secrets
+
+    return secrets.randbelow(2**32)

@@ -1,0 +1,51 @@
+"""How a run is to be carried out, and what it came to: what callers of the project hand over.
+
+Knows nothing of projects or of how anything is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from partflow.observe import Verify
+from partflow.plan import Plan
+
+if TYPE_CHECKING:
+    from partflow.execution.summary import Observer, Summary
+
+
+@dataclass(slots=True)
+class Stop:
+    """Set `asked` to let a run end what is under way and begin nothing more."""
+
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """How a run is carried out; `workers` above one are processes of their own.
+
+    With `newest_first` the latest partitions are made first; `retries` stands in for what tasks
+    say. `waiting` is told who has the warehouse when the run has to wait for it.
+    """
+
+    workers: int = 1
+    wait: bool = True
+    fail_fast: bool = False
+    newest_first: bool = False
+    retries: int | None = None
+    verify: Verify = Verify.STAT
+    command: str = "python"
+    stop: Stop = field(default_factory=Stop)
+    observer: Observer | None = None
+    waiting: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A plan and what its run came to; `summary` is None if there was nothing to do."""
+
+    plan: Plan
+    summary: Summary | None

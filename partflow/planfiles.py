@@ -1,0 +1,36 @@
+"""Saved plans as files: read whole, and written whole or not at all.
+
+Knows nothing of what stands in them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from partflow.errors import UsageError
+from partflow.savedplan import SavedPlan, parsed, text_of
+
+
+def write_plan(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document beside its place, and move it there."""
+    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with staged.open("w", encoding="utf-8") as file:
+            file.write(text_of(document))
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def read_plan(path: Path) -> SavedPlan:
+    """The plan in a file; UsageError if it holds none."""
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is no saved plan: it is not text") from None
+    return parsed(text, str(path))

@@ -1,0 +1,323 @@
+"""A plan as a document and back, and what has moved since, so that just what it says is done.
+
+Knows nothing of files or runs. A saved plan rests on the states of the partitions that its steps
+make or read, and on the code of its tasks; what else changes meanwhile does not concern it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from partflow.basis import Basis, bases_of, changed_in, encoded
+from partflow.errors import UsageError
+from partflow.flow import source_states
+from partflow.graph import Graph
+from partflow.lineage import Snapshot
+from partflow.partition import PartitionSet
+from partflow.steps import Action, Force, Only, Plan, Reason, Request, State, TaskPlan
+from partflow.tasks import Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SCHEMA = 1
+_MARK = "partflow_plan"
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTask:
+    """One task of a saved plan: its code and grain then, and its partitions from `lo` on.
+
+    `ends` holds for each read one past the last ordinal that was read. `runs` are equal neighbours:
+    how many, then state, need, reason, cause and action.
+    """
+
+    code: str
+    grain: str
+    lo: int
+    ends: tuple[int, ...]
+    runs: tuple[tuple[int, State, Reason, Reason, int, Action], ...]
+
+    @property
+    def steps(self) -> PartitionSet:
+        """The ordinals at which something will or may be made."""
+        found, at = [], self.lo
+        for count, *_, action in self.runs:
+            if action is not Action.NONE:
+                found.append((at, at + count))
+            at += count
+        return PartitionSet.of(found)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan as it was read; `name` is that of its file, `version` that of its snapshot."""
+
+    name: str
+    version: int
+    request: Request
+    tasks: Mapping[str, SavedTask]
+    bases: tuple[Basis, ...]
+
+
+# --- to a document -------------------------------------------------------------------------------
+
+
+def document_of(plan: Plan, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan as JSON, with `shown` for people to read; a digest guards all of it."""
+    request = plan.request
+    force, wanted = request.force, request.wanted
+    found = {
+        _MARK: SCHEMA,
+        "version": plan.snapshot.version,
+        "now": plan.snapshot.now,
+        **shown,
+        "request": {
+            "wanted": None if wanted is None else {n: list(s.ranges) for n, s in wanted.items()},
+            "force": None if force is None else {"only": force.only.value, "since": force.since},
+            "with_effects": request.with_effects,
+        },
+        "tasks": {n: _task_document(t, plan.snapshot.codes[n]) for n, t in plan.tasks.items()},
+        "rests_on": [encoded(b) for b in bases_of(plan)],
+    }
+    return {**found, "digest": _digest(found)}
+
+
+def text_of(document: Mapping[str, Any]) -> str:
+    """The document with each step and each task on a line of its own, so that it can be read."""
+    parts = []
+    for name, value in document.items():
+        if isinstance(value, list) and value:
+            said = "[\n    " + ",\n    ".join(_json(v) for v in value) + "\n  ]"
+        elif isinstance(value, dict) and value:
+            lines = [f"{_json(k)}: {_json(v)}" for k, v in value.items()]
+            said = "{\n    " + ",\n    ".join(lines) + "\n  }"
+        else:
+            said = _json(value)
+        parts.append(f"  {_json(name)}: {said}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _task_document(planned: TaskPlan, code: str) -> dict[str, Any]:
+    columns = np.stack(
+        [planned.state, planned.need, planned.reason, planned.cause.astype(np.int64),
+         planned.action],
+        axis=1,
+    )  # fmt: skip
+    firsts = np.flatnonzero(_differs(columns)).tolist()
+    counts = np.diff([*firsts, len(columns)]).tolist() if firsts else []
+    return {
+        "code": code,
+        "grain": repr(planned.task.grain.signature),
+        "first": planned.lo,
+        "ends": [int(b[-1]) if len(b) else 0 for _, b in planned.bounds],
+        "partitions": [
+            [
+                count,
+                State(state).name.lower(),
+                Reason(need).name.lower(),
+                Reason(reason).name.lower(),
+                cause,
+                Action(action).name.lower(),
+            ]
+            for count, (state, need, reason, cause, action) in zip(
+                counts, columns[firsts].tolist(), strict=True
+            )
+        ],
+    }
+
+
+def _differs(columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows are others than those before them; the first always is."""
+    found = np.ones(len(columns), np.bool_)
+    found[1:] = (columns[1:] != columns[:-1]).any(axis=1)
+    return found
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+# --- from a document -----------------------------------------------------------------------------
+
+
+def parsed(text: str, name: str) -> SavedPlan:
+    """The plan in a file's text; UsageError if it is none, a newer one, or was edited."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(_no_plan(name, f"it is not JSON ({error})")) from None
+    schema = document.get(_MARK) if isinstance(document, dict) else None
+    if not isinstance(schema, int) or schema < 1:
+        raise UsageError(_no_plan(name, "it is JSON of something else"))
+    if schema > SCHEMA:
+        raise UsageError(
+            f"{name}: was saved by a newer partflow (its form is {schema}, this one reads "
+            f"{SCHEMA}); carry it out with that one, or plan again with this one"
+        )
+    digest = document.pop("digest", None)
+    if digest != _digest(document):
+        raise UsageError(
+            f"{name}: was changed after it was saved; a plan is carried out as it was made, so "
+            "plan again, with another selection if it is to do something else"
+        )
+    try:
+        return _saved(document, name)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(_no_plan(name, f"it lacks a part or has a wrong one ({error})")) from None
+
+
+def _no_plan(name: str, problem: str) -> str:
+    return f"{name}: is no saved plan: {problem}; `partflow plan --out {name}` writes one"
+
+
+def _saved(document: Mapping[str, Any], name: str) -> SavedPlan:
+    asked = document["request"]
+    wanted, force = asked["wanted"], asked["force"]
+    request = Request(
+        None if wanted is None else {n: PartitionSet.of(map(tuple, r)) for n, r in wanted.items()},
+        None if force is None else Force(Only(force["only"]), int(force["since"])),
+        bool(asked["with_effects"]),
+    )
+    tasks = {n: _saved_task(t) for n, t in document["tasks"].items()}
+    bases = tuple(Basis.parsed(b) for b in document["rests_on"])
+    return SavedPlan(name, int(document["version"]), request, tasks, bases)
+
+
+def _saved_task(document: Mapping[str, Any]) -> SavedTask:
+    runs = tuple(
+        (
+            int(count),
+            State[state.upper()],
+            Reason[need.upper()],
+            Reason[reason.upper()],
+            int(cause),
+            Action[action.upper()],
+        )
+        for count, state, need, reason, cause, action in document["partitions"]
+    )
+    ends = tuple(int(end) for end in document["ends"])
+    return SavedTask(document["code"], document["grain"], int(document["first"]), ends, runs)
+
+
+# --- on what is there now ------------------------------------------------------------------------
+
+
+def restored(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Plan:
+    """The plan as it was made, on a snapshot of now; tasks that it can't know have no step."""
+    tasks = {
+        t.name: _restored_task(graph, t, _fitting(saved, snapshot, t) or _nothing(graph, t))
+        for t in graph.tasks
+    }
+    sources = {
+        n: source_states(snapshot.states[n]) for n, d in graph.datasets.items() if d.is_source
+    }
+    return Plan(graph, snapshot, saved.request, tasks, sources)
+
+
+def _fitting(saved: SavedPlan, snapshot: Snapshot, task: Task) -> SavedTask | None:
+    one = saved.tasks.get(task.name)
+    return one if one is not None and not _otherwise(one, snapshot, task) else None
+
+
+def _otherwise(one: SavedTask, snapshot: Snapshot, task: Task) -> str | None:
+    """What of a task's declaration or code is no longer as it was saved; None if all is."""
+    if one.grain != repr(task.grain.signature) or len(one.ends) != len(task.inputs):
+        return f"{task.name} is declared otherwise, at {task.place}"
+    if one.code != snapshot.codes[task.name]:
+        return f"the code of {task.name} changed, at {task.place}"
+    return None
+
+
+def _nothing(graph: Graph, task: Task) -> SavedTask:
+    return SavedTask("", "", graph.task_extents[task.name].lo, (0,) * len(task.inputs), ())
+
+
+def _restored_task(graph: Graph, task: Task, one: SavedTask) -> TaskPlan:
+    counts = [run[0] for run in one.runs]
+    lo, hi = one.lo, one.lo + sum(counts)
+    columns = [np.repeat([run[i] for run in one.runs], counts) for i in range(1, 6)]
+    state, need, reason, action = (columns[i].astype(np.uint8) for i in (0, 1, 2, 4))
+    bounds = tuple(
+        i.read.bounds(task.grain, lo, hi, graph.dataset_extents[i.read.dataset.name], end)
+        if lo < hi
+        else (np.zeros(0, np.int64), np.zeros(0, np.int64))
+        for i, end in zip(task.inputs, one.ends, strict=True)
+    )
+    return TaskPlan(task, lo, state, need, reason, columns[3].astype(np.int16), action, bounds)
+
+
+def moved(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> tuple[str, ...]:
+    """What a saved plan rests on and is no longer as it was, a line each; none: carry it out."""
+    found = [*_moved_tasks(saved, graph, snapshot), *_moved_bases(saved, graph, snapshot)]
+    if found:
+        return tuple(found)
+    now = {(b.node, b.task): b.ranges for b in bases_of(restored(saved, graph, snapshot))}
+    was = {(b.node, b.task): b.ranges for b in saved.bases}
+    nodes = sorted({k[0] for k in now.keys() | was.keys() if now.get(k) != was.get(k)})
+    return tuple(f"{n}: its range, or that of what reads it, is declared otherwise" for n in nodes)
+
+
+def _moved_tasks(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Iterable[str]:
+    declared = {t.name: t for t in graph.tasks}
+    for name, one in saved.tasks.items():
+        if not one.steps:
+            continue
+        if name not in declared:
+            yield f"{name} is no longer declared"
+            continue
+        said = _otherwise(one, snapshot, declared[name])
+        extent = graph.task_extents[name]
+        last = one.steps.ranges[-1][1]
+        if said:
+            yield said
+        elif one.steps.ranges[0][0] < extent.lo or (extent.hi is not None and last > extent.hi):
+            yield f"{name} is declared for another range, at {declared[name].place}"
+
+
+def _moved_bases(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Iterable[str]:
+    told: dict[str, set[str]] = {}
+    for basis in saved.bases:
+        if basis.node not in snapshot.states:
+            yield f"{basis.node} is no longer declared"
+            continue
+        keys = changed_in(basis, graph, snapshot)
+        known = told.setdefault(basis.node, set())
+        fresh = [k for k in keys or () if k not in known]
+        known.update(fresh)
+        if fresh:
+            yield _said(basis, fresh)
+        elif keys is None:
+            yield f"{basis.node} is declared otherwise"
+
+
+def _said(basis: Basis, keys: Sequence[str]) -> str:
+    """Which partitions of a basis changed: how many, and the first of them."""
+    many = f"{len(keys):,} of {len(basis.ranges):,} partitions"
+    if len(keys) == len(basis.ranges):
+        many = "the partition" if len(keys) == 1 else f"all {len(keys):,} partitions"
+    verb = "made" if basis.task else "read"
+    more = " ..." if len(keys) > _NAMED else ""
+    return f"{basis.node}: {many} to be {verb} changed: {', '.join(keys[:_NAMED])}{more}"
+
+
+def refusal(saved: SavedPlan, problems: Iterable[str], ran: Iterable[str]) -> str:
+    """Why a saved plan is not carried out; `ran` are the runs since it was made."""
+    lines = [*problems, *(f"since then this ran: {run}" for run in ran)]
+    return (
+        f"{saved.name}: what this plan was made from is no longer as it was, so nothing was done\n"
+        + "".join(f"  {line}\n" for line in lines)
+        + f"plan again, with the selection that you want and --out {saved.name}"
+    )
