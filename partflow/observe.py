@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.columns import ColumnCache, Columns
+from partflow.content import file_digest
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats import format_of
@@ -23,7 +24,7 @@ from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lan
 from partflow.metastore import Metastore
 from partflow.plan import horizon_of
 from partflow.record import FileIdentity, Intent, Record
-from partflow.store import Store, file_digest, identity, is_settled
+from partflow.store import Store, identity, is_settled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

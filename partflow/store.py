@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.content import file_digest
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError
 from partflow.record import FileIdentity
@@ -32,7 +33,6 @@ KEPT = 2
 _BACKDATED_NS = 2_000_000_000
 CLOCK_STEP_NS = 20_000_000
 _COARSE_STEP_NS = 2_000_000_000
-_CHUNK = 1 << 20
 _NONE = (-1, -1, -1, -1)
 
 
@@ -200,16 +200,6 @@ def is_settled(found: FileIdentity, now_ns: int) -> bool:
     """
     step = _COARSE_STEP_NS if found.mtime_ns % 1_000_000_000 == 0 else CLOCK_STEP_NS
     return max(found.mtime_ns, found.ctime_ns) < now_ns - step
-
-
-def file_digest(path: Path) -> tuple[str, int]:
-    """The SHA-256 and the size of a file."""
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return digest.hexdigest(), size
 
 
 def _slot(key: str) -> int:
