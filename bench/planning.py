@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -126,22 +125,103 @@ def made_files(project, dataset, keys):  # noqa: ANN001, ANN201 - of a benchmark
     return found
 
 
-def timed(root: Path, *command: str, runs: int = 3) -> tuple[float, float, str]:
+def timed(
+    root: Path,
+    *command: str,
+    runs: int = 3,
+    program: tuple[str, ...] = (sys.executable, "-m", "partflow"),
+) -> tuple[float, float, str]:
     """Median wall seconds and the largest memory in MB of a command, and its last line."""
     walls, last = [], ""
+    memory = 0.0
     for _ in range(runs):
         began = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "partflow", *command],
+        process = subprocess.Popen(
+            [*program, *command],
             cwd=root,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
-            check=False,
         )
+        said = process.stdout.read() if process.stdout else ""
+        _, _, used = os.wait4(process.pid, 0)
         walls.append(time.perf_counter() - began)
-        last = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        memory = max(memory, used.ru_maxrss / 1024)
+        last = (said.strip() or "-").splitlines()[-1]
     return statistics.median(walls), memory, last
+
+
+def parts(root: Path, *, files: bool) -> None:
+    """Times load, detection and planning apart, in one process of their own."""
+    code = f"""
+import time
+from partflow.metastore import Metastore
+from partflow.observe import Verify, observe
+from partflow.plan import Request, plan
+from partflow.project import Project
+
+moments = [time.perf_counter()]
+project = Project.load({str(root)!r})
+digests = {{n: c.digest for n, c in project.codes.items()}}
+moments.append(time.perf_counter())
+with Metastore.open_existing(project.metastore_path) as m:
+    look = (project.graph, digests, m, project.store, time.time_ns())
+    seen = observe(*look, Verify.RECORD)
+    moments.append(time.perf_counter())
+    if {files}:
+        observe(*look, Verify.STAT)
+    moments.append(time.perf_counter())
+found = plan(project.graph, seen.snapshot, Request())
+moments.append(time.perf_counter())
+spans = [b - a for a, b in zip(moments, moments[1:])]
+n = sum(len(t.state) for t in found.tasks.values())
+print(f"modules and code {{spans[0]:.2f}} s, load {{spans[1]:.2f}} s, "
+      f"load with detection {{spans[2]:.2f}} s, "
+      f"planning {{spans[3]:.2f}} s ({{spans[3] / n * 1e9:.0f}} ns a partition)")
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    print(done.stdout.strip())
+
+
+def makefile(root: Path) -> None:
+    """GNU make on the same files: a rule for each, up to date."""
+    sys.path.insert(0, str(root))
+    from partflow.project import Project
+
+    project = Project.load(root)
+    lines, goals = [], []
+    for c in range(CHAINS):
+        for i in range(1, LENGTH):
+            one, other = (project.graph.datasets[f"c{c}d{j}"] for j in (i - 1, i))
+            for key in one.grain.keys(one.grain.lo, one.grain.hi):
+                made, of = (
+                    str(project.store.path(d, key).relative_to(root)).replace("=", "$(E)")
+                    for d in (other, one)
+                )
+                lines.append(f"{made}: {of}\n\tfalse")
+                if i == LENGTH - 1:
+                    goals.append(made)
+    (root / "Makefile").write_text("\n".join(["E := =", f"all: {' '.join(goals)}", *lines]) + "\n")
+
+
+def reference(root: Path) -> None:
+    """The naive reference planner of the tests on the same warehouse."""
+    sys.path[:0] = [str(root), str(Path(__file__).parents[1] / "tests")]
+    from reference import Judge
+
+    from partflow.metastore import Metastore
+    from partflow.observe import Verify, observe
+    from partflow.plan import Request
+    from partflow.project import Project
+
+    project = Project.load(root)
+    digests = {n: c.digest for n, c in project.codes.items()}
+    with Metastore.open_existing(project.metastore_path) as m:
+        seen = observe(project.graph, digests, m, project.store, time.time_ns(), Verify.RECORD)
+    began = time.perf_counter()
+    Judge(project.graph, seen.snapshot, Request()).verdicts()
+    print(f"{'the naive reference planner':40} {time.perf_counter() - began:7.2f} s")
 
 
 def main() -> None:
@@ -149,6 +229,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("partitions", type=int)
     parser.add_argument("--files", action="store_true")
+    parser.add_argument("--make", action="store_true", help="time GNU make too; needs --files")
+    parser.add_argument("--reference", action="store_true", help="time the tests' planner too")
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="partflow-bench-"))
@@ -157,15 +239,24 @@ def main() -> None:
         began = time.perf_counter()
         filled(root, files=given.files)
         print(f"{given.partitions:,} partitions, made in {time.perf_counter() - began:.0f} s")
-        report(
-            "nothing to do, trusting the record",
-            timed(root, "materialize", "--no-verify", runs=given.runs),
-        )
+        parts(root, files=given.files)
+        trusted = timed(root, "materialize", "--no-verify", runs=given.runs)
+        report("nothing to do, trusting the record", trusted)
         if given.files:
             report("nothing to do, with detection", timed(root, "materialize", runs=given.runs))
+            if given.make:
+                makefile(root)
+                report(
+                    "GNU make, nothing to do", timed(root, runs=given.runs, program=("make", "-s"))
+                )
+            changed = next((root / "landing/c0d0").iterdir())
+            changed.write_text("x\n2\n")
+            report("plan after one changed source file", timed(root, "plan", runs=given.runs))
         rules = root / "jobs/rules.py"
         rules.write_text(rules.read_text().replace("return frame", "return frame.head(9)"))
         report("plan after a changed helper", timed(root, "plan", "--no-verify", runs=given.runs))
+        if given.reference:
+            reference(root)
     finally:
         shutil.rmtree(root)
 
