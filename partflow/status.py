@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.graph import outputs
-from partflow.plan import Action, Plan, Reason, State, TaskPlan, state_over
+from partflow.plan import Action, Plan, Reason, State
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,12 +99,3 @@ def _node(plan: Plan, node: str) -> Status:
         nbytes,
         states,
     )
-
-
-def failed_keys(plan: Plan, planned: TaskPlan) -> list[str]:
-    """The partitions of a task whose last attempt failed and that still have to be made."""
-    found = np.zeros(len(planned.state), np.bool_)
-    for node in outputs(planned.task):
-        found |= state_over(plan.snapshot.states[node], planned.lo, planned.hi).failed
-    at = np.flatnonzero(found & (planned.need != Reason.NONE)).tolist()
-    return [planned.task.grain.key(planned.lo + i) for i in at]
