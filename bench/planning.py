@@ -1,11 +1,13 @@
-"""Times planning over large warehouses: nothing to do, one changed partition, one changed helper.
+"""Times planning over large warehouses: nothing to do, one corrected day, one changed helper.
 
-Makes a warehouse of 10 chains of 10 datasets (each chain: a source, then tasks; one of them reads a
-window) with as many records as asked for, all fresh; then runs `partflow materialize` and `plan` in
-processes of their own. Files of data are made only with --files: they take a minute for 365,000.
+Makes a warehouse of 10 chains of 10 datasets with as many partitions as asked for, all fresh: daily
+and hourly chains by turns, each a source and nine tasks, one of which reads a window of seven. Then
+it runs `partflow` in processes of their own, and times load, detection and planning apart in one
+more. Files are made only with --files: a minute for 365,000, and 8 kB each. With --at the warehouse
+is kept in that folder and used again.
 
-    python bench/planning.py 36500 --files
-    python bench/planning.py 365000 --files
+    python bench/planning.py 36500 --files --make --reference
+    python bench/planning.py 365000 --files --make
     python bench/planning.py 3650000
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -20,23 +23,28 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 CHAINS, LENGTH = 10, 10
+END = "2025-01-01"
+PROGRAM = (sys.executable, "-m", "partflow")
 HEAD = """
 from partflow import Daily, Dataset, Hourly, Source, task
 import polars as pl
 from jobs.rules import helped
 
-DAYS = {grain}("{start}", end="{end}")
+GRAINS = [Daily("{days}", end="{end}"), Hourly("{hours}", end="{end}")]
 """
 CHAIN = """
-c{c}d0 = Source("c{c}d0", DAYS, path="landing/c{c}d0/{{key}}.csv", schema={{"x": pl.Int64}})
+c{c}d0 = Source(
+    "c{c}d0", GRAINS[{grain}], path="landing/c{c}d0/{{key}}.csv", schema={{"x": pl.Int64}}
+)
 """
 LINK = """
-c{c}d{i} = Dataset("c{c}d{i}", DAYS, schema={{"x": pl.Int64}})
+c{c}d{i} = Dataset("c{c}d{i}", GRAINS[{grain}], schema={{"x": pl.Int64}})
 
 @task(reads=[{read}], writes=c{c}d{i})
 def make_c{c}d{i}(x: pl.LazyFrame) -> pl.LazyFrame:
@@ -46,18 +54,15 @@ def make_c{c}d{i}(x: pl.LazyFrame) -> pl.LazyFrame:
 
 def written(root: Path, per_dataset: int) -> None:
     """A project whose datasets have `per_dataset` partitions each."""
-    hourly = per_dataset > 20_000
-    start = np.datetime64("2010-01-01T00", "h")
-    step = np.timedelta64(per_dataset, "h") if hourly else np.timedelta64(per_dataset * 24, "h")
-    end = str(start + step) if hourly else str((start + step).astype("M8[D]"))
-    grain = "Hourly" if hourly else "Daily"
-    text = HEAD.format(grain=grain, start="2010-01-01", end=end)
+    end = np.datetime64(END, "h")
+    days, hours = (str(end - per_dataset * np.timedelta64(h, "h")) for h in (24, 1))
+    text = HEAD.format(days=days[:10], hours=hours, end=END)
     for c in range(CHAINS):
-        text += CHAIN.format(c=c)
+        text += CHAIN.format(c=c, grain=c % 2)
         for i in range(1, LENGTH):
             read = f"c{c}d{i - 1}" + (".window(-6, 0)" if i == LENGTH // 2 else "")
-            text += LINK.format(c=c, i=i, read=read)
-    (root / "jobs").mkdir()
+            text += LINK.format(c=c, i=i, read=read, grain=c % 2)
+    (root / "jobs").mkdir(parents=True)
     (root / "jobs/__init__.py").write_text("")
     (root / "jobs/rules.py").write_text("def helped(frame, i):\n    return frame\n")
     (root / "jobs/chains.py").write_text(text)
@@ -91,7 +96,7 @@ def filled(root: Path, *, files: bool) -> None:
                 inputs, reads = [row.tobytes() for row in found], 1
                 code = project.codes[task.name].digest
             identities = [(0, 0, 0, 0)] * len(keys)
-            if files or dataset.is_source:
+            if files:
                 identities = made_files(project, dataset, keys)
             texts = ["bench1:" + row.astype(">u8").tobytes().hex() for row in content]
             c.executemany(
@@ -113,80 +118,154 @@ def filled(root: Path, *, files: bool) -> None:
 
 
 def made_files(project, dataset, keys):  # noqa: ANN001, ANN201 - of a benchmark
-    """A small file for each partition; what stat says of it."""
+    """A small file for each partition, all alike; what stat says of it."""
+    import io
+
+    import polars as pl
+
+    buffer = io.BytesIO()
+    pl.DataFrame({"x": [1]}).write_parquet(buffer)
+    held = b"x\n1\n" if dataset.is_source else buffer.getvalue()
     found = []
     for key in keys:
         path = str(project.store.path(dataset, key))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
-            file.write(b"x\n1\n")
+            file.write(held)
         s = os.stat(path)
         found.append((s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino))
     return found
 
 
+def apart(action, *given, **named) -> None:  # noqa: ANN001, ANN002, ANN003 - of a benchmark
+    """Do something in a process of its own: what this one holds would count as its children's."""
+    process = multiprocessing.get_context("fork").Process(target=action, args=given, kwargs=named)
+    process.start()
+    process.join()
+    if process.exitcode:
+        sys.exit(process.exitcode)
+
+
 def timed(
-    root: Path,
-    *command: str,
-    runs: int = 3,
-    program: tuple[str, ...] = (sys.executable, "-m", "partflow"),
+    root: Path, *command: str, program: tuple[str, ...] = PROGRAM
 ) -> tuple[float, float, str]:
-    """Median wall seconds and the largest memory in MB of a command, and its last line."""
-    walls, last = [], ""
-    memory = 0.0
-    for _ in range(runs):
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [*program, *command],
-            cwd=root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        said = process.stdout.read() if process.stdout else ""
-        _, _, used = os.wait4(process.pid, 0)
-        walls.append(time.perf_counter() - began)
-        memory = max(memory, used.ru_maxrss / 1024)
-        last = (said.strip() or "-").splitlines()[-1]
-    return statistics.median(walls), memory, last
+    """Wall seconds and the largest memory in MB of a command that succeeds, and its last line."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [*program, *command], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    said = process.stdout.read() if process.stdout else ""
+    wrong = process.stderr.read() if process.stderr else ""
+    _, status, used = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    if os.waitstatus_to_exitcode(status):
+        sys.exit(f"{' '.join(command)} failed:\n{said}\n{wrong}")
+    return wall, used.ru_maxrss / 1024, (said.strip() or "-").splitlines()[-1]
 
 
-def parts(root: Path, *, files: bool) -> None:
-    """Times load, detection and planning apart, in one process of their own."""
-    code = f"""
-import time
+def reported(what: str, runs: list[tuple[float, float, str]]) -> float:
+    """One row of the table; the median of its seconds."""
+    walls = [wall for wall, _, _ in runs]
+    wall, memory = statistics.median(walls), max(memory for _, memory, _ in runs)
+    between = f"{min(walls):.2f} to {max(walls):.2f}"
+    print(f"{what:38} {wall:7.2f} s ({between:>14}) {memory:6.0f} MB  {runs[-1][2]}", flush=True)
+    return wall
+
+
+PARTS = """
+import sys, time
+from dataclasses import replace
+
+import numpy as np
+
+began = time.perf_counter()
 from partflow.metastore import Metastore
 from partflow.observe import Verify, observe
 from partflow.plan import Request, plan
 from partflow.project import Project
 
-moments = [time.perf_counter()]
-project = Project.load({str(root)!r})
-digests = {{n: c.digest for n, c in project.codes.items()}}
-moments.append(time.perf_counter())
+project = Project.load(sys.argv[1])
+digests = {n: c.digest for n, c in project.codes.items()}
+
+
+def told(what, action, n=0):
+    began = time.perf_counter()
+    found = action()
+    spent = time.perf_counter() - began
+    each = f"  {spent / n * 1e9:8.0f} ns a partition" if n else ""
+    print(f"  {what:36} {spent:7.3f} s{each}", flush=True)
+    return found
+
+
+print(f"  {'imports, modules and their code':36} {time.perf_counter() - began:7.3f} s")
+graph, store = project.graph, project.store
+n = sum(d.grain.hi - d.grain.lo for d in graph.datasets.values())
 with Metastore.open_existing(project.metastore_path) as m:
-    look = (project.graph, digests, m, project.store, time.time_ns())
-    seen = observe(*look, Verify.RECORD)
-    moments.append(time.perf_counter())
-    if {files}:
-        observe(*look, Verify.STAT)
-    moments.append(time.perf_counter())
-found = plan(project.graph, seen.snapshot, Request())
-moments.append(time.perf_counter())
-spans = [b - a for a, b in zip(moments, moments[1:])]
-n = sum(len(t.state) for t in found.tasks.values())
-print(f"modules and code {{spans[0]:.2f}} s, load {{spans[1]:.2f}} s, "
-      f"load with detection {{spans[2]:.2f}} s, "
-      f"planning {{spans[3]:.2f}} s ({{spans[3] / n * 1e9:.0f}} ns a partition)")
+    look = (graph, digests, m, store, time.time_ns())
+    seen = told("load, trusting the record", lambda: observe(*look, Verify.RECORD), n)
+    if sys.argv[2] == "files":
+        told("load with detection", lambda: observe(*look, Verify.STAT), n)
+        keys = {d.grain: d.grain.keys(d.grain.lo, d.grain.hi) for d in graph.datasets.values()}
+        all_of = lambda: [store.identities(d, keys[d.grain]) for d in graph.datasets.values()]
+        told("of this the stats", all_of, n)
+snapshot, made = seen.snapshot, n - sum(
+    d.grain.hi - d.grain.lo for d in graph.datasets.values() if d.is_source
+)
+states, source = snapshot.states, snapshot.states["c0d0"]
+content = source.content.copy()
+content[len(content) // 2] ^= np.uint64(1)
+corrected = replace(snapshot, states={**states, "c0d0": replace(source, content=content)})
+recoded = replace(snapshot, codes={n: "f" * 32 for n in digests})
+for what, present in (
+    ("planning, nothing to do", snapshot),
+    ("planning, one corrected day", corrected),
+    ("planning, all code changed", recoded),
+):
+    found = told(what, lambda: plan(graph, present, Request()), made)
+    print(f"  {'':36} {found.steps:,} steps")
 """
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    print(done.stdout.strip())
+
+
+def looking_back(n: int) -> None:
+    """Planning one task of `n` partitions, each of which reads the one before it."""
+    from partflow.dataset import Dataset
+    from partflow.grain import Every
+    from partflow.graph import derive
+    from partflow.lineage import Snapshot, elements, empty_state, lanes
+    from partflow.plan import Request, plan
+    from partflow.tasks import task
+
+    end = np.datetime64(END, "h")
+    start = str(end - np.timedelta64(n // 4, "h"))
+    balance = Dataset("balance", Every("15m", start, end=END))
+    declare = task(name="carry", reads=[balance.previous()], writes=balance)
+    graph, lo = derive([declare(lambda before: before)]), balance.grain.lo
+    n = (n // 4) * 4
+    state = empty_state(lo, n, 1)
+    state.condition[:] = state.seq[:] = state.reads[:] = 1
+    state.content[:] = np.random.default_rng(0).integers(1, 2**63, (n, 2), np.uint64)
+    state.code[:] = lanes("1" * 32)
+    state.inputs[1:, 0] = elements(balance.grain.edges(lo, lo + n)[:-1], state.content)[:-1]
+    now = int(end.astype("M8[s]").astype(int))
+    snapshot = Snapshot(now, {"balance": state}, {"carry": "1" * 32}, {})
+    for what, first in (("nothing to do", n), ("from the middle on", n // 2), ("all of it", 0)):
+        state.inputs[first : first + 1] ^= np.uint64(1)
+        began = time.perf_counter()
+        found = plan(graph, snapshot, Request())
+        spent = time.perf_counter() - began
+        state.inputs[first : first + 1] ^= np.uint64(1)
+        each = f"{spent / max(found.steps, 1) * 1e9:6.0f} ns a step" if found.steps else ""
+        print(f"  reading itself, {what:20} {spent:7.3f} s  {found.steps:,} steps {each}")
+
+
+def corrected(root: Path, number: int) -> None:
+    """Another value in the file of one day, in the middle of the first source."""
+    files = sorted((root / "landing/c0d0").iterdir())
+    files[len(files) // 2].write_text(f"x\n{number}\n")
 
 
 def makefile(root: Path) -> None:
     """GNU make on the same files: a rule for each, up to date."""
-    sys.path.insert(0, str(root))
     from partflow.project import Project
 
     project = Project.load(root)
@@ -206,22 +285,66 @@ def makefile(root: Path) -> None:
 
 
 def reference(root: Path) -> None:
-    """The naive reference planner of the tests on the same warehouse."""
-    sys.path[:0] = [str(root), str(Path(__file__).parents[1] / "tests")]
+    """The tests' naive planner on the same warehouse, and whether it comes to the same plan."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from reference import Judge
 
     from partflow.metastore import Metastore
     from partflow.observe import Verify, observe
-    from partflow.plan import Request
+    from partflow.plan import Request, plan
     from partflow.project import Project
 
     project = Project.load(root)
     digests = {n: c.digest for n, c in project.codes.items()}
     with Metastore.open_existing(project.metastore_path) as m:
         seen = observe(project.graph, digests, m, project.store, time.time_ns(), Verify.RECORD)
+    now = int(np.datetime64(END, "s").astype(int)) + 86400
+    snapshot = replace(seen.snapshot, now=now)
+    longest = max(d.grain.hi - d.grain.lo for d in project.graph.datasets.values())
     began = time.perf_counter()
-    Judge(project.graph, seen.snapshot, Request()).verdicts()
-    print(f"{'the naive reference planner':40} {time.perf_counter() - began:7.2f} s")
+    judged = Judge(project.graph, snapshot, Request(), (longest + 60) * 86400).verdicts()
+    spent = time.perf_counter() - began
+    began = time.perf_counter()
+    found = plan(project.graph, snapshot, Request())
+    ours = time.perf_counter() - began
+    same = {
+        (name, t.lo + i): (int(t.state[i]), int(t.reason[i]), int(t.action[i]))
+        for name, t in found.tasks.items()
+        for i in range(len(t.state))
+    } == {k: (int(v.state), int(v.reason), int(v.action)) for k, v in judged.items()}
+    print(f"the naive reference planner {spent:.2f} s for {len(judged):,} partitions, {ours:.3f} s")
+    print(f"by arrays: 1 to {spent / ours:,.0f}; the same plan: {same}")
+
+
+def measured(root: Path, given: argparse.Namespace, *, is_new: bool) -> None:
+    """Every row of the table, in an order that leaves the warehouse fresh."""
+
+    def runs(*command: str, program: tuple[str, ...] = PROGRAM) -> list[tuple[float, float, str]]:
+        return [timed(root, *command, program=program) for _ in range(given.runs)]
+
+    subprocess.run([sys.executable, "-c", PARTS, root, "files" if given.files else "-"], check=True)
+    reported("nothing to do, trusting the record", runs("materialize", "--no-verify"))
+    if given.files:
+        detected = reported("nothing to do, with detection", runs("materialize"))
+        if given.make and is_new:
+            apart(makefile, root)
+            other = reported("GNU make, nothing to do", runs("-s", program=("make",)))
+            print(f"{'':38} {detected / other:7.2f} of GNU make's time")
+        corrected(root, 0)
+        reported("plan after one corrected day", runs("plan"))
+        made = []
+        for number in range(given.runs):
+            corrected(root, time.time_ns() + number)
+            made.append(timed(root, "materialize"))
+        reported("plan and run one corrected day", made)
+    rules = root / "jobs/rules.py"
+    text = rules.read_text()
+    rules.write_text(text.replace("return frame", "return frame.head(9)"))
+    reported("plan after a changed helper", runs("plan", "--no-verify"))
+    rules.write_text(text)
+    if given.reference:
+        apart(reference, root)
+    apart(looking_back, given.partitions)
 
 
 def main() -> None:
@@ -232,39 +355,22 @@ def main() -> None:
     parser.add_argument("--make", action="store_true", help="time GNU make too; needs --files")
     parser.add_argument("--reference", action="store_true", help="time the tests' planner too")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--at", type=Path, help="keep the warehouse here, and use it again")
     given = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="partflow-bench-"))
+    root = given.at.absolute() if given.at else Path(tempfile.mkdtemp(prefix="partflow-bench-"))
+    sys.path.insert(0, str(root))
+    is_new = not (root / "partflow.toml").exists()
     try:
-        written(root, given.partitions // (CHAINS * LENGTH))
-        began = time.perf_counter()
-        filled(root, files=given.files)
-        print(f"{given.partitions:,} partitions, made in {time.perf_counter() - began:.0f} s")
-        parts(root, files=given.files)
-        trusted = timed(root, "materialize", "--no-verify", runs=given.runs)
-        report("nothing to do, trusting the record", trusted)
-        if given.files:
-            report("nothing to do, with detection", timed(root, "materialize", runs=given.runs))
-            if given.make:
-                makefile(root)
-                report(
-                    "GNU make, nothing to do", timed(root, runs=given.runs, program=("make", "-s"))
-                )
-            changed = next((root / "landing/c0d0").iterdir())
-            changed.write_text("x\n2\n")
-            report("plan after one changed source file", timed(root, "plan", runs=given.runs))
-        rules = root / "jobs/rules.py"
-        rules.write_text(rules.read_text().replace("return frame", "return frame.head(9)"))
-        report("plan after a changed helper", timed(root, "plan", "--no-verify", runs=given.runs))
-        if given.reference:
-            reference(root)
+        if is_new:
+            began = time.perf_counter()
+            written(root, given.partitions // (CHAINS * LENGTH))
+            apart(filled, root, files=given.files)
+            spent = time.perf_counter() - began
+            print(f"{given.partitions:,} partitions, made in {spent:.0f} s", flush=True)
+        measured(root, given, is_new=is_new)
     finally:
-        shutil.rmtree(root)
-
-
-def report(what: str, found: tuple[float, float, str]) -> None:
-    """One row of the table."""
-    wall, memory, last = found
-    print(f"{what:40} {wall:7.2f} s  {memory:7.0f} MB  {last}")
+        if given.at is None:
+            shutil.rmtree(root)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 
 from partflow.dataset import Dataset
 from partflow.errors import ReadError, ResultError
-from partflow.execution.perform import partition_column
+from partflow.execution.inputs import partition_column
 from partflow.formats import Parquet
 from partflow.graph import outputs
 from partflow.lineage import lanes, state_over

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from partflow.acceptance import Acceptance, Group, Kind
 from partflow.aside import Aside, unlike
-from partflow.execution.perform import Outcome
+from partflow.execution.orders import Outcome
 from partflow.graph import outputs
+from partflow.graphrecord import graph_text
 from partflow.metastore import Metastore
 from partflow.record import Intent, Record
 from partflow.runlog import RunLog, RunRow, StepLog
@@ -73,7 +74,7 @@ class Acceptor:
         if not found.count(Kind.CODE) and not found.count(Kind.HAND):
             return Accepted(self.row.id, found)
         log = RunLog(self.metastore)
-        log.begin(self.row)
+        log.begin(self.row, graph_text(found.plan.graph, found.plan.snapshot.codes))
         for group in found.groups:
             if group.kind is not Kind.LEFT:
                 for records in self._records(found, group, _words(compared, group)):
@@ -103,7 +104,8 @@ class Acceptor:
                 held = aside.obstacle(planned, ordinal)
                 if held is None:
                     taken += 1
-                    compared += self._compared(group, ordinal, aside.make(planned, ordinal))
+                    outcome = aside.make(planned, (ordinal,))[0]
+                    compared += self._compared(group, ordinal, outcome)
                 obstacle = held or obstacle
         finally:
             aside.close()

@@ -6,6 +6,7 @@ whoever has it sweeps what is staged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,18 @@ import numpy as np
 from partflow.content import equal_within
 from partflow.dataset import Dataset
 from partflow.differences import difference, largest
-from partflow.execution.perform import Lineage, Order, Outcome, perform
+from partflow.execution.orders import Attempt, Lineage, Order, Outcome
+from partflow.execution.perform import perform
+from partflow.execution.ready import batch_limit
 from partflow.formats import Parquet, format_of
+from partflow.handover import HandOver
 from partflow.lineage import Condition
+from partflow.parameters import ParameterKind
 from partflow.plan import Plan, TaskPlan
 from partflow.store import Store
+
+_BATCH = 31
+"""A trial's batch has so many partitions at most."""
 
 _SAID = {
     Condition.ABSENT: "has not arrived",
@@ -56,8 +64,36 @@ class Aside:
                 return f"{dataset.name}@{key} {_SAID[Condition(int(found[at]))]}"
         return None
 
-    def make(self, planned: TaskPlan, ordinal: int) -> Outcome:
-        """Make one partition; the outcome's files lie staged until `close`."""
+    def batch(self, planned: TaskPlan, ordinal: int) -> list[int]:
+        """The neighbours with which a partition can be made in one call, itself among them.
+
+        As many before it as there are, up to the task's limit; an object that is read, such as a
+        model, has to be the same for all.
+        """
+        found = [ordinal]
+        for other in range(ordinal - 1, planned.lo - 1, -1):
+            if len(found) >= min(batch_limit(planned.task, None), _BATCH):
+                break
+            if not self._same_objects(planned, ordinal, other) or self.obstacle(planned, other):
+                break
+            found.insert(0, other)
+        return found
+
+    def _same_objects(self, planned: TaskPlan, one: int, other: int) -> bool:
+        i, k = one - planned.lo, other - planned.lo
+        return all(
+            a[i] == a[k] and b[i] == b[k]
+            for read, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True)
+            if read.kind is ParameterKind.OBJECT
+        )
+
+    def make(self, planned: TaskPlan, ordinals: Sequence[int]) -> tuple[Outcome, ...]:
+        """Make neighbouring partitions in one call; the files lie staged until `close`."""
+        attempts = tuple(self._attempt(planned, ordinal) for ordinal in ordinals)
+        order = Order(self.run, planned.task.name, attempts)
+        return perform(order, self.plan.graph, self.store, HandOver(0))
+
+    def _attempt(self, planned: TaskPlan, ordinal: int) -> Attempt:
         task = planned.task
         interval = task.grain.interval(ordinal)
         self._serial += 1
@@ -72,11 +108,13 @@ class Aside:
             inputs=(),  # of interest to none: the footer is never published
         )
         present = tuple(d.name for d in task.writes if self._is_there(d.name, ordinal))
-        order = Order(
-            self.run, self._serial, task.name, ordinal, 1,
-            self._reads(planned, ordinal), lineage, present,
-        )  # fmt: skip
-        return perform(order, self.plan.graph, self.store)
+        reads = self._reads(planned, ordinal)
+        states = [self.plan.snapshot.states[one.read.dataset.name] for one in task.inputs]
+        nbytes = sum(
+            int(state.nbytes[np.array(ordinals, np.int64) - state.lo].sum())
+            for state, ordinals in zip(states, reads, strict=True)
+        )
+        return Attempt(self._serial, ordinal, 1, reads, lineage, present, nbytes)
 
     def close(self) -> None:
         """Sweep what was staged."""

@@ -6,14 +6,16 @@ Knows nothing of how the plan came about, or of who may run: the caller holds th
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from partflow.graphrecord import graph_text
 from partflow.metastore import Metastore
 from partflow.plan import task_span
 from partflow.runlog import RunLog, RunRow
+from partflow.selection import scopes
 from partflow.store import Store
 
 if TYPE_CHECKING:
@@ -22,10 +24,15 @@ if TYPE_CHECKING:
     from partflow.execution.summary import Summary
     from partflow.plan import Plan
 
+_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """What carrying out needs; `clock` gives epoch nanoseconds, `executor` is closed at the end."""
+    """What carrying out needs; `clock` gives epoch nanoseconds, `executor` is closed at the end.
+
+    `pools` are limits by name.
+    """
 
     root: Path
     store: Store
@@ -33,25 +40,32 @@ class Carrier:
     log: RunLog
     executor: Executor
     clock: Callable[[], int]
+    pools: Mapping[str, int] = field(default_factory=dict)
 
     def carry_out(self, found: Plan, row: RunRow, controls: Controls) -> Summary:
         """Run a plan's steps; what became of them is in the log, whatever happens."""
         from partflow.execution.publisher import Publisher
         from partflow.execution.runner import Runner
+        from partflow.execution.state import Tuning
         from partflow.execution.summary import Quiet
 
-        self.log.begin(row)
-        publisher = Publisher(row.id, found, self.store, self.metastore, self._now)
+        self.log.begin(
+            replace(row, request=_asked_for(found)),
+            graph_text(found.graph, found.snapshot.codes),
+        )
+        publisher = Publisher(
+            row.id, found, self.store, self.metastore, self._now, controls.newest_first
+        )
+        tuning = Tuning(controls.newest_first, controls.retries, self.pools, controls.batch_size)
         runner = Runner(
             row.id, publisher, self.log, self.executor, found.snapshot.codes, self._now,
-            controls.observer or Quiet(), controls.stop, fail_fast=controls.fail_fast,
-            newest_first=controls.newest_first, retries=controls.retries,
+            controls.observer or Quiet(), controls.stop, tuning, controls.fail_fast,
         )  # fmt: skip
         try:
             with contextlib.chdir(self.root):
                 summary = runner.carry_out(found)
         except BaseException:
-            self.log.finish(replace(row, finished_at=self._now(), state="interrupted"))
+            self.log.cut_off(row.id, self._now())
             raise
         finally:
             self.executor.close()
@@ -74,7 +88,19 @@ def _ended(row: RunRow, summary: Summary, at: float) -> RunRow:
         skipped=summary.skipped,
         failed=summary.failed,
         blocked=summary.blocked,
+        cancelled=summary.cancelled,
     )
+
+
+def _asked_for(found: Plan) -> str:
+    """What a plan is for, in words: `everything`, or names with their first and last partition."""
+    again = "" if found.request.force is None else " again"
+    if found.request.wanted is None:
+        return f"everything{again}"
+    asked = scopes(found.graph, found.request, found.snapshot.now)
+    texts = [f"{s.node} {s.first}" + (f" .. {s.last}" if s.count > 1 else "") for s in asked]
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return f"{', '.join(texts[:_NAMED])}{more}{again}"
 
 
 def newest(found: Plan) -> dict[str, int]:

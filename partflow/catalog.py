@@ -124,12 +124,23 @@ def query(root: Path, views: Sequence[View], sql: str) -> duckdb.DuckDBPyRelatio
 
 def types_of(schema: Mapping[str, Any]) -> dict[str, str]:
     """DuckDB's types for a schema of polars types."""
+    return types_of_each([schema])[0]
+
+
+def types_of_each(schemas: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The same for many schemas: DuckDB is opened once, and asked once for each type."""
     import duckdb
     import polars as pl
 
+    wanted = [dict(schema) for schema in schemas]
+    kinds = dict.fromkeys(kind for schema in wanted for kind in schema.values())
+    if not kinds:
+        return wanted
+    frame = pl.DataFrame(schema={str(i): kind for i, kind in enumerate(kinds)})
     with closing(duckdb.connect()) as connection:
-        relation = connection.from_arrow(pl.DataFrame(schema=dict(schema)).to_arrow())
-        return dict(zip(relation.columns, map(str, relation.types), strict=True))
+        types = connection.from_arrow(frame.to_arrow()).types
+        said = dict(zip(kinds, map(str, types), strict=True))
+    return [{name: said[kind] for name, kind in schema.items()} for schema in wanted]
 
 
 def _select(view: View, root: Path | None) -> str:

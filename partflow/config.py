@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Config:
     metastore: str = ""
     executor: str = ""
     durability: str = "full"
-    pools: Mapping[str, int] | None = None
+    pools: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_root(start: Path) -> Path:
@@ -128,6 +128,10 @@ def _names(where: str, value: object) -> tuple[str, ...]:
 
 
 def _pools(where: str, value: object) -> dict[str, int]:
+    """Limits by name; from the environment as `api=2,disk=1`."""
+    if isinstance(value, str):
+        pairs = [p.partition("=") for p in value.split(",") if p.strip()]
+        value = {n.strip(): int(t) if t.strip().isdecimal() else t for n, _, t in pairs}
     if not isinstance(value, dict):
         raise ConfigurationError(f"{where} is {value!r}; write a table [pools] with name = number")
     for name, limit in value.items():

@@ -30,11 +30,20 @@ _SEEDS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 _CELLS_AT_ONCE = 8_000_000
 _ROWS_AT_ONCE = 1_000_000
 _ROW = "row"
+SIMPLE = frozenset(
+    (
+        *("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32"),
+        *("Float64", "Boolean", "String", "Binary", "Date", "Time"),
+    )
+)
+"""Types without parameters, by name: they hash as they are, and their text is their name."""
+_SMALL = 2**20
 
 
 def fingerprint_frame(frame: pl.DataFrame, *, ordered: bool = False) -> str:
     """The fingerprint of the values and the schema; of the order of rows too, if `ordered`."""
-    return _fingerprint((frame,), frame.schema, ordered=ordered)
+    types = dict(zip(frame.columns, frame.dtypes, strict=True))
+    return _fingerprint((frame,), types, ordered=ordered)
 
 
 def fingerprint_parquet(path: Path, *, ordered: bool = False) -> str:
@@ -47,6 +56,8 @@ def fingerprint_parquet(path: Path, *, ordered: bool = False) -> str:
 
     try:
         scan = pl.scan_parquet(path, hive_partitioning=False, glob=False)
+        if path.stat().st_size <= _SMALL:
+            return fingerprint_frame(scan.collect(), ordered=ordered)
         schema = scan.collect_schema()
         return _fingerprint(_slices(scan, len(schema)), schema, ordered=ordered)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -116,7 +127,8 @@ def _fingerprint(
     parts = [each.to_bytes(8, "little") for each in (rows, low % 2**64, high % 2**64)]
     for name, dtype in schema.items():
         parts.append(name.encode())
-        parts.append(type_text(dtype).encode())
+        kind = type(dtype).__name__
+        parts.append((kind if kind in SIMPLE else type_text(dtype)).encode())
     return fingerprint_parts(_way(ordered=ordered), parts)
 
 
@@ -156,8 +168,8 @@ def _numbered(frame: pl.DataFrame, first_row: int) -> pl.DataFrame:
 def _by_value(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with text for categoricals and enums, which hash by their codes otherwise."""
     casts: dict[str, pl.DataType] = {}
-    for name, dtype in frame.schema.items():
-        plain = _plain(dtype)
+    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        plain = None if type(dtype).__name__ in SIMPLE else _plain(dtype)
         if plain is not None:
             casts[name] = plain
     return frame.cast(casts) if casts else frame  # type: ignore[arg-type]

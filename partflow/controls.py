@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Stop:
-    """Set `asked` to let a run end what is under way and begin nothing more."""
+    """Set `asked` to let a run end what is under way and begin nothing more.
+
+    Set `now` too to have what is under way given up: it is looked at some times a second.
+    """
 
     asked: bool = False
+    now: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Controls:
     """How a run is carried out; `workers` above one are processes of their own.
 
     With `newest_first` the latest partitions are made first; `retries` stands in for what tasks
-    say. `waiting` is told who has the warehouse when the run has to wait for it.
+    say; `batch_size` bounds how many partitions one call makes. `waiting` is told who has the
+    warehouse when the run has to wait for it.
     """
 
     workers: int = 1
@@ -36,6 +41,7 @@ class Controls:
     fail_fast: bool = False
     newest_first: bool = False
     retries: int | None = None
+    batch_size: int | None = None
     verify: Verify = Verify.STAT
     command: str = "python"
     stop: Stop = field(default_factory=Stop)

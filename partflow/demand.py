@@ -12,6 +12,7 @@ import numpy as np
 
 from partflow.graph import outputs
 from partflow.lineage import state_over
+from partflow.selfreads import backs_of, needed_before
 from partflow.steps import Action, Only, Plan, Reason, State, TaskPlan, wanted_mask
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ def restricted(whole: Plan) -> Plan:
     needed = {name: _demand(whole, planned) for name, planned in whole.tasks.items()}
     for planned in reversed(tuple(whole.tasks.values())):
         mine = needed[planned.task.name]
-        if planned.task.reads_itself:
-            _demand_of_itself(planned, mine)
         if not mine.any():
             continue
+        if planned.task.reads_itself:
+            # Earlier partitions, not simply fresh, that needed ones read of their own dataset.
+            mine |= needed_before(mine, _restless(planned), backs_of(planned.task))
         for one, bounds in zip(planned.task.inputs, planned.bounds, strict=True):
             for writer in whole.graph.writers(one.read.dataset.name):
                 if writer is not planned.task and writer.name in whole.tasks:
@@ -42,6 +44,8 @@ def restricted(whole: Plan) -> Plan:
 
 def _demand(whole: Plan, planned: TaskPlan) -> Mask:
     """The wanted partitions that are not simply fresh."""
+    if not (planned.action.any() or planned.state.any()):
+        return np.zeros(len(planned.state), np.bool_)
     wanted = wanted_mask(whole.request, planned)
     force = whole.request.force
     if force is not None and force.only is not Only.ALL:
@@ -56,21 +60,6 @@ def _demand(whole: Plan, planned: TaskPlan) -> Mask:
     return np.asarray(wanted & _restless(planned))
 
 
-def _demand_of_itself(planned: TaskPlan, needed: Mask) -> None:
-    """Add the earlier partitions, not simply fresh, that a task's needed ones read of itself."""
-    own = [
-        bounds
-        for one, bounds in zip(planned.task.inputs, planned.bounds, strict=True)
-        if one.read.dataset in planned.task.writes
-    ]
-    restless = _restless(planned)
-    for t in reversed(range(len(needed))):
-        if needed[t]:
-            for a, b in own:
-                low, high = max(int(a[t]) - planned.lo, 0), max(int(b[t]) - planned.lo, 0)
-                needed[low:high] |= restless[low:high]
-
-
 def _restless(planned: TaskPlan) -> Mask:
     """What is not simply fresh: it will or may be made, or it would have to be and cannot."""
     return np.asarray((planned.action != Action.NONE) | (planned.state != State.FRESH))
@@ -79,7 +68,5 @@ def _restless(planned: TaskPlan) -> Mask:
 def _covered(bounds: Bounds, of: Mask, lo: int, n: int) -> Mask:
     """Which of the `n` ordinals from `lo` on lie in any of the ranges that are chosen."""
     a, b = (np.clip(x[of] - lo, 0, n) for x in bounds)
-    change = np.zeros(n + 1, np.int64)
-    np.add.at(change, a, 1)
-    np.add.at(change, np.maximum(a, b), -1)
+    change = np.bincount(a, minlength=n + 1) - np.bincount(np.maximum(a, b), minlength=n + 1)
     return np.asarray(np.cumsum(change[:-1]) > 0)

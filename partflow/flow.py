@@ -1,72 +1,151 @@
 """A dataset as its readers see it: prefix sums over what is planned, waits, is blocked; digests.
 
-Knows nothing of why; a question about a range of ordinals is a difference of two sums.
+Knows nothing of why; a question about a range of ordinals is a difference of two sums. What holds
+of no partition has no sums at all, and is asked for no partition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.grain import Grain, Whole
 from partflow.graph import Graph
-from partflow.lineage import Condition, DatasetState, Snapshot, elements, prefix, state_over
+from partflow.lineage import Condition, DatasetState, Snapshot, prefix, salted, salts, state_over
 from partflow.steps import Action, State, TaskPlan
 from partflow.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from partflow.dataset import Read
     from partflow.steps import Bounds, Codes, Mask
+
+    Sums = NDArray[np.int64]
+    """How many of a mask come before each ordinal."""
 
 
 @dataclass(slots=True)
 class Flow:
-    """One dataset as its readers see it, over `[lo, hi)`; prefix sums count up to each ordinal."""
+    """One dataset as its readers see it, over `n` ordinals from `lo` on.
+
+    `parts` are the elements of digests, `there` those without what is gone or cannot be read, each
+    of shape (n, 2). The sums have n + 1 entries, and are None for what holds of no partition;
+    `planned` are steps, `waits`, `blocked` and `late` what a reader cannot have, or not yet.
+    """
 
     lo: int
-    content: NDArray[np.uint64]
+    n: int
+    parts: NDArray[np.uint64]
     there: NDArray[np.uint64]
-    planned: NDArray[np.int64]
-    waits: NDArray[np.int64]
-    blocked: NDArray[np.int64]
-    late: NDArray[np.int64]
+    planned: Sums | None = None
+    waits: Sums | None = None
+    blocked: Sums | None = None
+    late: Sums | None = None
+    _sums: NDArray[np.uint64] | None = None
 
     @property
     def due_end(self) -> int:
         """One past the last partition that is due, with all that it must read."""
+        if self.late is None:
+            return self.hi
         due = np.flatnonzero(np.diff(self.late) == 0)
         return self.lo + (int(due[-1]) + 1 if len(due) else 0)
 
     @property
     def hi(self) -> int:
         """One past the last ordinal whose interval has ended."""
-        return self.lo + len(self.planned) - 1
+        return self.lo + self.n
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing but what is there, and stays."""
+        return self.planned is self.waits is self.blocked is self.late is None
+
+    @property
+    def sums(self) -> NDArray[np.uint64]:
+        """The prefix sums of the elements, made when a window first asks for them."""
+        if self._sums is None:
+            self._sums = prefix(self.parts)
+        return self._sums
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """The ranges `[a, b)` that partitions read, one each; neither array ever decreases.
+
+    `first` is where they begin if each is one ordinal, and they follow one another.
+    """
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    first: int | None
+
+    @staticmethod
+    def of(a: NDArray[np.int64], b: NDArray[np.int64]) -> Ranges:
+        """Ranges from their ends."""
+        single = len(a) > 0 and int(a[-1] - a[0]) == len(a) - 1 and bool((b - a == 1).all())
+        steady = single and bool((np.diff(a) == 1).all())
+        return Ranges(a, b, int(a[0]) if steady else None)
+
+    def cut(self, part: slice) -> Ranges:
+        """The ranges of some partitions that follow one another."""
+        if part == slice(0, len(self.a)):
+            return self
+        return Ranges.of(self.a[part], self.b[part])
+
+    def hits(self, sums: Sums | None, lo: int) -> Mask | None:
+        """In which ranges something is that is counted from `lo` on; None if there is nothing."""
+        if sums is None:
+            return None
+        a, b = (np.take(sums, x - lo, mode="clip") for x in (self.a, self.b))
+        return np.asarray(b > a)
+
+    def digests(self, flow: Flow) -> NDArray[np.uint64]:
+        """The digest of each range, shape (n, 2)."""
+        if self.first is not None:
+            at = self.first - flow.lo
+            if at >= 0 and at + len(self.a) <= flow.n:
+                return flow.parts[at : at + len(self.a)]
+        return _differences(flow.sums, (self.a - flow.lo, self.b - flow.lo))
+
+    def digests_there(self, flow: Flow) -> NDArray[np.uint64]:
+        """The same without what is gone or cannot be read."""
+        if flow.there is flow.parts:
+            return self.digests(flow)
+        return _differences(prefix(flow.there), (self.a - flow.lo, self.b - flow.lo))
+
+
+def _differences(sums: NDArray[np.uint64], bounds: Bounds) -> NDArray[np.uint64]:
+    low, high = (np.take(sums, x, axis=0, mode="clip") for x in bounds)
+    high -= low
+    return np.asarray(high)
 
 
 def horizon_of(graph: Graph, node: str, now: int) -> int:
     """One past the last ordinal of a node that is due at `now`, within its extent."""
     if node not in graph.datasets:
         task = graph.task(node)
-        return graph.task_extents[node].until(task.grain.due(now - _lag(task)))
+        return graph.task_extents[node].until(_due(task.grain, now - _lag(task)))
     lags = [_lag(t) for t in graph.writers(node)]
     extent = graph.dataset_extents[node]
-    return extent.until(graph.datasets[node].grain.due(now - min(lags, default=0)))
+    return extent.until(_due(graph.datasets[node].grain, now - min(lags, default=0)))
+
+
+@lru_cache(maxsize=256)
+def _due(grain: Grain, moment: int) -> int:
+    """As `Grain.due`: a hundred datasets of one grain ask the same."""
+    return grain.due(moment)
 
 
 def task_span(graph: Graph, task: Task, now: int) -> tuple[int, int]:
     """The ordinals of a task whose interval, plus its lag, has ended at `now`."""
     extent = graph.task_extents[task.name]
-    return extent.lo, extent.until(task.grain.due(now - _lag(task)))
-
-
-def source_flow(graph: Graph, snapshot: Snapshot, name: str) -> Flow:
-    """A source's flow: what is not there is waited for, what cannot be read blocks."""
-    state = _present(graph, snapshot, name)
-    none = np.zeros(len(state.condition), np.bool_)
-    return _flow(graph, name, state, none, *_unusable(state), none)
+    return extent.lo, extent.until(_due(task.grain, now - _lag(task)))
 
 
 def source_states(state: DatasetState) -> Codes:
@@ -77,74 +156,114 @@ def source_states(state: DatasetState) -> Codes:
     return found
 
 
-def _present(graph: Graph, snapshot: Snapshot, name: str) -> DatasetState:
-    lo = graph.dataset_extents[name].lo
-    return state_over(snapshot.states[name], lo, horizon_of(graph, name, snapshot.now))
+@dataclass(slots=True)
+class _Marks:
+    """What holds of each partition of a dataset."""
+
+    planned: Mask
+    waits: Mask
+    blocked: Mask
+    late: Mask
 
 
-def _unusable(state: DatasetState) -> tuple[Mask, Mask]:
-    """Where nobody makes a partition: which ones a reader waits for, which ones block it."""
-    waits = (state.condition == Condition.ABSENT) | (state.condition == Condition.GONE)
-    blocks = (state.condition == Condition.DAMAGED) | (state.condition == Condition.CHANGED)
-    return waits, blocks
+@dataclass(slots=True)
+class Flows:
+    """Every dataset's flow, from the plans of its writers that have been made so far.
 
-
-def _flow(  # noqa: PLR0913, PLR0917 - the columns of one dataset
-    graph: Graph,
-    name: str,
-    state: DatasetState,
-    planned: Mask,
-    waits: Mask,
-    blocked: Mask,
-    late: Mask,
-) -> Flow:
-    grain = graph.datasets[name].grain
-    starts = grain.edges(state.lo, state.hi)[:-1]
-    parts = elements(starts, state.content)
-    absent = (state.condition == Condition.GONE) | (state.condition == Condition.DAMAGED)
-    there = np.where(absent[:, None], np.uint64(0), parts) if absent.any() else parts
-    content = prefix(parts)
-    return Flow(
-        state.lo,
-        content,
-        prefix(there) if absent.any() else content,
-        _counts(planned),
-        _counts(waits & ~late),
-        _counts(blocked & ~late),
-        _counts(late),
-    )
-
-
-def flow_of(
-    graph: Graph,
-    snapshot: Snapshot,
-    plans: Mapping[str, TaskPlan],
-    late_of: Mapping[str, tuple[int, Mask]],
-    name: str,
-) -> Flow:
-    """The flow of a dataset, from the plans of the writers that have been planned so far.
-
-    `late_of` gives for each of those tasks from which ordinal on which partitions are not due.
+    `late` says from which ordinal on which of a planned task's partitions are not due, and None
+    where all are; what several datasets or tasks have in common is found once.
     """
-    state = _present(graph, snapshot, name)
-    n = len(state.condition)
-    planned, late = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    waits, blocked = _unusable(state)
-    for task in graph.writers(name):
-        done = plans.get(task.name)
+
+    graph: Graph
+    snapshot: Snapshot
+    plans: Mapping[str, TaskPlan]
+    late: Mapping[str, tuple[int, int, Mask | None]]
+    _flows: dict[str, Flow] = field(default_factory=dict)
+    _salts: dict[object, NDArray[np.uint64]] = field(default_factory=dict)
+    _ranges: dict[object, Ranges] = field(default_factory=dict)
+
+    def of(self, name: str) -> Flow:
+        """A dataset's flow; of a source, what is not there is waited for."""
+        if name not in self._flows:
+            lo = self.graph.dataset_extents[name].lo
+            hi = horizon_of(self.graph, name, self.snapshot.now)
+            state = state_over(self.snapshot.states[name], lo, hi)
+            self._flows[name] = self._made(name, state)
+        return self._flows[name]
+
+    def forget(self, task: Task) -> None:
+        """A task was planned: what it writes flows otherwise."""
+        for dataset in task.writes:
+            self._flows.pop(dataset.name, None)
+
+    def read(self, read: Read, task: Task, lo: int, hi: int) -> Ranges:
+        """What partitions `[lo, hi)` of a task read."""
+        extent = self.graph.dataset_extents[read.dataset.name]
+        if hi <= lo:
+            return Ranges(np.zeros(0, np.int64), np.zeros(0, np.int64), None)
+        if isinstance(task.grain, Whole):
+            due_end = self.of(read.dataset.name).due_end
+            return Ranges.of(*read.bounds(task.grain, lo, hi, extent, due_end))
+        key = (read.form, read.first, read.last, read.dataset.grain, task.grain, lo, hi, extent)
+        if key not in self._ranges:
+            a, b = read.bounds(task.grain, lo, hi, extent, 0)
+            a.flags.writeable = b.flags.writeable = False
+            self._ranges[key] = Ranges.of(a, b)
+        return self._ranges[key]
+
+    def _made(self, name: str, state: DatasetState) -> Flow:
+        grain = self.graph.datasets[name].grain
+        key = (grain.signature, state.lo, state.hi)
+        if key not in self._salts:
+            self._salts[key] = salts(grain.edges(state.lo, state.hi)[:-1])
+        parts = there = salted(self._salts[key], state.content)
+        found = Flow(state.lo, len(state.condition), parts, there)
+        good = bool((state.condition == Condition.GOOD).all())
+        if good and all(self._is_at_rest(t, state) for t in self.graph.writers(name)):
+            return found
+        absent = (state.condition == Condition.GONE) | (state.condition == Condition.DAMAGED)
+        if absent.any():
+            found.there = np.where(absent[:, None], np.uint64(0), parts)
+        marks = self._marks(name, state)
+        found.planned, found.late = _counts(marks.planned), _counts(marks.late)
+        found.waits = _counts(marks.waits & ~marks.late)
+        found.blocked = _counts(marks.blocked & ~marks.late)
+        return found
+
+    def _is_at_rest(self, task: Task, state: DatasetState) -> bool:
+        """Whether a writer leaves a dataset's partitions as they are, or is not planned yet."""
+        done = self.plans.get(task.name)
         if done is None:
-            continue
-        here, there = _common(state, done.lo, done.hi)
-        planned[here] = done.action[there] != Action.NONE
-        waits[here] = done.state[there] == State.WAITING
-        blocked[here] = done.state[there] == State.BLOCKED
-        lo, mask = late_of[task.name]
-        extent = graph.task_extents[task.name]
-        beyond, _ = _common(state, lo + len(mask), extent.until(state.hi))
-        late[beyond] = True  # its lag has not passed
-        here, there = _common(state, lo, lo + len(mask))
-        late[here] = mask[there]
-    return _flow(graph, name, state, planned, waits, blocked, late)
+            return True
+        lo, n, late = self.late[task.name]
+        ends = min(state.hi, self.graph.task_extents[task.name].until(state.hi)) <= lo + n
+        return ends and late is None and not done.action.any() and not done.state.any()
+
+    def _marks(self, name: str, state: DatasetState) -> _Marks:
+        """What the writers make of each partition; of others, what their files are."""
+        condition = state.condition
+        marks = _Marks(
+            np.zeros(len(condition), np.bool_),
+            (condition == Condition.ABSENT) | (condition == Condition.GONE),
+            (condition == Condition.DAMAGED) | (condition == Condition.CHANGED),
+            np.zeros(len(condition), np.bool_),
+        )
+        if self.graph.datasets[name].is_source:
+            return marks
+        for task in self.graph.writers(name):
+            done = self.plans.get(task.name)
+            if done is None:
+                continue
+            here, there = _common(state, done.lo, done.hi)
+            marks.planned[here] = done.action[there] != Action.NONE
+            marks.waits[here] = done.state[there] == State.WAITING
+            marks.blocked[here] = done.state[there] == State.BLOCKED
+            lo, n, late = self.late[task.name]
+            beyond, _ = _common(state, lo + n, self.graph.task_extents[task.name].until(state.hi))
+            marks.late[beyond] = True  # its lag has not passed
+            here, there = _common(state, lo, lo + n)
+            marks.late[here] = False if late is None else late[there]
+        return marks
 
 
 def _common(state: DatasetState, lo: int, hi: int) -> tuple[slice, slice]:
@@ -158,17 +277,13 @@ def _lag(task: Task) -> int:
     return int(task.options.lag.total_seconds())
 
 
-def _counts(mask: Mask) -> NDArray[np.int64]:
-    return np.concatenate((np.zeros(1, np.int64), np.cumsum(mask, dtype=np.int64)))
+def _counts(mask: Mask) -> Sums | None:
+    """How many of a mask come before each ordinal, n + 1 numbers; None if there is none."""
+    return counts(mask) if mask.any() else None
 
 
-def within(sums: NDArray[np.int64], lo: int, bounds: Bounds) -> NDArray[np.int64]:
-    """How many of a counted mask lie in each range; ranges are cut to the mask's span."""
-    a, b = (np.clip(x - lo, 0, len(sums) - 1) for x in bounds)
-    return np.asarray(sums[b] - sums[a])
-
-
-def digests(sums: NDArray[np.uint64], lo: int, bounds: Bounds) -> NDArray[np.uint64]:
-    """The digest of each range, from a flow's sums of elements."""
-    a, b = (np.clip(x - lo, 0, len(sums) - 1) for x in bounds)
-    return np.asarray(sums[b] - sums[a])
+def counts(mask: Mask) -> Sums:
+    """How many of a mask come before each ordinal: n + 1 numbers."""
+    found = np.zeros(len(mask) + 1, np.int64)
+    np.cumsum(mask, dtype=np.int64, out=found[1:])
+    return found

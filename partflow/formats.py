@@ -6,12 +6,15 @@ The last two are formats of sources only: others write them, so they have no `st
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from partflow.content import (
+    file_digest,
     fingerprint_frame,
     fingerprint_parquet,
     type_text,
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     Schema = Mapping[str, pl.DataType]
+
+_AT_ONCE = 256 * 2**20
+"""A frame of up to so many bytes is encoded in memory and written at once."""
 
 _GLOB = frozenset("*?[")
 _TIME = re.compile(r"\s*\d{1,4}[-/.:]\d")
@@ -84,6 +90,16 @@ class Parquet:
             value.sink_parquet(path, compression="zstd", metadata=dict(metadata))
         else:
             value.write_parquet(path, compression="zstd", metadata=dict(metadata))
+
+    def write(self, frame: pl.DataFrame, path: Path, metadata: Mapping[str, str]) -> str:
+        """Writes a frame that is in memory; the SHA-256 of the bytes that were to be written."""
+        if frame.estimated_size() > _AT_ONCE:
+            self.stage(frame, path, metadata)
+            return file_digest(path)[0]
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer, compression="zstd", metadata=dict(metadata))
+        path.write_bytes(buffer.getbuffer())
+        return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
     def read(self, path: Path) -> pl.DataFrame:
         """The frame in the file."""
@@ -268,11 +284,12 @@ def validate(path: Path, columns: Sequence[str], rows: int) -> None:
     Raises:
         ReadError: the footer can't be read, or says something else.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with reading(path):
         try:
-            found = pq.read_metadata(path)
+            found = pq.read_metadata(pa.OSFile(str(path)))
         except ValueError as error:  # pyarrow's own errors are ValueErrors
             raise unreadable(path, error) from error
     names = found.schema.to_arrow_schema().names
@@ -282,6 +299,23 @@ def validate(path: Path, columns: Sequence[str], rows: int) -> None:
         problem = f"holds the columns {names} where {list(columns)} were written"
     else:
         return
+    raise ReadError(str(path), problem, "the disk is not to be trusted; run it again")
+
+
+def confirm(path: Path, columns: Sequence[str], sha256: str) -> None:
+    """As `validate`, for a file that was encoded in memory: its bytes have to be those.
+
+    Raises:
+        ReadError: they are others, or are no Parquet of these columns.
+    """
+    import polars as pl
+
+    with reading(path):
+        data = path.read_bytes()
+        names = list(pl.read_parquet_schema(io.BytesIO(data)))
+    if hashlib.sha256(data).hexdigest() == sha256 and names == list(columns):
+        return
+    problem = "does not hold what was written"
     raise ReadError(str(path), problem, "the disk is not to be trusted; run it again")
 
 

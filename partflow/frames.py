@@ -6,21 +6,26 @@ Knows nothing of tasks, graphs or where files lie: paths and what is declared of
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
-from partflow.content import fingerprint_frame, fingerprint_parquet, unreadable
+from partflow.content import file_digest, fingerprint_frame, fingerprint_parquet, unreadable
 from partflow.errors import ReadError
 from partflow.formats import Csv, Ndjson, Parquet, format_named, require_alike
 from partflow.parameters import ParameterKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
 
     from partflow.formats import SourceFormat
+
+IN_MEMORY = 64 * 2**20
+"""A lazy result of more bytes than this is streamed to its file."""
 
 _ORIGIN = "__partflow_origin__"
 
@@ -38,26 +43,36 @@ class PartitionColumn:
 
     def series(self) -> pl.Series:
         """The values, typed; a column of dates if there is nothing to tell by."""
-        import polars as pl
+        return _series(self, _zone_of(self.values[0]) if self.values else None)
 
-        if not self.zone and not any(isinstance(each, dt.datetime) for each in self.values):
-            days = [dt.date(each.year, each.month, each.day) for each in self.values]
-            return pl.Series(self.name, days, dtype=pl.Date)
-        zone = self.zone or _zone_of(self.values[0])
-        moments = [_since_epoch(each) for each in self.values]
-        stamps = pl.Series(self.name, moments, dtype=pl.Int64).cast(pl.Datetime("us"))
-        if zone is None:
-            return stamps
-        return stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+
+@functools.lru_cache(maxsize=256)
+def _series(column: PartitionColumn, own: str | None) -> pl.Series:
+    """Values in two zones are equal, and not the same: so their `own` zone is told apart."""
+    import polars as pl
+
+    if not column.zone and not any(isinstance(each, dt.datetime) for each in column.values):
+        days = [dt.date(each.year, each.month, each.day) for each in column.values]
+        return pl.Series(column.name, days, dtype=pl.Date)
+    zone = column.zone or own
+    moments = [_since_epoch(each) for each in column.values]
+    stamps = pl.Series(column.name, moments, dtype=pl.Int64).cast(pl.Datetime("us"))
+    if zone is None:
+        return stamps
+    return stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
 
 
 @dataclass(frozen=True, slots=True)
 class StagedFrame:
-    """What is known of a frame once its file is written."""
+    """What is known of a frame once its file is written: rows, content fingerprint, SHA-256.
+
+    `frame` is the frame itself, if it fits into memory well.
+    """
 
     rows: int
     content: str
-    nbytes: int
+    sha256: str
+    frame: pl.DataFrame | None
 
 
 def read_frames(
@@ -85,7 +100,7 @@ def read_frames(
         message = f"BUG: {format} files are not frames; read them with read_objects"
         raise AssertionError(message)  # noqa: TRY004 - a bug, not a wrong argument
     if kind is not ParameterKind.LAZY and len(paths) == 1:
-        return _as_kind(_read_one(paths[0], column, form), kind)
+        return as_kind(_read_one(paths[0], column, form), kind)
     lazy = _scan(paths, column, form)
     if kind is ParameterKind.LAZY:
         return lazy
@@ -93,7 +108,7 @@ def read_frames(
         frame = lazy.collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise explain(paths, format, schema) or unreadable(paths[0], error) from error
-    return _as_kind(frame, kind)
+    return as_kind(frame, kind)
 
 
 def read_objects(paths: Sequence[Path], form: SourceFormat) -> object:
@@ -130,12 +145,57 @@ def stage_frame(
     """Writes a frame as Parquet; a lazy one is streamed, and its fingerprint read from the file."""
     import polars as pl
 
-    Parquet().stage(frame, path, metadata)
-    nbytes = path.stat().st_size
     if isinstance(frame, pl.DataFrame):
-        return StagedFrame(frame.height, fingerprint_frame(frame, ordered=ordered), nbytes)
+        sha256 = Parquet().write(frame, path, metadata)
+        content = fingerprint_frame(frame, ordered=ordered)
+        return StagedFrame(frame.height, content, sha256, frame)
+    Parquet().stage(frame, path, metadata)
     rows = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(pl.len()).collect()
-    return StagedFrame(rows.item(), fingerprint_parquet(path, ordered=ordered), nbytes)
+    content = fingerprint_parquet(path, ordered=ordered)
+    return StagedFrame(rows.item(), content, file_digest(path)[0], None)
+
+
+def collected(frame: pl.LazyFrame, *, is_small: bool = False) -> pl.DataFrame | pl.LazyFrame:
+    """A lazy frame's rows if they are few enough to be in memory, else a lazy frame of them.
+
+    `is_small` says that it reads so little that it may be computed in memory at once, which takes
+    a third of the time. Which engine computes a partition hangs on what it reads and on nothing
+    else: two engines add floats in different orders.
+
+    The query runs once, whatever comes of it; a lazy frame that is given back is collected once.
+    """
+    import polars as pl
+
+    if is_small:
+        return frame.collect(engine="in-memory")
+    batches = frame.collect_batches(maintain_order=True, engine="streaming")
+    held: list[pl.DataFrame] = []
+    nbytes = 0
+    for batch in batches:
+        held.append(batch)
+        nbytes += int(batch.estimated_size())
+        if nbytes > IN_MEMORY:
+            return streamed(itertools.chain(held, batches), batch.schema)
+    if not held:
+        return pl.DataFrame(schema=frame.collect_schema())
+    return pl.concat(held, rechunk=True) if len(held) > 1 else held[0]
+
+
+def streamed(batches: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
+    """Batches as a lazy frame that can be collected once."""
+    from polars.io.plugins import register_io_source
+
+    def taken(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        for batch in batches:
+            frame = batch if predicate is None else batch.filter(predicate)
+            frame = frame if columns is None else frame.select(columns)
+            yield frame if limit is None else frame.head(limit)
+            if limit is not None and (limit := limit - frame.height) <= 0:
+                return
+
+    return register_io_source(taken, schema=schema)
 
 
 def _scan(
@@ -186,7 +246,8 @@ def _nothing(
     return frame.hstack([column.series().clear()])
 
 
-def _as_kind(frame: pl.DataFrame, kind: ParameterKind) -> object:
+def as_kind(frame: pl.DataFrame, kind: ParameterKind) -> object:
+    """A frame as what a parameter of that kind gets."""
     match kind:
         case ParameterKind.LAZY:
             return frame.lazy()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -29,6 +29,15 @@ class Graph:
     datasets: Mapping[str, Dataset]
     task_extents: Mapping[str, Extent]
     dataset_extents: Mapping[str, Extent]
+    _writers: Mapping[str, tuple[Task, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Note who writes what: that is asked for every dataset, again and again."""
+        found: dict[str, tuple[Task, ...]] = {}
+        for task in self.tasks:
+            for node in outputs(task):
+                found[node] = (*found.get(node, ()), task)
+        object.__setattr__(self, "_writers", found)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -44,7 +53,7 @@ class Graph:
 
     def writers(self, node: str) -> tuple[Task, ...]:
         """The tasks that write a dataset, or the effect of that name."""
-        return tuple(t for t in self.tasks if node in outputs(t))
+        return self._writers.get(node, ())
 
     def readers(self, dataset: str) -> tuple[tuple[Task, int], ...]:
         """The tasks that read a dataset, each with the position of the read."""
@@ -153,6 +162,12 @@ def _check_nesting(task: Task, one: Input) -> None:
             f"{task.name!r} at {task.place} is {task.grain.describe()} and reads "
             f"{read.dataset.name!r}, which is {read.dataset.grain.describe()}: these do not nest; "
             f"write {read.dataset.name}.overlapping() to read all that touch"
+        )
+    both_whole = isinstance(task.grain, Whole) and isinstance(read.dataset.grain, Whole)
+    if read.form is Form.SPAN and both_whole:
+        raise GraphError(
+            f"{task.name!r} at {task.place} reads {read.declared}, and both are Whole: neither is "
+            f"cut in time, so there is no moment to go back from; read {read.dataset.name} itself"
         )
 
 

@@ -193,8 +193,12 @@ class Grain(ABC):
 
     def keys(self, lo: int, hi: int) -> list[str]:
         """The keys of `[lo, hi)`."""
-        keys: list[str] = self._written(np.arange(lo, hi, dtype=np.int64)).tolist()
+        keys: list[str] = self.written(lo, hi).tolist()
         return keys
+
+    def written(self, lo: int, hi: int) -> NDArray[np.str_]:
+        """The keys of `[lo, hi)`, as an array."""
+        return self._written(np.arange(lo, hi, dtype=np.int64))
 
     def ordinal(self, key: str) -> int:
         """The interval that a key names.

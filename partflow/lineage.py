@@ -6,7 +6,7 @@ Knows nothing of files or frames: content fingerprints come in as texts and leav
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,9 @@ class DatasetState:
         return self.lo + len(self.condition)
 
 
+_COLUMNS = tuple(one.name for one in fields(DatasetState) if one.name != "lo")
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What is current at one moment, for every dataset and effect of a graph.
@@ -101,27 +104,21 @@ def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:
 
 
 def state_over(state: DatasetState, lo: int, hi: int) -> DatasetState:
-    """A state cut to `[lo, hi)`; what lies outside of it was never made."""
-    n = max(hi - lo, 0)
-    if (lo, lo + n) == (state.lo, state.hi):
+    """A state cut to `[lo, hi)`; what lies outside of it was never made.
+
+    What lies within shares its arrays with the state.
+    """
+    hi = max(lo, hi)
+    if (lo, hi) == (state.lo, state.hi):
         return state
-    found = empty_state(lo, n, state.inputs.shape[1])
-    a, b = max(lo, state.lo), min(lo + n, state.hi)
+    if state.lo <= lo and hi <= state.hi:
+        cut = slice(lo - state.lo, hi - state.lo)
+        return replace(state, lo=lo, **{name: getattr(state, name)[cut] for name in _COLUMNS})
+    found = empty_state(lo, hi - lo, state.inputs.shape[1])
+    a, b = max(lo, state.lo), min(hi, state.hi)
     if a >= b:
         return found
-    for name in (
-        "condition",
-        "content",
-        "code",
-        "inputs",
-        "reads",
-        "made_at",
-        "seq",
-        "rows",
-        "nbytes",
-        "failed",
-        "pinned",
-    ):
+    for name in _COLUMNS:
         getattr(found, name)[a - lo : b - lo] = getattr(state, name)[a - state.lo : b - state.lo]
     return found
 
@@ -145,12 +142,22 @@ def elements(starts: NDArray[np.int64], content: NDArray[np.uint64]) -> NDArray[
     finalizer of splitmix64 (Steele, Lea, Flood 2014), so that their sum over a range stands for the
     set of (start, content) pairs in it.
     """
+    return salted(salts(starts), content)
+
+
+def salts(starts: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """What the starts give to elements, shape (2, n): the same for all datasets of a grain."""
     start = starts.astype(np.uint64)
-    one, two = content[:, 0], content[:, 1]
-    first = _mixed(one + _mixed(two ^ _mixed(start ^ _FIRST)))
-    second = _mixed(two + _mixed(one ^ _mixed(start ^ _SECOND)))
-    found = np.stack([first, second], axis=1)
-    found[(one == 0) & (two == 0)] = 0
+    return _mixed(np.stack([start ^ _FIRST, start ^ _SECOND]))
+
+
+def salted(salt: NDArray[np.uint64], content: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The elements of contents whose starts gave this salt, shape (n, 2)."""
+    pair = np.ascontiguousarray(content.T)
+    found = np.ascontiguousarray(_mixed(pair + _mixed(pair[::-1] ^ salt)).T)
+    present = pair[0] | pair[1]
+    if not present.all():
+        found[present == 0] = 0
     return found
 
 
@@ -167,7 +174,12 @@ def range_digest(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    x = x + _GOLDEN
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(x ^ (x >> np.uint64(31)))
+    """Of each number another; `x` is written over, and no more than one array is made beside it."""
+    x += _GOLDEN
+    shifted = x >> np.uint64(30)
+    x ^= shifted
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= np.right_shift(x, np.uint64(27), out=shifted)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= np.right_shift(x, np.uint64(31), out=shifted)
+    return x

@@ -6,11 +6,12 @@ inside of lists, tuples and mappings there.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -34,6 +35,20 @@ def load_jobs(root: Path, names: tuple[str, ...]) -> tuple[list[Task], list[Data
                 else:
                     datasets[id(found)] = found
     return list(tasks.values()), list(datasets.values())
+
+
+def require_pools(tasks: Iterable[Task], pools: Mapping[str, int]) -> None:
+    """Raise ConfigurationError for a task whose pool has no limit in the configuration."""
+    for one in tasks:
+        pool = one.options.pool
+        if pool is not None and pool not in pools:
+            near = difflib.get_close_matches(pool, pools, n=1)
+            hint = f"did you mean {near[0]!r}? Else " if near else ""
+            raise ConfigurationError(
+                f"{one.place}: task {one.name!r} asks for the pool {pool!r}, which has no limit; "
+                f"{hint}add {pool} = 2 to [pools] in partflow.toml, or to [tool.partflow.pools] in "
+                "pyproject.toml"
+            )
 
 
 def _modules(root: Path, name: str) -> Iterator[ModuleType]:

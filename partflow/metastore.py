@@ -10,8 +10,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -20,18 +20,8 @@ from typing import Any, Self
 import apsw
 
 from partflow.errors import MetastoreError, PublishError
+from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
 from partflow.record import FileIdentity, Intent, Record
-
-SCHEMA_VERSION = 2
-_MIGRATIONS = {
-    1: (
-        "ALTER TABLE partitions ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
-        "ALTER TABLE materializations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
-        "ALTER TABLE materializations ADD COLUMN note TEXT;"
-        "UPDATE nodes SET version = version + 1;"  # the cached columns lack the new one
-    )
-}
-
 
 _COLUMNS = (
     "node, key, start, content, code, inputs, reads, read_seq, rows, nbytes, sha256, "
@@ -39,7 +29,11 @@ _COLUMNS = (
 )
 
 
-class Metastore:
+Also = Callable[[apsw.Connection], None]
+"""Writes more within a transaction."""
+
+
+class Metastore(AbstractContextManager["Metastore"]):
     """One open metastore; `Metastore.open` makes or migrates the file, the constructor does not."""
 
     def __init__(self, connection: apsw.Connection, lock: Path) -> None:
@@ -72,10 +66,6 @@ class Metastore:
         """Close the file; the last one to close it folds the write-ahead log in."""
         self.connection.close()
 
-    def __enter__(self) -> Self:
-        """For `with`."""
-        return self
-
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
@@ -107,6 +97,12 @@ class Metastore:
         values = (node,) if key is None else (node, key)
         query = f"SELECT {_COLUMNS} FROM partitions WHERE {where}"  # noqa: S608 - no input in it
         return [_record(row) for row in self.connection.execute(query, values)]
+
+    def current(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Record]:
+        """What is current of each of these (node, key), if there is anything."""
+        query = f"SELECT {_COLUMNS} FROM partitions WHERE node = ? AND key = ?"  # noqa: S608
+        rows = (row for pair in wanted for row in self.connection.execute(query, pair))
+        return {(r.node, r.key): r for r in map(_record, rows)}
 
     def history(self, node: str, key: str) -> list[Record]:
         """Every materialization of a partition, the newest first."""
@@ -235,9 +231,14 @@ class Metastore:
         for intent in intents:
             _check_epoch(self.connection, intent)
 
-    def commit(self, intents: Sequence[Intent]) -> None:
-        """Make the records of published intents current, by compare-and-swap on their epochs."""
+    def commit(self, intents: Sequence[Intent], also: Also | None = None) -> None:
+        """Make the records of published intents current, by compare-and-swap on their epochs.
+
+        What is `also` to be written is so in the same transaction.
+        """
         with self.transaction() as c:
+            if also is not None:
+                also(c)
             _changed(c, (i.node for i in intents))
             for intent in intents:
                 _check_epoch(c, intent)
@@ -264,9 +265,11 @@ class Metastore:
                     (i.node, i.key, i.epoch),
                 )
 
-    def fail(self, failures: Sequence[tuple[str, str, str]]) -> None:
-        """Record (node, key, message) of attempts that failed."""
+    def fail(self, failures: Sequence[tuple[str, str, str]], also: Also | None = None) -> None:
+        """Record (node, key, message) of steps that failed, and what is `also` to be written."""
         with self.transaction() as c:
+            if also is not None:
+                also(c)
             _changed(c, (node for node, _, _ in failures))
             c.executemany(
                 "UPDATE partitions SET failure = ?3 WHERE node = ?1 AND key = ?2", failures
@@ -294,7 +297,7 @@ class Metastore:
                 if c.execute("SELECT value FROM meta WHERE name = 'schema'").fetchall() == [
                     (str(old),)
                 ]:
-                    c.execute(_MIGRATIONS[old])
+                    c.execute(MIGRATIONS[old])
                     c.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(old + 1),))
 
 

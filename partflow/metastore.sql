@@ -86,6 +86,11 @@ CREATE TABLE requests (
     finished_at INTEGER
 ) STRICT;
 
+-- The graphs that runs had, as JSON; runs with one and the same share it.
+CREATE TABLE graphs (digest TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- One row a run; `request` is what was asked for, in words, `pid` the process that carried it out,
+-- `note` what is to be known besides, such as who cancelled it. `graph` is a digest of `graphs`.
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     command TEXT NOT NULL,
@@ -98,9 +103,17 @@ CREATE TABLE runs (
     failed INTEGER NOT NULL DEFAULT 0,
     blocked INTEGER NOT NULL DEFAULT 0,
     host TEXT NOT NULL,
-    owner TEXT NOT NULL
+    owner TEXT NOT NULL,
+    cancelled INTEGER NOT NULL DEFAULT 0,
+    pid INTEGER NOT NULL DEFAULT 0,
+    request TEXT NOT NULL DEFAULT '',
+    note TEXT NOT NULL DEFAULT '',
+    graph TEXT
 ) STRICT;
 
+-- One row an attempt at a step. `seconds` and `cpu` are of wall and processor, `memory` is the
+-- worker's high-water mark in bytes, `worker` the number of its process, `serial` the attempt's own
+-- number in the run; what is not known is 0.
 CREATE TABLE steps (
     run TEXT NOT NULL,
     task TEXT NOT NULL,
@@ -111,5 +124,15 @@ CREATE TABLE steps (
     finished_at REAL NOT NULL,
     seconds REAL NOT NULL,
     message TEXT,
+    serial INTEGER NOT NULL DEFAULT 0,
+    began_at REAL NOT NULL DEFAULT 0,
+    cpu REAL NOT NULL DEFAULT 0,
+    memory INTEGER NOT NULL DEFAULT 0,
+    rows_in INTEGER NOT NULL DEFAULT 0,
+    bytes_in INTEGER NOT NULL DEFAULT 0,
+    rows_out INTEGER NOT NULL DEFAULT 0,
+    bytes_out INTEGER NOT NULL DEFAULT 0,
+    worker INTEGER NOT NULL DEFAULT 0,
+    has_log INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (run, task, key, attempt)
 ) STRICT, WITHOUT ROWID;

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.flow import Flow, digests
+from partflow.flow import Flow, Ranges
 from partflow.graph import Graph, outputs
 from partflow.lineage import Condition, DatasetState, Snapshot, lanes
 from partflow.steps import Only, Reason, Request
@@ -19,7 +19,7 @@ from partflow.tasks import Task
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from partflow.steps import Bounds, Codes, Mask
+    from partflow.steps import Codes, Mask
 
     Causes = NDArray[np.int16]
 
@@ -33,38 +33,83 @@ class Look:
     request: Request
 
 
-def needs_of(
-    look: Look,
-    task: Task,
-    own: list[DatasetState],
-    flows: list[Flow],
-    bounds: tuple[Bounds, ...],
-) -> tuple[Codes, Causes, Mask]:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Partitions of a task that follow one another: what is recorded, and what they read now.
+
+    `own` are the states of its outputs, `reads` the ranges of each read, `flows` what they lie in.
+    """
+
+    task: Task
+    own: list[DatasetState]
+    flows: list[Flow]
+    reads: list[Ranges]
+
+
+def at_rest(look: Look, made: Made) -> bool:
+    """Whether all of a task's partitions are fresh and nothing that they read moves.
+
+    Decided for all at once, from as few comparisons as can tell; no if there is any doubt.
+    """
+    task, present = made.task, lanes(look.snapshot.codes[made.task.name])
+    if task.options.settles_after is not None or not all(f.is_quiet for f in made.flows):
+        return False
+    force, wanted = look.request.force, look.request.wanted
+    if force is not None and (wanted is None or any(n in wanted for n in outputs(task))):
+        return False
+    for state in made.own:
+        sound = (state.condition == Condition.GOOD).all() and not state.pinned.any()
+        if not sound or not (state.reads == len(task.inputs)).all():
+            return False
+        if not (task.is_effect or all((state.code[:, i] == present[i]).all() for i in range(2))):
+            return False
+    return all(
+        np.array_equal(state.inputs[:, position], reads.digests(flow))
+        for position, (flow, reads) in enumerate(zip(made.flows, made.reads, strict=True))
+        for state in made.own
+    )
+
+
+def needs_of(look: Look, made: Made) -> tuple[Codes, Causes, Mask]:
     """Why each partition would have to be made; the read that is the cause; what is kept.
 
     What was pinned and is as it was accepted needs nothing: the file is somebody's.
     """
+    task, own = made.task, made.own
     n = len(own[0].condition)
     need = np.zeros(n, np.uint8)
     cause = np.full(n, -1, np.int16)
     for position in reversed(range(len(task.inputs))):
-        flow, read = flows[position], task.inputs[position].read
-        now = digests(flow.content, flow.lo, bounds[position])
-        there = digests(flow.there, flow.lo, bounds[position]) if read.is_optional else now
-        for state in own:
-            recorded = state.reads == len(task.inputs)
-            if state.inputs.shape[1] <= position:
-                continue
-            was = state.inputs[:, position]
-            differs = recorded & (now != was).any(axis=1) & (there != was).any(axis=1)
+        for differs in _differing(made, position):
             need[differs], cause[differs] = Reason.INPUT, position
     code, kept = _code_differs(look, task, own)
     need[code], cause[code] = Reason.CODE, -1
     for reason, mask in _file_reasons(look, task, own):
         need[mask], cause[mask] = reason, -1
-    spared = pinned(own) & np.isin(need, (Reason.INPUT, Reason.CODE, Reason.REFRESH))
-    need[spared], cause[spared] = Reason.NONE, -1
+    for state in own:
+        if state.pinned.any():
+            spared = pinned(own) & np.isin(need, (Reason.INPUT, Reason.CODE, Reason.REFRESH))
+            need[spared], cause[spared] = Reason.NONE, -1
     return need, cause, kept
+
+
+def _differing(made: Made, position: int) -> list[Mask]:
+    """For each output where a read's digest is not the recorded one; none if it is everywhere."""
+    flow, reads, found = made.flows[position], made.reads[position], []
+    is_optional = made.task.inputs[position].read.is_optional
+    now = reads.digests(flow)
+    for state in made.own:
+        if state.inputs.shape[1] <= position:
+            continue
+        was = state.inputs[:, position]
+        if np.array_equal(now, was):
+            continue
+        differs = (now[:, 0] != was[:, 0]) | (now[:, 1] != was[:, 1])
+        if is_optional:
+            there = reads.digests_there(flow)
+            differs &= (there[:, 0] != was[:, 0]) | (there[:, 1] != was[:, 1])
+        found.append(differs & (state.reads == len(made.task.inputs)))
+    return found
 
 
 def pinned(own: list[DatasetState]) -> Mask:
@@ -79,8 +124,10 @@ def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask
     none = np.zeros(n, np.bool_)
     if task.is_effect:
         return none, none
-    present = np.array(lanes(look.snapshot.codes[task.name]), np.uint64)
-    differs = np.logical_or.reduce([(s.code != present).any(axis=1) & (s.seq > 0) for s in own])
+    one, two = lanes(look.snapshot.codes[task.name])
+    differs = none.copy()
+    for s in own:
+        differs |= ((s.code[:, 0] != one) | (s.code[:, 1] != two)) & (s.seq > 0)
     return (none, differs) if task.options.on_code_change == "keep" else (differs, none)
 
 
@@ -94,7 +141,8 @@ def _file_reasons(look: Look, task: Task, own: list[DatasetState]) -> list[tuple
         (Reason.GONE, Condition.GONE),
         (Reason.NEVER, Condition.ABSENT),
     ):
-        found.append((reason, np.logical_or.reduce([s.condition == condition for s in own])))
+        masks = [s.condition == condition for s in own]
+        found += [(reason, mask) for mask in masks if mask.any()]
     return found
 
 

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.columns import ColumnCache, Columns
-from partflow.content import file_digest
+from partflow.content import file_digest, fingerprint_frame
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
-from partflow.formats import format_of
+from partflow.formats import Parquet, format_of
 from partflow.grain import Grain
 from partflow.graph import Graph
+from partflow.handover import SMALL, HandOver
 from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lanes
 from partflow.metastore import Metastore
+from partflow.models import Skops
 from partflow.plan import horizon_of
 from partflow.record import FileIdentity, Intent, Record
 from partflow.store import Store, identity, is_settled
@@ -29,6 +31,8 @@ from partflow.store import Store, identity, is_settled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    _Places = slice | NDArray[np.int64]
+    """Where in a stretch records stand: one after the other, or each at its place."""
 
 _AS_RECORDED = (
     "content", "code", "reads", "made_at", "seq", "rows", "nbytes", "failed", "pinned"
@@ -50,6 +54,7 @@ class Observed:
     `news` are new contents (of sources; adopted files), `touched` files with other times or inodes
     and the content that they had, `problems` says by (dataset, key) why a file cannot be read.
     `hands` are tasks' files that somebody changed, as they are now, beside what was made.
+    `versions` are those of the metastore that was looked at.
     """
 
     snapshot: Snapshot
@@ -57,6 +62,12 @@ class Observed:
     touched: list[Record] = field(default_factory=list)
     problems: dict[tuple[str, str], str] = field(default_factory=dict)
     hands: dict[tuple[str, str], Record] = field(default_factory=dict)
+    versions: tuple[str, dict[str, int]] = ("", {})
+
+    def is_of(self, metastore: Metastore) -> bool:
+        """Whether nothing was recorded since, so that to look again would show the same record."""
+        known = self.snapshot.version == metastore.seq and self.versions == metastore.versions()
+        return known and self.snapshot.effects_since == metastore.effects()
 
     @property
     def is_unsettled(self) -> bool:
@@ -73,62 +84,130 @@ class _Look:
     now_ns: int
     verify: Verify
     found: Observed
+    frames: HandOver | None = None
 
 
-def observe(
+@dataclass(slots=True)
+class _Stretch:
+    """Ordinals `[lo, hi)` of a grain: when they begin and what they are called.
+
+    Most datasets of a warehouse share theirs.
+    """
+
+    grain: Grain
+    lo: int
+    hi: int
+    edges: NDArray[np.int64] = field(init=False)
+    keys: NDArray[np.bytes_] = field(init=False)
+    _texts: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        self.edges = self.grain.edges(self.lo, self.hi)
+        self.keys = self.grain.written(self.lo, self.hi).astype(np.bytes_)
+
+    def __len__(self) -> int:
+        return self.hi - self.lo
+
+    @property
+    def texts(self) -> list[str]:
+        """The keys, one by one: as paths are."""
+        if self._texts is None:
+            self._texts = self.grain.keys(self.lo, self.hi)
+        return self._texts
+
+
+class _Stretches:
+    """The stretches that were needed so far, each once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[str, ...], int, int], _Stretch] = {}
+
+    def over(self, grain: Grain, lo: int, hi: int) -> _Stretch:
+        """The stretch `[lo, hi)`; an empty one if `hi` is not later."""
+        key = (grain.signature, lo, hi)
+        if key not in self._known:
+            self._known[key] = _Stretch(grain, lo, max(lo, hi))
+        return self._known[key]
+
+
+def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
     graph: Graph,
     codes: Mapping[str, str],
     metastore: Metastore,
     store: Store,
     now_ns: int,
     verify: Verify = Verify.STAT,
+    frames: HandOver | None = None,
 ) -> Observed:
-    """Look at every dataset's files; `codes` are the tasks' present code fingerprints."""
+    """Look at every dataset's files; `codes` are the tasks' present code fingerprints.
+
+    What is read of sources is left in `frames`, for the tasks that are to read it.
+    """
     now = now_ns // 1_000_000_000
     states: dict[str, DatasetState] = {}
     snapshot = Snapshot(now, states, codes, metastore.effects(), metastore.seq)
-    look = _Look(metastore, store, now_ns, verify, Observed(snapshot))
-    cache = ColumnCache(metastore, store.columns)
+    found = Observed(snapshot, versions=metastore.versions())
+    look = _Look(metastore, store, now_ns, verify, found, frames)
+    cache, stretches = ColumnCache(metastore, store.columns), _Stretches()
+    with_files = verify is not Verify.RECORD
     for name, dataset in graph.datasets.items():
         lo, hi = graph.dataset_extents[name].lo, horizon_of(graph, name, now)
+        stretch = stretches.over(dataset.grain, lo, hi)
         reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
-        columns, at = _placed(cache.load(name), dataset.grain, lo, hi)
-        states[name] = state = _state(columns, at, lo, max(hi - lo, 0), reads)
-        _compare(look, dataset, state, columns, at)
+        columns, at = _placed(cache.load(name, identities=with_files), stretch)
+        states[name] = state = _state(columns, at, stretch, reads)
+        _compare(look, dataset, state, stretch, _recorded(columns, at, len(stretch)))
     for task in graph.tasks:
         if task.is_effect:
             lo, hi = graph.task_extents[task.name].lo, horizon_of(graph, task.name, now)
-            columns, at = _placed(cache.load(task.name), task.grain, lo, hi)
-            states[task.name] = _state(columns, at, lo, max(hi - lo, 0), len(task.inputs))
-    return look.found
+            stretch = stretches.over(task.grain, lo, hi)
+            columns, at = _placed(cache.load(task.name, identities=False), stretch)
+            states[task.name] = _state(columns, at, stretch, len(task.inputs))
+    return found
 
 
-def _placed(columns: Columns, grain: Grain, lo: int, hi: int) -> tuple[Columns, NDArray[np.int64]]:
-    """The records of partitions in `[lo, hi)`, and where in it they stand.
+def _placed(columns: Columns, stretch: _Stretch) -> tuple[Columns, _Places]:
+    """The records of partitions of a stretch, and where in it they stand.
 
     What was recorded of another grain is left out: its keys or its starts are not those of now.
     """
-    starts = np.ascontiguousarray(columns.table["start"])
-    if not len(starts) or hi <= lo:
-        return Columns(columns.table[:0]), np.zeros(0, np.int64)
-    at = grain.ordinals_at(starts) - lo
-    inside = (at >= 0) & (at < hi - lo)
-    keys = np.array(grain.keys(lo, hi), np.bytes_)
-    safe = np.where(inside, at, 0)
-    same = (keys[safe] == columns.table["key"]) & (grain.edges(lo, hi)[safe] == starts)
-    kept = inside & same
-    if kept.all():
-        return columns, at
-    return Columns(columns.table[kept]), at[kept]
+    first, last = np.searchsorted(columns.start, stretch.edges[[0, -1]]).tolist()
+    if first >= last:
+        return columns.taken(slice(0, 0)), slice(0, 0)
+    if (first, last) != (0, len(columns)):
+        columns = columns.taken(slice(first, last))
+    begin = int(np.searchsorted(stretch.edges, columns.start[0]))
+    here = slice(begin, begin + len(columns))  # where they stand if none is absent among them
+    same_starts = np.array_equal(stretch.edges[:-1][here], columns.start)
+    if same_starts and np.array_equal(stretch.keys[here], columns.key):
+        return columns, here
+    at = stretch.grain.ordinals_at(columns.start) - stretch.lo
+    safe = np.clip(at, 0, len(stretch) - 1)
+    same = (stretch.keys[safe] == columns.key) & (stretch.edges[safe] == columns.start)
+    return columns.taken(same), at[same]
 
 
-def _state(columns: Columns, at: NDArray[np.int64], lo: int, n: int, reads: int) -> DatasetState:
-    """The records as arrays over `n` ordinals from `lo` on, each file taken to be as recorded."""
-    found = empty_state(lo, n, reads)
+def _state(columns: Columns, at: _Places, stretch: _Stretch, reads: int) -> DatasetState:
+    """The records as arrays over a stretch, each file taken to be as recorded."""
+    n, recorded = len(stretch), {name: getattr(columns, name) for name in _AS_RECORDED}
+    if isinstance(at, slice) and len(columns) == n:
+        good = np.full(n, Condition.GOOD, np.uint8)
+        return DatasetState(stretch.lo, good, inputs=columns.digests(reads), **recorded)
+    found = empty_state(stretch.lo, n, reads)
     found.condition[at] = Condition.GOOD
-    for name in _AS_RECORDED:
-        getattr(found, name)[at] = columns.table[name]
-    found.inputs[at] = columns.inputs(reads)
+    for name, column in recorded.items():
+        getattr(found, name)[at] = column
+    found.inputs[at] = columns.digests(reads)
+    return found
+
+
+def _recorded(columns: Columns, at: _Places, n: int) -> NDArray[np.int64]:
+    """What was recorded of each file's stat, shape (n, 4); -1 where nothing was, or was loaded."""
+    if isinstance(at, slice) and len(columns.identity) == n:
+        return columns.identity
+    found = np.full((n, 4), -1, np.int64)
+    if len(columns.identity):
+        found[at] = columns.identity
     return found
 
 
@@ -141,28 +220,33 @@ class _Seen:
 
 
 def _compare(
-    look: _Look, dataset: Dataset, state: DatasetState, columns: Columns, at: NDArray[np.int64]
+    look: _Look,
+    dataset: Dataset,
+    state: DatasetState,
+    stretch: _Stretch,
+    recorded: NDArray[np.int64],
 ) -> None:
     """Set the conditions by the files; those that are as recorded cost one stat each."""
-    n, known = len(state.condition), state.seq > 0
-    recorded = np.full((n, 4), -1, np.int64)
-    recorded[at] = columns.table["identity"]
-    if look.verify is Verify.RECORD and (known.all() or not dataset.is_source):
-        return  # what is recorded is trusted; only a source can have brought something new
-    keys = dataset.grain.keys(state.lo, state.hi)
+    known = state.seq > 0
     if look.verify is Verify.RECORD:
+        # What is recorded is trusted; only a source can have brought something new.
+        asked = np.flatnonzero(~known) if dataset.is_source else np.zeros(0, np.int64)
+        if not len(asked):
+            return
         found = recorded.copy()
-        new = np.flatnonzero(~known)
-        found[new] = look.store.identities(dataset, [keys[i] for i in new.tolist()])
+        found[asked] = look.store.identities(dataset, [stretch.texts[i] for i in asked.tolist()])
+        differs = ~known & (found[:, 0] >= 0)
     else:
-        found = look.store.identities(dataset, keys)
-    there = found[:, 0] >= 0
-    state.condition[~there] = np.where(known[~there], Condition.GONE, Condition.ABSENT)
-    differs = there & (look.verify is Verify.CONTENT or (found != recorded).any(axis=1))
-    starts = dataset.grain.edges(state.lo, state.hi)
+        found = look.store.identities(dataset, stretch.texts)
+        if look.verify is Verify.STAT and np.array_equal(found, recorded):
+            return
+        there = found[:, 0] >= 0
+        state.condition[~there] = np.where(known[~there], Condition.GONE, Condition.ABSENT)
+        differs = there & (look.verify is Verify.CONTENT or (found != recorded).any(axis=1))
     for i in np.flatnonzero(differs).tolist():
-        fresh = Record(dataset.name, keys[i], int(starts[i]))
-        records = look.metastore.records(dataset.name, keys[i]) if known[i] else [fresh]
+        key = stretch.texts[i]
+        fresh = Record(dataset.name, key, int(stretch.edges[i]))
+        records = look.metastore.records(dataset.name, key) if known[i] else [fresh]
         seen = _Seen(records[0], Condition.GOOD)
         _look_closer(look, dataset, seen, FileIdentity(*found[i].tolist()))
         _entered(state, i, seen)
@@ -199,7 +283,7 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
             if found != record.identity:
                 look.found.touched.append(replace(record, identity=trusted, sha256=sha256))
             return
-        content = _content(dataset, path)
+        content = _content(look, dataset, path, found)
     except (ReadError, OSError) as error:
         seen.condition = Condition.DAMAGED
         look.found.problems[dataset.name, record.key] = str(error)
@@ -232,8 +316,18 @@ def _adopt(look: _Look, seen: _Seen, present: Record) -> None:
     look.found.news.append(seen.record)
 
 
-def _content(dataset: Dataset, path: Path) -> str:
-    return format_of(dataset).fingerprint(path)
+def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> str:
+    """The content fingerprint of a file; a small source's rows are kept for their readers."""
+    form = format_of(dataset)
+    with_schema = isinstance(form, Parquet) and form.schema is not None  # read as the schema says
+    if look.frames is None or not dataset.is_source or found.size > SMALL or with_schema:
+        return form.fingerprint(path)
+    if isinstance(form, Skops) or not is_settled(found, look.now_ns):
+        return form.fingerprint(path)
+    frame = form.read(path)
+    identity = (found.size, found.mtime_ns, found.inode)
+    look.frames.keep(path, identity, frame, found.ctime_ns)
+    return fingerprint_frame(frame)
 
 
 def recover(metastore: Metastore, store: Store, graph: Graph) -> int:

@@ -41,6 +41,18 @@ class Partition:
             grain.date_of(ordinal),
         )
 
+    @staticmethod
+    def spanning(grain: Grain, first: int, last: int) -> Partition:
+        """All partitions from one ordinal to another, both included, as a batch has them."""
+        if first == last:
+            return Partition.of(grain, first)
+        return Partition(
+            f"{grain.key(first)}..{grain.key(last)}",
+            grain.start_of(first),
+            grain.end_of(last),
+            grain.date_of(first),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionSet:

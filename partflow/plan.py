@@ -8,25 +8,19 @@ are differences of prefix sums.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow import selfreads
 from partflow.demand import restricted
-from partflow.flow import (
-    Flow,
-    flow_of,
-    horizon_of,
-    source_flow,
-    source_states,
-    task_span,
-    within,
-)
+from partflow.flow import Flow, Flows, Ranges, counts, horizon_of, source_states, task_span
 from partflow.grain import Whole
 from partflow.graph import Graph, outputs
 from partflow.lineage import Condition, Snapshot, state_over
-from partflow.needs import Look, forced, needs_of, pinned
+from partflow.needs import Look, Made, at_rest, forced, needs_of, pinned
+from partflow.selfreads import BLOCKED, PLANNED, WAITS, Back, backs_of, spread
 from partflow.steps import (
     Action,
     Force,
@@ -41,8 +35,10 @@ from partflow.steps import (
 from partflow.tasks import Task
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from partflow.needs import Causes
-    from partflow.steps import Bounds, Codes, Mask
+    from partflow.steps import Codes, Mask
 
 __all__ = [
     "Action",
@@ -63,12 +59,27 @@ __all__ = [
 
 @dataclass(slots=True)
 class _Work:
-    """What the forward pass knows so far; `late` says which of a task's partitions are not due."""
+    """What the forward pass knows so far.
+
+    `late` says from which ordinal on which of a task's partitions are not due (None: all are).
+    """
 
     look: Look
-    flows: dict[str, Flow] = field(default_factory=dict)
     tasks: dict[str, TaskPlan] = field(default_factory=dict)
-    late: dict[str, tuple[int, Mask]] = field(default_factory=dict)
+    late: dict[str, tuple[int, int, Mask | None]] = field(default_factory=dict)
+    flows: Flows = field(init=False)
+    still: dict[int, tuple[Codes, Causes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.flows = Flows(self.look.graph, self.look.snapshot, self.tasks, self.late)
+
+    def nothing(self, n: int) -> tuple[Codes, Causes]:
+        """Zeros, and no causes, which all tasks of `n` partitions at rest share."""
+        if n not in self.still:
+            zeros, none = np.zeros(n, np.uint8), np.full(n, -1, np.int16)
+            zeros.flags.writeable = none.flags.writeable = False
+            self.still[n] = zeros, none
+        return self.still[n]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,89 +95,83 @@ class _Holds:
 def plan(graph: Graph, snapshot: Snapshot, request: Request) -> Plan:
     """The least set of steps that brings what is wanted up to date, each with its reason."""
     work = _Work(Look(graph, snapshot, request))
-    sources = {}
-    for name, dataset in graph.datasets.items():
-        if dataset.is_source:
-            work.flows[name] = source_flow(graph, snapshot, name)
-            sources[name] = source_states(snapshot.states[name])
+    sources = {
+        n: source_states(snapshot.states[n]) for n, d in graph.datasets.items() if d.is_source
+    }
     for task in graph.tasks:
         work.tasks[task.name] = _plan_task(work, task)
-        for dataset in task.writes:
-            work.flows.pop(dataset.name, None)
+        work.flows.forget(task)
     whole = Plan(graph, snapshot, request, work.tasks, sources)
     picks = request.force is not None and request.force.only is not Only.ALL
     return restricted(whole) if request.wanted is not None or picks else whole
 
 
-def _flow(work: _Work, name: str) -> Flow:
-    """The flow of a dataset, from the plans of the writers that have been planned so far."""
-    if name not in work.flows:
-        look = work.look
-        work.flows[name] = flow_of(look.graph, look.snapshot, work.tasks, work.late, name)
-    return work.flows[name]
-
-
 def _plan_task(work: _Work, task: Task) -> TaskPlan:
     look = work.look
     lo, hi = task_span(look.graph, task, look.snapshot.now)
-    flows = [_flow(work, i.read.dataset.name) for i in task.inputs]
-    bounds = _bounds(work, task, flows, lo, hi)
-    late = _late(task, flows, bounds, lo, hi)
-    work.late[task.name] = (lo, late >= 0)
-    first, last = _considered(work, task, lo, late < 0)
+    flows = [work.flows.of(i.read.dataset.name) for i in task.inputs]
+    reads = [work.flows.read(i.read, task, lo, hi) for i in task.inputs]
+    late = _late(task, flows, reads, lo, max(hi - lo, 0))
+    work.late[task.name] = (lo, max(hi - lo, 0), None if late is None else late >= 0)
+    first, last = _considered(work, task, (lo, max(lo, hi)), late)
     cut = slice(first - lo, last - lo)
-    bounds = tuple((a[cut], b[cut]) for a, b in bounds)
+    reads = [one.cut(cut) for one in reads]
     own = [state_over(look.snapshot.states[n], first, last) for n in outputs(task)]
-    need, cause, kept = needs_of(look, task, own, flows, bounds)
+    made = Made(task, own, flows, reads)
+    bounds = tuple((one.a, one.b) for one in reads)
+    if late is None and at_rest(look, made):
+        zeros, none = work.nothing(last - first)
+        return TaskPlan(task, first, zeros, zeros, zeros, none, zeros, bounds)
+    need, cause, kept = needs_of(look, made)
     need, cause = forced(look, task, (need, cause), own, (first, last))
     changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
     case = _Case(need, cause, kept, changed & (need != Reason.ASKED), pinned(own))
-    found = TaskPlan(
-        task, first, *_decided(case, holds := _holds(task, flows, bounds, late[cut])), bounds
-    )
-    return _along_itself(found, case, holds, flows) if task.reads_itself else found
+    holds = _holds(made, np.full(last - first, -1, np.int16) if late is None else late[cut])
+    if task.reads_itself:
+        holds = _with_itself(made, first, case, holds)
+    return TaskPlan(task, first, *_decided(case, holds), bounds)
 
 
-def _bounds(work: _Work, task: Task, flows: list[Flow], lo: int, hi: int) -> tuple[Bounds, ...]:
-    """What each of the task's partitions reads, as ranges of upstream ordinals."""
-    found = []
-    for one, flow in zip(task.inputs, flows, strict=True):
-        extent = work.look.graph.dataset_extents[one.read.dataset.name]
-        if hi <= lo:
-            found.append((np.zeros(0, np.int64), np.zeros(0, np.int64)))
-        else:
-            found.append(one.read.bounds(task.grain, lo, hi, extent, flow.due_end))
-    return tuple(found)
-
-
-def _late(task: Task, flows: list[Flow], bounds: tuple[Bounds, ...], lo: int, hi: int) -> Causes:
-    """The first read of which something that must be read is not due, or -1."""
-    found = np.full(max(hi - lo, 0), -1, np.int16)
-    if isinstance(task.grain, Whole):
-        return found
-    itself = []
-    for position in reversed(range(len(flows))):
-        one, flow, (a, b) = task.inputs[position].read, flows[position], bounds[position]
-        if one.is_optional:
-            continue
-        found[(b > np.maximum(a, flow.hi)) | (within(flow.late, flow.lo, (a, b)) > 0)] = position
-        if one.dataset in task.writes:
-            itself.append(position)
-    for t in range(int(np.argmax(found >= 0)), len(found)) if itself and (found >= 0).any() else ():
-        for position in reversed(itself):
-            first, last = (int(x[t]) - lo for x in bounds[position])
-            if (found[max(first, 0) : max(last, 0)] >= 0).any() and not 0 <= found[t] < position:
-                found[t] = position
+def _late(task: Task, flows: list[Flow], reads: list[Ranges], lo: int, n: int) -> Causes | None:
+    """The first read of which something that must be read is not due, or -1; None if all is due."""
+    strict = [p for p, i in enumerate(task.inputs) if not i.read.is_optional]
+    ends = any(n and reads[p].b[-1] > flows[p].hi for p in strict)
+    if isinstance(task.grain, Whole) or not (
+        ends or any(flows[p].late is not None for p in strict)
+    ):
+        return None
+    found = np.full(n, -1, np.int16)
+    for position in strict:
+        flow, ranges = flows[position], reads[position]
+        _entered(found, ranges.b > np.maximum(ranges.a, flow.hi), position)
+        _entered(found, ranges.hits(flow.late, flow.lo), position)
+    if not (found >= 0).any():
+        return None
+    backs = [back for back in backs_of(task) if not back.is_optional]
+    if backs:
+        kinds, late = np.full(n, selfreads.FRESH, np.uint8), (found >= 0).astype(np.uint8)
+        spreading = counts(spread(kinds, late, backs) != 0)
+        for back in backs:
+            _entered(found, reads[back.position].hits(spreading, lo), back.position)
     return found
 
 
-def _considered(work: _Work, task: Task, lo: int, due: Mask) -> tuple[int, int]:
+def _entered(by: Causes, hit: Mask | None, position: int) -> None:
+    """Note a read where it hits, unless an earlier read did."""
+    if hit is not None:
+        by[hit & ((by < 0) | (by > position))] = position
+
+
+def _considered(
+    work: _Work, task: Task, span: tuple[int, int], late: Causes | None
+) -> tuple[int, int]:
     """The ordinals that the plan looks at: all, or for effects and `only="latest"` the newest."""
-    hi = lo + len(due)
+    lo, end = span
     if not task.is_effect and task.options.only is None:
-        return lo, hi
-    at = np.flatnonzero(due)
-    end = lo + int(at[-1]) + 1 if len(at) else lo
+        return span
+    if late is not None:
+        at = np.flatnonzero(late < 0)
+        end = lo + int(at[-1]) + 1 if len(at) else lo
     if task.options.only == "latest":
         return max(lo, end - 1), end
     if work.look.request.with_effects:
@@ -188,24 +193,18 @@ class _Case:
     conflict: Mask
     pinned: Mask
 
-    def at(self, t: int) -> _Case:
-        """One partition of it."""
-        one = slice(t, t + 1)
-        arrays = (self.need, self.cause, self.kept, self.conflict, self.pinned)
-        return _Case(*(x[one] for x in arrays))  # type: ignore[arg-type]
 
-
-def _holds(task: Task, flows: list[Flow], bounds: tuple[Bounds, ...], late: Causes) -> _Holds:
+def _holds(made: Made, late: Causes) -> _Holds:
     """What the reads hold up or may change, the task's reads of itself left aside."""
     blocks, waits, planned = (np.full(len(late), -1, np.int16) for _ in range(3))
-    for position in reversed(range(len(flows))):
-        one, flow = task.inputs[position].read, flows[position]
-        if one.dataset in task.writes:
+    for position, one in enumerate(made.task.inputs):
+        flow, ranges = made.flows[position], made.reads[position]
+        if one.read.dataset in made.task.writes or flow.is_quiet:
             continue
-        planned[within(flow.planned, flow.lo, bounds[position]) > 0] = position
-        if not one.is_optional:
-            waits[within(flow.waits, flow.lo, bounds[position]) > 0] = position
-            blocks[within(flow.blocked, flow.lo, bounds[position]) > 0] = position
+        _entered(planned, ranges.hits(flow.planned, flow.lo), position)
+        if not one.read.is_optional:
+            _entered(waits, ranges.hits(flow.waits, flow.lo), position)
+            _entered(blocks, ranges.hits(flow.blocked, flow.lo), position)
     return _Holds(blocks, late, waits, planned)
 
 
@@ -238,60 +237,44 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
     return state, need, reason, cause, action
 
 
-def _along_itself(found: TaskPlan, case: _Case, holds: _Holds, flows: list[Flow]) -> TaskPlan:
-    """Decide once more, in order of time, with what holds of earlier partitions of its own."""
-    task, lo = found.task, found.lo
-    own = [p for p, i in enumerate(task.inputs) if i.read.dataset in task.writes]
-    state, reason, cause, action = (
-        found.state.copy(), found.reason.copy(), found.cause.copy(), found.action.copy()
-    )  # fmt: skip
-    quiet = not (action.any() or (state != State.FRESH).any())
-    if quiet and not any(
-        s[-1] for p in own for s in (flows[p].planned, flows[p].waits, flows[p].blocked)
-    ):
-        return found
-    for t in range(len(state)):
-        one = _Holds(
-            *(x[t : t + 1].copy() for x in (holds.blocks, holds.late, holds.waits, holds.planned))
-        )
-        touched = False
-        for p in own:
-            span = (int(found.bounds[p][0][t]), min(int(found.bounds[p][1][t]), lo + t))
-            optional = task.inputs[p].read.is_optional
-            now = (state, action, holds.late >= 0)
-            touched |= _seen_earlier(one, flows[p], lo, now, span, (p, optional))
-        if touched:
-            decided = _decided(case.at(t), one)
-            state[t], _, reason[t], cause[t], action[t] = (x[0] for x in decided)
-    return replace(found, state=state, reason=reason, cause=cause, action=action)
+def _with_itself(made: Made, lo: int, case: _Case, holds: _Holds) -> _Holds:
+    """The holds, with what earlier partitions of the task's own dataset hold up or may change."""
+    backs = backs_of(made.task)
+    found = _Holds(holds.blocks.copy(), holds.late, holds.waits.copy(), holds.planned.copy())
+    for back in backs:
+        # What other tasks wrote of it lies before `lo`, and is in its flow.
+        flow, ranges = made.flows[back.position], made.reads[back.position]
+        before = Ranges(ranges.a, np.maximum(ranges.a, np.minimum(ranges.b, lo)), None)
+        for by, sums in zip(_seen(found, back), _sums(flow), strict=False):
+            _entered(by, before.hits(sums, flow.lo), back.position)
+    finds = np.zeros(len(case.need), np.uint8)
+    for by, mark in zip((found.planned, found.waits, found.blocks), _MARKS, strict=True):
+        finds[by >= 0] |= mark
+    became = spread(_kinds(case, found), finds, backs)
+    for back in backs:
+        ranges = made.reads[back.position]
+        for by, mark in zip(_seen(found, back), _MARKS, strict=False):
+            _entered(by, ranges.hits(counts(became == mark), lo), back.position)
+    return found
 
 
-def _seen_earlier(
-    one: _Holds,
-    flow: Flow,
-    lo: int,
-    now: tuple[Codes, Codes, Mask],
-    span: tuple[int, int],
-    read: tuple[int, bool],
-) -> bool:
-    """Enter into one partition's holds what its read of its own dataset finds in `span`.
+_MARKS = (PLANNED, WAITS, BLOCKED)
 
-    Other writers' partitions are looked up in the flow, the task's own in its arrays as they are
-    now: state, action, and whether they are not due (which holds up by itself). True if anything
-    was found.
-    """
-    (a, b), (state, action, late), (position, optional) = span, now, read
-    own = slice(max(a, lo) - lo, max(b, lo) - lo)
-    others = (np.array([a]), np.array([max(a, min(b, lo))]))
-    touched = False
-    for by, sums, mask in (
-        (one.planned, flow.planned, action[own] != Action.NONE),
-        (one.waits, flow.waits, (state[own] == State.WAITING) & ~late[own]),
-        (one.blocks, flow.blocked, (state[own] == State.BLOCKED) & ~late[own]),
-    ):
-        if optional and by is not one.planned:
-            continue
-        if mask.any() or within(sums, flow.lo, others)[0]:
-            by[0] = position if by[0] < 0 else min(int(by[0]), position)
-            touched = True
-    return touched
+
+def _sums(flow: Flow) -> tuple[NDArray[np.int64] | None, ...]:
+    return flow.planned, flow.waits, flow.blocked
+
+
+def _seen(holds: _Holds, back: Back) -> tuple[Causes, ...]:
+    """What a read of its own dataset finds; if it is optional, only what is planned."""
+    return (holds.planned,) if back.is_optional else (holds.planned, holds.waits, holds.blocks)
+
+
+def _kinds(case: _Case, holds: _Holds) -> Codes:
+    """What can become of each partition, as self-reads see it."""
+    kinds = np.full(len(case.need), selfreads.FRESH, np.uint8)
+    kinds[case.pinned] = selfreads.STILL
+    kinds[case.need != Reason.NONE] = selfreads.NEEDED
+    kinds[case.conflict] = selfreads.BLOCKS
+    kinds[holds.late >= 0] = selfreads.STILL
+    return kinds

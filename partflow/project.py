@@ -22,8 +22,9 @@ from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
 from partflow.errors import UsageError
 from partflow.graph import Graph, derive
-from partflow.lease import held, holder
-from partflow.loading import load_jobs
+from partflow.handover import HandOver
+from partflow.history import History
+from partflow.loading import load_jobs, require_pools
 from partflow.metastore import Metastore
 from partflow.modules import ProjectModules
 from partflow.observe import Observed, Verify, observe, recover
@@ -41,11 +42,14 @@ if TYPE_CHECKING:
     from partflow.acceptance import Acceptance
     from partflow.accepting import Accepted, Sample
     from partflow.catalog import View
+    from partflow.execution.executors import Executor
     from partflow.explanation import Why
     from partflow.status import Status
     from partflow.trials import Reading, Trial
 
 __all__ = ["Controls", "Project", "Result", "Stop", "load_worker"]
+
+_Planned = Callable[[Observed, RunLog], Plan]
 
 
 class Project:
@@ -59,6 +63,7 @@ class Project:
         self.graph = graph
         self.overrides = overrides
         self.store = Store(root, root / config.warehouse, durable=config.durability == "full")
+        self.frames = HandOver()
         self.clock: Callable[[], int] = time.time_ns
 
     @classmethod
@@ -67,18 +72,18 @@ class Project:
         root = find_root(Path(path).resolve())
         config = read_config(root, os.environ, overrides or {})
         tasks, datasets = load_jobs(root, config.jobs)
+        require_pools(tasks, config.pools)
         return cls(root, config, derive(tasks, datasets), overrides or {})
+
+    @functools.cached_property
+    def history(self) -> History:
+        """What was run here: runs, their attempts, graphs and logs; a run is cancelled there."""
+        return History(self.root, self.config)
 
     @property
     def metastore_path(self) -> Path:
         """Where the metastore lies."""
-        configured = self.config.metastore
-        return self.root / configured if configured else self.store.private / "metastore.sqlite"
-
-    @property
-    def lease_path(self) -> Path:
-        """Where the lease of the warehouse lies."""
-        return self.store.private / "run.lock"
+        return self.history.metastore_path
 
     @functools.cached_property
     def codes(self) -> Mapping[str, CodeFingerprint]:
@@ -131,13 +136,11 @@ class Project:
 
     def runs(self, limit: int = 20) -> list[RunRow]:
         """The last runs, the newest first."""
-        with Metastore.open_existing(self.metastore_path) as metastore:
-            return RunLog(metastore).runs(limit, functools.partial(holder, self.lease_path))
+        return self.history.runs(limit)
 
     def steps(self, run: str) -> list[StepLog]:
         """Every attempt of a run."""
-        with Metastore.open_existing(self.metastore_path) as metastore:
-            return RunLog(metastore).steps(run)
+        return self.history.steps(run)
 
     # --- making ------------------------------------------------------------------------------
 
@@ -211,65 +214,69 @@ class Project:
             force = Force(only) if since is None else Force(only, since)
             return self._plan(self._observe(metastore, verify), asked, force)
 
-    def _run(
-        self,
-        planned: Callable[[Observed, RunLog], Plan],
-        controls: Controls,
-        *,
-        may_idle: bool = False,
-    ) -> Result:
+    def _run(self, planned: _Planned, controls: Controls, *, may_idle: bool = False) -> Result:
         """Carry out what is `planned`; one that `may_idle` looks first, and takes no lease yet."""
-        idle = self._idle(planned, controls) if may_idle else None
+        idle, ahead = self._idle(planned, controls) if may_idle else (None, None)
         if idle is not None:
             return Result(idle, None)
+        from partflow.views import keep_catalog
+
         run = new_run_id(self.clock())
-        with self._leased(run, controls) as (metastore, seen):
+        with self._leased(run, controls, ahead) as (metastore, seen):
             log = RunLog(metastore)
             found = planned(seen, log)
             if seen.news or seen.touched:
                 metastore.observe(seen.news, seen.touched)
             if not found.steps:
-                self._write_catalog(found, only_missing=True)
+                keep_catalog(self.graph, self.store, only_missing=True)
                 return Result(found, None)
             row = begun(run, controls.command, self.clock() / 1e9)
             metastore.begin({c.digest: dict(c.parts) for c in self.codes.values()}, newest(found))
             executor = self._executor(controls.workers)
-            carrier = Carrier(self.root, self.store, metastore, log, executor, self.clock)
+            carrier = Carrier(
+                self.root, self.store, metastore, log, executor, self.clock, self.config.pools
+            )
             summary = carrier.carry_out(found, row, controls)
-            self._write_catalog(found)
+            self.frames.clear()
+            keep_catalog(self.graph, self.store)
             ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
         return Result(found, summary)
 
     @contextlib.contextmanager
-    def _leased(self, run: str, controls: Controls) -> Iterator[tuple[Metastore, Observed]]:
-        """Hold the lease, with what a dead run left put right, and what is there looked at."""
-        lease = held(self.lease_path, owner_of(run), wait=controls.wait, waiting=controls.waiting)
+    def _leased(
+        self, run: str, controls: Controls, ahead: Observed | None = None
+    ) -> Iterator[tuple[Metastore, Observed]]:
+        """Hold the lease, put right what a dead run left, and look, unless `ahead` still holds."""
+        lease = self.history.leased(owner_of(run), wait=controls.wait, waiting=controls.waiting)
         with lease, Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
-            recover(metastore, self.store, self.graph)
-            seen = self._observe(metastore, controls.verify)
+            left = recover(metastore, self.store, self.graph)
+            frames = self.frames if controls.workers <= 1 else None
+            known = ahead is not None and not left and ahead.is_of(metastore)
+            seen = ahead if ahead and known else self._observe(metastore, controls.verify, frames)
             if seen.is_unsettled:
                 time.sleep(CLOCK_STEP_NS / 1e9)  # then what was read can be trusted by its stat
-                seen = self._observe(metastore, controls.verify)
+                seen = self._observe(metastore, controls.verify, frames)
             yield metastore, seen
 
-    def _idle(self, planned: Callable[[Observed, RunLog], Plan], controls: Controls) -> Plan | None:
-        """The plan, if there is nothing to do: then no lease is taken and no file written."""
+    def _idle(self, planned: _Planned, controls: Controls) -> tuple[Plan | None, Observed | None]:
+        """The plan, if there is nothing to do: no lease, no file written; and what is there."""
         if not self.metastore_path.exists():
-            return None
+            return None, None
         with Metastore.open_existing(self.metastore_path) as metastore:
             if metastore.intents():
-                return None
-            seen = self._observe(metastore, controls.verify)
+                return None, None
+            frames = self.frames if controls.workers <= 1 else None
+            seen = self._observe(metastore, controls.verify, frames)
             found = planned(seen, RunLog(metastore))
-        return None if found.steps or seen.news or seen.touched else found
+        return (None if found.steps or seen.news or seen.touched else found), seen
 
-    def _executor(self, workers: int) -> Any:
-        from partflow.execution.executors import InlineExecutor, ProcessExecutor
+    def _executor(self, workers: int) -> Executor:
+        from partflow.execution.executors import Site, executor_for
 
-        if workers <= 1 and self.config.executor != "processes":
-            return InlineExecutor(self.graph, self.store)
         load = functools.partial(load_worker, self.root, tuple(self.overrides.items()))
-        return ProcessExecutor(load, max(workers, 1))
+        only = self.config.executor == "processes"
+        site = Site(self.graph, self.store, load, workers, self.frames, only_processes=only)
+        return executor_for(site)
 
     # --- accepting and checking ----------------------------------------------------------------
 
@@ -352,19 +359,13 @@ class Project:
 
         return views_of(self.graph, self.store)
 
-    def _write_catalog(self, found: Plan, *, only_missing: bool = False) -> None:
-        from partflow.catalog import write_catalog
-
-        path = self.store.warehouse / "catalog.duckdb"
-        if only_missing and (path.exists() or not found.tasks):
-            return
-        write_catalog(self.root, path, self.views())
-
     # --- inside ------------------------------------------------------------------------------
 
-    def _observe(self, metastore: Metastore, verify: Verify) -> Observed:
+    def _observe(
+        self, metastore: Metastore, verify: Verify, frames: HandOver | None = None
+    ) -> Observed:
         codes = {t: c.digest for t, c in self.codes.items()}
-        return observe(self.graph, codes, metastore, self.store, self.clock(), verify)
+        return observe(self.graph, codes, metastore, self.store, self.clock(), verify, frames)
 
     def _restored(self, saved: SavedPlan, seen: Observed, log: RunLog) -> Plan:
         """A saved plan on what is there now."""

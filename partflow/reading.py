@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from partflow.errors import UsageError
-from partflow.execution.perform import read_partitions
+from partflow.execution.inputs import read_partitions
 from partflow.graph import Graph, select
 from partflow.parameters import ParameterKind
 from partflow.plan import horizon_of

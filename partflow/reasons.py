@@ -50,15 +50,18 @@ def held(plan: Plan) -> tuple[Group, ...]:
 
 
 def _groups(planned: TaskPlan, among: NDArray[np.bool_]) -> list[Group]:
-    columns = np.stack(
-        [planned.action, planned.state, planned.reason, planned.cause.astype(np.int64)], axis=1
-    )
+    if not among.any():
+        return []
+    # One number for the four of each partition: to sort rows of four takes thirty times as long.
+    mixed = planned.cause.astype(np.int64) + 1
+    for column in (planned.reason, planned.state, planned.action):
+        mixed = (mixed << 8) | column
     grain = planned.task.grain
     found = []
-    for row in np.unique(columns[among], axis=0).tolist():
-        action, state, reason = Action(row[0]), State(row[1]), Reason(row[2])
-        at = PartitionSet.where(among & (columns == row).all(axis=1), planned.lo)
-        cause = _cause(planned, row[3])
+    for number in np.unique(mixed[among]).tolist():
+        action, state = Action(number & 255), State(number >> 8 & 255)
+        reason, cause = Reason(number >> 16 & 255), _cause(planned, (number >> 24) - 1)
+        at = PartitionSet.where(among & (mixed == number), planned.lo)
         found.append(
             Group(
                 planned.task.name,

@@ -6,7 +6,7 @@ Knows nothing of where records are kept.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,11 @@ class Record:
 
     def to_json(self) -> str:
         """For an intent and the journal."""
-        return json.dumps({**asdict(self), "inputs": self.inputs.hex()}, sort_keys=True)
+        found = {name: getattr(self, name) for name in _FIELDS}
+        identity = None if self.identity is None else asdict(self.identity)
+        return json.dumps(
+            {**found, "inputs": self.inputs.hex(), "identity": identity}, sort_keys=True
+        )
 
     @staticmethod
     def from_json(text: str) -> Record:
@@ -63,6 +67,9 @@ class Record:
             **{**found, "inputs": bytes.fromhex(found["inputs"])},
             identity=None if identity is None else FileIdentity(**identity),
         )
+
+
+_FIELDS = tuple(each.name for each in fields(Record))
 
 
 @dataclass(frozen=True, slots=True)

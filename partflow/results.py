@@ -6,28 +6,33 @@ Knows nothing of tasks, graphs or files: a result and its target come in, a fram
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from partflow.errors import ResultError
-from partflow.frames import PartitionColumn
+from partflow.frames import PartitionColumn, collected, streamed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import polars as pl
 
 _SHOWN = 3
+_PLACE = "__partflow_place__"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a result is to be stored as; the values of `column` are those that its rows may have."""
+    """What a result is to be stored as; the values of `column` are those that its rows may have.
+
+    `is_small` says that little was read for it, so that a lazy result may be computed in memory.
+    """
 
     dataset: str
     key: str
     schema: Mapping[str, pl.DataType] | None = None
     sort_by: tuple[str, ...] = ()
     column: PartitionColumn | None = None
+    is_small: bool = False
 
     def refuse(self, problem: str, advice: str) -> ResultError:
         """The error for a result that can't be stored as this."""
@@ -37,15 +42,20 @@ class Target:
 def normalise(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
     """What a task returned, as the frame to store: checked, in the schema's order, sorted.
 
-    The partition column, if the result carries it, is compared with the partition and dropped. Of
-    a lazy frame the values are compared while it is streamed, so that the error comes from there.
+    A lazy frame is collected, unless that takes much memory: then it stays lazy, to be streamed.
+    The partition column, if the result carries it, is compared with the partition and dropped; of
+    what stays lazy while it is streamed, so that the error comes from there.
     Types must be the schema's, but whole numbers and floats may be narrower, a column of nothing
     but nulls may be untyped, and decimals without fraction (DuckDB's sums) may stand for integers.
 
     Raises:
         ResultError: it is no frame, or not the frame that was declared.
     """
+    import polars as pl
+
     frame = _as_polars(result, target)
+    if isinstance(frame, pl.LazyFrame):
+        frame = collected(frame, is_small=target.is_small)
     if target.column is not None:
         frame = _without_column(frame, target.column, target)
     if target.schema is not None:
@@ -55,6 +65,41 @@ def normalise(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
         _require_columns(frame, target)
         frame = frame.sort(target.sort_by, maintain_order=True)
     return frame
+
+
+def split(result: object, target: Target) -> list[pl.DataFrame]:
+    """The rows that a batch returned, by partition: a frame for each value of `target.column`.
+
+    A partition without rows gets an empty frame. Rows keep their order; the column goes.
+
+    Raises:
+        ResultError: it is no frame, lacks the column, or holds rows of other partitions.
+    """
+    import polars as pl
+
+    column = target.column
+    assert column is not None, "BUG: what is not partitioned is not made in batches"
+    frame = _as_polars(result, target)
+    if isinstance(frame, pl.LazyFrame):
+        engine: Literal["in-memory", "streaming"] = "in-memory" if target.is_small else "streaming"
+        frame = frame.collect(engine=engine)
+    if column.name not in frame.columns:
+        problem = f"the frame lacks the column {column.name!r}, by which a batch is split"
+        raise target.refuse(problem, "return it as the frames that are read have it")
+    allowed = _allowed(column, frame.schema[column.name], target)
+    values = frame[column.name]
+    _require_values(values, allowed, target, counted=True)
+    if allowed.n_unique() < allowed.len():
+        problem = f"the column {column.name!r} has no time zone, and its clock is turned back here"
+        raise target.refuse(problem, "return it as the frames that are read have it")
+    rest = frame.clone()
+    rest.drop_in_place(column.name)
+    places = pl.int_range(0, allowed.len(), eager=True)
+    numbers = values.replace_strict(allowed, places, return_dtype=pl.Int64).alias(_PLACE)
+    found = rest.hstack([numbers]).partition_by(
+        _PLACE, maintain_order=True, include_key=False, as_dict=True
+    )
+    return [found[(i,)] if (i,) in found else rest.clear() for i in range(allowed.len())]
 
 
 def _as_polars(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
@@ -70,7 +115,8 @@ def _as_polars(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
         case ("pyarrow", "Table" | "RecordBatch"):
             return pl.DataFrame(known)
         case ("pyarrow", "RecordBatchReader"):
-            return _streamed(known)
+            schema = pl.DataFrame(known.schema.empty_table()).schema
+            return streamed((pl.DataFrame(batch) for batch in known), schema)
         case ("duckdb" | "_duckdb", "DuckDBPyRelation"):
             lazy: pl.LazyFrame = known.pl(lazy=True)
             return lazy
@@ -81,47 +127,23 @@ def _as_polars(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
     raise target.refuse(f"the task returned a {type(result).__name__}", advice)
 
 
-def _streamed(reader: Any) -> pl.LazyFrame:
-    """A reader's batches as a lazy frame that can be collected once."""
-    import polars as pl
-    from polars.io.plugins import register_io_source
-
-    schema = pl.DataFrame(reader.schema.empty_table()).schema
-
-    def batches(
-        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        for batch in reader:
-            frame = pl.DataFrame(batch)
-            frame = frame if predicate is None else frame.filter(predicate)
-            frame = frame if columns is None else frame.select(columns)
-            yield frame if limit is None else frame.head(limit)
-            if limit is not None and (limit := limit - frame.height) <= 0:
-                return
-
-    return register_io_source(batches, schema=schema)
-
-
 def _without_column(
     frame: pl.DataFrame | pl.LazyFrame, column: PartitionColumn, target: Target
 ) -> pl.DataFrame | pl.LazyFrame:
     import polars as pl
 
-    schema = frame.collect_schema()
-    if column.name not in schema:
-        return frame
-    allowed = _as_type(column.series(), schema[column.name])
-    if allowed is None:
-        problem = f"the column {column.name!r} is {schema[column.name]}"
-        wanted = column.series().dtype
-        raise target.refuse(
-            problem, f"make it {wanted} as in the frames that tasks read, or drop it"
-        )
     if isinstance(frame, pl.DataFrame):
+        if column.name not in frame.columns:
+            return frame
+        allowed = _allowed(column, frame[column.name].dtype, target)
         _require_values(frame[column.name], allowed, target, counted=True)
         rest = frame.clone()
         rest.drop_in_place(column.name)  # `drop` would go the long way through a query
         return rest
+    schema = frame.collect_schema()
+    if column.name not in schema:
+        return frame
+    allowed = _allowed(column, schema[column.name], target)
 
     def check(batch: pl.DataFrame) -> pl.DataFrame:
         # Batches come as they are made, so the counts of one would only mislead.
@@ -130,6 +152,18 @@ def _without_column(
 
     types = pl.Schema({name: dtype for name, dtype in schema.items() if name != column.name})
     return frame.map_batches(check, schema=types, streamable=True)
+
+
+def _allowed(column: PartitionColumn, dtype: pl.DataType, target: Target) -> pl.Series:
+    """The values that a result's partition column may hold, in the type that it has."""
+    allowed = _as_type(column.series(), dtype)
+    if allowed is None:
+        wanted = column.series().dtype
+        raise target.refuse(
+            f"the column {column.name!r} is {dtype}",
+            f"make it {wanted} as in the frames that tasks read, or drop it",
+        )
+    return allowed
 
 
 def _as_type(allowed: pl.Series, dtype: pl.DataType) -> pl.Series | None:
@@ -151,7 +185,7 @@ def _require_values(
 ) -> None:
     import polars as pl
 
-    if allowed.len() == 1 and values.eq_missing(allowed).all():
+    if allowed.len() == 1 and _is_only(values, allowed):
         return
     wrong = values.filter(~values.is_in(allowed.implode()).fill_null(value=False))
     if not wrong.len():
@@ -163,8 +197,20 @@ def _require_values(
     ]
     if counts.height > _SHOWN:
         found.append(f"{counts.height - _SHOWN:,} more values")
-    problem = f"the column {values.name!r} holds {', '.join(found)}, not of this partition"
-    raise target.refuse(problem, "return only this partition's rows, or leave the column out")
+    whose = "this partition" if allowed.len() == 1 else "these partitions"
+    problem = f"the column {values.name!r} holds {', '.join(found)}, not of {whose}"
+    advice = "return only its rows, or leave the column out"
+    raise target.refuse(problem, advice if allowed.len() == 1 else "return only their rows")
+
+
+def _is_only(values: pl.Series, allowed: pl.Series) -> bool:
+    """Whether all values are the one that is allowed."""
+    import polars as pl
+
+    if values.dtype == pl.Date and not values.null_count():
+        one = allowed[0]
+        return not values.len() or (values.min() == one and values.max() == one)
+    return bool(values.eq_missing(allowed).all())
 
 
 def _as_declared(
@@ -172,9 +218,13 @@ def _as_declared(
 ) -> pl.DataFrame | pl.LazyFrame:
     import polars as pl
 
-    found = frame.collect_schema()
-    if len(found) == len(declared) and list(found.items()) == list(declared.items()):
+    if (
+        isinstance(frame, pl.DataFrame)
+        and frame.columns == list(declared)
+        and frame.dtypes == list(declared.values())
+    ):
         return frame
+    found = frame.collect_schema()
     missing = [name for name in declared if name not in found]
     extra = [name for name in found if name not in declared]
     if missing or extra:
@@ -221,6 +271,9 @@ def _holds(wanted: pl.DataType, found: pl.DataType) -> bool:
 def _require_storable(frame: pl.DataFrame | pl.LazyFrame, target: Target) -> None:
     import polars as pl
 
+    eager = isinstance(frame, pl.DataFrame)
+    if eager and not any(isinstance(dtype, pl.Object) for dtype in frame.dtypes):
+        return
     for name, dtype in frame.collect_schema().items():
         if isinstance(dtype, pl.Object):
             problem = f"the column {name!r} holds Python objects"

@@ -6,20 +6,30 @@ Knows nothing of plans or partitions' contents; no decision reads it but that a 
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from partflow.metastore import Metastore
+
+if TYPE_CHECKING:
+    import apsw
 
 
 @dataclass(frozen=True, slots=True)
 class StepLog:
-    """What became of one attempt at a step."""
+    """What became of one attempt at a step, and what it cost.
+
+    `serial` is the attempt's own number in its run. `began_at` is in epoch seconds, `seconds` and
+    `cpu` are seconds of wall and of processor, `memory` is the high-water mark of its worker's
+    process in bytes, `worker` the number of that process. What is not known is 0.
+    """
 
     task: str
     key: str
@@ -28,11 +38,31 @@ class StepLog:
     reason: str
     seconds: float
     message: str | None = None
+    serial: int = 0
+    began_at: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    rows_in: int = 0
+    bytes_in: int = 0
+    rows_out: int = 0
+    bytes_out: int = 0
+    worker: int = 0
+    has_log: bool = False
+
+
+_STEP = ", ".join(field.name for field in fields(StepLog))
+_STEP_OF_RUN = ", ".join(f"steps.{field.name}" for field in fields(StepLog))
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run; `state` is running, done, failed or interrupted, times are in epoch seconds."""
+    """One run; `state` is running, done, failed, interrupted or cancelled.
+
+    Times are in epoch seconds. Partitions are counted; those of a run that goes on, or that died,
+    are counted from its attempts, and then nobody knows how many were skipped or blocked. `pid` is
+    the process on `host` that carries it out, 0 if that was not noted; `request` what was asked
+    for, in words; `note` who ended it from outside; `graph` names the graph that it had.
+    """
 
     id: str
     command: str
@@ -46,6 +76,14 @@ class RunRow:
     blocked: int
     host: str
     owner: str
+    cancelled: int = 0
+    pid: int = 0
+    request: str = ""
+    note: str = ""
+    graph: str | None = None
+
+
+_RUN = ", ".join(field.name for field in fields(RunRow))
 
 
 class RunLog:
@@ -54,33 +92,38 @@ class RunLog:
     def __init__(self, metastore: Metastore) -> None:
         self._metastore = metastore
 
-    def begin(self, row: RunRow) -> None:
-        """A run has begun."""
+    # --- what a run writes -------------------------------------------------------------------
+
+    def begin(self, row: RunRow, graph: str) -> None:
+        """A run has begun, with this graph (the text of `graph_text`); equal ones are kept once."""
+        digest = hashlib.blake2b(graph.encode(), digest_size=16).hexdigest()
+        given = replace(row, state="running", graph=digest)
         with self._metastore.transaction() as c:
-            c.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")
+            # It held the lease and does no more: it died, perhaps because somebody killed it.
             c.execute(
-                "INSERT INTO runs (id, command, started_at, state, host, owner) "
-                "VALUES (?, ?, ?, 'running', ?, ?)",
-                (row.id, row.command, row.started_at, row.host, row.owner),
+                "UPDATE runs SET state = CASE note WHEN '' THEN 'interrupted' ELSE 'cancelled' END "
+                "WHERE state = 'running'"
+            )
+            c.execute("INSERT OR IGNORE INTO graphs VALUES (?, ?)", (digest, graph))
+            c.execute(
+                f"INSERT INTO runs ({_RUN}) "  # noqa: S608 - own names only
+                f"VALUES ({_marks(fields(RunRow))})",
+                tuple(getattr(given, field.name) for field in fields(RunRow)),
             )
 
     def steps_ended(self, run: str, at: float, steps: Sequence[StepLog]) -> None:
         """Attempts of a run have come to an end."""
         with self._metastore.transaction() as c:
-            c.executemany(
-                "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (run, s.task, s.key, s.attempt, s.state, s.reason, at, s.seconds, s.message)
-                    for s in steps
-                ],
-            )
+            write_steps(c, run, at, steps)
 
     def finish(self, row: RunRow) -> None:
-        """A run has come to an end."""
+        """A run has come to an end; one that did not do all, with a note on it, was cancelled."""
         with self._metastore.transaction() as c:
             c.execute(
-                "UPDATE runs SET finished_at = ?, state = ?, ran = ?, unchanged = ?, skipped = ?, "
-                "failed = ?, blocked = ? WHERE id = ?",
+                "UPDATE runs SET finished_at = ?1, state = CASE WHEN note != '' AND "
+                "(?2 = 'interrupted' OR ?8 > 0) THEN 'cancelled' ELSE ?2 END, ran = ?3, "
+                "unchanged = ?4, skipped = ?5, failed = ?6, blocked = ?7, cancelled = ?8 "
+                "WHERE id = ?9",
                 (
                     row.finished_at,
                     row.state,
@@ -89,9 +132,26 @@ class RunLog:
                     row.skipped,
                     row.failed,
                     row.blocked,
+                    row.cancelled,
                     row.id,
                 ),
             )
+
+    def cut_off(self, run: str, at: float) -> None:
+        """A run has ended in the middle: what it did is counted from its attempts."""
+        (row,) = self._runs("WHERE id = ?", run, 1)
+        self.finish(replace(row, finished_at=at, state="interrupted"))
+
+    def annotate(self, run: str, note: str) -> bool:
+        """Note on a run that has not ended who is about to end it; False if it had ended."""
+        with self._metastore.transaction() as c:
+            rows = c.execute(
+                "UPDATE runs SET note = ? WHERE id = ? AND state = 'running' RETURNING id",
+                (note, run),
+            )
+            return bool(rows.fetchall())
+
+    # --- what was run ------------------------------------------------------------------------
 
     def runs(self, limit: int, holder: Callable[[], str | None]) -> list[RunRow]:
         """The last runs, the newest first; `holder` says who has the lease.
@@ -105,7 +165,7 @@ class RunLog:
         if not running or any(run in (has_it or "") for run in running):
             return rows
         return [
-            replace(row, state="interrupted")
+            replace(row, state="cancelled" if row.note else "interrupted")
             if row.state == "running" and row.id in running
             else row
             for row in self._runs("", limit)
@@ -116,22 +176,74 @@ class RunLog:
         chosen = "WHERE id IN (SELECT run FROM materializations WHERE seq > ?)"
         return self._runs(chosen, seq, 2**62)
 
-    def _runs(self, chosen: str, *values: int) -> list[RunRow]:
+    def _runs(self, chosen: str, *values: int | str) -> list[RunRow]:
         rows = self._metastore.connection.execute(
-            "SELECT id, command, started_at, finished_at, state, ran, unchanged, skipped, failed, "  # noqa: S608 - no input in it
-            f"blocked, host, owner FROM runs {chosen} ORDER BY started_at DESC, id DESC LIMIT ?",
+            f"SELECT {_RUN} FROM runs {chosen} "  # noqa: S608 - no input in it
+            "ORDER BY started_at DESC, id DESC LIMIT ?",
             values,
+        ).fetchall()
+        return [self._counted(_run(row)) for row in rows]
+
+    def _counted(self, row: RunRow) -> RunRow:
+        """The row of a run that has left no last word, with what its attempts tell."""
+        if row.finished_at is not None:
+            return row
+        rows = self._metastore.connection.execute(
+            # Of the attempts at one partition the last one says what became of it.
+            "SELECT state, count(*) FROM (SELECT state, max(attempt) FROM steps WHERE run = ? "
+            "GROUP BY task, key) GROUP BY state",
+            (row.id,),
         )
-        return [RunRow(*row) for row in rows]
+        states = {str(state): int(str(number)) for state, number in rows}
+        unchanged = states.get("unchanged", 0)
+        made = states.get("made", 0) + unchanged
+        return replace(row, ran=made, unchanged=unchanged, failed=states.get("failed", 0))
+
+    def graph(self, run: str) -> str | None:
+        """The graph that a run had, as it was given to `begin`; None if it was not kept."""
+        rows = self._metastore.connection.execute(
+            "SELECT document FROM runs JOIN graphs ON graph = digest WHERE id = ?", (run,)
+        ).fetchall()
+        return str(rows[0][0]) if rows else None
+
+    def graphs(self) -> list[str]:
+        """Every graph that any run had."""
+        rows = self._metastore.connection.execute("SELECT document FROM graphs")
+        return [str(document) for (document,) in rows]
+
+    def tasks(self) -> list[str]:
+        """The tasks of which any run attempted a step."""
+        rows = self._metastore.connection.execute("SELECT DISTINCT task FROM steps ORDER BY task")
+        return [str(task) for (task,) in rows]
+
+    def keys(self, tasks: Sequence[str]) -> tuple[str, str] | None:
+        """The first and the last key of what was attempted of the tasks; None if nothing was."""
+        rows = self._metastore.connection.execute(
+            f"SELECT min(key), max(key) FROM steps WHERE task IN ({_marks(tasks)})",  # noqa: S608
+            tuple(tasks),
+        ).fetchall()
+        return None if rows[0][0] is None else (str(rows[0][0]), str(rows[0][1]))
+
+    def attempts(self, tasks: Sequence[str], key: str) -> list[tuple[str, StepLog]]:
+        """Every attempt at a partition by one of the tasks, each with its run, newest run first."""
+        rows = self._metastore.connection.execute(
+            f"SELECT runs.id, {_STEP_OF_RUN} FROM runs CROSS JOIN steps ON run = runs.id "  # noqa: S608
+            f"WHERE task IN ({_marks(tasks)}) AND key = ? "
+            "ORDER BY started_at DESC, runs.id DESC, task, attempt",
+            (*tasks, key),
+        )
+        return [(str(row[0]), _step(row[1:])) for row in rows]
 
     def steps(self, run: str) -> list[StepLog]:
         """Every attempt of a run."""
         rows = self._metastore.connection.execute(
-            "SELECT task, key, attempt, state, reason, seconds, message FROM steps "
-            "WHERE run = ? ORDER BY finished_at, task, key, attempt",
+            f"SELECT {_STEP} FROM steps "  # noqa: S608 - own names only
+            "WHERE run = ? ORDER BY finished_at, serial, task, key, attempt",
             (run,),
         )
-        return [StepLog(*row) for row in rows]
+        return [_step(row) for row in rows]
+
+    # --- backfills ---------------------------------------------------------------------------
 
     def request(self, text: str, at: float, *, again: bool) -> int:
         """The number since which an open request counts as done; a new one if none is open."""
@@ -163,23 +275,55 @@ class RunLog:
             )
 
 
+def write_steps(connection: apsw.Connection, run: str, at: float, steps: Sequence[StepLog]) -> None:
+    """Add attempts that ended `at` to a run's log, within the caller's transaction."""
+    connection.executemany(
+        f"INSERT OR REPLACE INTO steps (run, finished_at, {_STEP}) "  # noqa: S608 - own names only
+        f"VALUES (?, ?, {_marks(fields(StepLog))})",
+        [
+            (
+                run, at, s.task, s.key, s.attempt, s.state, s.reason, s.seconds, s.message,
+                s.serial, s.began_at, s.cpu, s.memory, s.rows_in, s.bytes_in, s.rows_out,
+                s.bytes_out, s.worker, int(s.has_log),
+            )
+            for s in steps
+        ],
+    )  # fmt: skip
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _run(row: Sequence[Any]) -> RunRow:
+    return RunRow(*row)
+
+
+def _step(row: Sequence[Any]) -> StepLog:
+    return StepLog(*(*row[:-1], bool(row[-1])))
+
+
 def new_run_id(now_ns: int) -> str:
     """A name for a run that sorts by time: `20261121-210501-3f9a`."""
     moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now_ns // 1_000_000_000))
     return f"{moment}-{uuid.uuid4().hex[:4]}"
 
 
-def begun(run: str, command: str, at: float) -> RunRow:
-    """The row of a run that this process has just begun."""
-    return RunRow(run, command, at, None, "running", 0, 0, 0, 0, 0, socket.gethostname(), _user())
+def begun(run: str, command: str, at: float, request: str = "") -> RunRow:
+    """The row of a run that this process has just begun; `request` says what was asked for."""
+    return RunRow(
+        run, command, at, None, "running", 0, 0, 0, 0, 0, socket.gethostname(), user(),
+        pid=os.getpid(), request=request,
+    )  # fmt: skip
 
 
 def owner_of(run: str) -> str:
     """Who has the lease while this process is at a run, as others are told."""
-    return f"run {run} of {_user()}@{socket.gethostname()}, process {os.getpid()}"
+    return f"run {run} of {user()}@{socket.gethostname()}, process {os.getpid()}"
 
 
-def _user() -> str:
+def user() -> str:
+    """Who this process works for, as others are told."""
     with suppress(OSError, KeyError):
         return getpass.getuser()
     return "?"

@@ -12,13 +12,13 @@ import os
 import shutil
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.content import file_digest
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError
 from partflow.record import FileIdentity
@@ -33,6 +33,7 @@ KEPT = 2
 _BACKDATED_NS = 2_000_000_000
 CLOCK_STEP_NS = 20_000_000
 _COARSE_STEP_NS = 2_000_000_000
+_SIDE_BY_SIDE = 8
 _NONE = (-1, -1, -1, -1)
 
 
@@ -43,6 +44,9 @@ class Store:
         self.root = root
         self.warehouse = warehouse
         self.durable = durable
+        self._top = str(warehouse)
+        self._pool: ThreadPoolExecutor | None = None
+        self._staging: Path | None = None
 
     @property
     def private(self) -> Path:
@@ -53,10 +57,10 @@ class Store:
         """The one place of a partition's file."""
         if isinstance(dataset, Source):
             return self.root / dataset.path_of(key)
-        name = DATA_NAMES[dataset.format]
-        if dataset.column is None:
-            return self.warehouse / dataset.name / name
-        return self.warehouse / dataset.name / f"{dataset.column}={key}" / name
+        # One text and one path of it: joining paths costs more than a stat.
+        name, column = DATA_NAMES[dataset.format], dataset.column
+        part = "" if column is None else f"{column}={key}/"
+        return Path(f"{self._top}/{dataset.name}/{part}{name}")
 
     @property
     def columns(self) -> Path:
@@ -66,61 +70,92 @@ class Store:
     def staging(self, run: str) -> Path:
         """The folder in which a run stages; made if it is not there."""
         found = self.private / "staging" / run
-        found.mkdir(parents=True, exist_ok=True)
+        if found != self._staging:
+            found.mkdir(parents=True, exist_ok=True)
+            self._staging = found
         return found
+
+    def logs(self, run: str) -> Path:
+        """The folder of what a run's attempts wrote to their logs; made by whoever writes one."""
+        return self.private / "logs" / run
 
     def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
         """What stat says of each partition's file, shape (n, 4) as `FileIdentity`; -1: no file.
 
-        One listing of each folder concerned, then one stat a file that is listed. A million
-        partitions are a million paths: texts, as pathlib costs more than the stat.
+        One stat a file, from the folder that all lie below, and a listing of it if one is absent.
         """
-        if isinstance(dataset, Source) or dataset.column is None:
-            if isinstance(dataset, Source):
-                paths = [f"{self.root}/{dataset.path_of(key)}" for key in keys]
-            else:
-                paths = [str(self.path(dataset, key)) for key in keys]
-            split = [os.path.split(p) for p in paths]
-            listed = {folder: _names(folder) for folder in {folder for folder, _ in split}}
-            found = [name in listed[folder] for folder, name in split]
-        else:
-            folder, name = f"{self.warehouse}/{dataset.name}", DATA_NAMES[dataset.format]
-            there = _names(folder)
-            parts = [f"{dataset.column}={key}" for key in keys]
-            paths = [f"{folder}/{part}/{name}" for part in parts]
-            found = [part in there for part in parts]
-        return np.array(
-            [_stat(p) if is_listed else _NONE for p, is_listed in zip(paths, found, strict=True)],
-            np.int64,
-        ).reshape(len(keys), 4)
+        folder, names = self._names(dataset, keys)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return np.full((len(keys), 4), -1, np.int64)
+        try:
+            found = _stats(folder, descriptor, names)
+        finally:
+            os.close(descriptor)
+        return np.array(found, np.int64).reshape(len(keys), 4)
 
-    def seal(self, staged: Path) -> tuple[str, int]:
-        """Make a staged file durable; its SHA-256 and size.
+    def _names(self, dataset: Dataset, keys: Sequence[str]) -> tuple[str, list[str]]:
+        """A folder, and the paths below it of partitions' files: texts, as they are a million."""
+        if isinstance(dataset, Source):
+            folder = dataset.path.partition("{key}")[0].rpartition("/")[0]
+            cut = len(folder) + 1 if folder else 0
+            return f"{self.root}/{folder}", [dataset.path_of(key)[cut:] for key in keys]
+        name = DATA_NAMES[dataset.format]
+        folder = f"{self.warehouse}/{dataset.name}"
+        if dataset.column is None:
+            return folder, [name] * len(keys)
+        before, after = f"{dataset.column}=", f"/{name}"
+        return folder, [before + key + after for key in keys]
+
+    def seal(self, staged: Path) -> tuple[int, int, int]:
+        """End the writing of a staged file; its size, time of modification and inode.
 
         Its time of modification is set back by two seconds, so that an edit by somebody else can
-        never fall on the same step of the clock as our own writing.
+        never fall on the same step of the clock as our own writing. `sync` makes it durable.
         """
-        digest, size = file_digest(staged)
-        with staged.open("rb") as file:
-            stat = os.fstat(file.fileno())
-            os.utime(file.fileno(), ns=(stat.st_atime_ns, stat.st_mtime_ns - _BACKDATED_NS))
-            if self.durable:
-                os.fsync(file.fileno())
-        return digest, size
+        stat = os.stat(staged)
+        backdated = stat.st_mtime_ns - _BACKDATED_NS
+        os.utime(staged, ns=(stat.st_atime_ns, backdated))
+        return stat.st_size, backdated, stat.st_ino
 
-    def publish(self, staged: Path, dataset: Dataset, key: str, seq: int) -> FileIdentity:
+    def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
+        """Make files and folders durable, side by side; those that the disk refused, and why.
+
+        Asked for one after the other, each waits for a write of its own; asked for together, they
+        share one. Only data that was refused must not be trusted: it is never tried again.
+        """
+        if not self.durable or not paths:
+            return {}
+        names = [str(path) for path in paths]
+        self._pool = self._pool or ThreadPoolExecutor(_SIDE_BY_SIDE)
+        found = zip(names, self._pool.map(_synced, names), strict=True)
+        return {name: error for name, error in found if error is not None}
+
+    def publish(
+        self,
+        staged: Path,
+        dataset: Dataset,
+        key: str,
+        seq: int,
+        unsynced: dict[str, list[Path]] | None = None,
+    ) -> FileIdentity:
         """Rename a sealed file into its place; what it replaces is kept in the history first.
 
+        The folders that this changed are synced, or are added to `unsynced` for the caller to.
         Requires: the lock of this partition is held.
         """
         final = self.path(dataset, key)
         created = _made_folders(final.parent, self.warehouse)
-        if final.exists():
+        if not created and final.exists():
             self.keep(dataset, key, seq)
         staged.replace(final)
-        if self.durable:
-            for folder in (final.parent, *created):
-                _sync_folder(folder)
+        folders = [final.parent, *created]
+        if unsynced is None:
+            for error in self.sync(folders).values():
+                raise error
+        else:
+            unsynced[str(staged)] = folders
         found = identity(final)
         if found is None:
             raise PublishError(f"{final} vanished right after it was published; run again")
@@ -168,7 +203,8 @@ class Store:
     def sweep(self, run: str, wanted: Collection[str] = ()) -> None:
         """Remove what a run staged and did not publish, but for the `wanted` paths."""
         folder = self.private / "staging" / run
-        for name in sorted(_names(folder)):
+        self._staging = None
+        for name in sorted(_listed(folder)):
             if str(folder / name) not in wanted:
                 (folder / name).unlink(missing_ok=True)
         with suppress(OSError):
@@ -176,7 +212,7 @@ class Store:
 
     def staged_runs(self) -> list[str]:
         """The runs that have something staged."""
-        return sorted(_names(self.private / "staging"))
+        return sorted(_listed(self.private / "staging"))
 
 
 def identity(path: Path) -> FileIdentity | None:
@@ -191,6 +227,26 @@ def _stat(path: str) -> tuple[int, int, int, int]:
     except (FileNotFoundError, NotADirectoryError):
         return _NONE
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _stats(folder: str, descriptor: int, names: Iterable[str]) -> list[int]:
+    """As `_stat` of each path below a folder, flat: a tuple for each would cost half as much again.
+
+    As soon as one is not there the folder is listed, and no other is looked for in vain.
+    """
+    found: list[int] = []
+    add, stat, listed = found.extend, os.stat, None
+    for name in names:
+        if listed is None or name.partition("/")[0] in listed:
+            try:
+                one = stat(name, dir_fd=descriptor)
+            except (FileNotFoundError, NotADirectoryError):
+                listed = _listed(folder) if listed is None else listed
+            else:
+                add((one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino))
+                continue
+        add(_NONE)
+    return found
 
 
 def is_settled(found: FileIdentity, now_ns: int) -> bool:
@@ -208,7 +264,7 @@ def _slot(key: str) -> int:
     return int(struct.unpack("<I", digest)[0]) & 0x7FFFFFFF
 
 
-def _names(folder: Path | str) -> set[str]:
+def _listed(folder: Path | str) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {e.name for e in entries}
@@ -218,6 +274,14 @@ def _names(folder: Path | str) -> set[str]:
 
 def _made_folders(folder: Path, top: Path) -> list[Path]:
     """Make a folder with its parents; the parents of those that were new, to be synced."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return []
+    except FileNotFoundError:
+        pass
+    else:
+        return [folder.parent]
     new = []
     here = folder
     while not here.exists() and here != top.parent:
@@ -227,9 +291,14 @@ def _made_folders(folder: Path, top: Path) -> list[Path]:
     return new
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _synced(path: str) -> OSError | None:
+    """Sync a file or folder; the error that refused it."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return OSError(error.errno, error.strerror, path)
+    return None

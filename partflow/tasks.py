@@ -9,14 +9,14 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
 from partflow.dataset import NAME, Dataset, Form, Place, Read, as_read, declared_at
 from partflow.errors import DeclarationError
 from partflow.grain import Grain
+from partflow.options import Options, options_of
 from partflow.parameters import ParameterKind, kind_of
-from partflow.span import Duration, duration
+from partflow.span import Duration
 
 Function = Callable[..., Any]
 Reads = Sequence[Dataset | Read] | Mapping[str, Dataset | Read] | Dataset | Read
@@ -30,25 +30,6 @@ class Input:
     parameter: str
     read: Read
     kind: ParameterKind
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a declaration says beside reads and writes; see the arguments of `task`."""
-
-    during: tuple[str, str | None] | None = None
-    batch: int | bool | None = None
-    retries: int = 0
-    retry_delay: timedelta = timedelta(seconds=10)
-    timeout: timedelta | None = None
-    pool: str | None = None
-    lag: timedelta = timedelta(0)
-    settles_after: timedelta | None = None
-    refresh_every: timedelta | None = None
-    only: Literal["latest"] | None = None
-    version: str | None = None
-    on_code_change: Literal["stale", "keep"] = "stale"
-    tags: tuple[str, ...] = ()
 
 
 class Task:
@@ -123,6 +104,8 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
     retry_delay: Duration = "10s",
     timeout: Duration | None = None,
     pool: str | None = None,
+    executor: Literal["threads"] | None = None,
+    priority: int = 0,
     lag: Duration | None = None,
     settles_after: Duration | None = None,
     refresh_every: Duration | None = None,
@@ -134,16 +117,20 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
     """Declare that a function makes the partitions of `writes` from those of `reads`.
 
     `reads` is a list in the order of the parameters, or a mapping by parameter name. `during` is
-    `(start, end)` on partition boundaries, so that two tasks may share a dataset. `lag` is how long
-    after its data interval a partition is due. `settles_after` and `refresh_every` make what is
-    still corrected outside again. `version` is added to the code fingerprint.
+    `(start, end)` on partition boundaries, so that two tasks may share a dataset. `batch` is how
+    many neighbouring partitions one call may make; True leaves that to partflow. `timeout` is for
+    one call; `pool` names a limit of the configuration. With `executor="threads"` it runs in a
+    thread of the coordinator, which suits what mostly waits. Of what is ready, a higher `priority`
+    goes first. `lag` is how long after its data interval a partition is due. `settles_after` and
+    `refresh_every` make what is still corrected outside again. `version` is added to the code
+    fingerprint.
     """
     place = declared_at()
     written, names = _writes(writes, place)
 
     def declare(function: Function) -> Task:
         what = f"{place}: task {name or _name(function)!r}"
-        options = _options(what, {**arguments, "tags": tags})
+        options = options_of(what, {**arguments, "tags": tags})
         grains = {d.grain.signature for d in written}
         if len(grains) > 1 or len({(d.grain.lo, d.grain.hi) for d in written}) > 1:
             raise DeclarationError(
@@ -153,6 +140,7 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
         inputs, partition = _inputs(function, reads, what)
         for i in inputs:
             _check_self_read(i.read, written, what)
+        _check_batched(what, options, inputs, written)
         return Task(
             function,
             name=_checked_name(name or _name(function), what),
@@ -172,6 +160,8 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
         "retry_delay": retry_delay,
         "timeout": timeout,
         "pool": pool,
+        "executor": executor,
+        "priority": priority,
         "lag": lag,
         "settles_after": settles_after,
         "refresh_every": refresh_every,
@@ -192,6 +182,8 @@ def effect(  # noqa: PLR0913 - the public interface
     retry_delay: Duration = "10s",
     timeout: Duration | None = None,
     pool: str | None = None,
+    executor: Literal["threads"] | None = None,
+    priority: int = 0,
     lag: Duration | None = None,
     tags: Iterable[str] = (),
 ) -> Callable[[Function], Task]:
@@ -206,6 +198,8 @@ def effect(  # noqa: PLR0913 - the public interface
         "retry_delay": retry_delay,
         "timeout": timeout,
         "pool": pool,
+        "executor": executor,
+        "priority": priority,
         "lag": lag,
         "only": only,
         "tags": tags,
@@ -224,7 +218,7 @@ def effect(  # noqa: PLR0913 - the public interface
             writes=(),
             write_names=None,
             partition_parameter=partition,
-            options=_options(what, arguments),
+            options=options_of(what, arguments),
             place=place,
         )
 
@@ -275,37 +269,25 @@ def _writes(writes: Writes, place: Place) -> tuple[tuple[Dataset, ...], tuple[st
     return written, names
 
 
-def _options(what: str, given: Mapping[str, Any]) -> Options:
-    """The options, parsed; spans become timedeltas."""
-    spans = ("retry_delay", "timeout", "lag", "settles_after", "refresh_every")
-    values = dict(given)
-    for key in spans:
-        if key in values:
-            values[key] = duration(values[key], f"{what}: {key}")
-    values["lag"] = values.get("lag") or timedelta(0)
-    values["tags"] = (values["tags"],) if isinstance(values["tags"], str) else tuple(values["tags"])
-    if values.get("version") is not None:
-        values["version"] = str(values["version"])
-    _check_options(what, values)
-    return Options(**values)
-
-
-def _check_options(what: str, values: Mapping[str, Any]) -> None:
-    retries = values["retries"]
-    if not isinstance(retries, int) or retries < 0:
-        raise DeclarationError(f"{what}: retries={retries!r}; give a whole number, zero or more")
-    if values["only"] not in (None, "latest"):
-        raise DeclarationError(f"{what}: only={values['only']!r}; the one choice is only='latest'")
-    if values.get("on_code_change", "stale") not in ("stale", "keep"):
-        raise DeclarationError(
-            f"{what}: on_code_change={values['on_code_change']!r}; choose 'stale' or 'keep'"
-        )
-    during = values.get("during")
-    if during is not None and (not isinstance(during, tuple) or len(during) != 2):  # noqa: PLR2004
-        raise DeclarationError(
-            f"{what}: during={during!r}; give (start, end), such as "
-            "during=('2011-01-01', '2012-01-01'); None leaves it open"
-        )
+def _check_batched(
+    what: str, options: Options, inputs: Iterable[Input], written: tuple[Dataset, ...]
+) -> None:
+    """What is made in batches is split by its partition column, and none waits for another."""
+    if not options.batch or (options.batch == 1 and options.batch is not True):
+        return
+    for dataset in written:
+        if dataset.format != "parquet" or dataset.column is None:
+            found = "Whole" if dataset.column is None else dataset.format
+            raise DeclarationError(
+                f"{what}: batch={options.batch}, and {dataset.name!r} is {found}; only partitions "
+                "of tables can be split off a batch, so leave batch out"
+            )
+    for one in inputs:
+        if one.read.dataset in written:
+            raise DeclarationError(
+                f"{what}: batch={options.batch}, and it reads {one.read.dataset.name!r}, which it "
+                "writes itself: each partition needs the one before it, so leave batch out"
+            )
 
 
 def _inputs(function: Function, reads: Reads, what: str) -> tuple[tuple[Input, ...], str | None]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from partflow.aside import Aside, nearly, unlike
 from partflow.dataset import Dataset
-from partflow.execution.perform import Output
+from partflow.execution.orders import Output
 from partflow.graph import outputs
 from partflow.lineage import Condition
 from partflow.observe import Observed
@@ -95,16 +95,25 @@ def _tried(found: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterat
 
 
 def _twice(found: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterator[Trial]:
+    """Made twice by itself; where the task makes batches, once more in one, with its neighbours."""
     task = planned.task
     key = task.grain.key(ordinal)
-    first, second = aside.make(planned, ordinal), aside.make(planned, ordinal)
-    failed = first.failure or second.failure
+    first, second = (aside.make(planned, (ordinal,))[0] for _ in range(2))
+    batch = aside.batch(planned, ordinal)
+    third = aside.make(planned, batch)[batch.index(ordinal)] if len(batch) > 1 else second
+    failed = first.failure or second.failure or third.failure
     if failed is not None:
         place = f" at {failed.place}" if failed.place else ""
-        yield Trial(task.name, outputs(task)[0], key, Verdict.FAILED, f"{failed.message}{place}")
+        how = "" if first.failure or second.failure else f"in a batch of {len(batch)}: "
+        said = f"{how}{failed.message}{place}"
+        yield Trial(task.name, outputs(task)[0], key, Verdict.FAILED, said)
         return
-    for dataset, one, other in zip(task.writes, first.outputs, second.outputs, strict=True):
+    made = zip(task.writes, first.outputs, second.outputs, third.outputs, strict=True)
+    for dataset, one, other, batched in made:
         verdict, text = _verdict(dataset, one, other)
+        if verdict is Verdict.SAME:
+            verdict, text = _verdict(dataset, one, batched)
+            text = f"in a batch of {len(batch)}: {text}" if text else ""
         if verdict is Verdict.SAME and _is_as_recorded(found, planned, dataset, ordinal):
             stored = aside.store.path(dataset, key)
             unequal = None if other.is_close else unlike(dataset, Path(other.staged), stored)

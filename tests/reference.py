@@ -43,9 +43,9 @@ class Verdict:
 class Line:
     """The intervals of a grain for months around a moment, each asked for by itself."""
 
-    def __init__(self, grain: Grain, around: int) -> None:
-        self.first = grain.ordinal_at(around - FAR)
-        last = grain.ordinal_at(around + FAR)
+    def __init__(self, grain: Grain, around: int, far: int = FAR) -> None:
+        self.first = grain.ordinal_at(around - far)
+        last = grain.ordinal_at(around + far)
         intervals = [grain.interval(o) for o in range(self.first, last + 1)]
         self.starts = [i.start for i in intervals]
         self.ends = [i.end for i in intervals]
@@ -60,15 +60,19 @@ class Line:
         return self.first + bisect_right(self.ends, moment)
 
 
-_lines: dict[tuple[tuple[str, ...], int], Line] = {}
+_lines: dict[tuple[tuple[str, ...], int, int], Line] = {}
 
 
 class World:
-    """What a graph's declarations mean for single partitions: ranges, reads, what is due."""
+    """What a graph's declarations mean for single partitions: ranges, reads, what is due.
 
-    def __init__(self, graph: Graph, now: int) -> None:
+    All that the graph declares must lie within `far` seconds of `now`.
+    """
+
+    def __init__(self, graph: Graph, now: int, far: int = FAR) -> None:
         self.graph = graph
         self.now = now
+        self.far = far
         self.around = round(now / MONTH) * MONTH
         self.ranges: dict[str, range] = {}
         self.extents: dict[str, range] = {
@@ -84,9 +88,9 @@ class World:
 
     def line(self, grain: Grain) -> Line:
         """The grain's intervals; the same for grains that differ in their range only."""
-        key = grain.line, self.around
+        key = grain.line, self.around, self.far
         if key not in _lines:
-            _lines[key] = Line(grain, self.around)
+            _lines[key] = Line(grain, self.around, self.far)
         return _lines[key]
 
     def _declared(self, grain: Grain) -> range:
@@ -232,12 +236,13 @@ def _day_begin(day: datetime, zone: ZoneInfo) -> int:
 class Judge:
     """What a request comes to, partition by partition."""
 
-    def __init__(self, graph: Graph, snapshot: Snapshot, request: Request) -> None:
+    def __init__(self, graph: Graph, snapshot: Snapshot, request: Request, far: int = FAR) -> None:
         self.graph = graph
         self.snapshot = snapshot
         self.request = request
-        self.world = World(graph, snapshot.now)
+        self.world = World(graph, snapshot.now, far)
         self._verdicts: dict[tuple[str, int], Verdict] = {}
+        self._looked_at: dict[str, list[int]] = {}
 
     def verdicts(self) -> dict[tuple[str, int], Verdict]:
         """The verdict of every partition that is looked at, by task and ordinal."""
@@ -252,6 +257,11 @@ class Judge:
 
     def considered(self, task: Task) -> list[int]:
         """The partitions whose interval and lag lie behind, and whose effect is not the past's."""
+        if task.name not in self._looked_at:
+            self._looked_at[task.name] = self._considered(task)
+        return self._looked_at[task.name]
+
+    def _considered(self, task: Task) -> list[int]:
         lag = int(task.options.lag.total_seconds())
         found = [
             o for o in self.world.ranges[task.name] if self.world.has_ended(task.grain, o, lag)

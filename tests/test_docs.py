@@ -26,8 +26,8 @@ from partflow.cli import commands, main
 from partflow.config import Config
 from partflow.dataset import Dataset
 from partflow.execution import state
+from partflow.options import Options
 from partflow.plan import Reason, State
-from partflow.tasks import Options
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -46,6 +46,7 @@ VARIES = [
     (r"\b[\d.]+ (?:B|KB|MB)\b", "SIZE"),
     (r"\b\d+\.\d+ s\b", "SECONDS"),
     (r"\bMOMENT +\d+\.\d+\b", "MOMENT SECONDS"),
+    (r"\S+@\S+(?= +partflow )", "SOMEBODY"),
     (r'File "[^"]*/jobs/', 'File "…/jobs/'),
     (r"[ \t]+", " "),
     (r" +$", ""),

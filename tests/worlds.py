@@ -62,11 +62,11 @@ def _made(
     chance: Random,
 ) -> StepMade:
     """Record one step as made from what it reads now."""
-    task = plan.tasks[start.step.task].task
+    task = plan.tasks[start.steps[0].task].task
     contents = {}
     for node in outputs(task):
         state = states[node]
-        i = start.step.ordinal - state.lo
+        i = start.steps[0].ordinal - state.lo
         if not task.is_effect:
             if not (is_same and state.content[i].any()):
                 state.content[i] = lanes(f"{chance.randrange(1, 2**60):032x}")
@@ -74,11 +74,11 @@ def _made(
         state.condition[i] = Condition.GOOD
         state.code[i] = lanes(plan.snapshot.codes[task.name])
         state.reads[i] = len(task.inputs)
-        for position, read in enumerate(run.reads_of(start.step)):
+        for position, read in enumerate(run.live.reads(start.steps[0])):
             state.inputs[i, position] = np.frombuffer(read.digest, np.uint64)
         state.made_at[i], state.seq[i] = plan.snapshot.now, plan.snapshot.version + 1
         state.failed[i] = state.pinned[i] = False
-    return StepMade(start.step, contents, changed=not is_same)
+    return StepMade(start.steps[0], contents, changed=not is_same)
 
 
 def moment(text: str) -> int:

@@ -17,8 +17,9 @@ from partflow.cli.asking import query
 from partflow.cli.beginning import init
 from partflow.cli.checking import accept, check
 from partflow.cli.listing import graph, ls
-from partflow.cli.looking import runs, status, why
+from partflow.cli.looking import status, why
 from partflow.cli.making import backfill, materialize, plan
+from partflow.cli.running import cancel, logs, runs
 from partflow.cli.session import INTERRUPTED, Session
 from partflow.errors import PartflowError
 
@@ -45,7 +46,8 @@ def commands(context: click.Context, folder: str | None) -> None:
 
 
 _COMMANDS = (
-    init, ls, graph, plan, materialize, backfill, accept, check, status, why, query, runs
+    init, ls, graph, plan, materialize, backfill, accept, check, status, why, query, runs, logs,
+    cancel,
 )  # fmt: skip
 for command in _COMMANDS:
     commands.add_command(command)

@@ -1,4 +1,4 @@
-"""Shows what was run: the runs in a row each, and the steps of one.
+"""Shows what was run: the runs in a row each; one run with its tasks or steps and their times.
 
 Knows nothing of where they are recorded.
 """
@@ -6,47 +6,81 @@ Knows nothing of where they are recorded.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from partflow.cli.columns import aligned, moment, painted, printable
+from partflow.cli.columns import (
+    aligned,
+    count,
+    moment,
+    padded,
+    painted,
+    printable,
+    room,
+    size,
+    span,
+    width,
+)
+from partflow.cli.profiles import TaskSum, sums_of
+from partflow.cli.timelines import Axis
 from partflow.runlog import RunRow, StepLog
 
-_COLOURS = {
-    "done": "green",
-    "made": "green",
-    "failed": "red",
-    "running": "cyan",
-    "interrupted": "yellow",
-}
-_HEADS = ("run", "began", "seconds", "state", "ran", "unchanged", "skipped", "failed", "blocked")
+FEW = 40
+"""Up to so many attempts are shown each by itself; more of them by task."""
+
+_COLOURS = {"done": "green", "failed": "red", "running": "cyan"}
+_HEADS = (
+    "run", "began", "seconds", "state", "ran", "unchanged", "skipped", "failed", "blocked",
+    "cancelled", "by", "command",
+)  # fmt: skip
+_COUNTS = ("ran", "unchanged", "skipped", "failed", "blocked", "cancelled")
+_NARROWEST, _WIDEST, _WITHOUT = 16, 60, 80
+_SHOWN = 5
 
 
 def runs_lines(rows: Sequence[RunRow]) -> list[str]:
     """The runs, each on a line, the command last."""
     if not rows:
         return ["nothing was run yet"]
-    texts = [(*_HEADS, "command"), *(_row(row) for row in rows)]
-    return aligned(texts, right=(2, 4, 5, 6, 7, 8))
+    table = aligned([_HEADS, *map(_row, rows)], right=(2, *range(4, 4 + len(_COUNTS))))
+    return [
+        table[0],
+        *(
+            line if row.state == "done" else painted(line, _COLOURS.get(row.state, "yellow"))
+            for line, row in zip(table[1:], rows, strict=True)
+        ),
+    ]
 
 
 def run_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
-    """One run with every attempt of its steps, the messages of those that failed below."""
-    head = runs_lines([row])
+    """One run: who and when, its steps (by task if they are many), and what failed."""
+    lines = _head(row)
     if not steps:
-        return [*head, "no step of it came to an end"]
-    table = aligned(
-        [
-            ("task", "partition", "attempt", "state", "reason", "seconds"),
-            *(
-                (s.task, s.key, str(s.attempt), s.state, s.reason, f"{s.seconds:.3f}")
-                for s in steps
-            ),
-        ],
-        right=(2, 5),
-    )
-    lines = [*head, "", table[0]]
+        return [*lines, "", "no step of it came to an end"]
+    begun = sorted(steps, key=lambda s: s.serial)
+    shown = _by_step(begun) if len(steps) <= FEW else _by_task(begun)
+    failures = _failure_lines(steps)
+    return [*lines, "", *_timetable(row, shown), *([""] if failures else []), *failures]
+
+
+def steps_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
+    """Every one of the attempts with what it cost, the messages of those that failed below."""
+    heads = (
+        "task", "partition", "attempt", "state", "reason", "began", "seconds", "cpu", "rows in",
+        "rows out", "bytes out", "memory", "worker", "log",
+    )  # fmt: skip
+    cells = [
+        (
+            s.task, s.key, str(s.attempt), s.state, s.reason, _offset(row, s), f"{s.seconds:.3f}",
+            f"{s.cpu:.3f}", f"{s.rows_in:,}", f"{s.rows_out:,}", size(s.bytes_out),
+            size(s.memory) if s.memory else "-", str(s.worker), "yes" if s.has_log else "-",
+        )
+        for s in steps
+    ]  # fmt: skip
+    table = aligned([heads, *cells], right=(2, *range(5, 13)))
+    lines = [table[0]]
     for line, step in zip(table[1:], steps, strict=True):
-        lines.append(painted(line, _COLOURS.get(step.state) if step.message else None))
+        lines.append(painted(line, "red" if step.message else None))
         lines += [f"    {said}" for said in (step.message or "").splitlines()]
     return lines
 
@@ -56,45 +90,157 @@ def run_document(row: RunRow) -> dict[str, Any]:
     return {
         "run": row.id,
         "command": row.command,
+        "request": row.request or None,
         "started_at": moment(row.started_at),
         "finished_at": None if row.finished_at is None else moment(row.finished_at),
         "seconds": _seconds(row),
         "state": row.state,
-        "ran": row.ran,
-        "unchanged": row.unchanged,
-        "skipped": row.skipped,
-        "failed": row.failed,
-        "blocked": row.blocked,
+        "note": row.note or None,
+        **{name: getattr(row, name) for name in _COUNTS},
         "host": row.host,
         "owner": row.owner,
+        "pid": row.pid or None,
     }
 
 
 def step_document(step: StepLog) -> dict[str, Any]:
-    """An attempt as JSON."""
+    """An attempt as JSON; what is not known of one of long ago is 0."""
+    began = moment(step.began_at) if step.began_at else None
     return {
-        "task": step.task,
-        "key": step.key,
-        "attempt": step.attempt,
-        "state": step.state,
-        "reason": step.reason,
+        **asdict(step),
         "seconds": round(step.seconds, 6),
-        "message": step.message,
+        "cpu": round(step.cpu, 6),
+        "began_at": began,
     }
 
 
 def _row(row: RunRow) -> tuple[str, ...]:
     seconds = _seconds(row)
-    counts = (row.ran, row.unchanged, row.skipped, row.failed, row.blocked)
     return (
         row.id,
         moment(row.started_at),
         "-" if seconds is None else f"{seconds:.1f}",
         row.state,
-        *(f"{n:,}" for n in counts),
+        *(f"{getattr(row, name):,}" for name in _COUNTS),
+        f"{row.owner}@{row.host}",
         printable(row.command),
     )
 
 
 def _seconds(row: RunRow) -> float | None:
     return None if row.finished_at is None else round(row.finished_at - row.started_at, 3)
+
+
+def _head(row: RunRow) -> list[str]:
+    """Who, what, when, and how it ended."""
+    seconds = _seconds(row)
+    took = "" if seconds is None else f", took {seconds:.1f} s"
+    process = f", process {row.pid}" if row.pid else ""
+    pairs = [
+        ("command", printable(row.command)),
+        ("asked for", printable(row.request)),
+        ("by", f"{row.owner}@{row.host}{process}"),
+        ("began", f"{moment(row.started_at)}{took}"),
+        ("came to", ", ".join(f"{name} {getattr(row, name):,}" for name in _COUNTS)),
+        ("note", row.note),
+    ]
+    state = painted(row.state, _COLOURS.get(row.state, "yellow"))
+    return [f"run {row.id}: {state}", *aligned([(f"  {n}", text) for n, text in pairs if text])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A table of groups of attempts, one a row, with short names for them."""
+
+    heads: tuple[str, ...]
+    cells: Sequence[tuple[str, ...]]
+    right: tuple[int, ...]
+    names: Sequence[str]
+    groups: Sequence[Sequence[StepLog]]
+
+
+def _by_step(steps: Sequence[StepLog]) -> _Rows:
+    return _Rows(
+        ("task", "partition", "attempt", "state", "reason", "seconds"),
+        [(s.task, s.key, str(s.attempt), s.state, s.reason, f"{s.seconds:.3f}") for s in steps],
+        (2, 5),
+        [f"{s.task}@{s.key}" for s in steps],
+        [[s] for s in steps],
+    )
+
+
+def _by_task(steps: Sequence[StepLog]) -> _Rows:
+    sums = sums_of(steps)
+    return _Rows(
+        ("task", "steps", "attempts", "failed", "partitions", "reason", "seconds"),
+        [_task_row(one) for one in sums],
+        (1, 2, 3, 6),
+        [one.task for one in sums],
+        [one.attempts for one in sums],
+    )
+
+
+def _task_row(one: TaskSum) -> tuple[str, ...]:
+    reasons = one.reasons
+    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return (
+        one.task,
+        f"{one.steps:,}",
+        f"{len(one.attempts):,}",
+        f"{one.states['failed']:,}",
+        span(one.first, one.last),
+        f"{reasons[0]}{more}",
+        f"{one.total('seconds'):,.3f}",
+    )
+
+
+def _timetable(row: RunRow, shown: _Rows) -> list[str]:
+    """The table, and for each of its rows where in the run's time its attempts ran.
+
+    That stands beside the table if there is room, else below it.
+    """
+    table = aligned([shown.heads, *shown.cells], right=shown.right)
+    names = aligned([("",), *((name,) for name in shown.names)])
+    whole = room() or _WITHOUT
+    is_beside = whole - max(map(width, table)) - 2 >= _NARROWEST
+    left = table if is_beside else names
+    taken = max(map(width, left))
+    drawn = _drawn(row, shown.groups, max(_NARROWEST, min(_WIDEST, whole - taken - 2)))
+    if not drawn:
+        return table
+    both = [f"{padded(a, taken)}  {b}".rstrip() for a, b in zip(left, drawn, strict=True)]
+    return both if is_beside else [*table, "", *both]
+
+
+def _drawn(row: RunRow, groups: Sequence[Sequence[StepLog]], cells: int) -> list[str]:
+    """The head of the picture and a row for each group; none if no times are known."""
+    spans = [[(s.began_at, s.seconds) for s in group if s.began_at] for group in groups]
+    everything = [one for group in spans for one in group]
+    if not everything:
+        return []
+    ends = [begin + seconds for begin, seconds in everything]
+    axis = Axis(row.started_at, max([row.finished_at or 0.0, *ends]), cells)
+    # By task a cell is as full as workers were busy with it; a step alone fills its cells.
+    most = axis.most_at_once(everything) if len(groups) < len(everything) else 0.0
+    return [axis.head, *(axis.row(group, most) for group in spans)]
+
+
+def _offset(row: RunRow, step: StepLog) -> str:
+    return f"+{step.began_at - row.started_at:.3f}" if step.began_at else "-"
+
+
+def _failure_lines(steps: Sequence[StepLog]) -> list[str]:
+    """What was said by attempts that failed, those of one task with one message together."""
+    groups: dict[tuple[str, str], list[StepLog]] = {}
+    for step in steps:
+        if step.state == "failed":
+            groups.setdefault((step.task, step.message or ""), []).append(step)
+    lines = []
+    for (task, message), group in [*groups.items()][:_SHOWN]:
+        keys = sorted({s.key for s in group})
+        times = f" ({count(len(group), 'attempt')})" if len(group) > 1 else ""
+        lines.append(painted(f"failed {task}@{span(keys[0], keys[-1])}{times}:", "red"))
+        lines += [f"  {said}" for said in message.splitlines()]
+    if len(groups) > _SHOWN:
+        lines.append(f"and {len(groups) - _SHOWN:,} more messages; --task NAME shows all of a task")
+    return lines

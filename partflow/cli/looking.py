@@ -1,4 +1,4 @@
-"""`status`, `why` and `runs`: how things stand, why, and how they came to.
+"""`status` and `why`: how things stand, and why.
 
 Knows nothing of how states are found; it prints what the project says.
 """
@@ -65,39 +65,6 @@ def why(session: Session, dataset: str, key: str | None, output: str) -> None:
         print_json(why_document(found))
         return
     click.echo("\n".join(why_lines(found)))
-
-
-@click.command(
-    short_help="List the last runs, or the steps of one.",
-    epilog="\b\nExample:\n  partflow runs --limit 5",
-)
-@click.argument("run", required=False)
-@click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many runs."
-)
-@printing("text", "json")
-@click.pass_obj
-def runs(session: Session, run: str | None, limit: int, output: str) -> None:
-    """List the last runs, the newest first; or every step of one RUN."""
-    from partflow.cli.histories import run_document, run_lines, runs_lines, step_document
-
-    project = session.project()
-    if run is None:
-        rows = project.runs(limit)
-        if output == "json":
-            print_json({"runs": [run_document(row) for row in rows]})
-            return
-        click.echo("\n".join(runs_lines(rows)))
-        return
-    # As many as there can be: a run of long ago is asked for by its name.
-    row = next((r for r in project.runs(2**62) if r.id == run), None)
-    if row is None:
-        raise UsageError(f"there is no run {run!r}; `partflow runs` lists them")
-    steps = project.steps(run)
-    if output == "json":
-        print_json({**run_document(row), "steps": [step_document(s) for s in steps]})
-        return
-    click.echo("\n".join(run_lines(row, steps)))
 
 
 def _one(project: Project, name: str) -> str:

@@ -5,6 +5,7 @@ Knows nothing of plans or runs: the project makes them, other modules show them.
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ from partflow.cli.options import (
     printing,
     selecting,
 )
-from partflow.cli.session import INTERRUPTED, Interrupt, Session
+from partflow.cli.session import INTERRUPTED, Session
+from partflow.cli.stopping import Interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +110,7 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
     detailed_exitcode: bool,
 ) -> int:
     """Make what is missing or stale of the selected, and what that needs; else everything."""
-    from partflow.cli.outcome import show_plan, show_result
+    from partflow.cli.outcome import show_plan
 
     del yes
     if saved is not None and (with_effects or not asked.is_everything):
@@ -130,7 +132,8 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
             asked=asked, with_effects=with_effects, saved=saved, controls=controls
         )
 
-    return show_result(_carried_out(session, how, verify, make), asked, output, session)
+    carried_out = functools.partial(_carried_out, session, how, verify, make)
+    return _shown(session, project, asked, output, carried_out)
 
 
 @click.command(
@@ -169,7 +172,7 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     It is remembered: the same command goes on with one that was cut off. It asks before it begins
     if it is called from a terminal.
     """
-    from partflow.cli.outcome import show_plan, show_result
+    from partflow.cli.outcome import show_plan
     from partflow.plan import Only
 
     if not asked.select:
@@ -189,7 +192,8 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     def make(controls: Controls) -> Result:
         return project.backfill(asked=asked, only=Only(only), again=again, controls=controls)
 
-    return show_result(_carried_out(session, how, verify, make), asked, output, session)
+    carried_out = functools.partial(_carried_out, session, how, verify, make)
+    return _shown(session, project, asked, output, carried_out)
 
 
 def _question(found: Plan) -> str:
@@ -200,29 +204,58 @@ def _question(found: Plan) -> str:
     return f"make {count(run, 'partition')} again{more}?"
 
 
+def _shown(
+    session: Session,
+    project: Project,
+    asked: Asked,
+    output: str,
+    carried_out: Callable[[Interrupt], Result],
+) -> int:
+    """Carry it out and print what it came to, also if it was broken off; the exit code."""
+    from partflow.cli.outcome import show_cut_off, show_result
+    from partflow.project import Stop
+
+    def tell() -> None:
+        show_cut_off(project.history.cut_off(), output)
+
+    try:
+        return show_result(carried_out(Interrupt(Stop(), last_words=tell)), asked, output, session)
+    except KeyboardInterrupt:
+        if session.stopped:
+            tell()
+        raise
+
+
 def _carried_out(
-    session: Session, how: Carrying, verify: Verify, make: Callable[[Controls], Result]
+    session: Session,
+    how: Carrying,
+    verify: Verify,
+    make: Callable[[Controls], Result],
+    interrupt: Interrupt,
 ) -> Result:
     """Make it, with somebody watching and Ctrl-C in hand."""
     from partflow.cli.progress import watched
-    from partflow.project import Controls, Stop
+    from partflow.project import Controls
 
-    interrupt = Interrupt(Stop())
-    with interrupt.armed(), watched(interrupt) as observer:
-        return make(
-            Controls(
-                workers=how.jobs,
-                wait=how.wait,
-                fail_fast=how.fail_fast,
-                newest_first=how.reverse,
-                retries=how.retries,
-                verify=verify,
-                command=session.command,
-                stop=interrupt.stop,
-                observer=observer,
-                waiting=lambda owner: click.echo(f"waiting for {owner}", err=True),
+    try:
+        with interrupt.armed(INTERRUPTED), watched(interrupt) as observer:
+            return make(
+                Controls(
+                    workers=how.jobs,
+                    wait=how.wait,
+                    fail_fast=how.fail_fast,
+                    newest_first=how.reverse,
+                    retries=how.retries,
+                    batch_size=how.batch_size,
+                    verify=verify,
+                    command=session.command,
+                    stop=interrupt.stop,
+                    observer=observer,
+                    waiting=lambda owner: click.echo(f"waiting for {owner}", err=True),
+                )
             )
-        )
+    finally:
+        session.stopped = interrupt.running and interrupt.stop.asked
 
 
 def _echo_plan(found: Plan, asked: Asked) -> None:

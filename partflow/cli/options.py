@@ -28,6 +28,7 @@ class Carrying:
     wait: bool
     reverse: bool
     retries: int | None
+    batch_size: int | None
 
 
 def selecting(function: Function) -> Function:
@@ -72,9 +73,16 @@ def carrying(function: Function) -> Function:
 
     @functools.wraps(function)
     def folded(
-        jobs: int, fail_fast: bool, no_wait: bool, reverse: bool, retries: int | None, **rest: Any
+        jobs: int,
+        fail_fast: bool,
+        no_wait: bool,
+        reverse: bool,
+        retries: int | None,
+        batch_size: int | None,
+        **rest: Any,
     ) -> Any:
-        return function(how=Carrying(jobs, fail_fast, not no_wait, reverse, retries), **rest)
+        how = Carrying(jobs, fail_fast, not no_wait, reverse, retries, batch_size)
+        return function(how=how, **rest)
 
     options = (
         click.option(
@@ -89,6 +97,12 @@ def carrying(function: Function) -> Function:
             type=click.IntRange(0),
             metavar="N",
             help="How often to try again what fails, whatever its task says.",
+        ),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(1),
+            metavar="N",
+            help="The most partitions that one call makes, of tasks that make batches.",
         ),
         click.option("--reverse", is_flag=True, help="The newest partitions first."),
         click.option("--no-wait", is_flag=True, help="Exit with 4 if another run is at it."),

@@ -18,6 +18,7 @@ from partflow.plan import Plan, State
 if TYPE_CHECKING:
     from partflow.execution.summary import Failed
     from partflow.project import Result
+    from partflow.runlog import RunRow
     from partflow.selection import Asked
 
 _SHOWN = 5
@@ -44,12 +45,22 @@ def show_result(result: Result, asked: Asked, output: str, session: Session) -> 
         print_json({**_document(result, session), "unmakeable": refused})
     else:
         click.echo("\n".join(_lines(result, session)))
-    return _exit_code(result, refused)
+    return _exit_code(result, refused, was_stopped=session.stopped)
 
 
-def _exit_code(result: Result, refused: list[str]) -> int:
+def show_cut_off(row: RunRow, output: str) -> None:
+    """Print what a run came to that was broken off before it could tell."""
+    from partflow.cli.histories import run_document
+
+    if output == "json":
+        print_json({**run_document(row), "sentence": sentences.cut_off(row)})
+    else:
+        click.echo(sentences.cut_off(row))
+
+
+def _exit_code(result: Result, refused: list[str], *, was_stopped: bool) -> int:
     summary, held = result.summary, result.plan.count(State.BLOCKED)
-    if summary is not None and summary.cancelled and not summary.failed:
+    if summary is not None and summary.cancelled and (was_stopped or not summary.failed):
         return INTERRUPTED
     failed = summary is not None and (summary.failed or summary.blocked)
     return FAILED if failed or held or refused else DONE

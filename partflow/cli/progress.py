@@ -17,10 +17,11 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from partflow.cli.session import Interrupt
+    from partflow.cli.stopping import Interrupt
     from partflow.execution.summary import Observer
 
 _EVERY = 5.0
+_DRAWN_EVERY = 0.1
 
 
 @contextmanager
@@ -45,7 +46,9 @@ def watched(interrupt: Interrupt) -> Iterator[Observer]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    # Drawn as steps end, not by a thread: that would draw over a debugger's prompt in a task.
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
         yield Bar(interrupt, progress)
 
 
@@ -69,7 +72,8 @@ class Lines:
     def moved(self, finished: int, failed: int) -> None:
         """Say it, if the last time was long enough ago."""
         at = self.now()
-        if at - self._said < self.every or not finished:
+        # What is given up counts as finished: then the summary tells.
+        if at - self._said < self.every or not finished or self.interrupt.stop.asked:
             return
         self._said = at
         rate = finished / (at - self._began)
@@ -89,6 +93,7 @@ class Bar:
     progress: Progress
     _row: TaskID | None = None
     _began: float = field(default_factory=time.monotonic)
+    _drawn: float = 0.0
 
     def begun(self, steps: int) -> None:
         """Show the bar."""
@@ -100,13 +105,17 @@ class Bar:
         """Move it; it is drawn some times a second, however often it moves."""
         if self._row is None:
             return
-        passed = max(time.monotonic() - self._began, 0.001)
+        at = time.monotonic()
+        passed = max(at - self._began, 0.001)
         self.progress.update(
             self._row,
             completed=finished,
             failed=f"[red]{failed:,} failed[/red]" if failed else "",
             rate=spoken_rate(finished / passed),
         )
+        if at - self._drawn >= _DRAWN_EVERY:
+            self._drawn = at
+            self.progress.refresh()
 
 
 def spoken_rate(rate: float) -> str:

@@ -17,6 +17,7 @@ from partflow.selection import Asked, Scope
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Summary
+    from partflow.runlog import RunRow
 
 _NAMED = 3
 
@@ -89,6 +90,15 @@ def ran(summary: Summary, held: int) -> str:
     return (
         f"ran {summary.ran:,}, unchanged {summary.unchanged:,}, skipped {summary.skipped:,}, "
         f"failed {summary.failed:,}{more} in {summary.seconds:.1f} s"
+    )
+
+
+def cut_off(row: RunRow) -> str:
+    """What a run came to that was broken off; what it had not published is not counted."""
+    return (
+        f"{row.note or row.state}: ran {row.ran:,}, unchanged {row.unchanged:,}, "
+        f"failed {row.failed:,} in {(row.finished_at or row.started_at) - row.started_at:.1f} s; "
+        "the same command makes the rest"
     )
 
 

@@ -1,74 +1,112 @@
-"""Where orders are carried out: in this process one after the other, or in worker processes.
+"""Where orders are carried out: in this process, in threads, in worker processes, each its own.
 
 Knows nothing of plans or states. An executor takes orders and gives outcomes back, in any order.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
 import os
-import signal
+import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
-from partflow.execution.perform import Failure, Order, Outcome, perform
+from partflow.execution.capture import Capture
+from partflow.execution.orders import Order, Outcome
+from partflow.execution.workers import ProcessExecutor
+from partflow.execution.workplace import Load, Workplace, log_paths, with_log
 from partflow.graph import Graph
+from partflow.handover import HandOver
 from partflow.store import Store
 
-Load = Callable[[], tuple[Graph, Store]]
-"""Loads the project in a worker process; has to pickle."""
+THREADS = 8
+"""How many orders of tasks with `executor="threads"` are carried out at a time."""
 
 _AT_ONCE = 32
 _LONG_ENOUGH = 0.25
+_TURN = 0.01
+_MEMORY_SHARE = 0.5
 
 
 class Executor(Protocol):
     """Takes orders, and gives back what became of them."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many orders it takes in hand at once; it may change as it goes on."""
+
+    @property
+    def workers(self) -> int:
+        """How many of these it carries out at a time."""
 
     def submit(self, order: Order) -> None:
         """Take an order; never waits."""
 
-    def collect(self) -> list[Outcome]:
-        """Wait until at least one order is done; all outcomes that are there."""
+    def collect(self, patience: float) -> list[Outcome]:
+        """What became of attempts, as soon as there is any; [] after `patience` seconds.
+
+        Where this process does the work itself, it does it here, however long it takes.
+        """
 
     def recall(self) -> list[Order]:
         """Give back the orders that were not begun."""
 
     def close(self) -> None:
-        """Stop; what is not done is given up."""
+        """Stop. What is not done is given up, and worker processes are killed."""
+
+
+class _Member(Executor, Protocol):
+    """An executor that says whether it has orders that are not answered."""
+
+    @property
+    def is_busy(self) -> bool: ...
 
 
 class InlineExecutor:
     """One worker: this process. A few orders are done at a time, to be published together."""
 
-    def __init__(self, graph: Graph, store: Store) -> None:
+    def __init__(self, place: Workplace, capture: Capture) -> None:
         self.slots = _AT_ONCE
-        self._graph = graph
-        self._store = store
+        self.workers = 1
+        self._place = place
+        self._capture = capture
         self._queue: deque[Order] = deque()
+        self._is_broken_off = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any order is queued."""
+        return bool(self._queue) or self._is_broken_off
 
     def submit(self, order: Order) -> None:
         """Queue it."""
         self._queue.append(order)
 
-    def collect(self) -> list[Outcome]:
+    def collect(self, patience: float) -> list[Outcome]:  # noqa: ARG002 - it does not wait
         """Carry out what is queued, for a quarter of a second at most before the last one.
 
-        A failure is given back at once: after it the run may want to begin nothing more.
+        A failure is given back at once: after it the run may want to begin nothing more. Broken
+        off by Ctrl-C it gives back what was done before; asked again, it raises what broke it off.
         """
+        if self._is_broken_off:
+            raise KeyboardInterrupt
         began = time.monotonic()
         found: list[Outcome] = []
         while self._queue and (not found or time.monotonic() - began < _LONG_ENOUGH):
-            found.append(perform(self._queue.popleft(), self._graph, self._store))
-            if found[-1].failure is not None:
+            try:
+                outcomes = _captured(self._queue.popleft(), self._place, self._capture)
+            except KeyboardInterrupt:
+                if not found:
+                    raise
+                self._is_broken_off = True
+                break
+            found += outcomes
+            if any(o.failure is not None for o in outcomes):
                 break
         return found
 
@@ -79,102 +117,190 @@ class InlineExecutor:
         return found
 
     def close(self) -> None:
-        """Forget the queue."""
+        """Forget the queue; stdout, stderr and logging are as they were."""
         self._queue.clear()
+        self._capture.close()
 
 
-class ProcessExecutor:
-    """`workers` spawned processes, each with the user's modules imported once.
+class ThreadExecutor:
+    """Threads of this process, for tasks that wait for the network more than they compute.
 
-    Spawned and not forked: polars in a forked child hangs. A worker that dies costs the orders
-    that the pool had in hand; the pool is made anew and they are reported as failed.
+    They are begun as they are needed. A thread can't be killed: one that is still at work when the
+    executor is closed is left alone, and ends with the process.
     """
 
-    def __init__(self, load: Load, workers: int) -> None:
-        self.slots = workers * 2
-        self._workers = workers
-        self._load = load
-        self._pool = self._made()
-        self._orders: dict[Future[Outcome], Order] = {}
+    def __init__(self, place: Workplace, capture: Capture, threads: int = THREADS) -> None:
+        self.slots = threads * 2
+        self.workers = threads
+        self._place = place
+        self._capture = capture
+        self._threads: list[threading.Thread] = []
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Sequence[Outcome]] = queue.SimpleQueue()
+        self._in_hand = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any order is not answered."""
+        return self._in_hand > 0
 
     def submit(self, order: Order) -> None:
-        """Hand it to the pool."""
-        try:
-            future = self._pool.submit(_work, order)
-        except BrokenProcessPool:
-            self._renew()
-            future = self._pool.submit(_work, order)
-        self._orders[future] = order
+        """Queue it for the next thread that has nothing to do."""
+        self._in_hand += 1
+        self._orders.put(order)
+        if len(self._threads) < min(self._in_hand, self.workers):
+            # Daemons: a thread that hangs must not keep the process from ending.
+            thread = threading.Thread(target=self._work, name="partflow thread", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
-    def collect(self) -> list[Outcome]:
-        """Wait for the pool; a dead worker's orders come back as failures."""
-        done, _ = wait(self._orders, return_when=FIRST_COMPLETED)
-        found, broken = [], False
-        for future in done:
-            order = self._orders.pop(future)
-            error = future.exception()
-            broken = broken or isinstance(error, BrokenProcessPool)
-            found.append(future.result() if error is None else Outcome(order, (), _died(error)))
-        if broken:
-            found += [Outcome(o, (), _died(None)) for o in self._orders.values()]
-            self._orders.clear()
-            self._renew()
+    def collect(self, patience: float) -> list[Outcome]:
+        """What the threads have done, waiting at most so many seconds for the first."""
+        found: list[Outcome] = []
+        wait = max(0.0, patience) if self.is_busy else 0.0
+        with suppress(queue.Empty):
+            while True:
+                found += self._done.get(timeout=wait) if wait else self._done.get_nowait()
+                self._in_hand -= 1
+                wait = 0.0
         return found
 
     def recall(self) -> list[Order]:
-        """Take back what no worker has begun with."""
-        return [self._orders.pop(f) for f in list(self._orders) if f.cancel()]
+        """Take back what no thread has begun."""
+        found = []
+        with suppress(queue.Empty):
+            while True:
+                order = self._orders.get_nowait()
+                if order is not None:
+                    found.append(order)
+        self._in_hand -= len(found)
+        return found
 
     def close(self) -> None:
-        """Stop the workers without waiting for what they have in hand."""
-        processes = list((self._pool._processes or {}).values())  # noqa: SLF001 - no public way
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
+        """Let the threads end after what they are at."""
+        self.recall()
+        for _ in self._threads:
+            self._orders.put(None)
+        self._threads.clear()
+        self._capture.close()
 
-    def _made(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_prepare,
-            initargs=(self._load,),
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            self._done.put(_captured(order, self._place, self._capture))
+
+
+class RoutedExecutor:
+    """Sends each order where it belongs: to threads, to a process that can be killed, or inline.
+
+    A task with a time limit always goes to a worker process: nothing else can be stopped.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._capture = Capture()
+        self._place = Workplace(site.graph, site.store, site.frames)
+        self._main: _Member = (
+            self._processes(site.workers)
+            if site.workers > 1 or site.only_processes
+            else InlineExecutor(self._place, self._capture)
         )
+        self._threads: _Member | None = None
+        self._stoppable: _Member | None = None
 
-    def _renew(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool = self._made()
+    @property
+    def slots(self) -> int:
+        """Those of all the executors that are at work."""
+        return sum(one.slots for one in self._members())
+
+    @property
+    def workers(self) -> int:
+        """Those of all the executors that are at work."""
+        return sum(one.workers for one in self._members())
+
+    def submit(self, order: Order) -> None:
+        """Send it where it belongs."""
+        self._of(order).submit(order)
+
+    def collect(self, patience: float) -> list[Outcome]:
+        """What any of them has done; they are asked in turn."""
+        until = time.monotonic() + patience
+        while True:
+            busy = [one for one in self._members() if one.is_busy]
+            wait = max(0.0, until - time.monotonic())
+            if len(busy) > 1:
+                has_work_here = any(isinstance(one, InlineExecutor) for one in busy)
+                wait = 0.0 if has_work_here else min(wait, _TURN)
+            found = [outcome for one in busy for outcome in one.collect(wait)]
+            if found or not busy or time.monotonic() >= until:
+                return found
+
+    def recall(self) -> list[Order]:
+        """Take back what none of them has begun."""
+        return [order for one in self._members() for order in one.recall()]
+
+    def close(self) -> None:
+        """Close them all."""
+        for one in self._members():
+            one.close()
+
+    def _members(self) -> list[_Member]:
+        return [m for m in (self._stoppable, self._threads, self._main) if m is not None]
+
+    def _of(self, order: Order) -> _Member:
+        if order.timeout is not None:
+            if isinstance(self._main, ProcessExecutor):
+                return self._main
+            if self._stoppable is None:
+                self._stoppable = self._processes(1)
+            return self._stoppable
+        if self._site.graph.task(order.task).options.executor != "threads":
+            return self._main
+        if self._threads is None:
+            self._threads = ThreadExecutor(self._place, self._capture, self._site.threads)
+        return self._threads
+
+    def _processes(self, workers: int) -> ProcessExecutor:
+        site = self._site
+        limit = memory_of_machine()
+        return ProcessExecutor(
+            site.load, site.graph, site.store, workers,
+            None if limit is None else int(limit * _MEMORY_SHARE / workers),
+        )  # fmt: skip
 
 
-def _died(error: BaseException | None) -> Failure:
-    what = (
-        "a worker process died"
-        if error is None or isinstance(error, BrokenProcessPool)
-        else (f"a worker process could not do it ({error})")
-    )
-    return Failure(f"{what} while it was made; killed, out of memory, or a crash in a library?")
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A project and what may work on it: `workers` above one are processes of their own.
+
+    With `only_processes` a single worker is one, too. `load` loads the project in a worker.
+    """
+
+    graph: Graph
+    store: Store
+    load: Load
+    workers: int = 1
+    frames: HandOver = field(default_factory=HandOver)
+    only_processes: bool = False
+    threads: int = THREADS
 
 
-_worker: tuple[Graph, Store] | None = None
+def executor_for(site: Site) -> Executor:
+    """The executor of a run; processes and threads are begun when there is work for them."""
+    return RoutedExecutor(site)
 
 
-def _prepare(load: Load) -> None:
-    """Load the project once in a new worker; Ctrl-C is the coordinator's business."""
-    global _worker  # noqa: PLW0603 - a worker process has one project for its life
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = load()
+def _captured(order: Order, place: Workplace, capture: Capture) -> tuple[Outcome, ...]:
+    """Carry an order out in this process, and keep what it writes."""
+    with capture.into(log_paths(place.store, order)) as log:
+        outcomes = place.carry_out(order)
+    return with_log(outcomes) if log.is_there else outcomes
 
 
-def _end_with_parent() -> None:
-    """End this worker when the coordinator has died: its queue would never say so."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def _work(order: Order) -> Outcome:
-    assert _worker is not None
-    return perform(order, *_worker)
+def memory_of_machine() -> int | None:
+    """The memory that this process may use with its workers, in bytes; None if nobody tells."""
+    found = []
+    with suppress(AttributeError, ValueError, OSError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(OSError, ValueError):
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text("utf-8")))
+    return min(found, default=None)

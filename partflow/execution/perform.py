@@ -1,222 +1,153 @@
-"""Carries one step out: read, call, stage, seal. Runs in a worker or in the coordinator.
+"""Carries one order out: read, call, stage, seal. Runs in a worker or in the coordinator.
 
-Knows nothing of plans, of other steps, or of the metastore; it never touches what is published.
+Knows nothing of plans, of other orders, or of the metastore; it never touches what is published.
 """
 
 from __future__ import annotations
 
-import copy
-import functools
-import json
+import resource
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from partflow.content import equal_within
+from partflow.content import equal_within, file_digest
 from partflow.dataset import Dataset
 from partflow.errors import PartflowError, ReadError, ResultError
-from partflow.formats import Parquet, format_of, validate
-from partflow.frames import (
-    PartitionColumn,
-    explain,
-    read_frames,
-    read_objects,
-    stage_frame,
-)
+from partflow.execution.inputs import keys_of, partition_column, read_partitions, with_column
+from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
+from partflow.formats import Parquet, confirm, format_of, validate
+from partflow.frames import explain, stage_frame
 from partflow.graph import Graph
+from partflow.handover import SMALL, HandOver
 from partflow.models import Skops
-from partflow.parameters import ParameterKind
 from partflow.partition import Partition
-from partflow.record import FileIdentity
-from partflow.results import Target, normalise
-from partflow.store import Store, identity
+from partflow.results import Target, normalise, split
+from partflow.store import Store
 from partflow.tasks import Task
 
 FOOTER = "partflow"
 """The key under which a Parquet footer carries the lineage."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputRead:
-    """What was read of one dataset: the digest of its range in hex, over so many partitions."""
+def perform(order: Order, graph: Graph, store: Store, frames: HandOver) -> tuple[Outcome, ...]:
+    """Carry an order out: an outcome for each attempt. What goes wrong is in it, not raised.
 
-    dataset: str
-    digest: str
-    partitions: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """What a partition is made from, as its footer carries it; moments in epoch seconds."""
-
-    task: str
-    key: str
-    start: int
-    end: int
-    code: str
-    run: str
-    read_seq: int
-    inputs: tuple[InputRead, ...]
-
-    def to_json(self) -> str:
-        """The text in the footer; `layout` numbers its form."""
-        return json.dumps({"layout": 1, **asdict(self)}, sort_keys=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One attempt at one step, as it is sent to a worker.
-
-    `reads` holds for each read the upstream ordinals; `lineage` is what the footer is to carry.
-    `present` names the outputs whose present file a float tolerance may keep.
+    A batch whose call fails is told so as a whole: which partition is at fault is not known.
     """
-
-    run: str
-    serial: int
-    task: str
-    ordinal: int
-    attempt: int
-    reads: tuple[tuple[int, ...], ...]
-    lineage: Lineage
-    present: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One sealed file, not yet published; `is_close` if it equals the present one in tolerance."""
-
-    dataset: str
-    key: str
-    staged: str
-    content: str
-    rows: int
-    nbytes: int
-    sha256: str
-    is_close: bool = False
+    meter, work = _Meter(), _Work(order, graph, graph.task(order.task), store, frames)
+    try:
+        parts = _parts(work, _called(work))
+    except Exception as error:  # noqa: BLE001 - the user's function may raise anything
+        failure = _failure(error, work)
+        if len(order.attempts) > 1 and not isinstance(error, ResultError):
+            failure = replace(failure, is_shared=True)
+        found: list[tuple[tuple[Output, ...], Failure | None]]
+        found = [((), failure) for _ in order.attempts]
+    else:
+        found = [_stored(work, a, part) for a, part in zip(order.attempts, parts, strict=True)]
+    cost = meter.cost(len(found))
+    pairs = zip(order.attempts, found, strict=True)
+    return tuple(Outcome(a.serial, outputs, failed, cost) for a, (outputs, failed) in pairs)
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an attempt failed: the message, the user's own line, the traceback from there on."""
-
-    message: str
-    place: str = ""
-    trace: str = ""
-    is_final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an order; `outputs` in the order of the task's writes."""
+class _Work:
+    """An order with all that carrying it out takes."""
 
     order: Order
-    outputs: tuple[Output, ...] = ()
-    failure: Failure | None = None
-    seconds: float = 0.0
+    graph: Graph
+    task: Task
+    store: Store
+    frames: HandOver
+
+    @property
+    def is_small(self) -> bool:
+        """Whether each of its partitions reads little; one that reads nothing may make anything."""
+        return all(0 < attempt.nbytes <= SMALL for attempt in self.order.attempts)
+
+    def is_read(self, dataset: Dataset) -> bool:
+        """Whether any task reads a dataset, so that its frames are worth keeping."""
+        return next(iter(self.graph.readers(dataset.name)), None) is not None
+
+    def staged(self, attempt: Attempt, position: int) -> Path:
+        """Where an output of an attempt is staged."""
+        return self.store.staging(self.order.run) / f"{attempt.serial}-{position}.tmp"
 
 
-def perform(order: Order, graph: Graph, store: Store) -> Outcome:
-    """Carry an order out; whatever goes wrong is in the outcome, not raised."""
-    began = time.perf_counter()
-    task = graph.task(order.task)
-    staging = store.staging(order.run)
-    try:
-        outputs = _made(order, task, store, staging)
-    except Exception as error:  # noqa: BLE001 - the user's function may raise anything
-        _discard(staging, order)
-        cause = _file_behind(error, order, task, store) or error
-        return Outcome(order, (), _failure(cause, task, store.root), time.perf_counter() - began)
-    return Outcome(order, outputs, None, time.perf_counter() - began)
+class _Meter:
+    """Measures what a call costs this process."""
+
+    def __init__(self) -> None:
+        self._at = time.time()  # noqa: TID251 - only shown
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def cost(self, attempts: int) -> Cost:
+        """The cost of each of the attempts of the call, in equal parts."""
+        return Cost(
+            self._at,
+            (time.perf_counter() - self._wall) / attempts,
+            (time.process_time() - self._cpu) / attempts,
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
 
 
-def _made(order: Order, task: Task, store: Store, staging: Path) -> tuple[Output, ...]:
+def _called(work: _Work) -> object:
+    """What the user's function returns for the partitions of an order."""
+    attempts, task = work.order.attempts, work.task
     arguments = {
-        one.parameter: read_partitions(store, one.read.dataset, ordinals, one.kind)
-        for one, ordinals in zip(task.inputs, order.reads, strict=True)
+        one.parameter: read_partitions(
+            work.store, one.read.dataset, _union(attempts, i), one.kind, work.frames
+        )
+        for i, one in enumerate(task.inputs)
     }
     if task.partition_parameter is not None:
-        arguments[task.partition_parameter] = Partition.of(task.grain, order.ordinal)
-    result = task.function(**arguments)
+        first, last = attempts[0].ordinal, attempts[-1].ordinal
+        arguments[task.partition_parameter] = Partition.spanning(task.grain, first, last)
+    return task.function(**arguments)
+
+
+def _union(attempts: Sequence[Attempt], position: int) -> Sequence[int]:
+    """The ordinals that any of the attempts reads at that position, in order."""
+    if len(attempts) == 1:
+        return attempts[0].reads[position]
+    return sorted(set().union(*(a.reads[position] for a in attempts)))
+
+
+def _parts(work: _Work, result: object) -> list[list[object]]:
+    """For each attempt one result for each dataset written; none for an effect."""
+    attempts, task = work.order.attempts, work.task
     if task.is_effect:
-        return ()
-    results = _each_output(task, result, task.grain.key(order.ordinal))
-    return tuple(
-        _stored(order, dataset, one, store, staging / f"{order.serial}-{i}.tmp")
-        for i, (dataset, one) in enumerate(zip(task.writes, results, strict=True))
-    )
+        return [[] for _ in attempts]
+    keys = [task.grain.key(o) for o in sorted({attempts[0].ordinal, attempts[-1].ordinal})]
+    results = _each_output(task, result, "..".join(keys))
+    if len(attempts) == 1:
+        return [results]
+    ordinals = [a.ordinal for a in attempts]
+    whole = [_target(work, d, ordinals, "..".join(keys)) for d in task.writes]
+    frames = [split(one, target) for one, target in zip(results, whole, strict=True)]
+    return [list(part) for part in zip(*frames, strict=True)]
 
 
-def read_partitions(
-    store: Store, dataset: Dataset, ordinals: Sequence[int], kind: ParameterKind
-) -> object:
-    """What a parameter of that kind gets for partitions of a dataset, in order."""
-    keys = _keys(dataset, ordinals)
-    paths = [store.path(dataset, key) for key in keys]
-    if dataset.format == "skops":
-        return paths if kind is ParameterKind.PATHS else read_objects(paths, _Remembered(dataset))
-    if not paths and kind is not ParameterKind.PATHS and dataset.schema is None:
-        raise ReadError(
-            dataset.name,
-            "nothing of it is there to be read, and no schema says which columns it would have",
-            f"declare one: Dataset({dataset.name!r}, ..., schema={{...}})",
-        )
-    for path in paths:
-        if not path.exists():
-            raise ReadError(str(path), "the file is gone", "run again: it is looked at anew")
-    return read_frames(
-        paths, partition_column(dataset, ordinals), dataset.format, dataset.schema, kind
-    )
+def _target(work: _Work, dataset: Dataset, ordinals: Sequence[int], key: str) -> Target:
+    column = partition_column(dataset, ordinals)
+    return Target(dataset.name, key, dataset.schema, dataset.order, column, work.is_small)
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    """A dataset's format that remembers the last few objects of this process.
-
-    A week of forecasts reads one model: taking it apart again costs more than forecasting. What is
-    handed out is a copy, so that a task that changes its model changes nobody else's.
-    """
-
-    dataset: Dataset
-
-    name = "skops"
-    extension = "skops"
-
-    def read(self, path: Path) -> object:
-        """The object in the file, as reading it anew would give it."""
-        return copy.deepcopy(_object_in(path, identity(path), self.dataset.trusted))
-
-    def fingerprint(self, path: Path) -> str:
-        """As the format's own."""
-        return format_of(self.dataset).fingerprint(path)
-
-
-@functools.lru_cache(maxsize=4)
-def _object_in(path: Path, _: FileIdentity | None, trusted: tuple[str, ...]) -> object:
-    return Skops(trusted).read(path)
-
-
-def partition_column(dataset: Dataset, ordinals: Sequence[int]) -> PartitionColumn | None:
-    """The partition column of a dataset with the values of these partitions."""
-    if dataset.column is None:
-        return None
-    if not ordinals:
-        zone = None if dataset.grain.column_type == "date" else "naive"
-        return PartitionColumn(dataset.column, (), zone)
-    low = min(ordinals)
-    values = dataset.grain.column_values(low, max(ordinals) + 1)
-    return PartitionColumn(dataset.column, tuple(values[o - low] for o in ordinals))
-
-
-def _keys(dataset: Dataset, ordinals: Sequence[int]) -> list[str]:
-    if not ordinals:
-        return []
-    low = min(ordinals)
-    keys = dataset.grain.keys(low, max(ordinals) + 1)
-    return [keys[o - low] for o in ordinals]
+def _stored(
+    work: _Work, attempt: Attempt, results: Sequence[object]
+) -> tuple[tuple[Output, ...], Failure | None]:
+    """Stage and seal the outputs of one attempt."""
+    try:
+        return tuple(_output(work, attempt, i, one) for i, one in enumerate(results)), None
+    except Exception as error:  # noqa: BLE001 - a lazy frame runs the user's code here
+        for i in range(len(results)):
+            with suppress(OSError):
+                work.staged(attempt, i).unlink()
+        return (), _failure(error, work)
 
 
 def _each_output(task: Task, result: object, key: str) -> list[object]:
@@ -245,41 +176,47 @@ def _each_output(task: Task, result: object, key: str) -> list[object]:
     return list(result)
 
 
-def _stored(order: Order, dataset: Dataset, result: object, store: Store, staged: Path) -> Output:
+def _output(work: _Work, attempt: Attempt, position: int, result: object) -> Output:
     """Stage and seal one output."""
-    key = dataset.grain.key(order.ordinal)
+    dataset, staged = work.task.writes[position], work.staged(attempt, position)
+    key = dataset.grain.key(attempt.ordinal)
     if dataset.format == "parquet":
-        rows, content, close = _stage_table(order, dataset, result, store, staged)
-    else:
-        form = format_of(dataset)
-        if result is None:
-            raise ResultError(dataset.name, key, "the task returned None", "return the object")
-        assert isinstance(form, Skops)
-        form.stage(result, staged, {})
-        form.read(staged)  # what cannot be read back must not be published
-        rows, content, close = 1, form.fingerprint(staged), False
-    sha256, nbytes = store.seal(staged)
-    return Output(dataset.name, key, str(staged), content, rows, nbytes, sha256, close)
+        return _table(work, attempt, dataset, result, staged)
+    form = format_of(dataset)
+    if result is None:
+        raise ResultError(dataset.name, key, "the task returned None", "return the object")
+    assert isinstance(form, Skops)
+    form.stage(result, staged, {})
+    form.read(staged)  # what cannot be read back must not be published
+    sha256, nbytes = file_digest(staged)
+    content = form.fingerprint(staged)
+    work.store.seal(staged)
+    return Output(dataset.name, key, str(staged), content, 1, nbytes, sha256)
 
 
-def _stage_table(
-    order: Order, dataset: Dataset, result: object, store: Store, staged: Path
-) -> tuple[int, str, bool]:
-    target = Target(
-        dataset.name,
-        dataset.grain.key(order.ordinal),
-        dataset.schema,
-        dataset.order,
-        partition_column(dataset, (order.ordinal,)),
-    )
+def _table(work: _Work, attempt: Attempt, dataset: Dataset, result: object, staged: Path) -> Output:
+    """Stage and seal a frame; one that is in memory is kept for those that read it next."""
+    key = attempt.lineage.key
+    target = _target(work, dataset, (attempt.ordinal,), key)
     frame = normalise(result, target)
-    metadata = {FOOTER: order.lineage.to_json()}
+    metadata = {FOOTER: attempt.lineage.to_json()}
     made = stage_frame(frame, staged, metadata, ordered=bool(dataset.order))
-    validate(staged, frame.collect_schema().names(), made.rows)
+    if made.frame is None:
+        validate(staged, frame.collect_schema().names(), made.rows)
+    else:
+        confirm(staged, made.frame.columns, made.sha256)
     close = False
-    if dataset.float_tolerance and dataset.name in order.present:
-        close = _is_close(dataset, staged, store.path(dataset, target.key))
-    return made.rows, made.content, close
+    present = work.store.path(dataset, key)
+    if dataset.float_tolerance and dataset.name in attempt.present:
+        close = _is_close(dataset, staged, present)
+    identity = work.store.seal(staged)
+    if made.frame is not None and work.is_read(dataset):
+        column = target.column
+        read = made.frame if column is None else with_column(made.frame, column)
+        work.frames.keep(present, identity, read)
+    return Output(
+        dataset.name, key, str(staged), made.content, made.rows, identity[0], made.sha256, close
+    )
 
 
 def _is_close(dataset: Dataset, staged: Path, present: Path) -> bool:
@@ -294,29 +231,25 @@ def _is_close(dataset: Dataset, staged: Path, present: Path) -> bool:
     )
 
 
-def _file_behind(error: Exception, order: Order, task: Task, store: Store) -> ReadError | None:
+def _file_behind(error: Exception, work: _Work) -> ReadError | None:
     """The input file that makes a lazy read fail: polars raises late, and does not name it."""
     if not type(error).__module__.startswith("polars"):
         return None
-    for one, ordinals in zip(task.inputs, order.reads, strict=True):
+    for i, one in enumerate(work.task.inputs):
         dataset = one.read.dataset
         if dataset.format == "skops":
             continue
-        paths = [store.path(dataset, key) for key in _keys(dataset, ordinals)]
+        keys = keys_of(dataset, _union(work.order.attempts, i))
+        paths = [work.store.path(dataset, key) for key in keys]
         found = explain(paths, dataset.format, dataset.schema)
         if found is not None:
             return found
     return None
 
 
-def _discard(staging: Path, order: Order) -> None:
-    for path in staging.glob(f"{order.serial}-*.tmp"):
-        with suppress(OSError):
-            path.unlink()
-
-
-def _failure(error: Exception, task: Task, root: Path) -> Failure:
+def _failure(raised: Exception, work: _Work) -> Failure:
     """The message and the user's own line; partflow's frames before it are left out."""
+    error, task, root = _file_behind(raised, work) or raised, work.task, work.store.root
     frames = traceback.extract_tb(error.__traceback__)
     users = [f for f in frames if not Path(f.filename).resolve().is_relative_to(_OWN)]
     lines = [f for f in frames if _is_below(f.filename, root)]

@@ -9,17 +9,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from partflow.execution.perform import Failure, Order, Outcome, Output
+import numpy as np
+
+from partflow.execution.orders import Attempt, Failure, Outcome, Output
 from partflow.graph import outputs
 from partflow.lineage import Condition
 from partflow.metastore import Metastore
-from partflow.plan import Action, Plan, Reason
+from partflow.plan import Action, Plan, Reason, TaskPlan
 from partflow.record import Intent, Record
+from partflow.runlog import StepLog, write_steps
 from partflow.store import Store
 
-_FEW = 100
-"""Up to so many records are looked up one by one; a whole dataset's are read at once."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_AHEAD = 256
+"""So many partitions of a task are claimed at a time: a transaction each would cost too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An attempt that a worker sealed, with what the log is to say of it."""
+
+    task: str
+    attempt: Attempt
+    outcome: Outcome
+    log: StepLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,59 +50,115 @@ class Published:
 
 @dataclass(slots=True)
 class Publisher:
-    """Publishes the outcomes of one run of one plan; `now` gives epoch seconds."""
+    """Publishes the outcomes of one run of one plan; `now` gives epoch seconds.
+
+    What it holds of partitions is of those that are claimed and not published yet.
+    """
 
     run: str
     plan: Plan
     store: Store
     metastore: Metastore
     now: Callable[[], float]
+    newest_first: bool = False
+    _claimed: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     _epochs: dict[tuple[str, str], int] = field(default_factory=dict)
     _records: dict[tuple[str, str], Record] = field(default_factory=dict)
 
-    def claim(self) -> None:
-        """Raise the epoch of everything that may be published, so that no earlier owner can."""
-        wanted = []
-        for planned in self.plan.tasks.values():
-            chosen = (planned.action != Action.NONE).nonzero()[0].tolist()
-            if not chosen:
-                continue
-            keys = planned.task.grain.keys(planned.lo, planned.hi)
-            starts = planned.task.grain.edges(planned.lo, planned.hi).tolist()
-            for node in outputs(planned.task):
-                wanted += [(node, keys[i], starts[i]) for i in chosen]
-                few = [keys[i] for i in chosen] if len(chosen) < _FEW else [None]
-                found = [r for key in few for r in self.metastore.records(node, key)]
-                self._records |= {(node, r.key): r for r in found}
-        if wanted:
-            self._epochs = self.metastore.claim(self.run, wanted)
+    def claim(self, attempts: Sequence[tuple[str, Attempt]]) -> None:
+        """Raise the epochs of what these attempts may publish, so that no earlier owner can.
 
-    def publish(
-        self, outcomes: Sequence[Outcome]
-    ) -> tuple[dict[int, Published], dict[int, Failure]]:
+        Their neighbours are claimed ahead, in one transaction with them.
+        """
+        wanted: list[tuple[str, str, int]] = []
+        for task, attempt in attempts:
+            planned = self.plan.tasks[task]
+            claimed = self._claimed.setdefault(task, planned.action == Action.NONE)
+            if not claimed[attempt.ordinal - planned.lo]:
+                wanted += self._next(planned, attempt.ordinal, claimed)
+        if wanted:
+            self._epochs |= self.metastore.claim(self.run, wanted)
+            self._records |= self.metastore.current([(n, k) for n, k, _ in wanted])
+
+    def _next(
+        self, planned: TaskPlan, ordinal: int, claimed: NDArray[np.bool_]
+    ) -> list[tuple[str, str, int]]:
+        """A planned partition and those after it: node, key and start of each output."""
+        i, sign = ordinal - planned.lo, -1 if self.newest_first else 1
+        chosen = (np.flatnonzero(~claimed[i::sign][:_AHEAD]) * sign + i).tolist()
+        claimed[chosen] = True
+        low, high = min(chosen), max(chosen)
+        keys = planned.task.grain.keys(planned.lo + low, planned.lo + high + 1)
+        starts = planned.task.grain.edges(planned.lo + low, planned.lo + high + 1).tolist()
+        return [
+            (node, keys[k - low], starts[k - low]) for node in outputs(planned.task) for k in chosen
+        ]
+
+    def publish(self, group: Sequence[Done]) -> tuple[dict[int, Published], dict[int, Failure]]:
         """Publish a group of steps; what the disk refused comes back as failures, by serial.
 
-        One transaction says what is intended, one records what was done. Data first, record second:
-        a reader that trusts the record never misses a file.
+        One transaction says what is intended, one records what was done and logs it. Data first,
+        record second: a reader that trusts the record never misses a file.
         """
-        ready = {o.order.serial: self._published(o) for o in outcomes}
-        moving = [i for found in ready.values() for i in found.intents if i.staged is not None]
-        refused: dict[int, Failure] = {}
+        ready = {one.attempt.serial: self._published(one) for one in group}
+        refused = self._refused_in_staging(ready)
+        moving = [
+            i
+            for serial, found in ready.items()
+            if serial not in refused
+            for i in found.intents
+            if i.staged is not None
+        ]
         if moving:
             self.metastore.intend(moving)
         with self.store.locked((i.node, i.key) for i in moving):
             self.metastore.check(moving)
-            for serial, found in ready.items():
-                try:
-                    ready[serial] = self._renamed(found)
-                except OSError as error:
-                    refused[serial] = _of_disk(error)
+            refused |= self._rename(ready, refused)
             done = [i for s, found in ready.items() if s not in refused for i in found.intents]
             self.store.journal(self._journal(done))
-            if done:
-                self.metastore.commit(done)
+            logs = [
+                one.log
+                if ready[one.attempt.serial].changed
+                else replace(one.log, state="unchanged")
+                for one in group
+                if one.attempt.serial not in refused
+            ]
+            if logs:
+                self.metastore.commit(done, lambda c: write_steps(c, self.run, self.now(), logs))
         self._give_up([i for s in refused for i in ready[s].intents])
+        for intent in done:
+            self._records.pop((intent.node, intent.key), None)
+            self._epochs.pop((intent.node, intent.key), None)
         return {s: f for s, f in ready.items() if s not in refused}, refused
+
+    def _refused_in_staging(self, ready: Mapping[int, Published]) -> dict[int, Failure]:
+        """Make what is staged durable, all together; the steps whose files the disk refused."""
+        staged = {i.staged: s for s, f in ready.items() for i in f.intents if i.staged}
+        failed = self.store.sync(list(staged))
+        for path in failed:
+            Path(path).unlink(missing_ok=True)
+        return {staged[path]: _of_disk(error) for path, error in failed.items()}
+
+    def _rename(
+        self, ready: dict[int, Published], without: Mapping[int, Failure]
+    ) -> dict[int, Failure]:
+        """Put the files of steps into place, durably; the steps that the disk refused."""
+        refused: dict[int, Failure] = {}
+        folders: dict[str, list[Path]] = {}
+        for serial, found in ready.items():
+            if serial in without:
+                continue
+            try:
+                ready[serial] = self._renamed(found, folders)
+            except OSError as error:
+                refused[serial] = _of_disk(error)
+        failed = self.store.sync({folder for changed in folders.values() for folder in changed})
+        for serial, found in ready.items() if failed else ():
+            for intent in found.intents:
+                for folder in folders.get(intent.staged or "", ()):
+                    if str(folder) in failed:
+                        refused.setdefault(serial, _of_disk(failed[str(folder)]))
+        return refused
 
     def is_there(self, node: str, ordinal: int) -> bool:
         """Whether a partition's file was found as recorded when the plan was made."""
@@ -93,58 +166,57 @@ class Publisher:
         i = ordinal - state.lo
         return bool(0 <= i < len(state.condition) and state.condition[i] == Condition.GOOD)
 
-    def _published(self, outcome: Outcome) -> Published:
+    def _published(self, one: Done) -> Published:
         """The records of an outcome, and which of its files have to be renamed."""
-        order = outcome.order
-        task = self.plan.tasks[order.task].task
+        attempt = one.attempt
+        task = self.plan.tasks[one.task].task
         if task.is_effect:
-            key = task.grain.key(order.ordinal)
-            record = replace(self._record(order, task.name, key), how="done")
-            return Published((self._intent(order, record, None, None),), {}, changed=True)
+            record = self._record(attempt, task.name, how="done")
+            return Published((self._intent(attempt, record, None, None),), {}, changed=True)
         intents, contents, changed = [], {}, False
-        for output in outcome.outputs:
+        for output in one.outcome.outputs:
             was = self._records.get((output.dataset, output.key))
-            if was is not None and self._is_pinned(order, was):
+            if was is not None and self._is_pinned(one, was):
                 Path(output.staged).unlink(missing_ok=True)
                 contents[output.dataset] = was.content or output.content
                 continue
             same = was is not None and (was.content == output.content or output.is_close)
-            stays = was if same and self.is_there(output.dataset, order.ordinal) else None
+            stays = was if same and self.is_there(output.dataset, attempt.ordinal) else None
             content = was.content if same and was and was.content else output.content
             contents[output.dataset] = content
             changed = changed or not same
-            intents.append(self._output_intent(order, output, content, stays))
+            intents.append(self._output_intent(attempt, output, content, stays))
         return Published(tuple(intents), contents, changed)
 
-    def _is_pinned(self, order: Order, was: Record) -> bool:
+    def _is_pinned(self, one: Done, was: Record) -> bool:
         """Whether an output stays somebody's file while its step makes the others again."""
-        planned = self.plan.tasks[order.task]
-        asked = planned.need[order.ordinal - planned.lo] == Reason.ASKED
-        return was.pinned and not asked and self.is_there(was.node, order.ordinal)
+        planned, ordinal = self.plan.tasks[one.task], one.attempt.ordinal
+        asked = planned.need[ordinal - planned.lo] == Reason.ASKED
+        return was.pinned and not asked and self.is_there(was.node, ordinal)
 
     def _output_intent(
-        self, order: Order, output: Output, content: str, stays: Record | None
+        self, attempt: Attempt, output: Output, content: str, stays: Record | None
     ) -> Intent:
         """The intent of one output; `stays` is the record whose file stays as it is."""
-        made = self._record(order, output.dataset, output.key)
         if stays is not None:
             Path(output.staged).unlink(missing_ok=True)
-            kept = replace(
-                made, content=stays.content, rows=stays.rows, nbytes=stays.nbytes,
-                sha256=stays.sha256, identity=stays.identity, how="kept",
+            kept = self._record(
+                attempt, output.dataset, content=stays.content, rows=stays.rows,
+                nbytes=stays.nbytes, sha256=stays.sha256, identity=stays.identity, how="kept",
             )  # fmt: skip
-            return self._intent(order, kept, None, stays.sha256)
+            return self._intent(attempt, kept, None, stays.sha256)
         was = self._records.get((output.dataset, output.key))
-        made = replace(
-            made, content=content, rows=output.rows, nbytes=output.nbytes, sha256=output.sha256
-        )
-        return self._intent(order, made, output.staged, None if was is None else was.sha256)
+        made = self._record(
+            attempt, output.dataset, content=content, rows=output.rows, nbytes=output.nbytes,
+            sha256=output.sha256,
+        )  # fmt: skip
+        return self._intent(attempt, made, output.staged, None if was is None else was.sha256)
 
     def _intent(
-        self, order: Order, record: Record, staged: str | None, old_sha256: str | None
+        self, attempt: Attempt, record: Record, staged: str | None, old_sha256: str | None
     ) -> Intent:
         return Intent(
-            step=f"{self.run}/{order.serial}",
+            step=f"{self.run}/{attempt.serial}",
             node=record.node,
             key=record.key,
             epoch=self._epochs[record.node, record.key],
@@ -154,21 +226,22 @@ class Publisher:
             record=record,
         )
 
-    def _record(self, order: Order, node: str, key: str) -> Record:
-        lineage = order.lineage
+    def _record(self, attempt: Attempt, node: str, **more: Any) -> Record:
+        lineage = attempt.lineage
         return Record(
             node=node,
-            key=key,
-            start=self.plan.tasks[order.task].task.grain.interval(order.ordinal).start,
+            key=lineage.key,
+            start=lineage.start,
             code=lineage.code,
             inputs=b"".join(bytes.fromhex(r.digest) for r in lineage.inputs),
             reads=len(lineage.inputs),
             read_seq=lineage.read_seq,
             made_at=int(self.now()),
             run=self.run,
+            **more,
         )
 
-    def _renamed(self, found: Published) -> Published:
+    def _renamed(self, found: Published, folders: dict[str, list[Path]]) -> Published:
         """Put the files of one step into place; their identities go into the records."""
         intents = []
         for intent in found.intents:
@@ -178,7 +251,7 @@ class Publisher:
             dataset = self.plan.graph.datasets[intent.node]
             was = self._records.get((intent.node, intent.key))
             identity = self.store.publish(
-                Path(intent.staged), dataset, intent.key, was.seq if was else 0
+                Path(intent.staged), dataset, intent.key, was.seq if was else 0, folders
             )
             intents.append(replace(intent, record=replace(intent.record, identity=identity)))
         return replace(found, intents=tuple(intents))

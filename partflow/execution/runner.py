@@ -6,26 +6,41 @@ Knows nothing of how steps are carried out, why they are planned, or how they ar
 from __future__ import annotations
 
 import heapq
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from partflow.execution.executors import Executor
-from partflow.execution.perform import Failure, InputRead, Lineage, Order, Outcome
-from partflow.execution.publisher import Publisher
-from partflow.execution.state import FINAL, RunState, Start, Step, StepFailed, StepMade, StepState
+from partflow.execution.live import ReadNow, Size
+from partflow.execution.orders import Attempt, Failure, InputRead, Lineage, Order, Outcome
+from partflow.execution.publisher import Done, Published, Publisher
+from partflow.execution.ready import Step
+from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
 from partflow.execution.summary import Failed, Observer, StopSignal, Summary
 from partflow.graph import outputs
 from partflow.plan import Plan, Reason
-from partflow.runlog import RunLog, StepLog
+from partflow.runlog import RunLog, StepLog, write_steps
+
+_PATIENCE = 0.5
+"""So many seconds an executor is waited for before stop signals are looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _InHand:
+    """An attempt that a worker has: of which step, and how much it reads."""
+
+    step: Step
+    attempt: Attempt
+    size: Size
 
 
 @dataclass(slots=True)
 class Runner:
     """Carries a plan out under one run's name; the lease is held by whoever makes it.
 
-    `now` gives epoch seconds, `pause` sleeps. With `fail_fast` the first failure stops the run as
-    a stop that was asked for does; `newest_first` and `retries` are those of `RunState`.
+    `now` gives epoch seconds, `pause` sleeps, `chance` gives numbers in [0, 1). With `fail_fast`
+    the first failure stops the run as a stop that was asked for does.
     """
 
     run: str
@@ -36,29 +51,31 @@ class Runner:
     now: Callable[[], float]
     observer: Observer
     stop: StopSignal
+    tuning: Tuning = field(default_factory=Tuning)
     fail_fast: bool = False
-    newest_first: bool = False
-    retries: int | None = None
     pause: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
     _serial: int = 0
     _read_seq: int = 0
-    _in_hand: dict[int, Order] = field(default_factory=dict)
-    _later: list[tuple[float, int, Start]] = field(default_factory=list)
+    _in_hand: dict[int, _InHand] = field(default_factory=dict)
+    _open: set[int] = field(default_factory=set)
+    _later: list[tuple[float, int, Step, Failure]] = field(default_factory=list)
     _failures: list[Failed] = field(default_factory=list)
 
     def carry_out(self, plan: Plan) -> Summary:
         """Run every step that turns out to be needed; what fails holds up only its own."""
         began = time.monotonic()
-        state = RunState(plan, newest_first=self.newest_first, retries=self.retries)
-        self.publisher.claim()
+        state = RunState(plan, self.tuning)
         state.begin()
         self.observer.begun(plan.steps)
         while not state.is_finished():
             if self.stop.asked or (self.fail_fast and self._failures):
                 self._give_up(state)
+            if self.stop.now:
+                self._abandon(state)
             self._hand_out(state)
             if self._in_hand:
-                self._take_in(state, self.executor.collect())
+                self._take_in(state, self.executor.collect(_PATIENCE))
             elif self._later:
                 self.pause(min(0.2, max(0.0, self._later[0][0] - time.monotonic())))
             self.observer.moved(state.count(*FINAL), state.count(StepState.FAILED))
@@ -66,33 +83,74 @@ class Runner:
 
     def _give_up(self, state: RunState) -> None:
         """Begin nothing more; what waits for another try counts as failed."""
-        for _, _, start in self._later:
-            state.handle(StepFailed(start.step, is_final=True))
+        failures = []
+        for _, _, step, failure in self._later:
+            state.handle(StepFailed(step, is_final=True))
+            failures += self._lost(state, step, failure)
         self._later.clear()
+        if failures:
+            self.publisher.metastore.fail(failures)
         for order in self.executor.recall():
-            del self._in_hand[order.serial]
-            state.recall(Step(order.task, order.ordinal))
+            self._open.discard(order.serial)
+            for attempt in order.attempts:
+                state.recall(self._in_hand.pop(attempt.serial).step)
         state.cancel()
+
+    def _abandon(self, state: RunState) -> None:
+        """Let go of what workers are at: they are ended when the executor is closed."""
+        for one in self._in_hand.values():
+            state.recall(one.step)
+        self._in_hand.clear()
+        self._open.clear()
 
     def _hand_out(self, state: RunState) -> None:
         """Fill the executor's slots with what is ready, and with retries whose time has come."""
-        self._read_seq = self.publisher.metastore.seq
-        while len(self._in_hand) < self.executor.slots:
-            due = self._later and self._later[0][0] <= time.monotonic()
-            start = heapq.heappop(self._later)[2] if due else state.take()
+        while self._later and self._later[0][0] <= time.monotonic():
+            state.resume(heapq.heappop(self._later)[2])
+        starts: list[Start] = []
+        while len(self._open) + len(starts) < self.executor.slots:
+            busy = len(self._open) + len(starts) >= self.executor.workers
+            start = state.take(is_busy=busy)
             if start is None:
-                return
-            order = self._ordered(state, start)
-            self._in_hand[order.serial] = order
+                break
+            starts.append(start)
+        if not starts:
+            return
+        self._read_seq = self.publisher.metastore.seq
+        orders = [self._ordered(state, start) for start in starts]
+        self.publisher.claim([(o.task, a) for o in orders for a in o.attempts])
+        for order in orders:
             self.executor.submit(order)
 
     def _ordered(self, state: RunState, start: Start) -> Order:
-        step = start.step
+        task = state.plan.tasks[start.steps[0].task].task
+        attempts = tuple(self._attempt(state, step) for step in start.steps)
+        timeout = task.options.timeout
+        self._open.add(attempts[0].serial)
+        seconds = None if timeout is None else timeout.total_seconds()
+        return Order(self.run, task.name, attempts, seconds)
+
+    def _attempt(self, state: RunState, step: Step) -> Attempt:
         task = state.plan.tasks[step.task].task
-        reads = state.reads_of(step)
+        reads = state.live.reads(step)
         self._serial += 1
+        present = tuple(
+            d.name for d in task.writes if self.publisher.is_there(d.name, step.ordinal)
+        )
+        ordinals = tuple(r.ordinals for r in reads)
+        number = state.attempts[step]
+        lineage = self._lineage(state, step, reads)
+        size = Size(sum(r.size.rows for r in reads), sum(r.size.nbytes for r in reads))
+        attempt = Attempt(
+            self._serial, step.ordinal, number, ordinals, lineage, present, size.nbytes
+        )
+        self._in_hand[self._serial] = _InHand(step, attempt, size)
+        return attempt
+
+    def _lineage(self, state: RunState, step: Step, reads: Sequence[ReadNow]) -> Lineage:
+        task = state.plan.tasks[step.task].task
         interval = task.grain.interval(step.ordinal)
-        lineage = Lineage(
+        return Lineage(
             task=task.name,
             key=task.grain.key(step.ordinal),
             start=interval.start,
@@ -105,51 +163,44 @@ class Runner:
                 for i, r in zip(task.inputs, reads, strict=True)
             ),
         )
-        present = tuple(
-            d.name for d in task.writes if self.publisher.is_there(d.name, step.ordinal)
-        )
-        ordinals = tuple(r.ordinals for r in reads)
-        return Order(
-            self.run,
-            self._serial,
-            step.task,
-            step.ordinal,
-            start.attempt,
-            ordinals,
-            lineage,
-            present,
-        )
 
     def _take_in(self, state: RunState, outcomes: Sequence[Outcome]) -> None:
         """Publish what was made, all together; then tell the state what became of each."""
-        for outcome in outcomes:
-            del self._in_hand[outcome.order.serial]
-        published, refused = self.publisher.publish([o for o in outcomes if o.failure is None])
-        logs, failures = [], []
-        for outcome in outcomes:
-            order = outcome.order
-            step = Step(order.task, order.ordinal)
-            failure = outcome.failure or refused.get(order.serial)
-            logs.append(_logged(state, outcome, failure))
+        begun = [self._in_hand.pop(o.serial) for o in outcomes]
+        pairs = list(zip(begun, outcomes, strict=True))
+        made = [
+            Done(b.step.task, b.attempt, o, _logged(state, b, o)) for b, o in pairs if not o.failure
+        ]
+        published, refused = self.publisher.publish(made)
+        failures: list[tuple[str, str, str]] = []
+        logs = []
+        for one, outcome in pairs:
+            failure = outcome.failure or refused.get(outcome.serial)
             if failure is None:
-                found = published[order.serial]
-                state.handle(StepMade(step, found.contents, found.changed))
+                state.handle(_event(one, outcome, published[outcome.serial]))
             else:
-                failures += self._failed(state, order, failure)
-        if failures:
-            self.publisher.metastore.fail(failures)
-        self.log.steps_ended(self.run, self.now(), logs)
+                logs.append(_logged(state, one, outcome, failure))
+                failures += self._failed(state, one, failure)
+        if logs:
+            at = self.now()
+            self.publisher.metastore.fail(failures, lambda c: write_steps(c, self.run, at, logs))
+        self._open -= {o.serial for o in outcomes}
 
     def _failed(
-        self, state: RunState, order: Order, failure: Failure
+        self, state: RunState, one: _InHand, failure: Failure
     ) -> list[tuple[str, str, str]]:
         """Try again later, or give it up; what is to be recorded then, by (node, key, message)."""
-        step = Step(order.task, order.ordinal)
-        again = state.handle(StepFailed(step, failure.is_final or self.stop.asked))
+        over = failure.is_final or self.stop.asked
+        again = state.handle(StepFailed(one.step, over, failure.is_shared))
         if again is not None:
-            at = time.monotonic() + again.delay
-            heapq.heappush(self._later, (at, order.serial, again))
+            delay = again.delay * (0.75 + self.chance() / 2)
+            entry = (time.monotonic() + delay, one.attempt.serial, one.step, failure)
+            heapq.heappush(self._later, entry)
+        if state.state_of(one.step) is not StepState.FAILED:
             return []
+        return self._lost(state, one.step, failure)
+
+    def _lost(self, state: RunState, step: Step, failure: Failure) -> list[tuple[str, str, str]]:
         task = state.plan.tasks[step.task].task
         key = task.grain.key(step.ordinal)
         self._failures.append(Failed(task.name, outputs(task)[0], key, failure))
@@ -170,15 +221,32 @@ class Runner:
         )
 
 
-def _logged(state: RunState, outcome: Outcome, failure: Failure | None) -> StepLog:
-    planned = state.plan.tasks[outcome.order.task]
-    reason = Reason(int(planned.reason[outcome.order.ordinal - planned.lo]))
+def _event(one: _InHand, outcome: Outcome, found: Published) -> StepMade:
+    sizes = {o.dataset: Size(o.rows, o.nbytes) for o in outcome.outputs}
+    return StepMade(one.step, found.contents, found.changed, sizes)
+
+
+def _logged(
+    state: RunState, one: _InHand, outcome: Outcome, failure: Failure | None = None
+) -> StepLog:
+    planned, cost = state.plan.tasks[one.step.task], outcome.cost
+    reason = Reason(int(planned.reason[one.step.ordinal - planned.lo]))
     return StepLog(
-        outcome.order.task,
-        planned.task.grain.key(outcome.order.ordinal),
-        outcome.order.attempt,
-        "made" if failure is None else "failed",
-        reason.name.lower(),
-        outcome.seconds,
-        None if failure is None else failure.message,
+        task=one.step.task,
+        key=one.attempt.lineage.key,
+        attempt=one.attempt.number,
+        state="made" if failure is None else "failed",
+        reason=reason.name.lower(),
+        seconds=cost.seconds,
+        message=None if failure is None else failure.message,
+        serial=outcome.serial,
+        began_at=cost.began_at,
+        cpu=cost.cpu,
+        memory=cost.memory,
+        rows_in=one.size.rows,
+        bytes_in=one.size.nbytes,
+        rows_out=sum(o.rows for o in outcome.outputs),
+        bytes_out=sum(o.nbytes for o in outcome.outputs),
+        worker=cost.worker,
+        has_log=outcome.has_log,
     )

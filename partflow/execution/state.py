@@ -5,9 +5,12 @@ Knows nothing of executors or stores. A step is a task at one ordinal. Its life:
     state      event            next
     ---------  ---------------  ---------------------------------------------------------
     PENDING    last input done  READY, or SKIPPED if what it was made from did not change
-    READY      taken            RUNNING
+    READY      taken            RUNNING, by itself or in a batch
     RUNNING    StepMade         MADE or UNCHANGED
-    RUNNING    StepFailed       READY again while retries are left, else FAILED
+    RUNNING    StepFailed       DELAYED while retries are left, else FAILED;
+                                READY again, to be made by itself, if its batch failed as a whole
+    DELAYED    its time came    READY
+    DELAYED    StepFailed       FAILED: the run ends before its time comes
     PENDING    an input failed  BLOCKED, or LEFT if it was fresh and only may have changed
 
 PENDING and READY become CANCELLED when the run stops early, and so does what is RUNNING but waits
@@ -16,17 +19,16 @@ in the executor still. All other states are final.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.graph import outputs
-from partflow.lineage import Condition, elements, lanes, range_digest
-from partflow.plan import Action, Plan, Reason, TaskPlan, horizon_of, state_over
+from partflow.execution.live import LiveContents, Size
+from partflow.execution.ready import ReadyQueue, Step
+from partflow.plan import Action, Plan, TaskPlan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,25 +40,18 @@ class StepState(IntEnum):
     ABSENT = 0
     PENDING = 1
     READY = 2
-    RUNNING = 3
-    MADE = 4
-    UNCHANGED = 5
-    SKIPPED = 6
-    FAILED = 7
-    BLOCKED = 8
-    LEFT = 9
-    CANCELLED = 10
+    DELAYED = 3
+    RUNNING = 4
+    MADE = 5
+    UNCHANGED = 6
+    SKIPPED = 7
+    FAILED = 8
+    BLOCKED = 9
+    LEFT = 10
+    CANCELLED = 11
 
 
 FINAL = frozenset(s for s in StepState if s >= StepState.MADE)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Step:
-    """A task at one partition."""
-
-    task: str
-    ordinal: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,70 +61,87 @@ class StepMade:
     step: Step
     contents: Mapping[str, str]
     changed: bool
+    sizes: Mapping[str, Size] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """An attempt of a step failed; `is_final` if trying again cannot help."""
+    """An attempt of a step failed; `is_final` if trying again cannot help.
+
+    `is_shared` if its whole batch failed, so that it may not be at fault.
+    """
 
     step: Step
     is_final: bool = False
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Carry a step out, not before `delay` seconds from now."""
+    """Carry steps out in one call: neighbouring partitions of one task, in order of time."""
 
-    step: Step
-    attempt: int
-    delay: float = 0.0
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ReadNow:
-    """What a step reads of one dataset at this moment: ordinals, and their digest in 16 bytes."""
+class Later:
+    """Try a step again, not before `delay` seconds from now: call `resume` then."""
 
-    ordinals: tuple[int, ...]
-    digest: bytes
+    step: Step
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How a run is steered.
+
+    With `newest_first` the latest in time is taken first; `retries` stands in for what tasks say.
+    `pools` are limits by name. `batch_size` bounds batches in partitions, `batch_bytes` in the
+    bytes of the files that one call reads.
+    """
+
+    newest_first: bool = False
+    retries: int | None = None
+    pools: Mapping[str, int] = field(default_factory=dict)
+    batch_size: int | None = None
+    batch_bytes: int = 256 * 2**20
 
 
 @dataclass(slots=True)
-class _Live:
-    """A dataset's contents as they are while the run goes on, over the ordinals from `lo` on."""
+class _Call:
+    """A call under way: a task, and how many of its steps have not come to an end."""
 
-    lo: int
-    starts: NDArray[np.int64]
-    parts: NDArray[np.uint64]
-    there: NDArray[np.bool_]
+    task: str
+    left: int
 
 
 class RunState:
-    """All steps of one run. `handle` is the only way to change it after `begin`.
+    """All steps of one run. `handle` is the only way to change it after `begin`."""
 
-    With `newest_first` the latest in time is taken first; `retries` stands in for what tasks say.
-    """
-
-    def __init__(
-        self, plan: Plan, *, newest_first: bool = False, retries: int | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, tuning: Tuning | None = None) -> None:
         self.plan = plan
-        self.retries = retries
-        self._sign = -1 if newest_first else 1
-        self.order = {name: i for i, name in enumerate(plan.tasks)}
+        self.tuning = tuning or Tuning()
         self.states: dict[str, NDArray[np.uint8]] = {}
         self.waiting: dict[str, NDArray[np.int64]] = {}
         self.attempts: dict[Step, int] = {}
-        self.live = {name: _live(plan, name) for name in plan.graph.datasets}
-        self._ready: list[tuple[int, int, int, Step]] = []
-        self._starts = {n: _starts(t) for n, t in plan.tasks.items()}
+        self.live = LiveContents(plan)
+        self._counts = np.zeros(len(StepState), np.int64)
+        self._calls: dict[Step, _Call] = {}
+        self._alone: set[Step] = set()
+        self._ready = ReadyQueue(
+            plan,
+            newest_first=self.tuning.newest_first,
+            pools=self.tuning.pools,
+            batch_size=self.tuning.batch_size,
+        )
         self._readers = {
             name: [(t.name, p) for t, p in plan.graph.readers(name)] for name in plan.graph.datasets
         }
         for name, planned in plan.tasks.items():
             steps = planned.action != Action.NONE
-            self.states[name] = np.where(steps, StepState.PENDING, StepState.ABSENT).astype(
-                np.uint8
-            )
+            states = np.where(steps, StepState.PENDING, StepState.ABSENT).astype(np.uint8)
+            self.states[name] = states
+            self._counts += np.bincount(states, minlength=len(StepState))
         for name, planned in plan.tasks.items():
             self.waiting[name] = self._waits(planned)
 
@@ -138,52 +150,84 @@ class RunState:
     def begin(self) -> None:
         """Make ready what waits for nothing."""
         for name, waiting in self.waiting.items():
-            free = np.flatnonzero((self.states[name] == StepState.PENDING) & (waiting == 0))
-            for i in free.tolist():
-                if self.states[name][i] == StepState.PENDING:
-                    self._freed(Step(name, self.plan.tasks[name].lo + i))
+            planned, states = self.plan.tasks[name], self.states[name]
+            free = (states == StepState.PENDING) & (waiting == 0)
+            sure = free & (planned.action == Action.RUN)
+            self._set_all(name, sure, StepState.READY)
+            self._ready.offer_all(name, np.flatnonzero(sure) + planned.lo)
+            for i in np.flatnonzero(free & ~sure).tolist():
+                if states[i] == StepState.PENDING:
+                    self._freed(Step(name, planned.lo + i))
 
-    def take(self) -> Start | None:
-        """The next step to carry out: in order of time, upstream first; None: none is ready."""
-        if not self._ready:
-            return None
-        _, _, _, step = heapq.heappop(self._ready)
-        self._set(step, StepState.RUNNING)
-        self.attempts[step] = self.attempts.get(step, 0) + 1
-        return Start(step, self.attempts[step])
+    def take(self, *, is_busy: bool = False) -> Start | None:
+        """What to carry out next: in order of time, upstream first; None: nothing is ready.
 
-    def handle(self, event: StepMade | StepFailed) -> Start | None:
-        """Take in what became of a running step; a `Start` if it is to be tried again."""
+        While the workers have enough in hand, a batch that neighbours may still join is left.
+        """
+        while (step := self._ready.take()) is not None:
+            if self.state_of(step) is not StepState.READY:
+                continue  # it went with a batch
+            steps = self._batch(step)
+            if is_busy and self._may_grow(steps):
+                self._ready.offer(step)
+                return None
+            call = _Call(step.task, len(steps))
+            for one in steps:
+                self._set(one, StepState.RUNNING)
+                self.attempts[one] = self.attempts.get(one, 0) + 1
+                self._calls[one] = call
+            self._ready.begun(step.task)
+            return Start(steps[:: self._ready.sign])
+        return None
+
+    def handle(self, event: StepMade | StepFailed) -> Later | None:
+        """Take in what became of a step; a `Later` if it is to be tried again."""
         step = event.step
-        if self.state_of(step) is not StepState.RUNNING:
-            raise AssertionError(f"BUG: {event} for a step that is {self.state_of(step).name}")
+        was = self.state_of(step)
+        given_up = was is StepState.DELAYED and isinstance(event, StepFailed) and event.is_final
+        if was is not StepState.RUNNING and not given_up:
+            raise AssertionError(f"BUG: {event} for a step that is {was.name}")
+        self._ended(step)
         if isinstance(event, StepMade):
             self._set(step, StepState.MADE if event.changed else StepState.UNCHANGED)
-            self._contents(step, event.contents)
+            self.attempts.pop(step, None)
+            self.live.put(step, event.contents, event.sizes)
             self._done(step)
             return None
+        if event.is_shared and not event.is_final and step not in self._alone:
+            self._parted(step)
+            return None
         options = self.plan.tasks[step.task].task.options
-        retries = options.retries if self.retries is None else self.retries
+        retries = options.retries if self.tuning.retries is None else self.tuning.retries
         if not event.is_final and self.attempts[step] <= retries:
+            self._set(step, StepState.DELAYED)
             delay = options.retry_delay.total_seconds() * 2 ** (self.attempts[step] - 1)
-            self.attempts[step] += 1
-            return Start(step, self.attempts[step], delay)
+            return Later(step, delay)
         self._set(step, StepState.FAILED)
+        self.attempts.pop(step, None)
         self._held_up(step)
         return None
+
+    def resume(self, step: Step) -> None:
+        """The time of a delayed step has come."""
+        if self.state_of(step) is not StepState.DELAYED:
+            raise AssertionError(f"BUG: {step} is resumed and is {self.state_of(step).name}")
+        self._set(step, StepState.READY)
+        self._alone.add(step)
+        self._ready.offer(step)
 
     def recall(self, step: Step) -> None:
         """Take back a step that was handed out and not begun."""
         if self.state_of(step) is not StepState.RUNNING:
             raise AssertionError(f"BUG: {step} is recalled and is {self.state_of(step).name}")
+        self._ended(step)
         self._set(step, StepState.CANCELLED)
 
     def cancel(self) -> None:
         """Give up what has not begun."""
-        for states in self.states.values():
-            states[(states == StepState.PENDING) | (states == StepState.READY)] = (
-                StepState.CANCELLED
-            )
+        for name, states in self.states.items():
+            idle = (states == StepState.PENDING) | (states == StepState.READY)
+            self._set_all(name, idle, StepState.CANCELLED)
         self._ready.clear()
 
     # --- questions ---------------------------------------------------------------------------
@@ -194,46 +238,87 @@ class RunState:
 
     def count(self, *wanted: StepState) -> int:
         """How many steps are in any of these states."""
-        return sum(int(np.isin(s, wanted).sum()) for s in self.states.values())
+        return int(sum(self._counts[s] for s in wanted))
 
     def is_finished(self) -> bool:
         """Whether every step is in a final state."""
-        return not self.count(StepState.PENDING, StepState.READY, StepState.RUNNING)
-
-    def reads_of(self, step: Step) -> tuple[ReadNow, ...]:
-        """What a step reads now, for each of its task's reads; optional ones without the absent."""
-        planned = self.plan.tasks[step.task]
-        i = step.ordinal - planned.lo
-        found = []
-        for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
-            live = self.live[one.read.dataset.name]
-            low, high = (min(max(int(x[i]) - live.lo, 0), len(live.there)) for x in (a, b))
-            mask = live.there[low:high] if one.read.is_optional else slice(None)
-            numbers = np.arange(low, high)[mask] + live.lo
-            parts = live.parts[low:high][mask]
-            found.append(ReadNow(tuple(numbers.tolist()), range_digest(parts).tobytes()))
-        return tuple(found)
+        return not self._counts[StepState.PENDING : StepState.MADE].any()
 
     def validate(self) -> None:
         """Raise AssertionError where an invariant does not hold."""
-        ready = {s for *_, s in self._ready}
+        counts = np.zeros(len(StepState), np.int64)
         for name, states in self.states.items():
-            lo = self.plan.tasks[name].lo
             waiting = self.waiting[name]
+            counts += np.bincount(states, minlength=len(StepState))
             assert (waiting >= 0).all(), f"{name}: waits for a negative number of steps"
-            for i in np.flatnonzero(states == StepState.READY).tolist():
-                assert Step(name, lo + i) in ready, f"{name}: READY and not in the queue"
             early = (states >= StepState.READY) & (states <= StepState.SKIPPED) & (waiting > 0)
             assert not early.any(), f"{name}: began before what it reads was done"
             pending = (states == StepState.PENDING) & (waiting == 0)
             assert not pending.any(), f"{name}: PENDING and waits for nothing"
             absent = self.plan.tasks[name].action == Action.NONE
             assert ((states == StepState.ABSENT) == absent).all(), f"{name}: steps not of the plan"
+        assert (counts == self._counts).all(), "the counts are not those of the states"
+        running = int(counts[StepState.RUNNING])
+        assert len(self._calls) == running, "calls and running steps differ"
 
     # --- inside ------------------------------------------------------------------------------
 
     def _set(self, step: Step, state: StepState) -> None:
-        self.states[step.task][step.ordinal - self.plan.tasks[step.task].lo] = state
+        states, i = self.states[step.task], step.ordinal - self.plan.tasks[step.task].lo
+        self._counts[states[i]] -= 1
+        self._counts[state] += 1
+        states[i] = state
+
+    def _set_all(self, task: str, mask: NDArray[np.bool_], state: StepState) -> None:
+        states = self.states[task]
+        self._counts -= np.bincount(states[mask], minlength=len(StepState))
+        self._counts[state] += int(np.count_nonzero(mask))
+        states[mask] = state
+
+    def _ended(self, step: Step) -> None:
+        """A step has left its call; with the last one the call's place in its pool is free."""
+        call = self._calls.pop(step, None)
+        if call is not None:
+            call.left -= 1
+            if not call.left:
+                self._ready.ended(call.task)
+
+    def _batch(self, step: Step) -> tuple[Step, ...]:
+        """A ready step, and the ready ones after it that can go with it in one call."""
+        limit, found = self._ready.limits[step.task], [step]
+        if limit == 1 or step in self._alone:
+            return (step,)
+        planned, states = self.plan.tasks[step.task], self.states[step.task]
+        block = self._ready.block(step)
+        while len(found) < limit:
+            after = Step(step.task, found[-1].ordinal + self._ready.sign)
+            i = after.ordinal - planned.lo
+            if not 0 <= i < len(states) or states[i] != StepState.READY or after in self._alone:
+                break
+            if self._ready.block(after) != block or not self.live.fits(
+                step, after, self.tuning.batch_bytes
+            ):
+                break
+            found.append(after)
+        return tuple(found)
+
+    def _may_grow(self, steps: tuple[Step, ...]) -> bool:
+        """Whether the next neighbour of a batch is not ready yet, and would go with it."""
+        last = steps[-1]
+        if last in self._alone or len(steps) >= self._ready.limits[last.task]:
+            return False
+        planned, states = self.plan.tasks[last.task], self.states[last.task]
+        i = last.ordinal + self._ready.sign - planned.lo
+        if not 0 <= i < len(states) or states[i] != StepState.PENDING:
+            return False
+        return self._ready.block(Step(last.task, i + planned.lo)) == self._ready.block(last)
+
+    def _parted(self, step: Step) -> None:
+        """A batch failed as a whole: each of its steps is made by itself, at no attempt's cost."""
+        self.attempts[step] -= 1
+        self._alone.add(step)
+        self._set(step, StepState.READY)
+        self._ready.offer(step)
 
     def _waits(self, planned: TaskPlan) -> NDArray[np.int64]:
         """For how many planned steps each of a task's partitions waits."""
@@ -251,50 +336,16 @@ class RunState:
         queue = [step]
         while queue:
             one = queue.pop()
-            if self._is_fresh(one):
+            if self.live.is_fresh(one):
                 self._set(one, StepState.SKIPPED)
                 queue += self._released(one)
                 continue
             self._set(one, StepState.READY)
-            i = one.ordinal - self.plan.tasks[one.task].lo
-            begins = self._sign * int(self._starts[one.task][i])
-            place = (begins, self.order[one.task], self._sign * one.ordinal)
-            heapq.heappush(self._ready, (*place, one))
+            self._ready.offer(one)
 
     def _done(self, step: Step) -> None:
         for freed in self._released(step):
             self._freed(freed)
-
-    def _is_fresh(self, step: Step) -> bool:
-        """Whether a step that an input might have made stale is, after all, fresh."""
-        planned = self.plan.tasks[step.task]
-        i = step.ordinal - planned.lo
-        if planned.need[i] not in (Reason.NONE, Reason.INPUT):
-            return False
-        now = self._digests_now(step)
-        for node in outputs(planned.task):
-            state = self.plan.snapshot.states[node]
-            k = step.ordinal - state.lo
-            if state.reads[k] != len(now):
-                return False
-            if any(state.inputs[k, p].tobytes() not in found for p, found in enumerate(now)):
-                return False
-        return True
-
-    def _digests_now(self, step: Step) -> list[set[bytes]]:
-        """The digests of each read at which it has not changed, as the plan has them too.
-
-        What is gone counts with the content that it had; an optional read may have been without.
-        """
-        planned = self.plan.tasks[step.task]
-        i = step.ordinal - planned.lo
-        found = []
-        reads = self.reads_of(step)
-        for one, (a, b), read in zip(planned.task.inputs, planned.bounds, reads, strict=True):
-            live = self.live[one.read.dataset.name]
-            low, high = (min(max(int(x[i]) - live.lo, 0), len(live.there)) for x in (a, b))
-            found.append({read.digest, range_digest(live.parts[low:high]).tobytes()})
-        return found
 
     def _touched(self, step: Step) -> list[tuple[str, int, int, int]]:
         """The readers of a step's outputs: task, position of the read, and span of ordinals."""
@@ -331,29 +382,8 @@ class RunState:
                     continue
                 for i in np.flatnonzero(states[first:last] == StepState.PENDING).tolist():
                     run = planned.action[first + i] == Action.RUN
-                    states[first + i] = StepState.BLOCKED if run else StepState.LEFT
-                    queue.append(Step(name, planned.lo + first + i))
+                    held = Step(name, planned.lo + first + i)
+                    self._set(held, StepState.BLOCKED if run else StepState.LEFT)
+                    queue.append(held)
             for freed in self._released(one):
                 self._freed(freed)
-
-    def _contents(self, step: Step, contents: Mapping[str, str]) -> None:
-        for name, content in contents.items():
-            live = self.live[name]
-            i = step.ordinal - live.lo
-            numbers = np.array([lanes(content)], np.uint64)
-            live.parts[i] = elements(live.starts[i : i + 1], numbers)[0]
-            live.there[i] = True
-
-
-def _live(plan: Plan, name: str) -> _Live:
-    lo = plan.graph.dataset_extents[name].lo
-    state = state_over(
-        plan.snapshot.states[name], lo, horizon_of(plan.graph, name, plan.snapshot.now)
-    )
-    starts = plan.graph.datasets[name].grain.edges(state.lo, state.hi)[:-1]
-    there = (state.condition == Condition.GOOD) | (state.condition == Condition.CHANGED)
-    return _Live(lo, starts, elements(starts, state.content), there)
-
-
-def _starts(planned: TaskPlan) -> NDArray[np.int64]:
-    return planned.task.grain.edges(planned.lo, planned.hi)[:-1]

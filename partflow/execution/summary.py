@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from partflow.execution.perform import Failure
+from partflow.execution.orders import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,10 @@ class Quiet:
 
 
 class StopSignal(Protocol):
-    """Asked for from outside: end what is under way and begin nothing more."""
+    """Asked for from outside: end what is under way and begin nothing more; or give that up `now`.
+
+    Whoever sets `now` sets `asked` too.
+    """
 
     asked: bool
+    now: bool

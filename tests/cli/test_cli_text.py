@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 
+from partflow.cancelling import GENTLY
 from partflow.cli.columns import aligned, count, printable, size, width
 from partflow.cli.progress import Lines, spoken_rate
-from partflow.cli.session import Interrupt, Session
+from partflow.cli.session import Session
 from partflow.cli.statuses import heat
+from partflow.cli.stopping import Interrupt
 from partflow.plan import State
 from partflow.project import Stop
 
@@ -72,17 +76,29 @@ def test_a_slow_rate_is_said_by_the_minute():
     assert (spoken_rate(1234.5), spoken_rate(0.25)) == ("1,234/s", "15/min")
 
 
-def test_ctrl_c_asks_first_and_then_ends():
+def test_ctrl_c_asks_first_then_stops_now_and_breaks_off_at_last():
     interrupt = Interrupt(Stop(), running=True)
-    interrupt(2, None)
-    assert interrupt.stop.asked
+    interrupt(signal.SIGINT, None)
+    assert (interrupt.stop.asked, interrupt.stop.now) == (True, False)
+    interrupt(signal.SIGINT, None)
+    assert (interrupt.stop.asked, interrupt.stop.now) == (True, True)
     with pytest.raises(KeyboardInterrupt):
-        interrupt(2, None)
+        interrupt(signal.SIGINT, None)
+
+
+def test_a_service_manager_stops_a_run_now_and_a_gentle_cancel_never_does():
+    gentle = Interrupt(Stop(), running=True)
+    gentle(GENTLY, None)
+    gentle(GENTLY, None)
+    assert (gentle.stop.asked, gentle.stop.now) == (True, False)
+    interrupt = Interrupt(Stop(), running=True)
+    interrupt(signal.SIGTERM, None)
+    assert interrupt.stop.now
 
 
 def test_ctrl_c_ends_at_once_what_has_not_begun():
     with pytest.raises(KeyboardInterrupt):
-        Interrupt(Stop())(2, None)
+        Interrupt(Stop())(signal.SIGINT, None)
 
 
 def test_the_command_that_runs_it_again_can_be_pasted_into_a_shell():

@@ -22,6 +22,8 @@ COMMANDS = [
     "why",
     "query",
     "runs",
+    "logs",
+    "cancel",
 ]
 
 
@@ -198,7 +200,7 @@ def test_runs_lists_them_and_the_steps_of_one(shop):
     assert (rows[0]["state"], rows[0]["ran"]) == ("done", 29)
     assert rows[0]["command"] == "partflow materialize"
     said = shop.run("runs", rows[0]["run"])
-    assert said.lines[1].split()[:4:3] == [rows[0]["run"], "done"]
+    assert said.lines[0] == f"run {rows[0]['run']}: done"
     assert sum(line.startswith("clean_sales ") for line in said.lines) == 14
     steps = shop.run("runs", rows[0]["run"], "--output", "json").document["steps"]
     assert len(steps) == 29

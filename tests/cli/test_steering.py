@@ -68,7 +68,7 @@ def test_a_run_is_running_while_it_holds_the_lease_and_interrupted_when_it_died(
         run = row["run"]
     (row,) = shop.run("runs", "--output", "json").document["runs"]
     assert (row["run"], row["state"], row["finished_at"]) == (run, "interrupted", None)
-    assert shop.run("runs", run).lines[1].split()[3] == "interrupted"
+    assert shop.run("runs", run).lines[0] == f"run {run}: interrupted"
 
 
 def test_who_holds_a_lease_is_said_only_while_it_is_held(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,19 +10,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Case, cases
 
-from partflow.execution.state import RunState, Start, Step, StepFailed, StepMade, StepState
+from partflow.execution.ready import Step
+from partflow.execution.state import (
+    Later,
+    RunState,
+    Start,
+    StepFailed,
+    StepMade,
+    StepState,
+    Tuning,
+)
 from partflow.plan import Action, Plan, plan
 
 chances = st.randoms(use_true_random=False)
 
 
-def event(run: RunState, start: Start, chance: Random, failures: float) -> StepMade | StepFailed:
+def event(
+    run: RunState, step: Step, chance: Random, failures: float, *, shared: bool = False
+) -> StepMade | StepFailed:
     """What might become of a running step."""
-    if chance.random() < failures:
-        return StepFailed(start.step, is_final=chance.random() < 0.3)
-    writes = run.plan.tasks[start.step.task].task.writes
+    if shared or chance.random() < failures:
+        return StepFailed(step, is_final=chance.random() < 0.3, is_shared=shared)
+    writes = run.plan.tasks[step.task].task.writes
     contents = {d.name: f"{chance.randrange(1, 2**60):032x}" for d in writes}
-    return StepMade(start.step, contents, changed=chance.random() < 0.7)
+    return StepMade(step, contents, changed=chance.random() < 0.7)
+
+
+def events(
+    run: RunState, start: Start, chance: Random, failures: float
+) -> list[StepMade | StepFailed]:
+    """What might become of a call: of each of its steps, or of a batch as a whole."""
+    shared = len(start.steps) > 1 and chance.random() < failures
+    return [event(run, step, chance, failures, shared=shared) for step in start.steps]
 
 
 def carry_on(run: RunState, chance: Random, failures: float, cancel: float = 0.0) -> list[Start]:
@@ -30,21 +50,24 @@ def carry_on(run: RunState, chance: Random, failures: float, cancel: float = 0.0
     run.validate()
     started: list[Start] = []
     running: list[Start] = []
+    delayed: list[Step] = []
     while True:
         if chance.random() < cancel:
             run.cancel()
-        start = run.take() if not running or chance.random() < 0.5 else None
+        if delayed and chance.random() < 0.5:
+            run.resume(delayed.pop(chance.randrange(len(delayed))))
+        busy = bool(running) and chance.random() < 0.5
+        start = run.take(is_busy=busy) if not running or chance.random() < 0.5 else None
         if start is not None:
             started.append(start)
             running.append(start)
-        elif not running:
+        elif not running and not delayed:
             return started
-        else:
+        elif running:
             done = running.pop(chance.randrange(len(running)))
-            again = run.handle(event(run, done, chance, failures))
-            if again is not None:
-                started.append(again)
-                running.append(again)
+            for one in events(run, done, chance, failures):
+                again = run.handle(one)
+                delayed += [again.step] if again is not None else []
         run.validate()
 
 
@@ -116,9 +139,9 @@ def test_a_step_starts_only_after_all_that_it_reads_is_done(case: Case, chance: 
     run = RunState(made)
     run.begin()
     while (start := run.take()) is not None:
-        before = {run.state_of(s) for s in must_read(made, start.step)}
+        before = {run.state_of(s) for one in start.steps for s in must_read(made, one)}
         assert before <= {StepState.MADE, StepState.UNCHANGED, StepState.SKIPPED}
-        run.handle(event(run, start, chance, 0.0))
+        run.handle(event(run, start.steps[0], chance, 0.0))
     assert run.is_finished()
 
 
@@ -129,18 +152,28 @@ def test_a_failing_step_is_tried_as_often_as_its_task_says_with_doubled_pauses(
     run = RunState(plan(case.graph, case.snapshot, case.request))
     run.begin()
     while (start := run.take()) is not None:
-        options = run.plan.tasks[start.step.task].task.options
+        (step,) = start.steps
+        options = run.plan.tasks[step.task].task.options
         pauses: list[float] = []
-        again: Start | None = start
-        while again is not None:
-            assert again.attempt == len(pauses) + 1
-            again = run.handle(StepFailed(start.step))
-            if again is not None:
-                pauses.append(again.delay)
+        while (later := run.handle(StepFailed(step))) is not None:
+            pauses.append(later.delay)
+            run.resume(step)
+            until_taken(run, step)
+            assert run.attempts[step] == len(pauses) + 1
         pause = options.retry_delay.total_seconds()
         assert pauses == [pause * 2**n for n in range(options.retries)]
-        assert run.state_of(start.step) is StepState.FAILED
+        assert run.state_of(step) is StepState.FAILED
     assert run.is_finished()
+
+
+def until_taken(run: RunState, step: Step) -> None:
+    """Take what is ready until this one is running; the others are made."""
+    while run.state_of(step) is not StepState.RUNNING:
+        start = run.take()
+        assert start is not None
+        for one in start.steps:
+            if one != step:
+                run.handle(StepFailed(one, is_final=True))
 
 
 @given(cases(), chances)
@@ -148,8 +181,8 @@ def test_a_final_failure_is_not_tried_again(case: Case, chance: Random) -> None:
     run = RunState(plan(case.graph, case.snapshot, case.request))
     run.begin()
     while (start := run.take()) is not None:
-        assert run.handle(StepFailed(start.step, is_final=True)) is None
-        assert run.state_of(start.step) is StepState.FAILED
+        assert run.handle(StepFailed(start.steps[0], is_final=True)) is None
+        assert run.state_of(start.steps[0]) is StepState.FAILED
 
 
 @given(cases(), chances)
@@ -159,7 +192,7 @@ def test_after_a_cancel_nothing_new_begins_and_the_run_ends(case: Case, chance: 
     running = [s for s in (run.take(), run.take()) if s is not None]
     run.cancel()
     for start in running:
-        run.handle(event(run, start, chance, 0.0))
+        run.handle(event(run, start.steps[0], chance, 0.0))
         run.validate()
     assert run.take() is None
     assert run.is_finished()
@@ -173,12 +206,13 @@ def test_when_nothing_changes_what_may_run_is_skipped(case: Case, chance: Random
     run.begin()
     while (start := run.take()) is not None:
         contents = {}
-        for dataset in made.tasks[start.step.task].task.writes:
+        (step,) = start.steps
+        for dataset in made.tasks[step.task].task.writes:
             state = made.snapshot.states[dataset.name]
-            i = start.step.ordinal - state.lo
+            i = step.ordinal - state.lo
             lanes = state.content[i] if 0 <= i < len(state.content) else (0, 0)
             contents[dataset.name] = "".join(f"{int(lane):016x}" for lane in lanes)
-        run.handle(StepMade(start.step, contents, changed=False))
+        run.handle(StepMade(step, contents, changed=False))
     for step in steps_of(made):
         planned = made.tasks[step.task]
         may = planned.action[step.ordinal - planned.lo] == Action.MAYBE
@@ -207,15 +241,15 @@ def test_an_event_for_a_step_that_does_not_run_is_a_bug_that_says_so() -> None:
 def test_the_order_of_time_can_be_turned_round(case: Case, chance: Random) -> None:
     made = plan(case.graph, case.snapshot, case.request)
     for newest_first in (False, True):
-        run = RunState(made, newest_first=newest_first)
+        run = RunState(made, Tuning(newest_first=newest_first))
         run.begin()
         while run.count(StepState.READY):
             ready = [s for s in steps_of(made) if run.state_of(s) is StepState.READY]
             begins = [begin_of(made, s) for s in ready]
             start = run.take()
             assert start is not None
-            assert begin_of(made, start.step) == (max if newest_first else min)(begins)
-            run.handle(event(run, start, chance, 0.0))
+            assert begin_of(made, start.steps[0]) == (max if newest_first else min)(begins)
+            run.handle(event(run, start.steps[0], chance, 0.0))
         assert run.is_finished()
 
 
@@ -225,11 +259,134 @@ def begin_of(made: Plan, step: Step) -> int:
 
 @given(cases(), st.integers(0, 3))
 def test_retries_of_a_run_stand_in_for_those_of_its_tasks(case: Case, retries: int) -> None:
-    run = RunState(plan(case.graph, case.snapshot, case.request), retries=retries)
+    run = RunState(plan(case.graph, case.snapshot, case.request), Tuning(retries=retries))
     run.begin()
     while (start := run.take()) is not None:
+        (step,) = start.steps
         attempts = 1
-        while run.handle(StepFailed(start.step)) is not None:
+        while isinstance(run.handle(StepFailed(step)), Later):
             attempts += 1
+            run.resume(step)
+            until_taken(run, step)
         assert attempts == retries + 1
     assert run.is_finished()
+
+
+def steered(case: Case, chance: Random) -> Case:
+    """The case with tasks that make batches, share pools and have priorities."""
+    for one in case.graph.tasks:
+        cannot = one.is_effect or one.reads_itself or one.grain.kind == "whole"
+        one.options = replace(
+            one.options,
+            batch=None if cannot else chance.choice([None, True, 2, 5]),
+            pool=chance.choice([None, "api", "disk"]),
+            priority=chance.choice([0, 0, 1]),
+        )
+    return case
+
+
+tunings = st.builds(
+    Tuning,
+    newest_first=st.booleans(),
+    pools=st.sampled_from([{}, {"api": 1}, {"api": 2, "disk": 1}]),
+    batch_size=st.sampled_from([None, 1, 3]),
+    batch_bytes=st.sampled_from([2**40, 500]),
+)
+
+
+@given(cases(), chances, tunings, st.sampled_from([0.0, 0.2, 0.6]), st.sampled_from([0.0, 0.05]))
+def test_a_steered_run_ends_with_every_step_in_a_final_state(
+    case: Case, chance: Random, tuning: Tuning, failures: float, cancel: float
+) -> None:
+    case = steered(case, chance)
+    run = RunState(plan(case.graph, case.snapshot, case.request), tuning)
+    carry_on(run, chance, failures, cancel)
+    assert run.is_finished()
+
+
+@given(cases(), chances, tunings)
+def test_a_call_is_of_neighbours_of_one_task_within_the_limits(
+    case: Case, chance: Random, tuning: Tuning
+) -> None:
+    case = steered(case, chance)
+    run = RunState(plan(case.graph, case.snapshot, case.request), tuning)
+    for start in carry_on(run, chance, 0.2):
+        names = {one.task for one in start.steps}
+        ordinals = [one.ordinal for one in start.steps]
+        options = run.plan.tasks[start.steps[0].task].task.options
+        assert len(names) == 1
+        assert ordinals == list(range(ordinals[0], ordinals[0] + len(ordinals)))
+        if options.batch is None or tuning.batch_size == 1:
+            assert len(ordinals) == 1
+        elif options.batch is not True:
+            assert len(ordinals) <= options.batch
+
+
+@given(cases(), chances, tunings)
+def test_no_more_calls_of_a_pool_run_at_once_than_it_allows(
+    case: Case, chance: Random, tuning: Tuning
+) -> None:
+    case = steered(case, chance)
+    run = RunState(plan(case.graph, case.snapshot, case.request), tuning)
+    run.begin()
+    running: list[Start] = []
+    while not run.is_finished():
+        start = run.take()
+        if start is not None:
+            running.append(start)
+        pools = [run.plan.tasks[s.steps[0].task].task.options.pool for s in running]
+        assert all(pools.count(name) <= limit for name, limit in tuning.pools.items())
+        if start is None:
+            done = running.pop(chance.randrange(len(running)))
+            for step in done.steps:
+                run.handle(event(run, step, chance, 0.1))
+                if run.state_of(step) is StepState.DELAYED:
+                    run.resume(step)
+
+
+@given(cases(), chances)
+def test_what_has_the_higher_priority_is_taken_first(case: Case, chance: Random) -> None:
+    case = steered(case, chance)
+    made = plan(case.graph, case.snapshot, case.request)
+    run = RunState(made)
+    run.begin()
+    while (start := run.take()) is not None:
+        ready = {s.task for s in steps_of(made) if run.state_of(s) is StepState.READY}
+        taken = start.steps[0].task
+        assert all(urgency(made, name) <= urgency(made, taken) for name in ready)
+        for step in start.steps:
+            run.handle(event(run, step, chance, 0.0))
+
+
+def urgency(made: Plan, name: str) -> int:
+    """A task's priority, or the highest of all that waits for what it writes."""
+    found, queue, seen = [], [name], {name}
+    while queue:
+        one = made.tasks[queue.pop()].task
+        found.append(one.options.priority)
+        for dataset in one.writes:
+            after = {t.name for t, _ in made.graph.readers(dataset.name)} - seen
+            seen |= after
+            queue += after
+    return max(found)
+
+
+@given(cases(), chances)
+def test_the_steps_of_a_batch_that_failed_as_a_whole_are_each_made_by_itself(
+    case: Case, chance: Random
+) -> None:
+    case = steered(case, chance)
+    run = RunState(plan(case.graph, case.snapshot, case.request))
+    run.begin()
+    parted: set[Step] = set()
+    while (start := run.take()) is not None:
+        assert len(start.steps) == 1 or not parted & set(start.steps)
+        for step in start.steps:
+            if len(start.steps) > 1:
+                assert run.handle(StepFailed(step, is_shared=True)) is None
+                assert run.state_of(step) is StepState.READY
+                parted.add(step)
+            else:
+                assert step not in parted or run.attempts[step] == 1
+                run.handle(event(run, step, chance, 0.0))
+    assert all(run.state_of(s) in {StepState.MADE, StepState.UNCHANGED} for s in parted)

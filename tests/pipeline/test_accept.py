@@ -1,6 +1,7 @@
 """Accepting vouches for what is stored: new code that makes the same, and somebody's own file."""
 
 import json
+import re
 import sqlite3
 
 import polars as pl
@@ -9,6 +10,7 @@ import pytest
 from partflow.acceptance import Kind
 from partflow.accepting import Sample
 from partflow.errors import UsageError
+from partflow.migrations import MIGRATIONS
 from partflow.plan import Reason, State
 from partflow.selection import Asked
 
@@ -293,10 +295,11 @@ def test_a_metastore_from_before_pins_is_brought_up_to_date(sales):
     sales.run()
     path = sales.root / "warehouse/.partflow/metastore.sqlite"
     with sqlite3.connect(path) as old:
-        for table, column in (
-            ("partitions", "pinned"), ("materializations", "pinned"), ("materializations", "note")
-        ):  # fmt: skip
+        since = "".join(MIGRATIONS.values())
+        for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", since):
             old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        for table in re.findall(r"CREATE TABLE (\w+)", since):
+            old.execute(f"DROP TABLE {table}")
         old.execute("UPDATE meta SET value = '1' WHERE name = 'schema'")
     old.close()
     assert sales.run().ran == 0

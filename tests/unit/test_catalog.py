@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from partflow.catalog import View, query, types_of, view_sql, write_catalog
+from partflow.catalog import View, query, types_of, types_of_each, view_sql, write_catalog
 from partflow.errors import UsageError
 from partflow.grain import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 
@@ -175,6 +175,16 @@ def test_a_dataset_without_files_or_schema_is_left_out(root) -> None:
 def test_polars_types_are_given_as_duckdb_s() -> None:
     schema = {"a": pl.String, "b": pl.Int32(), "c": pl.Date, "d": pl.List(pl.Float64)}
     assert types_of(schema) == {"a": "VARCHAR", "b": "INTEGER", "c": "DATE", "d": "DOUBLE[]"}
+
+
+def test_the_types_of_many_schemas_are_those_of_each() -> None:
+    days, hours = {"a": pl.Datetime("us"), "b": pl.Int32}, {"a": pl.Datetime("ns"), "c": pl.Int32()}
+    structs = {"s": pl.Struct({"x": pl.Int8}), "t": pl.Struct({"x": pl.Int16}), "n": pl.Datetime}
+    enums = {"e": pl.Enum(["x", "y"]), "f": pl.Enum(["x", "z"]), "g": pl.Decimal(10, 2)}
+    schemas = [days, {}, hours, structs, enums]
+    assert types_of_each(schemas) == [types_of(schema) for schema in schemas]
+    assert types_of_each([days, hours])[1] == {"a": "TIMESTAMP_NS", "c": "INTEGER"}
+    assert types_of_each([structs])[0]["t"] == "STRUCT(x SMALLINT)"
 
 
 @pytest.mark.parametrize(

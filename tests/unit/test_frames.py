@@ -1,6 +1,7 @@
 """Frames: many files as one, with their partition column, in the form that was asked for."""
 
 import datetime as dt
+import hashlib
 import subprocess
 import sys
 from zoneinfo import ZoneInfo
@@ -185,7 +186,8 @@ def test_what_is_staged_is_known(tmp_path, ordered, lazy):
     staged = stage_frame(frame.lazy() if lazy else frame, path, {"k": "v"}, ordered)
     assert staged.rows == 3
     assert staged.content == fingerprint_frame(frame, ordered=ordered)
-    assert staged.nbytes == path.stat().st_size
+    assert staged.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (staged.frame is None) == lazy
     assert read([path]).equals(frame)
 
 

@@ -35,6 +35,17 @@ def test_tasks_come_after_what_they_read_whatever_the_order_of_declaration() -> 
         assert [t.name for t in derive(order).tasks] == ["b", "a", "c"]
 
 
+def test_a_span_of_what_is_whole_is_refused_to_what_is_whole() -> None:
+    shops, totals = Source("shops", Whole(), path="shops.csv"), Dataset("totals", Whole())
+    read = shops.window("-7d", "0d")
+    one = made([read], totals, "total")
+    assert error_of(one) == (
+        f"'total' at {one.place} reads shops.window('-7d', '0d'), and both are Whole: neither is "
+        "cut in time, so there is no moment to go back from; read shops itself"
+    )
+    assert derive([made([read], CLEAN, "clean")]).tasks, "a day has moments"
+
+
 def test_two_writers_at_one_time_are_named_with_both_places() -> None:
     one, other = made([LANDING], CLEAN, "one"), made([], CLEAN, "other")
     message = error_of(one, other)

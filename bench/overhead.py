@@ -1,0 +1,248 @@
+"""Times what it costs to be run by partflow: many small partitions, beside a loop written by hand.
+
+Three tasks × 365 days, 240 rows a day, one trailing window of seven days (`bench/small`). Each
+contestant calls the same functions and is a whole process that starts without anything made; they
+take turns, round by round. Before that each runs once untimed, and what it made is compared with
+what the loop made. Luigi and doit come with the extra `bench`; where they are missing they are left
+out.
+
+    python bench/overhead.py
+    python bench/overhead.py --rounds 3 --only loop,one,one-process
+    python bench/overhead.py --profile
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import platform
+import pstats
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SMALL = Path(__file__).parent / "small"
+DATASETS = ("clean", "week", "total")
+PARTITIONS, ROWS, BATCH = 3 * 365, 240, 31
+MADE = ("warehouse", "made", ".doit.db")
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """Who takes part: what is run in the project's folder, and what its files look like."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    needs: str = "polars"
+    files: str = "made/{}/*.parquet"
+
+
+def partflow(name: str, *options: str, batch: int = 0, durability: str = "full") -> Contestant:
+    """One way to run partflow."""
+    return Contestant(
+        name,
+        ("-m", "partflow", "materialize", *options),
+        {"SMALL_BATCH": str(batch), "PARTFLOW_DURABILITY": durability},
+        files="warehouse/{}/*/data.parquet",
+    )
+
+
+CONTESTANTS = (
+    Contestant("loop", ("loop.py",)),
+    partflow("one", "-j", "1"),
+    partflow("one-process", "-j", "1", durability="process"),
+    partflow("batch", "-j", "1", batch=BATCH),
+    partflow("batch-process", "-j", "1", batch=BATCH, durability="process"),
+    partflow("two", "-j", "2"),
+    partflow("two-batch", "-j", "2", batch=BATCH),
+    Contestant("luigi", ("with_luigi.py",), needs="luigi"),
+    Contestant("doit", ("-m", "doit", "-v", "0"), needs="doit"),
+)
+
+
+def landed(root: Path) -> None:
+    """The project, with a small Parquet file for each day; a tenth of its rows are cancelled."""
+    import numpy as np
+    import polars as pl
+
+    shutil.copytree(SMALL, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "landing").mkdir()
+    random, rows = np.random.default_rng(0), np.arange(ROWS)
+    for n in range(PARTITIONS // len(DATASETS)):
+        day = np.datetime64("2024-01-01") + n
+        frame = pl.DataFrame(
+            {
+                "date": np.full(ROWS, day),
+                "store": np.char.add("store ", (rows % 8).astype(str)),
+                "item": np.char.add("item ", (rows // 8).astype(str)),
+                "qty": random.integers(0, 10, ROWS),
+                "price": random.integers(100, 10_000, ROWS),
+            }
+        )
+        frame.write_parquet(root / f"landing/{day}.parquet")
+
+
+def cleared(root: Path) -> None:
+    """Nothing is made, and nothing of it is left for the disk to write."""
+    for name in MADE:
+        path = root / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+    os.sync()
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What one run took, its workers included: seconds by the clock, and of processors."""
+
+    wall: float
+    cpu: float
+
+
+def spent() -> float:
+    """Processor seconds of all children so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def timed(root: Path, one: Contestant, *python: str) -> Took:
+    """One run from nothing made; ends the benchmark with what it said, if it fails."""
+    cleared(root)
+    began, before = time.perf_counter(), spent()
+    done = subprocess.run(
+        [sys.executable, *python, *one.command],
+        cwd=root,
+        env=os.environ | one.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    took = Took(time.perf_counter() - began, spent() - before)
+    if done.returncode:
+        sys.exit(f"{one.name} failed:\n{done.stdout}{done.stderr}")
+    return took
+
+
+def results(root: Path, one: Contestant) -> list[object]:
+    """What a contestant made, without the dates, which stand in the path or in the file."""
+    import polars as pl
+
+    found: list[object] = []
+    for dataset in DATASETS:
+        files = sorted(root.glob(one.files.format(dataset)))
+        frames = [pl.read_parquet(f, hive_partitioning=False) for f in files]
+        found += [f.drop("date", strict=False).to_dict(as_series=False) for f in frames]
+    return found
+
+
+def agreed(root: Path, chosen: list[Contestant]) -> None:
+    """Run each once; all must have made what the loop made, or the times compare nothing."""
+    wanted: list[object] = []
+    for one in chosen:
+        timed(root, one)
+        found = results(root, one)
+        if len(found) != PARTITIONS or found != (wanted or found):
+            sys.exit(f"{one.name} did not make what the loop made")
+        wanted = found
+
+
+def rounds(root: Path, chosen: list[Contestant], count: int) -> dict[str, list[Took]]:
+    """What every contestant took in every round; each round begins with another one."""
+    took: dict[str, list[Took]] = {one.name: [] for one in chosen}
+    for n in range(count):
+        first = n % len(chosen)
+        for one in chosen[first:] + chosen[:first]:
+            took[one.name].append(timed(root, one))
+        print(f"round {n + 1} of {count}", file=sys.stderr)
+    return took
+
+
+def report(took: dict[str, list[Took]]) -> None:
+    """A line for each: the ratio to the loop first, with that of single rounds beside it."""
+    walls = {name: [each.wall for each in runs] for name, runs in took.items()}
+    cpus = {name: statistics.median(each.cpu for each in runs) for name, runs in took.items()}
+    loop = statistics.median(walls["loop"])
+    print(
+        f"{'':16}{'of the loop':>12}{'from':>7}{'to':>7}{'of its CPU':>13}"
+        f"{'ms a partition':>17}{'seconds':>10}"
+    )
+    for name, each in walls.items():
+        ratios = [one / of for one, of in zip(each, walls["loop"], strict=True)]
+        wall = statistics.median(each)
+        print(
+            f"{name:16}{wall / loop:12.2f}{min(ratios):7.2f}{max(ratios):7.2f}"
+            f"{cpus[name] / cpus['loop']:13.2f}{wall / PARTITIONS * 1e3:17.2f}{wall:10.2f}"
+        )
+
+
+def profile(root: Path, one: Contestant, lines: int) -> None:
+    """Where the time of one contestant goes, inside its process."""
+    cleared(root)
+    timed(root, one, "-m", "cProfile", "-o", "profile.out")
+    stats = pstats.Stats(str(root / "profile.out"))
+    stats.sort_stats("cumulative").print_stats("/partflow/|/small/|/byhand|/rules", lines)
+    stats.strip_dirs().sort_stats("tottime").print_stats(lines)
+
+
+def file_system(folder: Path) -> str:
+    """The kind of file system that a folder lies on."""
+    command = ["df", "--output=fstype", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (done.stdout.split() or ["an unknown file system"])[-1]
+
+
+def parsed() -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser()
+    names = ", ".join(one.name for one in CONTESTANTS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", metavar="NAME,...", help=f"of {names}; the loop always runs")
+    parser.add_argument("--folder", help="where to work, to choose a file system")
+    parser.add_argument("--profile", action="store_true", help="cProfile of one, or of --only")
+    parser.add_argument("--lines", type=int, default=25, help="of the profile")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Make the sources, let everyone run, print a table."""
+    given = parsed()
+    names = given.only.split(",") if given.only else [one.name for one in CONTESTANTS]
+    known = {one.name: one for one in CONTESTANTS}
+    if set(names) - set(known):
+        sys.exit(f"no contestant: {', '.join(sorted(set(names) - set(known)))}")
+    present = [one for one in CONTESTANTS if importlib.util.find_spec(one.needs)]
+    chosen = [one for one in present if one.name in {"loop", *names}]
+    root = Path(tempfile.mkdtemp(prefix="partflow-overhead-", dir=given.folder))
+    try:
+        landed(root)
+        if given.profile:
+            for name in given.only.split(",") if given.only else ["one"]:
+                profile(root, known[name], given.lines)
+            return
+        agreed(root, chosen)
+        took = rounds(root, chosen, given.rounds)
+        print(
+            f"{PARTITIONS:,} partitions, {ROWS} rows a day; medians of {given.rounds}; "
+            f"{file_system(root)}, Python {platform.python_version()}, {os.cpu_count()} cores"
+        )
+        report(took)
+        for one in CONTESTANTS:
+            if one not in present and one.name in names:
+                print(
+                    f"{one.name:16}not installed: pip install -c bench/constraints.txt '.[bench]'"
+                )
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Sums up by task what the attempts of a run cost, and shows it.
+
+Knows nothing of where they are recorded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from partflow.cli.columns import aligned, count, size
+from partflow.runlog import RunRow, StepLog
+
+_HEADS = (
+    "task", "calls", "steps", "wall", "share", "cpu", "rows in", "bytes in", "rows out",
+    "bytes out", "rows/s", "memory",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSum:
+    """The attempts of one run at one task, in the order in which they ended; never none."""
+
+    task: str
+    attempts: tuple[StepLog, ...]
+
+    @property
+    def steps(self) -> int:
+        """How many partitions were attempted."""
+        return len({a.key for a in self.attempts})
+
+    @property
+    def calls(self) -> int:
+        """How often the function was called: a batch is one call for many partitions."""
+        known = {(a.worker, a.began_at) for a in self.attempts if a.began_at}
+        return len(known) + sum(not a.began_at for a in self.attempts)
+
+    @property
+    def states(self) -> Counter[str]:
+        """How many partitions came to which state: that of their last attempt."""
+        last: dict[str, StepLog] = {}
+        for a in self.attempts:
+            if a.key not in last or last[a.key].attempt <= a.attempt:
+                last[a.key] = a
+        return Counter(a.state for a in last.values())
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons for its steps, the most frequent first."""
+        return tuple(reason for reason, _ in Counter(a.reason for a in self.attempts).most_common())
+
+    @property
+    def first(self) -> str:
+        """The first key, as text: keys of one grain sort by time."""
+        return min(a.key for a in self.attempts)
+
+    @property
+    def last(self) -> str:
+        """The last key."""
+        return max(a.key for a in self.attempts)
+
+    def total(self, name: str) -> float:
+        """The sum of a number that attempts carry: `seconds`, `cpu`, `rows_in` and so on."""
+        return float(sum(getattr(a, name) for a in self.attempts))
+
+    @property
+    def memory(self) -> int:
+        """The high-water mark of the workers that were at it, in bytes; 0 if it is not known."""
+        return max(a.memory for a in self.attempts)
+
+    @property
+    def rate(self) -> float | None:
+        """Rows read (rows written, if none was read) in a second of wall time."""
+        rows, seconds = self.total("rows_in") or self.total("rows_out"), self.total("seconds")
+        return rows / seconds if seconds > 0 else None
+
+
+def sums_of(steps: Sequence[StepLog]) -> list[TaskSum]:
+    """The attempts by task, in the order in which the tasks came to their first end."""
+    found: dict[str, list[StepLog]] = {}
+    for step in steps:
+        found.setdefault(step.task, []).append(step)
+    return [TaskSum(task, tuple(attempts)) for task, attempts in found.items()]
+
+
+def profile_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
+    """What each task of a run cost, the one that took longest first; a sentence below."""
+    sums = _by_wall(steps)
+    if not sums:
+        return [f"run {row.id}: no step of it came to an end"]
+    whole = sum(s.total("seconds") for s in sums)
+    rows = [_row(s, whole) for s in sums]
+    everything = _row(TaskSum("all", tuple(steps)), whole)
+    lines = aligned([_HEADS, *rows, everything], right=range(1, len(_HEADS)))
+    return [*lines, _sentence(row, steps, whole)]
+
+
+def profile_document(steps: Sequence[StepLog]) -> list[dict[str, Any]]:
+    """The same as JSON."""
+    sums = _by_wall(steps)
+    whole = sum(s.total("seconds") for s in sums)
+    return [
+        {
+            "task": s.task,
+            "calls": s.calls,
+            "steps": s.steps,
+            "attempts": len(s.attempts),
+            "seconds": round(s.total("seconds"), 6),
+            "share": round(s.total("seconds") / whole, 6) if whole else None,
+            "cpu": round(s.total("cpu"), 6),
+            "rows_in": int(s.total("rows_in")),
+            "bytes_in": int(s.total("bytes_in")),
+            "rows_out": int(s.total("rows_out")),
+            "bytes_out": int(s.total("bytes_out")),
+            "rows_per_second": None if s.rate is None else round(s.rate, 3),
+            "memory": s.memory,
+        }
+        for s in sums
+    ]
+
+
+def _by_wall(steps: Sequence[StepLog]) -> list[TaskSum]:
+    return sorted(sums_of(steps), key=lambda s: (-s.total("seconds"), s.task))
+
+
+def _row(one: TaskSum, whole: float) -> tuple[str, ...]:
+    seconds = one.total("seconds")
+    return (
+        one.task,
+        f"{one.calls:,}",
+        f"{len({(a.task, a.key) for a in one.attempts}):,}",
+        f"{seconds:,.3f}",
+        f"{100 * seconds / whole:.0f}%" if whole else "-",
+        f"{one.total('cpu'):,.3f}",
+        f"{int(one.total('rows_in')):,}",
+        size(int(one.total("bytes_in"))),
+        f"{int(one.total('rows_out')):,}",
+        size(int(one.total("bytes_out"))),
+        "-" if one.rate is None else f"{one.rate:,.0f}",
+        size(one.memory) if one.memory else "-",
+    )
+
+
+def _sentence(row: RunRow, steps: Sequence[StepLog], whole: float) -> str:
+    """How much of the run's own time its steps were."""
+    workers = len({s.worker for s in steps})
+    text = f"{count(len(steps), 'attempt')} on {count(workers, 'worker')}: {whole:,.1f} s of steps"
+    if row.finished_at is None:
+        return text
+    return f"{text} in a run of {row.finished_at - row.started_at:,.1f} s"

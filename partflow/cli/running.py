@@ -1,0 +1,267 @@
+"""`runs`, `logs` and `cancel`: what was run, what it wrote, and how to end it.
+
+Knows nothing of how anything is recorded. None of these imports the user's modules, but to say how
+the graph of a run differs from that of now.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from partflow.cli.columns import print_json
+from partflow.cli.options import printing
+from partflow.cli.session import Session
+from partflow.errors import PartflowError, UsageError
+
+if TYPE_CHECKING:
+    from partflow.cli.attemptlogs import Written
+    from partflow.history import History
+    from partflow.runlog import RunRow, StepLog
+
+
+@click.command(
+    short_help="List the last runs, or show one.",
+    epilog="\b\nExample:\n  partflow runs --limit 5\n  partflow runs last --profile",
+)
+@click.argument("run", required=False)
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many runs."
+)
+@click.option("--task", "tasks", multiple=True, metavar="TASK", help="Only this task, by attempt.")
+@click.option(
+    "-p",
+    "--partition",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="Its attempts at this partition.",
+)
+@click.option("--profile", is_flag=True, help="What its tasks cost: time, rows, bytes, memory.")
+@click.option("--graph", is_flag=True, help="The tasks that it had, and what changed since.")
+@printing("text", "json")
+@click.pass_obj
+def runs(  # noqa: PLR0917 - one a click option, given by name
+    session: Session,
+    run: str | None,
+    limit: int,
+    tasks: tuple[str, ...],
+    keys: tuple[str, ...],
+    profile: bool,
+    graph: bool,
+    output: str,
+) -> None:
+    """List the last runs, the newest first; or show one RUN: its tasks or steps, and their times.
+
+    RUN is its id, the beginning of that, or `last`. A picture shows where in the run's time each
+    task was at work: the fuller a cell, the more workers were. A run of few steps is shown step by
+    step, one of many by task; --task and -p show single attempts of it. JSON has all of them, the
+    profile and the graph.
+    """
+    from partflow.cli.histories import run_document, run_lines, runs_lines, steps_lines
+    from partflow.cli.profiles import profile_lines
+
+    history = session.history()
+    if run is None:
+        if tasks or keys or profile or graph:
+            raise click.UsageError("name a RUN for that: its id, the beginning of it, or `last`")
+        rows = history.runs(limit)
+        if output == "json":
+            print_json({"runs": [run_document(row) for row in rows]})
+        else:
+            click.echo("\n".join(runs_lines(rows)))
+        return
+    row = history.run(run)
+    steps = _filtered(row, history.steps(row.id), tasks, keys)
+    if output == "json":
+        print_json(_document(history, row, steps))
+    elif graph:
+        click.echo("\n".join(_graph_lines(session, history, row)))
+    elif profile:
+        click.echo("\n".join(profile_lines(row, steps)))
+    elif tasks or keys:
+        click.echo("\n".join(steps_lines(row, steps)))
+    else:
+        click.echo("\n".join(run_lines(row, steps)))
+
+
+@click.command(
+    short_help="Show what attempts wrote to their logs.",
+    epilog="\b\nExample:\n  partflow logs last --tail 9\n  partflow logs clean_sales -p 2024-01-03",
+)
+@click.argument("what", metavar="RUN|DATASET")
+@click.option("-p", "--partition", "key", metavar="KEY", help="The partition, such as 2024-01-03.")
+@click.option("--attempt", type=click.IntRange(1), metavar="N", help="Only the Nth attempt.")
+@click.option("--tail", type=click.IntRange(1), metavar="N", help="The last N lines of each.")
+@printing("text", "json")
+@click.pass_obj
+def logs(
+    session: Session,
+    what: str,
+    key: str | None,
+    attempt: int | None,
+    tail: int | None,
+    output: str,
+) -> None:
+    """Show what attempts printed, logged or wrote to stdout and stderr, each under a heading.
+
+    Of a RUN (its id, the beginning of that, or `last`), all that it attempted, or one partition of
+    it; of a dataset or effect, the last run that attempted the partition.
+    """
+    from partflow.cli.attemptlogs import calls, heading, log_documents, log_text
+
+    history = session.history()
+    attempts = _attempts(history, what, key)
+    if attempt is not None:
+        attempts = [(r, s) for r, s in attempts if s.attempt == attempt]
+        if not attempts:
+            raise UsageError(f"{what}: there was no attempt {attempt}")
+    files = [(r, s, history.log_of(r, s)) for r, s in attempts]
+    found: list[Written] = [(r, s, path) for r, s, path in files if path is not None]
+    if output == "json":
+        print_json({"logs": log_documents(found, tail)})
+        return
+    for group in calls(found):
+        click.echo(heading(group))
+        piece = "\n"
+        for piece in log_text(group[0][2], tail):
+            click.echo(piece, nl=False)
+        click.echo("", nl=not piece.endswith("\n"))
+    if not found:
+        click.echo(_nothing(what, attempts))
+
+
+@click.command(
+    short_help="End a run that goes on, from another terminal.",
+    epilog="\b\nExample:\n  partflow cancel last",
+)
+@click.argument("run")
+@click.option("--gently", is_flag=True, help="Let it finish what is running, and do not wait.")
+@printing("text", "json")
+@click.pass_obj
+def cancel(session: Session, run: str, gently: bool, output: str) -> None:
+    """End a RUN that goes on: its id, the beginning of that, or `last`.
+
+    It stops at once, as with a second Ctrl-C; one that does not stop within 5 seconds is killed.
+    What was published stays, every partition is whole, and the same command makes the rest.
+    """
+    from partflow.cancelling import End
+    from partflow.cli.histories import run_document
+
+    history = session.history()
+    end, row = history.cancel(history.run(run), gently=gently)
+    if output == "json":
+        print_json({**run_document(row), "end": end.name.lower()})
+        return
+    counts = f"ran {row.ran:,}, unchanged {row.unchanged:,}, failed {row.failed:,}"
+    if end is End.ASKED:
+        click.echo(f"run {row.id}: {end.value}; {counts} so far")
+    else:
+        click.echo(f"run {row.id} is {row.state}: {end.value}; {counts}")
+
+
+def _filtered(
+    row: RunRow, steps: list[StepLog], tasks: Sequence[str], keys: Sequence[str]
+) -> list[StepLog]:
+    """The attempts at those tasks and partitions; UsageError if there was none at one of them."""
+    for name in tasks:
+        if name not in {s.task for s in steps}:
+            raise UsageError(_none(row, f"task {name!r}", name, {s.task for s in steps}))
+    found = [s for s in steps if not tasks or s.task in tasks]
+    for key in keys:
+        if key not in {s.key for s in found}:
+            raise UsageError(_none(row, f"partition {key!r}", key, {s.key for s in found}))
+    return [s for s in found if not keys or s.key in keys]
+
+
+def _none(row: RunRow, what: str, word: str, known: Iterable[str]) -> str:
+    return f"run {row.id} attempted nothing of {what}; {_hint(word, known)}"
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    """What else somebody may have meant."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if not names:
+        return "nothing was attempted"
+    return f"there are {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}"  # noqa: PLR2004
+
+
+def _document(history: History, row: RunRow, steps: Sequence[StepLog]) -> dict[str, Any]:
+    from partflow.cli.histories import run_document, step_document
+    from partflow.cli.profiles import profile_document
+
+    return {
+        **run_document(row),
+        "profile": profile_document(steps),
+        "graph": history.graph(row.id),
+        "steps": [step_document(s) for s in steps],
+    }
+
+
+def _graph_lines(session: Session, history: History, row: RunRow) -> list[str]:
+    from partflow.cli.pastgraphs import graph_lines
+
+    graph = history.graph(row.id)
+    if graph is None:
+        return [f"the graph of run {row.id} was not kept: it is older than that"]
+    try:
+        codes = {name: code.digest for name, code in session.project().codes.items()}
+    except PartflowError as error:
+        click.echo(f"not compared with the graph of now: {error}", err=True)
+        return graph_lines(graph, None)
+    return graph_lines(graph, codes)
+
+
+def _attempts(history: History, what: str, key: str | None) -> list[tuple[str, StepLog]]:
+    """The attempts that are asked for: of a run, or of the last run at one partition."""
+    writers = history.writers()
+    if what not in writers:
+        return _of_run(history, what, key, writers)
+    if key is None:
+        key = "all" if history.attempts(writers[what], "all") else None
+    if key is None:
+        span = history.keys(writers[what])
+        first = f", for example with -p {span[0]}" if span else ""
+        raise UsageError(f"logs {what}: which partition? name it{first}")
+    found = history.attempts(writers[what], key)
+    if not found:
+        span = history.keys(writers[what])
+        said = f"what was attempted of it is {span[0]} .. {span[1]}" if span else "none was"
+        raise UsageError(f"no run attempted {what}@{key}; {said}")
+    newest = found[0][0]
+    return [(run, step) for run, step in found if run == newest]
+
+
+def _of_run(
+    history: History, what: str, key: str | None, known: Iterable[str]
+) -> list[tuple[str, StepLog]]:
+    try:
+        row = history.run(what)
+    except UsageError:
+        near = difflib.get_close_matches(what, sorted(known), n=1)
+        if not near:
+            raise
+        raise UsageError(
+            f"there is no run, dataset or effect {what!r}; did you mean {near[0]!r}?"
+        ) from None
+    keys = () if key is None else (key,)
+    steps = _filtered(row, history.steps(row.id), (), keys)
+    return [(row.id, step) for step in sorted(steps, key=lambda s: s.serial)]
+
+
+def _nothing(what: str, attempts: Sequence[tuple[str, StepLog]]) -> str:
+    """Why nothing is shown."""
+    if not attempts:
+        return f"{what}: no step of it came to an end"
+    if not any(step.has_log for _, step in attempts):
+        run, step = attempts[-1]
+        if len({(s.task, s.key) for _, s in attempts}) > 1:
+            return f"{what}: none of its attempts wrote anything"
+        return f"{step.task}@{step.key} wrote nothing in run {run}: {step.state}"
+    return f"{what}: what was written is no longer there"

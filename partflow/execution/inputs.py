@@ -1,0 +1,162 @@
+"""What a task's parameters get: frames, objects and paths of the partitions that they read.
+
+Knows nothing of orders, or of what is made of it. A frame that this process has at hand is taken
+from there.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from partflow.dataset import Dataset
+from partflow.errors import ReadError
+from partflow.formats import Parquet, format_of
+from partflow.frames import PartitionColumn, as_kind, read_frames, read_objects
+from partflow.handover import SMALL, HandOver, identity_of
+from partflow.models import Skops
+from partflow.parameters import ParameterKind
+from partflow.record import FileIdentity
+from partflow.store import Store, identity
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def read_partitions(
+    store: Store,
+    dataset: Dataset,
+    ordinals: Sequence[int],
+    kind: ParameterKind,
+    frames: HandOver | None = None,
+) -> object:
+    """What a parameter of that kind gets for partitions of a dataset, in order."""
+    paths = [store.path(dataset, key) for key in keys_of(dataset, ordinals)]
+    if dataset.format == "skops":
+        return paths if kind is ParameterKind.PATHS else read_objects(paths, _Remembered(dataset))
+    if not paths and kind is not ParameterKind.PATHS and dataset.schema is None:
+        raise ReadError(
+            dataset.name,
+            "nothing of it is there to be read, and no schema says which columns it would have",
+            f"declare one: Dataset({dataset.name!r}, ..., schema={{...}})",
+        )
+    column = partition_column(dataset, ordinals)
+    if frames is not None and paths and kind is not ParameterKind.PATHS:
+        found = _at_hand(dataset, paths, column, frames)
+        if found is not None:
+            return as_kind(found, kind)
+    for path in paths:
+        if not path.exists():
+            raise ReadError(str(path), "the file is gone", "run again: it is looked at anew")
+    return read_frames(paths, column, dataset.format, dataset.schema, kind)
+
+
+def keys_of(dataset: Dataset, ordinals: Sequence[int]) -> list[str]:
+    """The keys of these partitions."""
+    if not ordinals:
+        return []
+    low = min(ordinals)
+    keys = dataset.grain.keys(low, max(ordinals) + 1)
+    return [keys[o - low] for o in ordinals]
+
+
+def partition_column(dataset: Dataset, ordinals: Sequence[int]) -> PartitionColumn | None:
+    """The partition column of a dataset with the values of these partitions."""
+    if dataset.column is None:
+        return None
+    if not ordinals:
+        zone = None if dataset.grain.column_type == "date" else "naive"
+        return PartitionColumn(dataset.column, (), zone)
+    low = min(ordinals)
+    values = dataset.grain.column_values(low, max(ordinals) + 1)
+    return PartitionColumn(dataset.column, tuple(values[o - low] for o in ordinals))
+
+
+def _at_hand(
+    dataset: Dataset, paths: Sequence[Path], column: PartitionColumn | None, frames: HandOver
+) -> pl.DataFrame | None:
+    """The rows of all files, each from memory or, if it is small, read and kept; None: read them.
+
+    Also None where it is for a scan to say what is wrong: a file is gone, or their columns differ.
+    """
+    import polars as pl
+
+    found: list[pl.DataFrame] = []
+    for i, path in enumerate(paths):
+        frame = frames.take(path)
+        if dataset.is_source:
+            # What was looked at before the run; else a scan knows how its files are to be read.
+            if frame is None:
+                return None
+            if column is not None and column.name not in frame.columns:
+                frame = with_column(frame, column, i)
+        elif frame is None:
+            frame = _small(dataset, path, column, i)
+            if frame is None:
+                return None
+            frames.keep(path, identity_of(path), frame)
+        if found and not _alike(frame, found[0]):
+            return None
+        found.append(frame)
+    return found[0] if len(found) == 1 else pl.concat(found)
+
+
+def _alike(one: pl.DataFrame, other: pl.DataFrame) -> bool:
+    return one.columns == other.columns and one.dtypes == other.dtypes
+
+
+def _small(
+    dataset: Dataset, path: Path, column: PartitionColumn | None, position: int
+) -> pl.DataFrame | None:
+    """The frame in a file that is small enough to be read at once; None if it is not."""
+    try:
+        before = identity_of(path)
+        if before[0] > SMALL:
+            return None
+        frame = Parquet(bool(dataset.order), dataset.schema).read(path)
+        if identity_of(path) != before:
+            return None
+    except (ReadError, OSError):
+        return None
+    if column is None:
+        return frame
+    if column.name in frame.columns:
+        return None
+    return with_column(frame, column, position)
+
+
+def with_column(frame: pl.DataFrame, column: PartitionColumn, position: int = 0) -> pl.DataFrame:
+    """A partition's rows as its readers get them: with the partition column last."""
+    values = column.series()
+    return frame.hstack([values.new_from_index(position, frame.height)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A dataset's format that remembers the last few objects of this process.
+
+    A week of forecasts reads one model: taking it apart again costs more than forecasting. What is
+    handed out is a copy, so that a task that changes its model changes nobody else's.
+    """
+
+    dataset: Dataset
+
+    name = "skops"
+    extension = "skops"
+
+    def read(self, path: Path) -> object:
+        """The object in the file, as reading it anew would give it."""
+        return copy.deepcopy(_object_in(path, identity(path), self.dataset.trusted))
+
+    def fingerprint(self, path: Path) -> str:
+        """As the format's own."""
+        return format_of(self.dataset).fingerprint(path)
+
+
+@functools.lru_cache(maxsize=4)
+def _object_in(path: Path, _: FileIdentity | None, trusted: tuple[str, ...]) -> object:
+    return Skops(trusted).read(path)

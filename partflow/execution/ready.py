@@ -1,0 +1,172 @@
+"""The steps of a run that are ready, in the order in which they are to be taken. Pure.
+
+Knows nothing of why a step is ready. Higher priorities come first, then earlier times, then what is
+upstream. Where tasks make batches, time is taken in blocks as long as the longest batch: else a
+task would be handed its first partition before its second could join it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partflow.plan import Plan, TaskPlan
+from partflow.tasks import Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST = 366
+"""So many partitions are made in one call at most where a task says `batch=True`."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Step:
+    """A task at one partition."""
+
+    task: str
+    ordinal: int
+
+
+@dataclass(slots=True)
+class _Line:
+    """Steps of one task that were ready from the beginning; only the next one is in the heap."""
+
+    ordinals: NDArray[np.int64]
+    at: int = 0
+
+
+Rank = tuple[int, int, int, int]
+_Entry = tuple[Rank, int, Step, _Line | None]
+
+
+class ReadyQueue:
+    """Ready steps by rank; those whose pool is full are parked until a call of it ends.
+
+    `pools` are limits by name; a pool that is not among them has none. What was ready from the
+    beginning costs an integer a step and no object.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        newest_first: bool = False,
+        pools: Mapping[str, int] | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        self.sign = -1 if newest_first else 1
+        self._free = dict(pools or {})
+        self._pool = {n: t.task.options.pool for n, t in plan.tasks.items()}
+        self._order = {name: i for i, name in enumerate(plan.tasks)}
+        self._priority = _priorities(plan)
+        self._starts = {n: t.task.grain.edges(t.lo, t.hi)[:-1] for n, t in plan.tasks.items()}
+        self._lo = {n: t.lo for n, t in plan.tasks.items()}
+        self.limits = {n: batch_limit(t.task, batch_size) for n, t in plan.tasks.items()}
+        spans = [_span(t, self.limits[n]) for n, t in plan.tasks.items()]
+        self._block = max((length for length, _ in spans), default=1)
+        self._since = min((since for length, since in spans if length > 1), default=0)
+        self._heap: list[_Entry] = []
+        self._parked: dict[str, list[_Entry]] = {}
+        self._number = count()
+
+    def offer(self, step: Step) -> None:
+        """A step has become ready."""
+        heapq.heappush(self._heap, (self._rank(step), next(self._number), step, None))
+
+    def offer_all(self, task: str, ordinals: NDArray[np.int64]) -> None:
+        """All these steps of a task are ready; in ascending order."""
+        if len(ordinals):
+            self._push(task, _Line(ordinals[:: self.sign]))
+
+    def take(self) -> Step | None:
+        """The next step; None if there is none whose pool has room. It may be taken already."""
+        while self._heap:
+            entry = heapq.heappop(self._heap)
+            _, _, step, line = entry
+            pool = self._pool[step.task]
+            if pool is not None and self._free.get(pool, 1) < 1:
+                self._parked.setdefault(pool, []).append(entry)
+                continue
+            if line is not None:
+                line.at += 1
+                self._push(step.task, line)
+            return step
+        return None
+
+    def begun(self, task: str) -> None:
+        """A call of a task has begun: it has a place of its pool."""
+        pool = self._pool[task]
+        if pool in self._free:
+            self._free[pool] -= 1
+
+    def ended(self, task: str) -> None:
+        """A call of a task has ended: what waited for its pool is ready again."""
+        pool = self._pool[task]
+        if pool in self._free:
+            self._free[pool] += 1
+            for entry in self._parked.pop(pool, []):
+                heapq.heappush(self._heap, entry)
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        self._heap.clear()
+        self._parked.clear()
+
+    def block(self, step: Step) -> int:
+        """The block of time in which a step begins; a batch lies in one."""
+        begins = int(self._starts[step.task][step.ordinal - self._lo[step.task]])
+        return (begins - self._since) // self._block
+
+    def _push(self, task: str, line: _Line) -> None:
+        if line.at < len(line.ordinals):
+            step = Step(task, int(line.ordinals[line.at]))
+            heapq.heappush(self._heap, (self._rank(step), next(self._number), step, line))
+
+    def _rank(self, step: Step) -> Rank:
+        return (
+            -self._priority[step.task],
+            self.sign * self.block(step),
+            self._order[step.task],
+            self.sign * step.ordinal,
+        )
+
+
+def batch_limit(task: Task, batch_size: int | None) -> int:
+    """How many partitions one call of a task may make; `batch_size` is asked for from outside."""
+    declared = task.options.batch
+    if not declared:
+        return 1
+    most = MOST if declared is True else int(declared)
+    if batch_size is None:
+        return most
+    return batch_size if declared is True else min(most, batch_size)
+
+
+def _span(planned: TaskPlan, limit: int) -> tuple[int, int]:
+    """How many seconds a task's longest batch covers, and when its first step begins; 1: no batch.
+
+    From the first step on, so that the first batch is a whole one.
+    """
+    steps = np.flatnonzero(planned.action)
+    n = min(limit, len(planned.state))
+    if n <= 1 or not len(steps):
+        return 1, 0
+    first = planned.lo + int(steps[0])
+    edges = planned.task.grain.edges(first, first + n)
+    return int(edges[-1] - edges[0]), int(edges[0])
+
+
+def _priorities(plan: Plan) -> dict[str, int]:
+    """Each task's priority, and at least that of whatever reads what it writes."""
+    found = {n: t.task.options.priority for n, t in plan.tasks.items()}
+    for name in reversed(list(plan.tasks)):
+        for dataset in plan.tasks[name].task.writes:
+            readers = [t.name for t, _ in plan.graph.readers(dataset.name) if t.name != name]
+            found[name] = max([found[name], *(found[r] for r in readers)])
+    return found

@@ -1,0 +1,290 @@
+"""Worker processes, each of which can die or be killed by itself: that costs the order it was on.
+
+Knows nothing of what an order makes, but for which of them are neighbours: what reads what a worker
+has just made is kept on that worker, which still has it in memory.
+"""
+
+from __future__ import annotations
+
+import pickle
+import selectors
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from partflow.errors import ConfigurationError
+from partflow.execution.homes import Homes
+from partflow.execution.lastwords import ended, last_place
+from partflow.execution.orders import Cost, Failure, Order, Outcome
+from partflow.execution.worker import BYTES_AHEAD, Sent, Worker
+from partflow.execution.workplace import Answer, Load, Ready, log_paths
+from partflow.graph import Graph
+from partflow.store import Store
+
+AHEAD = 0.05
+"""Seconds of work that a worker is sent ahead, so that it goes on while others' is published."""
+
+_MOST_AHEAD = 32
+_AT_ONCE = 64
+_FAILED_LOADS = 3
+_LAST_LINES = 20
+_Packed = tuple[Order, bytes]
+
+
+class ProcessExecutor:
+    """Up to `workers` spawned processes, each begun when there is work for it.
+
+    A worker has the order that it is on, and as many of those to come as take no longer than
+    `AHEAD`, if orders like them have taken so long before; the rest waits here. A worker that ends
+    by itself, or for which an order's time is up, is replaced, and that order comes back as failed.
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        graph: Graph,
+        store: Store,
+        workers: int,
+        memory_limit: int | None = None,
+    ) -> None:
+        self.slots = workers * 2
+        self.workers = workers
+        self._load = load
+        self._memory_limit = memory_limit
+        self._graph = graph
+        self._store = store
+        self._workers: dict[int, Worker | None] = dict.fromkeys(range(1, workers + 1))
+        self._waiting: dict[int, deque[_Packed]] = {n: deque() for n in self._workers}
+        self._homes = Homes(graph)
+        self._takes: dict[str, float] = {}
+        self._mean = AHEAD
+        self._failed_loads = 0
+        self._done: list[Outcome] = []
+        self._selector = selectors.DefaultSelector()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any order is not answered."""
+        return bool(self._done) or any(
+            self._waiting[n] or (w is not None and w.sent) for n, w in self._workers.items()
+        )
+
+    def submit(self, order: Order) -> None:
+        """Queue it for the worker that has its inputs at hand, or else for the one with least."""
+        home = self._homes.of(order) or min(self._waiting, key=self._load_of)
+        self._homes.settle(order, home)
+        self._waiting[home].append((order, pickle.dumps(order, pickle.HIGHEST_PROTOCOL)))
+        self._share_out()
+
+    def collect(self, patience: float) -> list[Outcome]:
+        """What the workers have answered; of one that died, why.
+
+        Raises ConfigurationError if workers cannot load the project, time after time.
+        """
+        until = time.monotonic() + patience
+        while not self._done and self.is_busy:
+            now = time.monotonic()
+            alarm = min((w.overdue for w in self._alive() if w.overdue is not None), default=until)
+            self._listen(max(0.0, min(alarm, until) - now))
+            if not self._done and time.monotonic() >= until:
+                break
+        self._listen(0.0)
+        found, self._done = self._done, []
+        return found
+
+    def recall(self) -> list[Order]:
+        """Take back what no worker was sent."""
+        found = [order for queue in self._waiting.values() for order, _ in queue]
+        for queue in self._waiting.values():
+            queue.clear()
+        return found
+
+    def close(self) -> None:
+        """End the workers, whatever they are at; after some seconds they are killed."""
+        workers = list(self._alive())
+        for worker in workers:
+            worker.stop()
+        until = time.monotonic() + 2.0
+        for worker in workers:
+            if not worker.has_ended(until - time.monotonic()):
+                worker.stop()
+            self._bury(worker)
+            on = worker.sent[0].order if worker.is_ready and worker.sent else None
+            worker.forget(() if on is None else log_paths(self._store, on))
+        self.recall()
+        self._selector.close()
+
+    def _alive(self) -> Iterator[Worker]:
+        return (w for w in self._workers.values() if w is not None)
+
+    def _load_of(self, number: int) -> int:
+        worker = self._workers[number]
+        return len(self._waiting[number]) + (len(worker.sent) if worker else 0)
+
+    # --- sharing out -------------------------------------------------------------------------
+
+    def _share_out(self) -> None:
+        """Send what waits to whoever has nothing to do; then, a little, to those who soon won't."""
+        for number in self._idle():
+            if self._waiting[number]:
+                self._send(number, *self._waiting[number].popleft())
+        for number in self._idle():
+            longest = max(self._waiting.values(), key=len)
+            if not longest:
+                return
+            self._send(number, *longest.pop())  # the last: so each keeps what are neighbours
+        for worker in self._alive():
+            queue = self._waiting[worker.number]
+            while queue and self._is_soon_done(worker, len(queue[0][1])):
+                self._send(worker.number, *queue.popleft())
+
+    def _idle(self) -> list[int]:
+        return [n for n, w in self._workers.items() if w is None or (w.takes_more and not w.sent)]
+
+    def _is_soon_done(self, worker: Worker, nbytes: int) -> bool:
+        """Whether a worker that has something to do may be sent so many bytes more."""
+        return (
+            worker.seconds_ahead < AHEAD
+            and worker.bytes_ahead + nbytes <= BYTES_AHEAD
+            and len(worker.sent) <= _MOST_AHEAD
+            and worker.is_ready
+            and worker.takes_more
+        )
+
+    def _send(self, number: int, order: Order, payload: bytes) -> None:
+        worker = self._workers[number]
+        if worker is None:
+            folder = self._store.private / "logs"
+            worker = Worker(self._load, number, folder, self._memory_limit)
+            self._workers[number] = worker
+            self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+            self._selector.register(worker.ending, selectors.EVENT_READ, worker)
+        self._homes.settle(order, number)
+        seconds = self._takes.get(order.task, AHEAD) * len(order.attempts)
+        worker.send(Sent(order, payload, seconds))
+
+    # --- listening ---------------------------------------------------------------------------
+
+    def _listen(self, seconds: float) -> None:
+        """Wait for any worker at most so long; then take all that has come."""
+        wait = seconds
+        while len(self._done) < _AT_ONCE:
+            found = self._selector.select(wait)
+            for key, _ in found:
+                worker: Worker = key.data
+                if self._workers[worker.number] is not worker:
+                    continue  # its ending was seen in this very turn
+                if key.fileobj is worker.channel:
+                    self._hear(worker)
+                else:
+                    self._end(worker)
+            for worker in list(self._alive()):
+                if worker.overdue is not None and worker.overdue <= time.monotonic():
+                    worker.stop()
+            self._share_out()
+            if not found:
+                return
+            wait = 0.0
+
+    def _hear(self, worker: Worker) -> bool:
+        """Take one message; False if there will be no more."""
+        message = worker.hear()
+        if message is None:
+            with suppress(KeyError):
+                self._selector.unregister(worker.channel)
+            return False
+        if isinstance(message, Ready):
+            self._failed_loads = 0
+        elif isinstance(message, Answer) and not worker.is_stopped:
+            self._learn(worker.answered().order, message.outcomes)
+            self._done += message.outcomes
+        return True
+
+    def _learn(self, order: Order, outcomes: Sequence[Outcome]) -> None:
+        """How long such orders take, and so how many are to be had at hand."""
+        seconds = sum(o.cost.seconds for o in outcomes)
+        each = seconds / len(outcomes)
+        before = self._takes.get(order.task, each)
+        self._takes[order.task] = before + (each - before) / 4
+        self._mean += (seconds - self._mean) / 8
+        ahead = min(_MOST_AHEAD, max(1, int(AHEAD / max(self._mean, 1e-6))))
+        self.slots = self.workers * (1 + ahead)
+
+    # --- endings -----------------------------------------------------------------------------
+
+    def _end(self, worker: Worker) -> None:
+        """Bury a worker that has ended; what it was on has failed, what it was to do waits."""
+        while worker.channel.poll() and self._hear(worker):
+            pass
+        self._workers[worker.number] = None
+        code = self._bury(worker)
+        if not worker.is_ready:
+            self._failed_loads += 1
+            worker.forget()
+            if self._failed_loads >= _FAILED_LOADS:
+                raise _not_loaded(worker, code, self._store.root)
+        elif worker.sent and not worker.is_last:
+            self._done += self._given_up(worker, code)
+        else:
+            worker.forget()
+        for sent in reversed(worker.sent):
+            self._sweep(sent.order)
+            self._waiting[worker.number].appendleft((sent.order, sent.payload))
+
+    def _given_up(self, worker: Worker, code: int) -> list[Outcome]:
+        """What became of the order that a worker was on when it ended."""
+        sent = worker.sent.popleft()
+        order = sent.order
+        place, trace = last_place(worker.words, self._store.root)
+        failure = Failure(
+            _why(worker, order, code), place or self._graph.task(order.task).place, trace,
+            is_shared=len(order.attempts) > 1,
+        )  # fmt: skip
+        has_log = worker.forget(log_paths(self._store, order))
+        self._sweep(order)
+        seconds = (time.monotonic() - sent.since) / len(order.attempts)
+        cost = Cost(sent.at, seconds, worker=worker.number)
+        return [Outcome(a.serial, (), failure, cost, has_log) for a in order.attempts]
+
+    def _bury(self, worker: Worker) -> int:
+        for one in (worker.channel, worker.ending):
+            with suppress(KeyError):
+                self._selector.unregister(one)
+        return worker.buried()
+
+    def _sweep(self, order: Order) -> None:
+        """Remove what a worker that is gone has staged for an order."""
+        for attempt in order.attempts:
+            for staged in self._store.staging(order.run).glob(f"{attempt.serial}-*.tmp"):
+                staged.unlink(missing_ok=True)
+
+
+def _why(worker: Worker, order: Order, code: int) -> str:
+    if not worker.is_stopped:
+        return f"a worker process died while it was made ({ended(code)})"
+    said = f"took longer than its timeout of {_spoken(order.timeout or 0.0)}"
+    return (
+        f"{said}; it did not end when it was asked to, and was killed" if worker.is_killed else said
+    )
+
+
+def _spoken(seconds: float) -> str:
+    """Seconds as a declaration says them: 500ms, 90s, 5m."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
+
+
+def _not_loaded(worker: Worker, code: int, root: Path) -> ConfigurationError:
+    if worker.unable is not None:
+        return ConfigurationError(f"a worker process can't load the project: {worker.unable}")
+    _, stack = last_place(worker.words, root)
+    words = stack or "\n".join(worker.words.splitlines()[-_LAST_LINES:])
+    return ConfigurationError(
+        f"{_FAILED_LOADS} worker processes in a row died while they loaded the project "
+        f'({ended(code)}); in a script, keep its own work under `if __name__ == "__main__":`'
+        + (f"\n{words.strip()}" if words else "")
+    )

@@ -1,0 +1,197 @@
+"""Where orders are carried out: a project that is loaded, and the life of a worker process.
+
+Knows nothing of how orders are shared out. A worker gets one after the other through its channel
+and answers each; it never publishes.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from partflow.errors import PartflowError
+from partflow.execution.capture import log_to_stderr
+from partflow.execution.orders import Failure, Order, Outcome
+from partflow.execution.perform import perform
+from partflow.execution.spool import Spool
+from partflow.graph import Graph
+from partflow.handover import HandOver
+from partflow.store import Store
+
+Load = Callable[[], tuple[Graph, Store]]
+"""Loads the project in a worker process; has to pickle."""
+
+_GROWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A project that is loaded in this process, and what its last orders have left at hand.
+
+    `number` is that of the worker: 0 is the coordinator itself. Threads may share it.
+    """
+
+    graph: Graph
+    store: Store
+    frames: HandOver
+    number: int = 0
+
+    def carry_out(self, order: Order) -> tuple[Outcome, ...]:
+        """An outcome for each attempt of the order, also if the task wants to end the process.
+
+        Only Ctrl-C in the coordinator's main thread goes through: the run is its business.
+        """
+        try:
+            found = perform(order, self.graph, self.store, self.frames)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and self._is_coordinating():
+                raise
+            failure = Failure(
+                f"{type(error).__name__}: {error}".removesuffix(": "),
+                self.graph.task(order.task).place,
+                is_shared=len(order.attempts) > 1,
+            )
+            return tuple(Outcome(a.serial, (), failure) for a in order.attempts)
+        if not self.number:
+            return found
+        return tuple(replace(o, cost=replace(o.cost, worker=self.number)) for o in found)
+
+    def _is_coordinating(self) -> bool:
+        return not self.number and threading.current_thread() is threading.main_thread()
+
+
+def log_paths(store: Store, order: Order) -> list[Path]:
+    """Where the logs of its attempts lie; a batch has one log, under the name of each."""
+    folder = store.logs(order.run)
+    return [folder / f"{a.serial}.log" for a in order.attempts]
+
+
+def with_log(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+    """The same outcomes, of attempts that have written something."""
+    return tuple(replace(o, has_log=True) for o in outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What a new worker process is given.
+
+    Above `memory_limit` bytes of resident memory after an order it ends, and another takes its
+    place: what leaks does not add up. None is no limit.
+    """
+
+    load: Load
+    number: int
+    spool: Spool
+    memory_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has loaded the project."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """The worker could not load the project."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an order; after the last one the worker ends."""
+
+    outcomes: tuple[Outcome, ...]
+    is_last: bool
+
+
+Message = Ready | Unable | Answer
+
+
+def work(channel: Connection, duty: Duty) -> None:
+    """Be a worker: load the project once, then answer order after order until the channel ends."""
+    _settle(duty.spool)
+    try:
+        graph, store = duty.load()
+    except BaseException as error:  # noqa: BLE001 - the user's modules may raise anything
+        known = isinstance(error, PartflowError)
+        channel.send(Unable(str(error) if known else f"{type(error).__name__}: {error}"))
+        return
+    log_to_stderr()
+    place = Workplace(graph, store, HandOver(), duty.number)
+    at_first = resident()
+    duty.spool.clear()
+    with suppress(EOFError, BrokenPipeError):
+        channel.send(Ready())
+        while True:
+            order = channel.recv()
+            outcomes = place.carry_out(order)
+            _flush()
+            if duty.spool.move(log_paths(store, order)):
+                outcomes = with_log(outcomes)
+            is_last = _has_grown(outcomes[0].cost.memory, at_first, duty.memory_limit)
+            # As send() would, but without looking up how to pickle pipes and the like.
+            channel.send_bytes(pickle.dumps(Answer(outcomes, is_last), pickle.HIGHEST_PROTOCOL))
+            if is_last:
+                return
+
+
+def _settle(spool: Spool) -> None:
+    """Take the place of a worker: a group of processes by itself, and a log for its last words.
+
+    Its own group, so that Ctrl-C on the terminal reaches neither it nor what its task has started,
+    and so that both can be ended together.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    os.setpgid(0, 0)
+    spool.take_over()
+    faulthandler.enable()
+    # Asked to end, it says where it was.
+    faulthandler.register(signal.SIGTERM, all_threads=False, chain=True)
+    threading.Thread(target=_end_with_coordinator, daemon=True).start()
+
+
+def _end_with_coordinator() -> None:
+    """End this worker and all that it started when the coordinator has died."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.killpg(0, signal.SIGKILL)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+
+
+def _has_grown(most: int, at_first: int | None, limit: int | None) -> bool:
+    """Whether it holds more than the limit, and not only because of what loading has brought.
+
+    `most` is what it ever held, or 0: while that is below the limit there is nothing to look up.
+    """
+    if limit is None or at_first is None or 0 < most <= limit:
+        return False
+    now = resident()
+    return now is not None and now > max(limit, _GROWN * at_first)
+
+
+def resident() -> int | None:
+    """The resident memory of this process in bytes; None where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - after each order
+            pages = file.read().split()[1]
+    except (OSError, IndexError):
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,133 @@
+"""What was run in one project: its runs, their attempts, graphs and logs.
+
+Knows nothing of the user's modules: they are not imported, so that it can be asked while they are
+broken, and at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from partflow.cancelling import Canceller, End
+from partflow.config import Config, find_root, read_config
+from partflow.errors import UsageError
+from partflow.lease import held, holder
+from partflow.metastore import Metastore
+from partflow.runlog import RunLog, RunRow, StepLog
+from partflow.store import Store
+
+LAST = "last"
+_NAMED = 3
+
+
+class History:
+    """The runs of one project, as they were recorded; reading it writes nothing."""
+
+    def __init__(self, root: Path, config: Config) -> None:
+        self.store = Store(root, root / config.warehouse, durable=config.durability == "full")
+        private = self.store.private
+        self.metastore_path = (
+            root / config.metastore if config.metastore else private / "metastore.sqlite"
+        )
+        lease = private / "run.lock"
+        self.holder = functools.partial(holder, lease)
+        self.leased = functools.partial(held, lease)
+        self.clock: Callable[[], int] = time.time_ns
+
+    @classmethod
+    def load(cls, path: str | Path = ".", *, overrides: Mapping[str, str] | None = None) -> History:
+        """The history of the project that `path` lies in."""
+        root = find_root(Path(path).resolve())
+        return cls(root, read_config(root, os.environ, overrides or {}))
+
+    def runs(self, limit: int = 20) -> list[RunRow]:
+        """The last runs, the newest first."""
+        with self._log() as log:
+            return log.runs(limit, self.holder)
+
+    def run(self, word: str) -> RunRow:
+        """The run of that id, of the only id that begins so, or the `last` one."""
+        rows = self.runs(1 if word == LAST else 2**62)
+        if word == LAST:
+            if rows:
+                return rows[0]
+            raise UsageError("nothing was run yet")
+        found = [r for r in rows if r.id == word] or [r for r in rows if r.id.startswith(word)]
+        if len(found) == 1 and word:
+            return found[0]
+        if found and word:
+            named = ", ".join(r.id for r in found[:_NAMED])
+            more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+            raise UsageError(f"{word!r} is the beginning of {named}{more}; name one of them")
+        near = difflib.get_close_matches(word, [r.id for r in rows], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "`partflow runs` lists them"
+        raise UsageError(f"there is no run {word!r}; {hint}")
+
+    def steps(self, run: str) -> list[StepLog]:
+        """Every attempt of a run, in the order in which they ended."""
+        with self._log() as log:
+            return log.steps(run)
+
+    def graph(self, run: str) -> dict[str, Any] | None:
+        """The graph that a run had, as `graphrecord` writes it; None if it was not kept."""
+        with self._log() as log:
+            text = log.graph(run)
+        return None if text is None else dict(json.loads(text))
+
+    def writers(self) -> dict[str, tuple[str, ...]]:
+        """For every dataset, effect and task that was ever in a run, the tasks that make it."""
+        found: dict[str, set[str]] = {}
+        with self._log() as log:
+            for name in log.tasks():
+                found.setdefault(name, set()).add(name)
+            for document in map(json.loads, log.graphs()):
+                for task in document["tasks"]:
+                    for node in (task["name"], *task["writes"]):
+                        found.setdefault(node, set()).add(task["name"])
+        return {name: tuple(sorted(tasks)) for name, tasks in found.items()}
+
+    def attempts(self, tasks: tuple[str, ...], key: str) -> list[tuple[str, StepLog]]:
+        """Every attempt at a partition by one of the tasks, each with its run, newest run first."""
+        with self._log() as log:
+            return log.attempts(tasks, key)
+
+    def keys(self, tasks: tuple[str, ...]) -> tuple[str, str] | None:
+        """The first and the last key of what was attempted of the tasks; None if nothing was."""
+        with self._log() as log:
+            return log.keys(tasks)
+
+    def log_of(self, run: str, step: StepLog) -> Path | None:
+        """The file that holds what an attempt wrote; None if it wrote nothing, or it is gone."""
+        path = self.store.logs(run) / f"{step.serial}.log"
+        return path if step.has_log and path.is_file() else None
+
+    def cancel(self, row: RunRow, *, gently: bool = False) -> tuple[End, RunRow]:
+        """End a run that goes on: how that went, and its row afterwards; see `Canceller`."""
+        with Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
+            log = RunLog(metastore)
+            end = Canceller(log, self.holder, lambda: self.clock() / 1e9).cancel(row, gently=gently)
+            after = next(r for r in log.runs(2**62, self.holder) if r.id == row.id)
+        return end, after
+
+    def cut_off(self) -> RunRow:
+        """The last run of this very process, which is over; recorded so if it is not yet."""
+        with Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
+            log = RunLog(metastore)
+            row = next(r for r in log.runs(2**62, lambda: None) if r.pid == os.getpid())
+            if row.finished_at is not None:
+                return row
+            log.cut_off(row.id, self.clock() / 1e9)
+            return next(r for r in log.runs(2**62, lambda: None) if r.id == row.id)
+
+    @contextmanager
+    def _log(self) -> Iterator[RunLog]:
+        with Metastore.open_existing(self.metastore_path) as metastore:
+            yield RunLog(metastore)

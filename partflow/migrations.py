@@ -1,0 +1,37 @@
+"""How a metastore of an older schema becomes one of the present schema.
+
+Knows nothing of files or connections: it is text that the metastore carries out, one step of the
+version in one transaction. What a new metastore looks like stands in `metastore.sql`.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 3
+
+MIGRATIONS = {
+    1: (
+        "ALTER TABLE partitions ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE materializations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE materializations ADD COLUMN note TEXT;"
+        "UPDATE nodes SET version = version + 1;"  # the cached columns lack the new one
+    ),
+    2: (
+        "CREATE TABLE graphs (digest TEXT PRIMARY KEY, document TEXT NOT NULL) "
+        "STRICT, WITHOUT ROWID;"
+        "ALTER TABLE runs ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE runs ADD COLUMN pid INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE runs ADD COLUMN request TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE runs ADD COLUMN note TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE runs ADD COLUMN graph TEXT;"
+        "ALTER TABLE steps ADD COLUMN serial INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE steps ADD COLUMN began_at REAL NOT NULL DEFAULT 0;"
+        "ALTER TABLE steps ADD COLUMN cpu REAL NOT NULL DEFAULT 0;"
+        "ALTER TABLE steps ADD COLUMN memory INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE steps ADD COLUMN rows_in INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE steps ADD COLUMN bytes_in INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE steps ADD COLUMN rows_out INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE steps ADD COLUMN bytes_out INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE steps ADD COLUMN worker INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE steps ADD COLUMN has_log INTEGER NOT NULL DEFAULT 0;"
+    ),
+}

@@ -1,0 +1,91 @@
+"""What a declaration says beside reads and writes, parsed and checked.
+
+Knows nothing of what a task reads and writes, or of what acts on its options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from partflow.errors import DeclarationError
+from partflow.span import duration
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a declaration says beside reads and writes; see the arguments of `task`."""
+
+    during: tuple[str, str | None] | None = None
+    batch: int | bool | None = None
+    retries: int = 0
+    retry_delay: timedelta = timedelta(seconds=10)
+    timeout: timedelta | None = None
+    pool: str | None = None
+    executor: Literal["threads"] | None = None
+    priority: int = 0
+    lag: timedelta = timedelta(0)
+    settles_after: timedelta | None = None
+    refresh_every: timedelta | None = None
+    only: Literal["latest"] | None = None
+    version: str | None = None
+    on_code_change: Literal["stale", "keep"] = "stale"
+    tags: tuple[str, ...] = ()
+
+
+def options_of(what: str, given: Mapping[str, Any]) -> Options:
+    """The options, parsed; spans become timedeltas."""
+    spans = ("retry_delay", "timeout", "lag", "settles_after", "refresh_every")
+    values = dict(given)
+    for key in spans:
+        if key in values:
+            values[key] = duration(values[key], f"{what}: {key}")
+    values["lag"] = values.get("lag") or timedelta(0)
+    values["tags"] = (values["tags"],) if isinstance(values["tags"], str) else tuple(values["tags"])
+    if values.get("version") is not None:
+        values["version"] = str(values["version"])
+    _check_options(what, values)
+    return Options(**values)
+
+
+def _check_options(what: str, values: Mapping[str, Any]) -> None:
+    _check_batch(what, values.get("batch"))
+    for name in ("retries", "priority"):
+        given = values[name]
+        if (
+            not isinstance(given, int)
+            or isinstance(given, bool)
+            or (name == "retries" and given < 0)
+        ):
+            least = ", zero or more" if name == "retries" else ""
+            raise DeclarationError(f"{what}: {name}={given!r}; give a whole number{least}")
+    if values["executor"] not in (None, "threads"):
+        raise DeclarationError(
+            f"{what}: executor={values['executor']!r}; the one choice is executor='threads'"
+        )
+    if values["executor"] == "threads" and values["timeout"] is not None:
+        raise DeclarationError(
+            f"{what}: timeout needs a process that can be stopped, and a thread cannot be; leave "
+            "out one of timeout and executor='threads'"
+        )
+    if values["only"] not in (None, "latest"):
+        raise DeclarationError(f"{what}: only={values['only']!r}; the one choice is only='latest'")
+    if values.get("on_code_change", "stale") not in ("stale", "keep"):
+        raise DeclarationError(
+            f"{what}: on_code_change={values['on_code_change']!r}; choose 'stale' or 'keep'"
+        )
+    during = values.get("during")
+    if during is not None and (not isinstance(during, tuple) or len(during) != 2):  # noqa: PLR2004
+        raise DeclarationError(
+            f"{what}: during={during!r}; give (start, end), such as "
+            "during=('2011-01-01', '2012-01-01'); None leaves it open"
+        )
+
+
+def _check_batch(what: str, batch: object) -> None:
+    if batch is None or isinstance(batch, bool):
+        return
+    if not isinstance(batch, int) or batch < 1:
+        raise DeclarationError(f"{what}: batch={batch!r}; give a whole number from 1, or True")

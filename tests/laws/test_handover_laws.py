@@ -1,0 +1,97 @@
+"""What is handed over in memory is what reading the file gives, or it is not handed over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from polars.testing.parametric import dataframes
+
+from partflow.formats import Parquet
+from partflow.handover import HandOver, identity_of, round_trips
+
+TYPES = (
+    pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Float32,
+    pl.Float64, pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Time, pl.Datetime, pl.Duration,
+    pl.Decimal, pl.List, pl.Struct,
+)  # fmt: skip
+
+
+@given(frame=dataframes(allowed_dtypes=TYPES, max_cols=4, max_size=6))
+def test_a_type_that_is_handed_over_comes_back_from_a_file_as_it_was(
+    frame: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if not all(round_trips(each) for each in frame.dtypes):
+        return
+    path = tmp_path_factory.mktemp("frames") / "frame.parquet"
+    Parquet().stage(frame, path, {})
+    read = Parquet().read(path)
+    assert read.schema == frame.schema
+    assert_frame_equal(read, frame)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 60)), max_size=30))
+def test_what_is_kept_stays_within_the_budget(rows: list[tuple[str, int]]) -> None:
+    budget = 8 * 100
+    frames = HandOver(budget)
+    for name, n in rows:
+        frames.keep(name, (1, 1, 1), pl.DataFrame({"x": range(n)}))
+        assert frames._nbytes == sum(h.nbytes for h in frames._held.values())
+        assert frames._nbytes <= budget
+
+
+def test_a_frame_is_handed_over_only_while_its_file_is_the_one_it_was_made_with(
+    tmp_path: Path,
+) -> None:
+    frame = pl.DataFrame({"x": [1, 2]})
+    staged, final = tmp_path / "staged", tmp_path / "final"
+    Parquet().stage(frame, staged, {})
+    frames = HandOver()
+    frames.keep(final, identity_of(staged), frame)
+    assert frames.take(final) is None
+    staged.rename(final)
+    found = frames.take(final)
+    assert found is not None
+    assert_frame_equal(found, frame)
+    Parquet().stage(pl.DataFrame({"x": [3, 4]}), staged, {})
+    staged.replace(final)
+    assert frames.take(final) is None
+
+
+def test_a_file_that_was_edited_in_place_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    Parquet().stage(pl.DataFrame({"x": [1, 2]}), path, {})
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns - 2_000_000_000))  # as sealing does
+    frames = HandOver()
+    frames.keep(path, identity_of(path), pl.DataFrame({"x": [1, 2]}))
+    assert frames.take(path) is not None
+    with path.open("r+b") as file:
+        file.write(b"PAR2")
+    assert frames.take(path) is None
+
+
+def test_what_a_task_does_to_its_frame_does_not_reach_the_next_reader(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    frame = pl.DataFrame({"x": [1, 2]})
+    Parquet().stage(frame, path, {})
+    frames = HandOver()
+    frames.keep(path, identity_of(path), frame)
+    first = frames.take(path)
+    assert first is not None
+    first.insert_column(0, pl.Series("y", [5, 6]))
+    first.columns = ["a", "b"]
+    second = frames.take(path)
+    assert second is not None
+    assert_frame_equal(second, pl.DataFrame({"x": [1, 2]}))
+
+
+def test_categories_are_read_from_the_file() -> None:
+    assert not round_trips(pl.Categorical())
+    assert not round_trips(pl.List(pl.Enum(["a"])))
+    assert not round_trips(pl.Null())

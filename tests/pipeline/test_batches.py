@@ -1,0 +1,158 @@
+"""Batches: one call makes neighbouring partitions, and each is published by itself."""
+
+import polars as pl
+import pytest
+
+from partflow.project import Controls
+
+WEEK = [f"2024-01-{day:02}" for day in range(1, 8)]
+
+JOBS = """
+landing = Source("landing", Daily("2024-01-01", end="2024-01-08"), path="landing/{key}.csv",
+    schema={"store": pl.String, "qty": pl.Int64})
+SCHEMA = {"store": pl.String, "qty": TYPE}
+clean = Dataset("clean", Daily("2024-01-01", end="2024-01-08"), schema=SCHEMA)
+trailing = Dataset("trailing", Daily("2024-01-01", end="2024-01-08"))
+
+def called(name, partition):
+    with open("calls", "a") as calls:
+        calls.write(f"{name} {partition.key}\\n")
+
+@task(reads=[landing], writes=clean, batch=BATCH)
+def clean_sales(raw: pl.DataFrame, partition: Partition) -> pl.DataFrame:
+    called("clean", partition)
+    BODY
+    return raw.filter(pl.col("qty") > 0)
+
+@task(reads=[clean.window(-2, 0)], writes=trailing, batch=BATCH)
+def three_days(sales: pl.LazyFrame, partition: Partition) -> pl.LazyFrame:
+    called("trailing", partition)
+    days = sales.select(pl.col("date").unique()).collect()["date"].sort()
+    wanted = [d for d in days if partition.start.date() <= d < partition.end.date()]
+    return pl.concat([
+        sales.filter(pl.col("date").is_between(pl.lit(d) - pl.duration(days=2), pl.lit(d)))
+        .group_by("store").agg(pl.col("qty").sum()).with_columns(date=pl.lit(d))
+        for d in wanted
+    ])
+"""
+
+
+@pytest.fixture
+def week(world):
+    for i, key in enumerate(WEEK):
+        world.sales(key, i + 1, 10 * i, 0)
+    return world
+
+
+def jobs(world, batch="4", body="pass", kind="pl.Int64"):
+    world.jobs(JOBS.replace("BATCH", batch).replace("BODY", body).replace("TYPE", kind))
+
+
+def calls(world):
+    path = world.root / "calls"
+    found = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return found
+
+
+def contents(world):
+    with world.metastore() as metastore:
+        return {
+            (node, r.key): r.content
+            for node in ("clean", "trailing")
+            for r in metastore.records(node)
+        }
+
+
+def test_neighbours_are_made_in_one_call_that_spans_them(week):
+    jobs(week)
+    assert week.run().ran == 14
+    made = calls(week)
+    assert sorted(made) == [
+        "clean 2024-01-01..2024-01-04",
+        "clean 2024-01-05..2024-01-07",
+        "trailing 2024-01-01..2024-01-04",
+        "trailing 2024-01-05..2024-01-07",
+    ]
+    assert week.file("clean", WEEK[0]).exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_batch_makes_the_same_contents_as_one_by_one(week, workers):
+    jobs(week, batch="True")
+    week.run(controls=Controls(workers=workers))
+    together = contents(week)
+    assert len(calls(week)) < 14
+    jobs(week, batch="None")
+    assert week.run().ran == 0, "how many are made at a time is no part of the code"
+    week.project.backfill("clean", "trailing")
+    assert len(calls(week)) == 14
+    assert contents(week) == together
+
+
+def test_a_partition_without_rows_is_published_empty(week):
+    week.sales(WEEK[2], 0, 0)
+    jobs(week)
+    week.run("clean")
+    assert pl.read_parquet(week.file("clean", WEEK[2]), hive_partitioning=False).shape == (0, 2)
+    assert week.run("clean").ran == 0
+
+
+def test_the_batch_size_that_is_asked_for_bounds_what_a_task_allows(week):
+    jobs(week, batch="True")
+    week.run("clean", controls=Controls(batch_size=2))
+    assert calls(week) == [
+        "clean 2024-01-01..2024-01-02",
+        "clean 2024-01-03..2024-01-04",
+        "clean 2024-01-05..2024-01-06",
+        "clean 2024-01-07",
+    ]
+
+
+def test_one_partition_that_raises_does_not_take_its_neighbours_down(week):
+    jobs(week, batch="True", body='if 3 in raw["qty"]: raise ValueError("three")')
+    found = week.run("clean")
+    assert (found.ran, found.failed) == (6, 1)
+    (failed,) = found.failures
+    assert (failed.key, failed.failure.message) == (WEEK[2], "ValueError: three")
+
+
+def test_one_partition_whose_rows_do_not_fit_the_schema_does_not_take_its_neighbours_down(week):
+    week.sales(WEEK[3], 100_000)
+    body = 'raw = raw.with_columns(pl.col("qty").cast(pl.Decimal(20, 0)))'
+    jobs(week, batch="True", kind="pl.Int16", body=body)
+    found = week.run("clean")
+    assert (found.ran, found.failed) == (6, 1)
+    assert found.failures[0].key == WEEK[3]
+    assert calls(week) == [f"clean {WEEK[0]}..{WEEK[-1]}"]
+
+
+def test_rows_outside_of_the_asked_partitions_are_an_error_that_names_them(week):
+    body = 'return raw.with_columns(date=pl.col("date") + pl.duration(days=5))'
+    jobs(week, batch="True", body=body)
+    found = week.run("clean")
+    assert found.ran == 0
+    message = found.failures[0].failure.message
+    assert "holds 2024-01-" in message
+    assert "not of these partitions" in message
+
+
+def test_a_batch_without_the_partition_column_says_by_what_it_is_split(week):
+    jobs(week, batch="True", body='return raw.drop("date")')
+    message = week.run("clean").failures[0].failure.message
+    assert "lacks the column 'date', by which a batch is split" in message
+
+
+def test_trying_twice_tells_what_a_batch_makes_otherwise(week):
+    jobs(week, batch="True", body='raw = raw.with_columns(pl.col("qty") + raw.height)')
+    week.run("clean", controls=Controls(batch_size=1))
+    (trial,) = week.project.check_twice("clean")
+    assert trial.verdict.is_bad
+    assert trial.text.startswith("in a batch of 7: ")
+
+
+def test_a_failing_batch_costs_its_partitions_no_attempt(week):
+    body = 'if raw["date"].n_unique() > 1: raise ValueError("only one")'
+    jobs(week, batch="True", body=body)
+    found = week.run("clean")
+    assert (found.ran, found.failed) == (7, 0)

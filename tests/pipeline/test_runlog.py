@@ -1,0 +1,146 @@
+"""The log of runs: what is counted of one that died, graphs that are kept once, who may cancel."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+
+import pytest
+
+from partflow.cancelling import Canceller
+from partflow.errors import UsageError
+from partflow.lease import held, holder
+from partflow.metastore import Metastore
+from partflow.runlog import RunLog, StepLog, begun, owner_of, write_steps
+
+RUN, OTHER = "20260301-000000-aaaa", "20260301-000001-bbbb"
+COMMAND = "partflow materialize"
+
+
+@pytest.fixture
+def log(tmp_path):
+    with Metastore.open(tmp_path / "metastore.sqlite") as metastore:
+        yield RunLog(metastore)
+
+
+def step(key: str, state: str = "made", attempt: int = 1) -> StepLog:
+    return StepLog("clean", key, attempt, state, "never", 0.1)
+
+
+def only(log: RunLog):
+    (row,) = log.runs(9, lambda: None)
+    return row
+
+
+def test_a_run_that_died_is_counted_from_the_last_attempts_at_its_partitions(log):
+    log.begin(begun(RUN, COMMAND, 1.0), "{}")
+    log.steps_ended(
+        RUN,
+        2.0,
+        [
+            step("1"),
+            step("2", "failed"),
+            step("2", "made", 2),
+            step("3", "failed"),
+            step("4", "unchanged"),
+        ],
+    )
+    row = only(log)
+    assert (row.state, row.finished_at) == ("interrupted", None)
+    assert (row.ran, row.unchanged, row.failed) == (3, 1, 1)
+    log.cut_off(RUN, 3.0)
+    assert only(log) == replace(row, finished_at=3.0)
+
+
+def test_a_run_that_goes_on_is_counted_too(log):
+    log.begin(begun(RUN, COMMAND, 1.0), "{}")
+    log.steps_ended(RUN, 2.0, [step("1")])
+    (row,) = log.runs(9, lambda: owner_of(RUN))
+    assert (row.state, row.ran, row.pid) == ("running", 1, os.getpid())
+
+
+def test_attempts_are_written_within_the_transaction_of_the_caller(tmp_path):
+    with Metastore.open(tmp_path / "metastore.sqlite") as metastore:
+        log = RunLog(metastore)
+        log.begin(begun(RUN, COMMAND, 1.0), "{}")
+
+        def write() -> None:
+            with metastore.transaction() as c:
+                write_steps(c, RUN, 2.0, [step("1")])
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            write()
+        assert log.steps(RUN) == []
+
+
+def test_equal_graphs_are_kept_once(log):
+    for run, graph in ((RUN, "a"), (OTHER, "a"), ("third", "b")):
+        log.begin(begun(run, COMMAND, 1.0), graph)
+    assert [log.graph(run) for run in (RUN, OTHER, "third", "none")] == ["a", "a", "b", None]
+    assert sorted(log.graphs()) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("state", "cancelled", "note", "said"),
+    [
+        ("done", 0, "cancelled by ann", "done"),
+        ("interrupted", 4, "cancelled by ann", "cancelled"),
+        ("failed", 4, "cancelled by ann", "cancelled"),
+        ("failed", 0, "cancelled by ann", "failed"),
+        ("interrupted", 4, "", "interrupted"),
+    ],
+)
+def test_a_run_was_cancelled_if_somebody_asked_and_something_was_left(
+    log, state, cancelled, note, said
+):
+    row = begun(RUN, COMMAND, 1.0)
+    log.begin(row, "{}")
+    assert not note or log.annotate(RUN, note)
+    log.finish(replace(row, finished_at=2.0, state=state, cancelled=cancelled))
+    assert only(log).state == said
+    assert not log.annotate(RUN, "too late")
+
+
+def test_a_run_that_was_killed_by_who_cancelled_it_is_cancelled_for_the_next_one_too(log):
+    log.begin(begun(RUN, COMMAND, 1.0), "{}")
+    log.annotate(RUN, "cancelled by ann")
+    assert only(log).state == "cancelled"
+    log.begin(begun(OTHER, COMMAND, 2.0), "{}")
+    assert [row.state for row in log.runs(9, lambda: owner_of(OTHER))] == ["running", "cancelled"]
+
+
+# --- who may be cancelled --------------------------------------------------------------------
+
+
+def refusal(log: RunLog, tmp_path, **changed) -> str:
+    """Why a run is not cancelled whose lease nobody but this very process may hold."""
+    row = replace(begun(RUN, COMMAND, 1.0), **changed)
+    log.begin(row, "{}")
+    canceller = Canceller(log, lambda: holder(tmp_path / "run.lock"), lambda: 2.0, patience=0.1)
+    with pytest.raises(UsageError) as caught:
+        canceller.cancel(row)
+    assert only(log).note == ""
+    return str(caught.value)
+
+
+def test_a_process_that_holds_no_lease_is_never_signalled(log, tmp_path):
+    assert "nothing holds the warehouse for it" in refusal(log, tmp_path)
+
+
+def test_a_process_that_holds_the_lease_for_another_run_is_never_signalled(log, tmp_path):
+    with held(tmp_path / "run.lock", owner_of(OTHER), wait=False, waiting=print):
+        assert "nothing holds the warehouse for it" in refusal(log, tmp_path)
+
+
+def test_a_lease_that_another_process_holds_for_the_run_saves_this_one(log, tmp_path):
+    owner = owner_of(RUN).replace(f"process {os.getpid()}", "process 1")
+    with held(tmp_path / "run.lock", owner, wait=False, waiting=print):
+        assert "nothing holds the warehouse for it" in refusal(log, tmp_path)
+
+
+def test_a_run_on_another_host_is_to_be_cancelled_there(log, tmp_path):
+    with held(tmp_path / "run.lock", owner_of(RUN), wait=False, waiting=print):
+        host = f"not-{socket.gethostname()}"
+        assert f"goes on at {host}; cancel it there" in refusal(log, tmp_path, host=host)
