@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from partflow.formats import SourceFormat
-
-IN_MEMORY = 64 * 2**20
-"""A lazy result of more bytes than this is streamed to its file."""
 
 _ORIGIN = "__partflow_origin__"
 
@@ -153,32 +149,6 @@ def stage_frame(
     rows = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(pl.len()).collect()
     content = fingerprint_parquet(path, ordered=ordered)
     return StagedFrame(rows.item(), content, file_digest(path)[0], None)
-
-
-def collected(frame: pl.LazyFrame, *, is_small: bool = False) -> pl.DataFrame | pl.LazyFrame:
-    """A lazy frame's rows if they are few enough to be in memory, else a lazy frame of them.
-
-    `is_small` says that it reads so little that it may be computed in memory at once, which takes
-    a third of the time. Which engine computes a partition hangs on what it reads and on nothing
-    else: two engines add floats in different orders.
-
-    The query runs once, whatever comes of it; a lazy frame that is given back is collected once.
-    """
-    import polars as pl
-
-    if is_small:
-        return frame.collect(engine="in-memory")
-    batches = frame.collect_batches(maintain_order=True, engine="streaming")
-    held: list[pl.DataFrame] = []
-    nbytes = 0
-    for batch in batches:
-        held.append(batch)
-        nbytes += int(batch.estimated_size())
-        if nbytes > IN_MEMORY:
-            return streamed(itertools.chain(held, batches), batch.schema)
-    if not held:
-        return pl.DataFrame(schema=frame.collect_schema())
-    return pl.concat(held, rechunk=True) if len(held) > 1 else held[0]
 
 
 def streamed(batches: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:

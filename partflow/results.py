@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from partflow.errors import ResultError
-from partflow.frames import PartitionColumn, collected, streamed
+from partflow.frames import PartitionColumn, streamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,10 @@ class Target:
 def normalise(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
     """What a task returned, as the frame to store: checked, in the schema's order, sorted.
 
-    A lazy frame is collected, unless that takes much memory: then it stays lazy, to be streamed.
+    A lazy frame is collected if little was read for it, which takes a third of the time; else it
+    stays lazy, to be streamed. Which engine computes it hangs on what was read and on nothing else:
+    two engines add floats in different orders.
+
     The partition column, if the result carries it, is compared with the partition and dropped; of
     what stays lazy while it is streamed, so that the error comes from there.
     Types must be the schema's, but whole numbers and floats may be narrower, a column of nothing
@@ -54,8 +57,8 @@ def normalise(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
     import polars as pl
 
     frame = _as_polars(result, target)
-    if isinstance(frame, pl.LazyFrame):
-        frame = collected(frame, is_small=target.is_small)
+    if target.is_small and isinstance(frame, pl.LazyFrame):
+        frame = frame.collect(engine="in-memory")
     if target.column is not None:
         frame = _without_column(frame, target.column, target)
     if target.schema is not None:

@@ -15,6 +15,7 @@ from partflow.catalog import View, types_of_each, write_catalog
 from partflow.dataset import Dataset, Source
 from partflow.formats import format_of
 from partflow.graph import Graph
+from partflow.models import Skops
 from partflow.store import Store
 
 _TABLES = ("parquet", "csv", "ndjson")
@@ -82,4 +83,5 @@ def _is_in_file(dataset: Dataset, path: Path | None) -> bool:
         return False
     if dataset.schema is not None:
         return dataset.column in dataset.schema
-    return dataset.column in getattr(format_of(dataset).read(path), "columns", ())
+    form = format_of(dataset)
+    return not isinstance(form, Skops) and dataset.column in form.columns(path)

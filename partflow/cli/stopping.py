@@ -112,7 +112,7 @@ def _say(text: str) -> None:
 def _in_a_task(frame: FrameType | None) -> bool:
     """Whether a thread is carrying a step out, and not publishing or waiting for workers."""
     while frame is not None:
-        if frame.f_code.co_name == "perform" and frame.f_globals["__name__"] == _PERFORM:
+        if frame.f_code.co_name == "call" and frame.f_globals["__name__"] == _PERFORM:
             return True
         frame = frame.f_back
     return False

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,9 @@ from typing import Protocol
 
 from partflow.execution.capture import Capture
 from partflow.execution.orders import Order, Outcome
+from partflow.execution.perform import Called
 from partflow.execution.workers import ProcessExecutor
-from partflow.execution.workplace import Load, Workplace, log_paths, with_log
+from partflow.execution.workplace import Load, Workplace, log_paths
 from partflow.graph import Graph
 from partflow.handover import HandOver
 from partflow.store import Store
@@ -30,6 +32,8 @@ THREADS = 8
 _AT_ONCE = 32
 _LONG_ENOUGH = 0.25
 _TURN = 0.01
+_UNSTORED = 4
+"""So many results wait in memory to be stored beside the next call."""
 _MEMORY_SHARE = 0.5
 
 
@@ -77,6 +81,8 @@ class InlineExecutor:
         self._capture = capture
         self._queue: deque[Order] = deque()
         self._is_broken_off = False
+        # What a call returned is stored beside the next call; polars and the disk let Python go on.
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="partflow storing")
 
     @property
     def is_busy(self) -> bool:
@@ -96,19 +102,19 @@ class InlineExecutor:
         if self._is_broken_off:
             raise KeyboardInterrupt
         began = time.monotonic()
-        found: list[Outcome] = []
+        found: list[Future[tuple[Outcome, ...]]] = []
         while self._queue and (not found or time.monotonic() - began < _LONG_ENOUGH):
             try:
-                outcomes = _captured(self._queue.popleft(), self._place, self._capture)
+                called = _captured(self._queue.popleft(), self._place, self._capture)
             except KeyboardInterrupt:
                 if not found:
                     raise
                 self._is_broken_off = True
                 break
-            found += outcomes
-            if any(o.failure is not None for o in outcomes):
+            found.append(self._beside.submit(called.stored, is_beside=True))
+            if called.has_failed or (len(found) > _UNSTORED and _has_failed(found[-_UNSTORED])):
                 break
-        return found
+        return [outcome for group in found for outcome in group.result()]
 
     def recall(self) -> list[Order]:
         """Empty the queue."""
@@ -119,6 +125,7 @@ class InlineExecutor:
     def close(self) -> None:
         """Forget the queue; stdout, stderr and logging are as they were."""
         self._queue.clear()
+        self._beside.shutdown()
         self._capture.close()
 
 
@@ -186,7 +193,7 @@ class ThreadExecutor:
 
     def _work(self) -> None:
         while (order := self._orders.get()) is not None:
-            self._done.put(_captured(order, self._place, self._capture))
+            self._done.put(_captured(order, self._place, self._capture).stored())
 
 
 class RoutedExecutor:
@@ -289,11 +296,17 @@ def executor_for(site: Site) -> Executor:
     return RoutedExecutor(site)
 
 
-def _captured(order: Order, place: Workplace, capture: Capture) -> tuple[Outcome, ...]:
-    """Carry an order out in this process, and keep what it writes."""
+def _captured(order: Order, place: Workplace, capture: Capture) -> Called:
+    """Call an order's task in this process, and keep what it writes."""
     with capture.into(log_paths(place.store, order)) as log:
-        outcomes = place.carry_out(order)
-    return with_log(outcomes) if log.is_there else outcomes
+        called = place.call(order)
+    called.has_log = log.is_there
+    return called
+
+
+def _has_failed(stored: Future[tuple[Outcome, ...]]) -> bool:
+    """Wait until it is stored, so that no more than a few are not; whether anything was refused."""
+    return any(outcome.failure is not None for outcome in stored.result())
 
 
 def memory_of_machine() -> int | None:

@@ -5,6 +5,7 @@ Knows nothing of plans, of other orders, or of the metastore; it never touches w
 
 from __future__ import annotations
 
+import functools
 import resource
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from partflow.content import equal_within, file_digest
 from partflow.dataset import Dataset
@@ -29,29 +31,89 @@ from partflow.results import Target, normalise, split
 from partflow.store import Store
 from partflow.tasks import Task
 
+if TYPE_CHECKING:
+    import polars as pl
+
 FOOTER = "partflow"
 """The key under which a Parquet footer carries the lineage."""
 
 
+Prepared = Output | Callable[[], Output]
+"""An output that is stored already, or what stores it: none of the user's code is left in that."""
+
+
 def perform(order: Order, graph: Graph, store: Store, frames: HandOver) -> tuple[Outcome, ...]:
-    """Carry an order out: an outcome for each attempt. What goes wrong is in it, not raised.
+    """Carry an order out: an outcome for each attempt. What goes wrong is in it, not raised."""
+    return call(order, graph, store, frames).stored()
+
+
+def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
+    """Read, call, and check what was returned: all of an order that runs the user's code.
 
     A batch whose call fails is told so as a whole: which partition is at fault is not known.
     """
     meter, work = _Meter(), _Work(order, graph, graph.task(order.task), store, frames)
+    parts: list[Sequence[Prepared] | Failure]
     try:
-        parts = _parts(work, _called(work))
+        results = _parts(work, _called(work))
     except Exception as error:  # noqa: BLE001 - the user's function may raise anything
         failure = _failure(error, work)
         if len(order.attempts) > 1 and not isinstance(error, ResultError):
             failure = replace(failure, is_shared=True)
-        found: list[tuple[tuple[Output, ...], Failure | None]]
-        found = [((), failure) for _ in order.attempts]
+        parts = [failure for _ in order.attempts]
     else:
-        found = [_stored(work, a, part) for a, part in zip(order.attempts, parts, strict=True)]
-    cost = meter.cost(len(found))
-    pairs = zip(order.attempts, found, strict=True)
-    return tuple(Outcome(a.serial, outputs, failed, cost) for a, (outputs, failed) in pairs)
+        pairs = zip(order.attempts, results, strict=True)
+        parts = [_prepared(work, attempt, part) for attempt, part in pairs]
+    return Called(order, parts, meter.cost(len(parts)), work)
+
+
+@dataclass(slots=True)
+class Called:
+    """A call that has returned: for each attempt what stores its outputs, or why it failed.
+
+    `cost` is that of each attempt so far, in equal parts.
+    """
+
+    order: Order
+    parts: list[Sequence[Prepared] | Failure]
+    cost: Cost
+    work: _Work | None = None
+    has_log: bool = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether any attempt failed."""
+        return any(isinstance(part, Failure) for part in self.parts)
+
+    def stored(self, *, is_beside: bool = False) -> tuple[Outcome, ...]:
+        """Store the outputs of all attempts, staged and sealed.
+
+        `is_beside` the next call, whose cost of the processor then has this in it already.
+        """
+        pairs = zip(self.order.attempts, self.parts, strict=True)
+        return tuple(self._outcome(attempt, part, is_beside=is_beside) for attempt, part in pairs)
+
+    def _outcome(
+        self, attempt: Attempt, part: Sequence[Prepared] | Failure, *, is_beside: bool
+    ) -> Outcome:
+        wall, cpu = time.perf_counter(), time.thread_time()
+        found = part if isinstance(part, Failure) else self._outputs(attempt, part)
+        cost = replace(
+            self.cost,
+            seconds=self.cost.seconds + time.perf_counter() - wall,
+            cpu=self.cost.cpu + (0.0 if is_beside else time.thread_time() - cpu),
+        )
+        if isinstance(found, Failure):
+            return Outcome(attempt.serial, (), found, cost, self.has_log)
+        return Outcome(attempt.serial, found, None, cost, self.has_log)
+
+    def _outputs(self, attempt: Attempt, part: Sequence[Prepared]) -> tuple[Output, ...] | Failure:
+        work = self.work
+        assert work is not None, "BUG: there is nothing to store of what was not carried out"
+        try:
+            return tuple(one if isinstance(one, Output) else one() for one in part)
+        except Exception as error:  # noqa: BLE001 - the disk, or polars, may refuse it
+            return _refused(work, attempt, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +199,22 @@ def _target(work: _Work, dataset: Dataset, ordinals: Sequence[int], key: str) ->
     return Target(dataset.name, key, dataset.schema, dataset.order, column, work.is_small)
 
 
-def _stored(
+def _prepared(
     work: _Work, attempt: Attempt, results: Sequence[object]
-) -> tuple[tuple[Output, ...], Failure | None]:
-    """Stage and seal the outputs of one attempt."""
+) -> Sequence[Prepared] | Failure:
+    """What stores the outputs of one attempt; what is too large for memory is streamed at once."""
     try:
-        return tuple(_output(work, attempt, i, one) for i, one in enumerate(results)), None
+        return [_output(work, attempt, i, one) for i, one in enumerate(results)]
     except Exception as error:  # noqa: BLE001 - a lazy frame runs the user's code here
-        for i in range(len(results)):
-            with suppress(OSError):
-                work.staged(attempt, i).unlink()
-        return (), _failure(error, work)
+        return _refused(work, attempt, error)
+
+
+def _refused(work: _Work, attempt: Attempt, error: Exception) -> Failure:
+    """Why an attempt could not be stored; nothing of it stays staged."""
+    for i in range(len(work.task.writes)):
+        with suppress(OSError):
+            work.staged(attempt, i).unlink()
+    return _failure(error, work)
 
 
 def _each_output(task: Task, result: object, key: str) -> list[object]:
@@ -176,12 +243,15 @@ def _each_output(task: Task, result: object, key: str) -> list[object]:
     return list(result)
 
 
-def _output(work: _Work, attempt: Attempt, position: int, result: object) -> Output:
-    """Stage and seal one output."""
+def _output(work: _Work, attempt: Attempt, position: int, result: object) -> Prepared:
+    """What stages and seals one output."""
     dataset, staged = work.task.writes[position], work.staged(attempt, position)
-    key = dataset.grain.key(attempt.ordinal)
+    key = attempt.lineage.key
     if dataset.format == "parquet":
-        return _table(work, attempt, dataset, result, staged)
+        target = _target(work, dataset, (attempt.ordinal,), key)
+        frame = normalise(result, target)
+        sealed = functools.partial(_table, work, attempt, dataset, frame, staged)
+        return sealed() if hasattr(frame, "collect") else sealed
     form = format_of(dataset)
     if result is None:
         raise ResultError(dataset.name, key, "the task returned None", "return the object")
@@ -194,24 +264,28 @@ def _output(work: _Work, attempt: Attempt, position: int, result: object) -> Out
     return Output(dataset.name, key, str(staged), content, 1, nbytes, sha256)
 
 
-def _table(work: _Work, attempt: Attempt, dataset: Dataset, result: object, staged: Path) -> Output:
+def _table(
+    work: _Work,
+    attempt: Attempt,
+    dataset: Dataset,
+    frame: pl.DataFrame | pl.LazyFrame,
+    staged: Path,
+) -> Output:
     """Stage and seal a frame; one that is in memory is kept for those that read it next."""
     key = attempt.lineage.key
-    target = _target(work, dataset, (attempt.ordinal,), key)
-    frame = normalise(result, target)
     metadata = {FOOTER: attempt.lineage.to_json()}
     made = stage_frame(frame, staged, metadata, ordered=bool(dataset.order))
     if made.frame is None:
         validate(staged, frame.collect_schema().names(), made.rows)
     else:
-        confirm(staged, made.frame.columns, made.sha256)
+        confirm(staged, made.frame, made.sha256)
     close = False
     present = work.store.path(dataset, key)
     if dataset.float_tolerance and dataset.name in attempt.present:
         close = _is_close(dataset, staged, present)
     identity = work.store.seal(staged)
     if made.frame is not None and work.is_read(dataset):
-        column = target.column
+        column = partition_column(dataset, (attempt.ordinal,))
         read = made.frame if column is None else with_column(made.frame, column)
         work.frames.keep(present, identity, read)
     return Output(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import faulthandler
 import multiprocessing
 import os
-import pickle
+import pickle  # over pipes to its own processes, never from a file  # nosec B403
 import signal
 import sys
 import threading
@@ -21,8 +21,8 @@ from pathlib import Path
 
 from partflow.errors import PartflowError
 from partflow.execution.capture import log_to_stderr
-from partflow.execution.orders import Failure, Order, Outcome
-from partflow.execution.perform import perform
+from partflow.execution.orders import Cost, Failure, Order, Outcome
+from partflow.execution.perform import Called, call
 from partflow.execution.spool import Spool
 from partflow.graph import Graph
 from partflow.handover import HandOver
@@ -47,12 +47,16 @@ class Workplace:
     number: int = 0
 
     def carry_out(self, order: Order) -> tuple[Outcome, ...]:
-        """An outcome for each attempt of the order, also if the task wants to end the process.
+        """An outcome for each attempt of the order."""
+        return self.call(order).stored()
+
+    def call(self, order: Order) -> Called:
+        """Call the task, which may want to end the process: its attempts have failed then.
 
         Only Ctrl-C in the coordinator's main thread goes through: the run is its business.
         """
         try:
-            found = perform(order, self.graph, self.store, self.frames)
+            found = call(order, self.graph, self.store, self.frames)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and self._is_coordinating():
                 raise
@@ -61,10 +65,10 @@ class Workplace:
                 self.graph.task(order.task).place,
                 is_shared=len(order.attempts) > 1,
             )
-            return tuple(Outcome(a.serial, (), failure) for a in order.attempts)
-        if not self.number:
-            return found
-        return tuple(replace(o, cost=replace(o.cost, worker=self.number)) for o in found)
+            return Called(order, [failure for _ in order.attempts], Cost())
+        if self.number:
+            found.cost = replace(found.cost, worker=self.number)
+        return found
 
     def _is_coordinating(self) -> bool:
         return not self.number and threading.current_thread() is threading.main_thread()

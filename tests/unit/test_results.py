@@ -7,7 +7,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from partflow import frames
 from partflow.errors import ResultError
 from partflow.frames import PartitionColumn, stage_frame
 from partflow.results import Target, normalise
@@ -42,17 +41,17 @@ def test_every_frame_can_be_returned(result):
     assert stored(result).equals(FRAME)
 
 
-def test_a_relation_over_a_local_frame_is_collected_after_the_task_returned(tmp_path):
+def test_a_relation_over_a_local_frame_is_streamed_to_disk_after_the_task_returned(tmp_path):
     def task():
         sales = FRAME.clone()  # noqa: F841 - DuckDB finds it by its name
         return duckdb.sql("select a, b from sales")
 
     frame = normalise(task(), target())
+    assert isinstance(frame, pl.LazyFrame)
     assert stage_frame(frame, tmp_path / "f", {}).rows == 2
 
 
-def test_a_reader_that_is_too_large_is_streamed_and_its_limit_and_filter_hold(monkeypatch):
-    monkeypatch.setattr(frames, "IN_MEMORY", 1)
+def test_a_reader_is_streamed_and_its_limit_and_filter_hold():
     batches = pa.Table.from_batches(FRAME.to_arrow().to_batches(max_chunksize=1))
 
     def lazy():
@@ -84,8 +83,7 @@ def test_the_partition_column_with_another_value_is_refused_with_counts():
         stored(frame)
 
 
-def test_a_wrong_value_in_a_streamed_result_is_refused_while_it_is_staged(tmp_path, monkeypatch):
-    monkeypatch.setattr(frames, "IN_MEMORY", 1)
+def test_a_wrong_value_in_a_streamed_result_is_refused_while_it_is_staged(tmp_path):
     frame = normalise(pl.LazyFrame({"a": [1], "date": [dt.date(2020, 1, 1)]}), target())
     with pytest.raises(ResultError, match="2020-01-01"):
         stage_frame(frame, tmp_path / "f", {})
