@@ -15,7 +15,7 @@ from forecast_error where date >= '2012-11-06'
 endef
 export FIGURES
 
-.PHONY: help demo test check properties format formatted lint types contracts clean
+.PHONY: help demo test check properties torture audit format formatted lint secure types contracts clean
 .NOTPARALLEL:
 
 help:
@@ -23,6 +23,8 @@ help:
 	@echo "make test    set up, run all tests"
 	@echo "make check   format, lint, types, import contracts, tests: what .ci/run runs"
 	@echo "make properties  every grain around every change of every zone's clock, 1970 to 2100"
+	@echo "make torture  every failpoint, call, system call and a thousand kills; about an hour"
+	@echo "make audit   known flaws of what partflow depends on; asks a service on the network"
 	@echo "make format  put the code into its format"
 	@echo "make clean   remove what demo and tests made, and .venv"
 
@@ -36,17 +38,28 @@ demo: $(VENV)/.flagship
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-check: formatted lint types contracts test
+check: formatted lint secure types contracts test
 
 # `check` looks at some zones only; this takes seven minutes on two cores.
 properties: $(VENV)/.dev
 	ZONES=all $(BIN)/python -m pytest tests/laws/test_transition_laws.py
+
+# `check` fails a run at a sample of places only; `FAULTS=test_kills.py` tortures one suite alone.
+torture: $(VENV)/.dev
+	TORTURE=all $(BIN)/python -m pytest --timeout 0 -n 2 --dist load tests/faults/$(FAULTS)
+
+audit: $(VENV)/.dev
+	$(PIP) install -c constraints.txt -e '.[audit]'
+	$(BIN)/pip-audit --skip-editable
 
 formatted: $(VENV)/.dev
 	$(BIN)/ruff format --check
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
+
+secure: $(VENV)/.dev
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive partflow jobs
 
 types: $(VENV)/.dev
 	$(BIN)/mypy --strict partflow jobs

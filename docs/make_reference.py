@@ -25,7 +25,12 @@ How to select datasets and partitions, and what a run's last line means, stands 
 def page() -> str:
     """The whole page."""
     parts = [_HEAD, _section(commands, "partflow")]
-    parts += [_section(commands.commands[n], f"partflow {n}") for n in sorted(commands.commands)]
+    for name in sorted(commands.commands):
+        command = commands.commands[name]
+        parts.append(_section(command, f"partflow {name}"))
+        if isinstance(command, click.Group):
+            below = sorted(command.commands.items())
+            parts += [_section(one, f"partflow {name} {word}") for word, one in below]
     return "\n".join(parts)
 
 

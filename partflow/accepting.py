@@ -16,6 +16,7 @@ from partflow.aside import Aside, unlike
 from partflow.execution.orders import Outcome
 from partflow.graph import outputs
 from partflow.graphrecord import graph_text
+from partflow.journal import record_lines
 from partflow.metastore import Metastore
 from partflow.record import Intent, Record
 from partflow.runlog import RunLog, RunRow, StepLog
@@ -92,7 +93,7 @@ class Acceptor:
     ) -> tuple[tuple[Compared, ...], str | None]:
         """Make a sample aside and compare it with what is stored; why that refuses, if it does."""
         steps = [(g, o) for g in found.groups if g.kind is Kind.CODE for o in g.at]
-        chance = random.Random(sample.seed)  # noqa: S311 - it picks a sample, it guards no secret
+        chance = random.Random(sample.seed)  # noqa: S311 - picks a sample  # nosec B311
         aside = Aside(found.plan, self.store, self.row.id)
         compared: list[Compared] = []
         taken, obstacle = 0, ""
@@ -165,7 +166,7 @@ class Acceptor:
         ]  # fmt: skip
         with self.store.locked((r.node, r.key) for r in records):
             self.metastore.check(intents)
-            self.store.journal([r.to_json() for r in records])
+            self.store.journal(record_lines(self.metastore, records))
             self.metastore.commit(intents)
 
 

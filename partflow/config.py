@@ -10,10 +10,12 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from partflow.errors import ConfigurationError
+from partflow.errors import ConfigurationError, DeclarationError
+from partflow.span import duration
 
 PREFIX = "PARTFLOW_"
 _DURABILITIES = ("full", "process")
@@ -24,7 +26,8 @@ _EXECUTORS = ("inline", "processes")
 class Config:
     """What is configured; `metastore` is empty for the default below the warehouse.
 
-    `jobs` are packages or modules below the root, `pools` limits by name.
+    `jobs` are packages or modules below the root, `pools` limits by name. `history` is how many
+    replaced files of a partition are kept, `runs_kept` for how long runs and their logs are.
     """
 
     jobs: tuple[str, ...] = ("jobs",)
@@ -32,6 +35,8 @@ class Config:
     metastore: str = ""
     executor: str = ""
     durability: str = "full"
+    history: int = 2
+    runs_kept: timedelta = timedelta(days=90)
     pools: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -97,6 +102,10 @@ def _typed(where: str, key: str, value: object) -> object:
         return _names(where, value)
     if key == "pools":
         return _pools(where, value)
+    if key == "history":
+        return _number(where, value)
+    if key == "runs_kept":
+        return _span(where, value)
     if not isinstance(value, str):
         raise ConfigurationError(f"{where} is {value!r}; it must be a text")
     if key == "durability" and value not in _DURABILITIES:
@@ -125,6 +134,24 @@ def _names(where: str, value: object) -> tuple[str, ...]:
         if not isinstance(name, str) or not all(p.isidentifier() for p in name.split(".")):
             raise ConfigurationError(f"{where}: {name!r} is no name of a package or module")
     return tuple(names)
+
+
+def _number(where: str, value: object) -> int:
+    """One or more; from the environment as a text."""
+    found = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise ConfigurationError(f"{where} is {value!r}; give a number, one or more")
+    return found
+
+
+def _span(where: str, value: object) -> timedelta:
+    try:
+        found = duration(value, where) if isinstance(value, str) else None
+    except DeclarationError:
+        found = None
+    if found is None:
+        raise ConfigurationError(f"{where} is {value!r}; write a span of time such as '90d'")
+    return found
 
 
 def _pools(where: str, value: object) -> dict[str, int]:

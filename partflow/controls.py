@@ -55,3 +55,9 @@ class Result:
 
     plan: Plan
     summary: Summary | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to be done: no step failed, was blocked or was cancelled."""
+        found = self.summary
+        return found is None or not (found.failed or found.blocked or found.cancelled)

@@ -32,7 +32,7 @@ class History:
     """The runs of one project, as they were recorded; reading it writes nothing."""
 
     def __init__(self, root: Path, config: Config) -> None:
-        self.store = Store(root, root / config.warehouse, durable=config.durability == "full")
+        self.store = store_of(root, config)
         private = self.store.private
         self.metastore_path = (
             root / config.metastore if config.metastore else private / "metastore.sqlite"
@@ -131,3 +131,10 @@ class History:
     def _log(self) -> Iterator[RunLog]:
         with Metastore.open_existing(self.metastore_path) as metastore:
             yield RunLog(metastore)
+
+
+def store_of(root: Path, config: Config) -> Store:
+    """The warehouse that is configured."""
+    return Store(
+        root, root / config.warehouse, durable=config.durability == "full", history=config.history
+    )

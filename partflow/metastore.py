@@ -15,19 +15,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import apsw
 
 from partflow.errors import MetastoreError, PublishError
+from partflow.failpoints import failpoint
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
-from partflow.record import FileIdentity, Intent, Record
-
-_COLUMNS = (
-    "node, key, start, content, code, inputs, reads, read_seq, rows, nbytes, sha256, "
-    "size, mtime_ns, ctime_ns, inode, made_at, run, seq, content_seq, failure, pinned"
-)
-
+from partflow.record import Intent, Record
+from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of
+from partflow.sqlitefile import connected, damaged
 
 Also = Callable[[apsw.Connection], None]
 """Writes more within a transaction."""
@@ -39,18 +36,21 @@ class Metastore(AbstractContextManager["Metastore"]):
     def __init__(self, connection: apsw.Connection, lock: Path) -> None:
         self.connection = connection
         self._lock = lock
+        self._path: Path | None = None
+        self._opened: tuple[str, int] = ("", 0)
 
     @classmethod
     def open(cls, path: Path, *, durable: bool = True) -> Self:
         """The metastore at `path`; made if there is none. Close it when done."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        found = cls(_connected(path, durable=durable), path.with_suffix(".lock"))
+        found = cls(connected(path, durable=durable), path.with_suffix(".lock"))
         if not found.connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
             found.connection.execute("PRAGMA journal_mode = WAL")
             with found.transaction() as c:
                 if not c.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
                     _create(c)
-        found._check_version(path)
+        found.require_version(path)
+        found._path, found._opened = path, (found.incarnation, path.stat().st_ino)
         return found
 
     @classmethod
@@ -77,6 +77,7 @@ class Metastore(AbstractContextManager["Metastore"]):
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.connection.execute("BEGIN IMMEDIATE")
             try:
+                self._require_current()
                 yield self.connection
             except BaseException:
                 self.connection.execute("ROLLBACK")
@@ -95,14 +96,14 @@ class Metastore(AbstractContextManager["Metastore"]):
         """What is current of a node, or of one of its partitions; also what was only claimed."""
         where = "node = ?" if key is None else "node = ? AND key = ?"
         values = (node,) if key is None else (node, key)
-        query = f"SELECT {_COLUMNS} FROM partitions WHERE {where}"  # noqa: S608 - no input in it
-        return [_record(row) for row in self.connection.execute(query, values)]
+        query = f"SELECT {COLUMNS} FROM partitions WHERE {where}"  # noqa: S608 - no input in it
+        return [record_of(row) for row in self.connection.execute(query, values)]
 
     def current(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Record]:
         """What is current of each of these (node, key), if there is anything."""
-        query = f"SELECT {_COLUMNS} FROM partitions WHERE node = ? AND key = ?"  # noqa: S608
+        query = f"SELECT {COLUMNS} FROM partitions WHERE node = ? AND key = ?"  # noqa: S608
         rows = (row for pair in wanted for row in self.connection.execute(query, pair))
-        return {(r.node, r.key): r for r in map(_record, rows)}
+        return {(r.node, r.key): r for r in map(record_of, rows)}
 
     def history(self, node: str, key: str) -> list[Record]:
         """Every materialization of a partition, the newest first."""
@@ -115,7 +116,7 @@ class Metastore(AbstractContextManager["Metastore"]):
         )
         return [
             replace(
-                _record((*r[:11], None, None, None, None, *r[11:13], r[14], 0, None, r[15])),
+                record_of((*r[:11], None, None, None, None, *r[11:13], r[14], 0, None, r[15])),
                 how=r[13],
                 note=r[16],
             )
@@ -133,11 +134,14 @@ class Metastore(AbstractContextManager["Metastore"]):
 
     def versions(self) -> tuple[str, dict[str, int]]:
         """The incarnation of this metastore, and how often each node was changed in it."""
-        incarnation = self.connection.execute(
-            "SELECT value FROM meta WHERE name = 'incarnation'"
-        ).fetchall()[0][0]
         rows = self.connection.execute("SELECT node, version FROM nodes")
-        return str(incarnation), {str(node): int(str(version)) for node, version in rows}
+        return self.incarnation, {str(node): int(str(version)) for node, version in rows}
+
+    @property
+    def incarnation(self) -> str:
+        """What tells this metastore from one that is made anew in its place."""
+        rows = self.connection.execute("SELECT value FROM meta WHERE name = 'incarnation'")
+        return str(rows.fetchall()[0][0])
 
     def effects(self) -> dict[str, int]:
         """For each effect that was seen, the ordinal that was its newest due one then."""
@@ -155,9 +159,9 @@ class Metastore(AbstractContextManager["Metastore"]):
     def observe(self, records: Sequence[Record], touched: Sequence[Record]) -> None:
         """Record sources' new contents, and new identities of files with the content they had."""
         with self.transaction() as c:
-            _changed(c, (r.node for r in (*records, *touched)))
+            count_changes(c, (r.node for r in (*records, *touched)))
             for record in records:
-                _put(c, record, epoch=None)
+                put(c, record, epoch=None)
             for record in touched:
                 identity = record.identity
                 assert identity is not None
@@ -177,18 +181,34 @@ class Metastore(AbstractContextManager["Metastore"]):
                 )
 
     def begin(self, codes: dict[str, dict[str, str]], effects: dict[str, int]) -> None:
-        """Record the code fingerprints and the new effects that a run knows."""
+        """Record code fingerprints with their parts, and effects that were first seen now."""
+        with self.transaction() as c:
+            _begin(c, codes, effects)
+
+    def restore(
+        self,
+        records: Sequence[Record],
+        first: int,
+        codes: dict[str, dict[str, str]],
+        effects: dict[str, int],
+    ) -> None:
+        """Fill an empty metastore with what is known from elsewhere, numbered from `first` on."""
+        with self.transaction() as c:
+            _begin(c, codes, effects)
+            count_changes(c, (r.node for r in records))
+            for seq, record in enumerate(records, first):
+                put(c, record, epoch=None, seq=seq)
+
+    def unknown(
+        self, codes: dict[str, dict[str, str]], effects: dict[str, int]
+    ) -> tuple[dict[str, dict[str, str]], dict[str, int]]:
+        """Those code fingerprints and effects that are not recorded yet."""
         known = {r[0] for r in self.connection.execute("SELECT digest FROM codes")}
         seen = self.effects()
-        new_codes = {d: p for d, p in codes.items() if d not in known}
-        new_effects = {n: o for n, o in effects.items() if n not in seen}
-        if not new_codes and not new_effects:
-            return
-        with self.transaction() as c:
-            for digest, parts in new_codes.items():
-                c.execute("INSERT OR IGNORE INTO codes VALUES (?, ?)", (digest, json.dumps(parts)))
-            for name, since in new_effects.items():
-                c.execute("INSERT OR IGNORE INTO effects VALUES (?, ?)", (name, since))
+        return (
+            {d: p for d, p in codes.items() if d not in known},
+            {n: o for n, o in effects.items() if n not in seen},
+        )
 
     def claim(
         self, owner: str, wanted: Iterable[tuple[str, str, int]]
@@ -204,6 +224,7 @@ class Metastore(AbstractContextManager["Metastore"]):
                     (node, key, start, owner),
                 )
                 found[node, key] = int(str(rows.fetchall()[0][0]))
+        failpoint("claimed")
         return found
 
     def intend(self, intents: Sequence[Intent]) -> None:
@@ -225,11 +246,17 @@ class Metastore(AbstractContextManager["Metastore"]):
                         i.record.to_json(),
                     ),
                 )
+        failpoint("intended")
 
     def check(self, intents: Sequence[Intent]) -> None:
-        """Raise PublishError if another owner has claimed any of them since."""
+        """Raise PublishError if another owner has claimed any of them since.
+
+        Or if this metastore is no longer the one in its place: its epochs say nothing then.
+        """
+        self._require_current()
         for intent in intents:
             _check_epoch(self.connection, intent)
+        failpoint("checked")
 
     def commit(self, intents: Sequence[Intent], also: Also | None = None) -> None:
         """Make the records of published intents current, by compare-and-swap on their epochs.
@@ -239,14 +266,15 @@ class Metastore(AbstractContextManager["Metastore"]):
         with self.transaction() as c:
             if also is not None:
                 also(c)
-            _changed(c, (i.node for i in intents))
+            count_changes(c, (i.node for i in intents))
             for intent in intents:
                 _check_epoch(c, intent)
-                _put(c, intent.record, epoch=intent.epoch)
+                put(c, intent.record, epoch=intent.epoch)
                 c.execute(
                     "DELETE FROM intents WHERE node = ? AND key = ? AND epoch = ?",
                     (intent.node, intent.key, intent.epoch),
                 )
+        failpoint("recorded")
 
     def intents(self) -> list[Intent]:
         """What was intended and never committed: a run died, or is at it now."""
@@ -254,7 +282,7 @@ class Metastore(AbstractContextManager["Metastore"]):
             "SELECT step, node, key, epoch, staged, old_sha256, new_sha256, record "
             "FROM intents ORDER BY id"
         )
-        return [_intent(row) for row in rows]
+        return [intent_of(row) for row in rows]
 
     def abandon(self, intents: Sequence[Intent]) -> None:
         """Forget intents whose files were not renamed."""
@@ -264,23 +292,47 @@ class Metastore(AbstractContextManager["Metastore"]):
                     "DELETE FROM intents WHERE node = ? AND key = ? AND epoch = ?",
                     (i.node, i.key, i.epoch),
                 )
+        failpoint("abandoned")
 
-    def fail(self, failures: Sequence[tuple[str, str, str]], also: Also | None = None) -> None:
-        """Record (node, key, message) of steps that failed, and what is `also` to be written."""
+    def fail(
+        self, owner: str, failures: Sequence[tuple[str, str, str]], also: Also | None = None
+    ) -> None:
+        """Record (node, key, message) of steps that failed, unless another has claimed them since.
+
+        What is `also` to be written is so in the same transaction.
+        """
         with self.transaction() as c:
             if also is not None:
                 also(c)
-            _changed(c, (node for node, _, _ in failures))
+            count_changes(c, (node for node, _, _ in failures))
             c.executemany(
-                "UPDATE partitions SET failure = ?3 WHERE node = ?1 AND key = ?2", failures
+                "UPDATE partitions SET failure = ?3 WHERE node = ?1 AND key = ?2 AND owner = ?4",
+                [(*failure, owner) for failure in failures],
             )
 
-    def _check_version(self, path: Path) -> None:
+    def _require_current(self) -> None:
+        """Raise PublishError if another incarnation took the place of what was opened."""
+        if self._path is None:
+            return
+        try:
+            inode = self._path.stat().st_ino
+        except FileNotFoundError:
+            inode = -1
+        if (self.incarnation, inode) != self._opened:
+            raise PublishError(
+                f"{self._path} is no longer the metastore that this run began with; nothing more "
+                "of it is published: run again"
+            )
+
+    def require_version(self, path: Path) -> None:
+        """Migrate an older schema; MetastoreError if it is a newer one, or none of ours."""
         try:
             rows = self.connection.execute(
                 "SELECT value FROM meta WHERE name = 'schema'"
             ).fetchall()
             version = int(str(rows[0][0]))
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            raise damaged(path, error) from None
         except (apsw.Error, IndexError):
             raise MetastoreError(
                 f"{path} is a SQLite file and no metastore of partflow's; move it away, or name "
@@ -301,42 +353,17 @@ class Metastore(AbstractContextManager["Metastore"]):
                     c.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(old + 1),))
 
 
-def _connected(path: Path, *, durable: bool) -> apsw.Connection:
-    try:
-        connection = apsw.Connection(str(path))
-        connection.set_busy_timeout(30_000)
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-    except apsw.Error as error:
-        raise MetastoreError(
-            f"{path} cannot be opened as a metastore ({error}); if it is damaged, move it away: "
-            "the tables stay as they are, and what was recorded of them is made again"
-        ) from None
-    return connection
+def _begin(c: apsw.Connection, codes: dict[str, dict[str, str]], effects: dict[str, int]) -> None:
+    for digest, parts in codes.items():
+        c.execute("INSERT OR IGNORE INTO codes VALUES (?, ?)", (digest, json.dumps(parts)))
+    for name, since in effects.items():
+        c.execute("INSERT OR IGNORE INTO effects VALUES (?, ?)", (name, since))
 
 
 def _create(connection: apsw.Connection) -> None:
     connection.execute(resources.files("partflow").joinpath("metastore.sql").read_text("utf-8"))
     connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
     connection.execute("INSERT INTO meta VALUES ('incarnation', ?)", (os.urandom(8).hex(),))
-
-
-def _record(row: Sequence[Any]) -> Record:
-    size, mtime_ns, ctime_ns, inode = row[11:15]
-    return Record(
-        node=row[0], key=row[1], start=row[2], content=row[3], code=row[4], inputs=row[5] or b"",
-        reads=row[6], read_seq=row[7], rows=row[8], nbytes=row[9], sha256=row[10],
-        identity=None if size is None else FileIdentity(size, mtime_ns, ctime_ns, inode),
-        made_at=row[15], run=row[16], seq=row[17], content_seq=row[18], failure=row[19],
-        pinned=bool(row[20]),
-    )  # fmt: skip
-
-
-def _intent(row: Sequence[Any]) -> Intent:
-    step, node, key, epoch, staged, old, new, record = row
-    return Intent(step, node, key, epoch, staged, old, new, Record.from_json(record))
 
 
 def _check_epoch(c: apsw.Connection, intent: Intent) -> None:
@@ -349,51 +376,3 @@ def _check_epoch(c: apsw.Connection, intent: Intent) -> None:
             f"{intent.node}@{intent.key} is not published: another run ({other}) has claimed it "
             "since; what it makes stands"
         )
-
-
-def _changed(c: apsw.Connection, nodes: Iterable[str]) -> None:
-    """Count a change of each of the nodes."""
-    c.executemany(
-        "INSERT INTO nodes VALUES (?, 1) ON CONFLICT (node) DO UPDATE SET version = version + 1",
-        [(node,) for node in sorted(set(nodes))],
-    )
-
-
-def _put(c: apsw.Connection, r: Record, *, epoch: int | None) -> None:
-    """Make a record current and append it to the history."""
-    identity = r.identity or FileIdentity(0, 0, 0, 0)
-    where = "WHERE node = ? AND key = ?"
-    was = c.execute(
-        f"SELECT content, content_seq FROM partitions {where}",  # noqa: S608 - no input in it
-        (r.node, r.key),
-    ).fetchall()
-    history = {
-        "node": r.node, "key": r.key, "start": r.start, "content": r.content, "code": r.code,
-        "inputs": r.inputs, "reads": r.reads, "read_seq": r.read_seq, "rows": r.rows,
-        "nbytes": r.nbytes, "sha256": r.sha256, "made_at": r.made_at, "run": r.run,
-        "pinned": int(r.pinned),
-    }  # fmt: skip
-    _insert(c, "materializations", {**history, "how": r.how, "note": r.note})
-    seq = c.last_insert_rowid()
-    same = bool(was) and was[0][0] == r.content and r.content is not None
-    current = {
-        **history, "seq": seq, "content_seq": was[0][1] if same else seq, "failure": None,
-        "size": identity.size, "mtime_ns": identity.mtime_ns, "ctime_ns": identity.ctime_ns,
-        "inode": identity.inode,
-    }  # fmt: skip
-    kept = ("node", "key", "start")
-    changed = ", ".join(f"{name} = excluded.{name}" for name in current if name not in kept)
-    _insert(
-        c,
-        "partitions",
-        {**current, "epoch": epoch or 0},
-        f" ON CONFLICT (node, key) DO UPDATE SET {changed}",
-    )
-
-
-def _insert(c: apsw.Connection, name: str, values: dict[str, Any], suffix: str = "") -> None:
-    columns, marks = ", ".join(values), ", ".join("?" * len(values))
-    c.execute(
-        f"INSERT INTO {name} ({columns}) VALUES ({marks}){suffix}",  # noqa: S608 - own names only
-        tuple(values.values()),
-    )

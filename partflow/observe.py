@@ -5,7 +5,7 @@ Knows nothing of plans. Looking never writes: what is found is given back to be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -17,16 +17,18 @@ from partflow.columns import ColumnCache, Columns
 from partflow.content import file_digest, fingerprint_frame
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
+from partflow.footers import record_in
 from partflow.formats import Parquet, format_of
 from partflow.grain import Grain
 from partflow.graph import Graph
 from partflow.handover import SMALL, HandOver
+from partflow.journal import require_not_older
 from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lanes
 from partflow.metastore import Metastore
 from partflow.models import Skops
 from partflow.plan import horizon_of
-from partflow.record import FileIdentity, Intent, Record
-from partflow.store import Store, identity, is_settled
+from partflow.record import FileIdentity, Record
+from partflow.store import Store, is_settled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,8 +143,10 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
 ) -> Observed:
     """Look at every dataset's files; `codes` are the tasks' present code fingerprints.
 
-    What is read of sources is left in `frames`, for the tasks that are to read it.
+    What is read of sources is left in `frames`, for the tasks that are to read it. Raises
+    MetastoreError for a metastore that is older than the journal beside it.
     """
+    require_not_older(metastore, store)
     now = now_ns // 1_000_000_000
     states: dict[str, DatasetState] = {}
     snapshot = Snapshot(now, states, codes, metastore.effects(), metastore.seq)
@@ -298,13 +302,17 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
         seen.condition = Condition.GOOD
         look.found.news.append(seen.record)
     else:
-        _adopt(look, seen, present)
+        _adopt(look, dataset, seen, present)
 
 
-def _adopt(look: _Look, seen: _Seen, present: Record) -> None:
-    """A task's file with other values: one of this partition's own past, or somebody's hand."""
+def _adopt(look: _Look, dataset: Dataset, seen: _Seen, present: Record) -> None:
+    """A task's file with other values: one of this partition's own past, or somebody's hand.
+
+    Its past may have been forgotten, by a metastore that was restored: then its footer tells.
+    """
     past = look.metastore.history(present.node, present.key)
     same = next((r for r in past if r.content == present.content), None)
+    same = same or _made_since(look, dataset, present)
     if same is None:
         seen.condition = Condition.CHANGED
         look.found.hands[present.node, present.key] = present
@@ -314,6 +322,19 @@ def _adopt(look: _Look, seen: _Seen, present: Record) -> None:
     )
     seen.condition = Condition.GOOD
     look.found.news.append(seen.record)
+
+
+def _made_since(look: _Look, dataset: Dataset, present: Record) -> Record | None:
+    """The record in a footer, if it is of a later making than what is recorded.
+
+    Without any record nothing is taken from a footer: that is for a rebuild to do.
+    """
+    stat = present.identity
+    if not present.seq or stat is None:
+        return None
+    found = record_in(dataset, present.key, look.store.path(dataset, present.key), stat)
+    later = found is not None and found.made_at >= present.made_at and found.run != present.run
+    return found if later and found and found.content == present.content else None
 
 
 def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> str:
@@ -328,49 +349,3 @@ def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> 
     identity = (found.size, found.mtime_ns, found.inode)
     look.frames.keep(path, identity, frame, found.ctime_ns)
     return fingerprint_frame(frame)
-
-
-def recover(metastore: Metastore, store: Store, graph: Graph) -> int:
-    """Finish or undo what a run that died had intended; how many partitions it concerned.
-
-    Requires: the lease is held, so that no other run is at it. A step of which one output is in
-    place is rolled forward; one of which none is, back. What is neither is left for the next look.
-    """
-    intents = metastore.intents()
-    steps: dict[str, list[Intent]] = {}
-    for intent in intents:
-        steps.setdefault(intent.step, []).append(intent)
-    for group in steps.values():
-        with store.locked((i.node, i.key) for i in group):
-            _recover_step(metastore, store, graph, group)
-    for run in store.staged_runs():
-        store.sweep(run)
-    return len(intents)
-
-
-def _recover_step(
-    metastore: Metastore, store: Store, graph: Graph, group: Sequence[Intent]
-) -> None:
-    done, rest = [], []
-    for intent in group:
-        dataset = graph.datasets.get(intent.node)
-        path = None if dataset is None else store.path(dataset, intent.key)
-        if path is not None and path.exists() and file_digest(path)[0] == intent.new_sha256:
-            done.append(_with_identity(intent, path))
-        else:
-            rest.append(intent)
-    if not done:
-        metastore.abandon(rest)
-        return
-    for intent in rest:
-        staged = Path(intent.staged) if intent.staged else None
-        dataset = graph.datasets.get(intent.node)
-        if staged is not None and dataset is not None and staged.exists():
-            store.publish(staged, dataset, intent.key, intent.record.seq)
-            done.append(_with_identity(intent, store.path(dataset, intent.key)))
-    metastore.commit(done)
-    metastore.abandon([i for i in rest if i not in done])
-
-
-def _with_identity(intent: Intent, path: Path) -> Intent:
-    return replace(intent, record=replace(intent.record, identity=identity(path)))

@@ -23,13 +23,15 @@ from partflow.controls import Controls, Result, Stop
 from partflow.errors import UsageError
 from partflow.graph import Graph, derive
 from partflow.handover import HandOver
-from partflow.history import History
+from partflow.history import History, store_of
+from partflow.journal import note_begun, note_seen
 from partflow.loading import load_jobs, require_pools
 from partflow.metastore import Metastore
 from partflow.modules import ProjectModules
-from partflow.observe import Observed, Verify, observe, recover
+from partflow.observe import Observed, Verify, observe
 from partflow.plan import Force, Only, Plan, Request, plan
 from partflow.planfiles import read_plan, write_plan
+from partflow.recovery import recover
 from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id, owner_of
 from partflow.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.selection import Asked, request_of
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from partflow.explanation import Why
     from partflow.status import Status
     from partflow.trials import Reading, Trial
+    from partflow.upkeep import Upkeep
 
 __all__ = ["Controls", "Project", "Result", "Stop", "load_worker"]
 
@@ -62,7 +65,7 @@ class Project:
         self.config = config
         self.graph = graph
         self.overrides = overrides
-        self.store = Store(root, root / config.warehouse, durable=config.durability == "full")
+        self.store = store_of(root, config)
         self.frames = HandOver()
         self.clock: Callable[[], int] = time.time_ns
 
@@ -82,8 +85,16 @@ class Project:
 
     @property
     def metastore_path(self) -> Path:
-        """Where the metastore lies."""
+        """Where the metastore lies; MetastoreError if it is lost and the data is not."""
+        self.upkeep.require_not_lost()
         return self.history.metastore_path
+
+    @functools.cached_property
+    def upkeep(self) -> Upkeep:
+        """Puts right what was lost, puts back what was replaced, sweeps what nobody needs."""
+        from partflow.upkeep import Upkeep
+
+        return Upkeep(self.graph, self.history, self.config, self.clock)
 
     @functools.cached_property
     def codes(self) -> Mapping[str, CodeFingerprint]:
@@ -115,9 +126,9 @@ class Project:
 
     def saved_plan(self, path: str | Path, verify: Verify = Verify.STAT) -> Plan:
         """A plan that was saved; UsageError if what it rests on is no longer as it was."""
-        saved = read_plan(Path(path))
         with Metastore.open_existing(self.metastore_path) as metastore:
-            return self._restored(saved, self._observe(metastore, verify), RunLog(metastore))
+            seen = self._observe(metastore, verify)
+            return self._restored(read_plan(Path(path)), seen, RunLog(metastore))
 
     def status(self) -> tuple[Status, ...]:
         """For each dataset and effect its states, rows and bytes."""
@@ -158,15 +169,13 @@ class Project:
         """
         wanted = asked or Asked(select)
         if saved is None:
-
-            def planned(seen: Observed, _: RunLog) -> Plan:
-                return self._plan(seen, wanted, None, with_effects=with_effects)
-
-            return self._run(planned, controls or Controls(), may_idle=True)
-        if with_effects or not wanted.is_everything:
-            raise UsageError(
-                f"{saved}: a saved plan says all that is to be made; name nothing else"
+            return self._run(
+                lambda seen, _: self._plan(seen, wanted, None, with_effects=with_effects),
+                controls or Controls(),
+                may_idle=True,
             )
+        if with_effects or not wanted.is_everything:
+            raise UsageError(f"{saved}: a saved plan says all that is made; name nothing else")
         one = read_plan(Path(saved))
         return self._run(functools.partial(self._restored, one), controls or Controls())
 
@@ -193,9 +202,7 @@ class Project:
             return self._plan(seen, wanted, force)
 
         found = self._run(planned, controls or Controls())
-        if found.summary is None or not (
-            found.summary.failed or found.summary.blocked or found.summary.cancelled
-        ):
+        if found.is_complete:
             with Metastore.open(self.metastore_path) as metastore:
                 RunLog(metastore).fulfil(text, self.clock() / 1e9)
         return found
@@ -225,13 +232,12 @@ class Project:
         with self._leased(run, controls, ahead) as (metastore, seen):
             log = RunLog(metastore)
             found = planned(seen, log)
-            if seen.news or seen.touched:
-                metastore.observe(seen.news, seen.touched)
+            note_seen(metastore, self.store, seen.news, seen.touched)
             if not found.steps:
                 keep_catalog(self.graph, self.store, only_missing=True)
                 return Result(found, None)
             row = begun(run, controls.command, self.clock() / 1e9)
-            metastore.begin({c.digest: dict(c.parts) for c in self.codes.values()}, newest(found))
+            note_begun(metastore, self.store, self.codes.values(), newest(found))
             executor = self._executor(controls.workers)
             carrier = Carrier(
                 self.root, self.store, metastore, log, executor, self.clock, self.config.pools
@@ -278,8 +284,6 @@ class Project:
         site = Site(self.graph, self.store, load, workers, self.frames, only_processes=only)
         return executor_for(site)
 
-    # --- accepting and checking ----------------------------------------------------------------
-
     def acceptable(self, *select: str, asked: Asked | None = None) -> Acceptance:
         """What `accept` would come to; nothing is written."""
         from partflow.acceptance import acceptable
@@ -306,10 +310,9 @@ class Project:
         if not wanted.select:
             raise UsageError("accept needs to be told what: a dataset, or a selection of them")
         with self._leased(run, how) as (metastore, seen), contextlib.chdir(self.root):
-            if seen.news or seen.touched:
-                metastore.observe(seen.news, seen.touched)
+            note_seen(metastore, self.store, seen.news, seen.touched)
             found = acceptable(self._plan(seen, wanted, None), seen, self.store)
-            metastore.begin({c.digest: dict(c.parts) for c in self.codes.values()}, {})
+            note_begun(metastore, self.store, self.codes.values(), {})
             row = begun(run, how.command, self.clock() / 1e9)
             accepted = Acceptor(metastore, self.store, row, self.clock).accept(found, sample)
             ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
@@ -338,8 +341,6 @@ class Project:
         with self._leased(new_run_id(self.clock()), how) as (_, seen):
             return read_again(self._plan(seen, asked or Asked(select), None), seen)
 
-    # --- reading -----------------------------------------------------------------------------
-
     def read(self, name: str, start: str | None = None, end: str | None = None) -> pl.LazyFrame:
         """The partitions of a dataset that are there and overlap `[start, end)`, in order."""
         from partflow.reading import read_dataset
@@ -358,8 +359,6 @@ class Project:
         from partflow.views import views_of
 
         return views_of(self.graph, self.store)
-
-    # --- inside ------------------------------------------------------------------------------
 
     def _observe(
         self, metastore: Metastore, verify: Verify, frames: HandOver | None = None

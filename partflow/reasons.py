@@ -118,5 +118,5 @@ def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  
         case Reason.KEPT:
             return f"kept, though the code of {planned.task.name} changed"
         case Reason.PINNED:
-            return "pinned, as somebody's file was accepted"
+            return "pinned, by somebody's choice"
     assert_never(reason)

@@ -243,6 +243,27 @@ class RunLog:
         )
         return [_step(row) for row in rows]
 
+    # --- forgetting --------------------------------------------------------------------------
+
+    def ended_before(self, at: float) -> list[str]:
+        """The runs that began before a moment in epoch seconds and go on no more."""
+        rows = self._metastore.connection.execute(
+            "SELECT id FROM runs WHERE started_at < ? AND state != 'running' ORDER BY id", (at,)
+        )
+        return [str(run) for (run,) in rows]
+
+    def forget(self, runs: Sequence[str]) -> None:
+        """Forget runs with their attempts, and graphs that no other run had."""
+        if not runs:
+            return
+        with self._metastore.transaction() as c:
+            c.executemany("DELETE FROM steps WHERE run = ?", [(run,) for run in runs])
+            c.executemany("DELETE FROM runs WHERE id = ?", [(run,) for run in runs])
+            c.execute(
+                "DELETE FROM graphs WHERE digest NOT IN "
+                "(SELECT graph FROM runs WHERE graph IS NOT NULL)"
+            )
+
     # --- backfills ---------------------------------------------------------------------------
 
     def request(self, text: str, at: float, *, again: bool) -> int:

@@ -21,6 +21,7 @@ import numpy as np
 
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError
+from partflow.failpoints import failpoint
 from partflow.record import FileIdentity
 
 if TYPE_CHECKING:
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 
 DATA_NAMES = {"parquet": "data.parquet", "skops": "data.skops"}
 KEPT = 2
-"""How many replaced materializations of a partition are kept in the history."""
+"""How many replaced materializations of a partition are kept, if nothing else is said."""
 
-_BACKDATED_NS = 2_000_000_000
+BACKDATED_NS = 2_000_000_000
+"""So much earlier than it was written is a file's time of modification."""
 CLOCK_STEP_NS = 20_000_000
 _COARSE_STEP_NS = 2_000_000_000
 _SIDE_BY_SIDE = 8
@@ -40,10 +42,13 @@ _NONE = (-1, -1, -1, -1)
 class Store:
     """The warehouse's files, below `warehouse`, and the sources' files below `root`."""
 
-    def __init__(self, root: Path, warehouse: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self, root: Path, warehouse: Path, *, durable: bool = True, history: int = KEPT
+    ) -> None:
         self.root = root
         self.warehouse = warehouse
         self.durable = durable
+        self.history = history
         self._top = str(warehouse)
         self._pool: ThreadPoolExecutor | None = None
         self._staging: Path | None = None
@@ -66,6 +71,17 @@ class Store:
     def columns(self) -> Path:
         """The folder of the cached columns of the metastore."""
         return self.private / "columns"
+
+    @property
+    def journal_path(self) -> Path:
+        """The file of what a rebuild of the metastore needs beside the footers."""
+        return self.private / "journal.jsonl"
+
+    def kept(self, name: str, key: str) -> dict[int, Path]:
+        """The files of a partition in the history, by the number of what each was, oldest first."""
+        folder = self.private / "history" / name / (key or "all")
+        found = (folder / file for file in sorted(_listed(folder)))
+        return {int(p.stem): p for p in found if p.suffix == ".kept" and p.stem.isdecimal()}
 
     def staging(self, run: str) -> Path:
         """The folder in which a run stages; made if it is not there."""
@@ -114,9 +130,11 @@ class Store:
         Its time of modification is set back by two seconds, so that an edit by somebody else can
         never fall on the same step of the clock as our own writing. `sync` makes it durable.
         """
+        failpoint("staged")
         stat = os.stat(staged)
-        backdated = stat.st_mtime_ns - _BACKDATED_NS
+        backdated = stat.st_mtime_ns - BACKDATED_NS
         os.utime(staged, ns=(stat.st_atime_ns, backdated))
+        failpoint("sealed")
         return stat.st_size, backdated, stat.st_ino
 
     def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
@@ -129,7 +147,8 @@ class Store:
             return {}
         names = [str(path) for path in paths]
         self._pool = self._pool or ThreadPoolExecutor(_SIDE_BY_SIDE)
-        found = zip(names, self._pool.map(_synced, names), strict=True)
+        found = list(zip(names, self._pool.map(_synced, names), strict=True))
+        failpoint("synced")
         return {name: error for name, error in found if error is not None}
 
     def publish(
@@ -149,7 +168,9 @@ class Store:
         created = _made_folders(final.parent, self.warehouse)
         if not created and final.exists():
             self.keep(dataset, key, seq)
+        failpoint("kept")
         staged.replace(final)
+        failpoint("renamed")
         folders = [final.parent, *created]
         if unsynced is None:
             for error in self.sync(folders).values():
@@ -172,7 +193,7 @@ class Store:
             os.link(final, kept)
         except OSError:
             shutil.copy2(final, kept)
-        for old in sorted(folder.glob("*.kept"))[:-KEPT]:
+        for old in list(self.kept(dataset.name, key).values())[: -self.history]:
             old.unlink(missing_ok=True)
 
     @contextmanager
@@ -188,17 +209,28 @@ class Store:
             files = {n: stack.enter_context((folder / f"{n}.lock").open("ab")) for n, _ in places}
             for name, slot in places:
                 fcntl.lockf(files[name], fcntl.LOCK_EX, 1, slot)
+            failpoint("locked")
             yield
+        failpoint("released")
 
     def journal(self, lines: Sequence[str]) -> None:
         """Append lines, durably, to what a rebuild of the metastore needs beside the footers."""
         if not lines:
             return
-        with (self.private / "journal.jsonl").open("a", encoding="utf-8") as file:
-            file.write("".join(f"{line}\n" for line in lines))
+        text = "".join(f"{line}\n" for line in lines).encode()
+        is_new = not self.journal_path.exists()
+        with _naming(self.journal_path), self.journal_path.open("a+b") as file:
+            if size := file.seek(0, os.SEEK_END):
+                file.seek(size - 1)
+                # A line that was cut off by a crash must not take the next one with it.
+                text = text if file.read(1) == b"\n" else b"\n" + text
+            file.write(text)
             file.flush()
             if self.durable:
                 os.fsync(file.fileno())
+        for error in self.sync([self.private] if is_new else []).values():
+            raise error
+        failpoint("journaled")
 
     def sweep(self, run: str, wanted: Collection[str] = ()) -> None:
         """Remove what a run staged and did not publish, but for the `wanted` paths."""
@@ -213,6 +245,15 @@ class Store:
     def staged_runs(self) -> list[str]:
         """The runs that have something staged."""
         return sorted(_listed(self.private / "staging"))
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Lets an error of the disk name the file: what an open file raises does not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def identity(path: Path) -> FileIdentity | None:

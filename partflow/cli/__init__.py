@@ -6,6 +6,7 @@ called, so that `--help` does not wait for it.
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -19,11 +20,15 @@ from partflow.cli.checking import accept, check
 from partflow.cli.listing import graph, ls
 from partflow.cli.looking import status, why
 from partflow.cli.making import backfill, materialize, plan
+from partflow.cli.mending import gc, rollback, state
 from partflow.cli.running import cancel, logs, runs
 from partflow.cli.session import INTERRUPTED, Session
 from partflow.errors import PartflowError
 
 _BROKEN_PIPE = 141
+_ADVICE = (
+    "restore a backup, or `partflow state rebuild` makes it anew from the files and the journal"
+)
 
 
 @click.group(
@@ -47,10 +52,14 @@ def commands(context: click.Context, folder: str | None) -> None:
 
 _COMMANDS = (
     init, ls, graph, plan, materialize, backfill, accept, check, status, why, query, runs, logs,
-    cancel,
+    cancel, rollback, gc, state,
 )  # fmt: skip
 for command in _COMMANDS:
     commands.add_command(command)
+
+
+_OF_DISK = {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EROFS}
+"""What a disk or its limits refuse: nobody's bug, also where the file is not named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,11 +88,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error: {error}", err=True)
         return error.exit_code
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _OF_DISK:
             raise
-        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        where = error.filename or "a file of the warehouse"
+        click.echo(f"error: {where}: {error.strerror}", err=True)
+        return 2
+    except Exception as error:
+        problem = _of_metastore(error)
+        if problem is None:
+            raise
+        click.echo(f"error: the metastore {problem}", err=True)
         return 2
     return code if isinstance(code, int) else 0
+
+
+def _of_metastore(error: Exception) -> str | None:
+    """What SQLite met in the middle of its file, long after it was opened; None if it is no such.
+
+    Damage, or a disk that refuses: what was intended then is finished or undone by the next run.
+    """
+    import apsw
+
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return f"is damaged ({error}); {_ADVICE}"
+    if isinstance(error, apsw.FullError | apsw.IOError | apsw.ReadOnlyError | apsw.CantOpenError):
+        advice = "make room, or look at its permissions, and run again"
+        return f"cannot be read or written ({error}); {advice}"
+    return None
 
 
 def _print_what_it_can() -> None:

@@ -118,7 +118,7 @@ def _notes(found: Sequence[Status]) -> list[str]:
     pinned = [f"{s.node} {s.pinned:,}" for s in found if s.pinned]
     if pinned:
         total = count(sum(s.pinned for s in found), "partition")
-        lines.append(f"{total} pinned, as somebody's file was accepted: {', '.join(pinned)}")
+        lines.append(f"{total} pinned, by somebody's choice: {', '.join(pinned)}")
     return lines
 
 

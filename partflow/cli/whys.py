@@ -26,6 +26,8 @@ _HOW = {
     "adopted": "found as it had been before, and adopted,",
     "accepted": "made",
     "done": "done",
+    "rolled_back": "made, and put back later,",
+    "released": "made, put back later and released,",
 }
 _KEYS = 5
 _DIGITS = 12

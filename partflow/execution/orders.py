@@ -21,7 +21,10 @@ class InputRead:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a partition is made from, as its footer carries it; moments in epoch seconds."""
+    """What a partition is made from, as its footer carries it; moments in epoch seconds.
+
+    `made_at` is when it was handed out to be made, which is when its inputs were as it says.
+    """
 
     task: str
     key: str
@@ -31,6 +34,7 @@ class Lineage:
     run: str
     read_seq: int
     inputs: tuple[InputRead, ...]
+    made_at: int = 0
 
     def to_json(self) -> str:
         """The text in the footer; `layout` numbers its form."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
 from partflow.graph import outputs
+from partflow.journal import record_lines
 from partflow.lineage import Condition
 from partflow.metastore import Metastore
 from partflow.plan import Action, Plan, Reason, TaskPlan
@@ -102,17 +103,12 @@ class Publisher:
         """
         ready = {one.attempt.serial: self._published(one) for one in group}
         refused = self._refused_in_staging(ready)
-        moving = [
-            i
-            for serial, found in ready.items()
-            if serial not in refused
-            for i in found.intents
-            if i.staged is not None
-        ]
+        intents = [i for s, found in ready.items() if s not in refused for i in found.intents]
+        moving = [i for i in intents if i.staged is not None]
         if moving:
             self.metastore.intend(moving)
-        with self.store.locked((i.node, i.key) for i in moving):
-            self.metastore.check(moving)
+        with self.store.locked((i.node, i.key) for i in intents):
+            self.metastore.check(intents)
             refused |= self._rename(ready, refused)
             done = [i for s, found in ready.items() if s not in refused for i in found.intents]
             self.store.journal(self._journal(done))
@@ -236,7 +232,7 @@ class Publisher:
             inputs=b"".join(bytes.fromhex(r.digest) for r in lineage.inputs),
             reads=len(lineage.inputs),
             read_seq=lineage.read_seq,
-            made_at=int(self.now()),
+            made_at=lineage.made_at,
             run=self.run,
             **more,
         )
@@ -259,11 +255,10 @@ class Publisher:
     def _journal(self, intents: Sequence[Intent]) -> list[str]:
         """What no footer can hold: effects, remakes that kept the file, other formats."""
         datasets = self.plan.graph.datasets
-        return [
-            i.record.to_json()
-            for i in intents
-            if i.staged is None or datasets[i.node].format != "parquet"
-        ]
+        return record_lines(
+            self.metastore,
+            (i.record for i in intents if i.staged is None or datasets[i.node].format != "parquet"),
+        )
 
     def _give_up(self, intents: Sequence[Intent]) -> None:
         """Forget the intents of steps that the disk refused, unless one output is in place already.

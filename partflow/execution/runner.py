@@ -89,7 +89,7 @@ class Runner:
             failures += self._lost(state, step, failure)
         self._later.clear()
         if failures:
-            self.publisher.metastore.fail(failures)
+            self.publisher.metastore.fail(self.run, failures)
         for order in self.executor.recall():
             self._open.discard(order.serial)
             for attempt in order.attempts:
@@ -162,6 +162,7 @@ class Runner:
                 InputRead(i.read.dataset.name, r.digest.hex(), len(r.ordinals))
                 for i, r in zip(task.inputs, reads, strict=True)
             ),
+            made_at=int(self.now()),
         )
 
     def _take_in(self, state: RunState, outcomes: Sequence[Outcome]) -> None:
@@ -183,7 +184,9 @@ class Runner:
                 failures += self._failed(state, one, failure)
         if logs:
             at = self.now()
-            self.publisher.metastore.fail(failures, lambda c: write_steps(c, self.run, at, logs))
+            self.publisher.metastore.fail(
+                self.run, failures, lambda c: write_steps(c, self.run, at, logs)
+            )
         self._open -= {o.serial for o in outcomes}
 
     def _failed(

@@ -6,7 +6,7 @@ has just made is kept on that worker, which still has it in memory.
 
 from __future__ import annotations
 
-import pickle
+import pickle  # over pipes to its own processes, never from a file  # nosec B403
 import selectors
 import time
 from collections import deque

@@ -78,11 +78,9 @@ def test_status_and_why_say_that_a_partition_is_pinned(shop):
     by_hand(shop)
     assert shop.run("accept", "clean_sales").last == "accepted 0, pinned 1"
     notes = shop.run("status").out
-    assert "1 partition pinned, as somebody's file was accepted: clean_sales 1" in notes
+    assert "1 partition pinned, by somebody's choice: clean_sales 1" in notes
     said = shop.run("why", "clean_sales", "-p", "2024-01-07")
-    assert said.lines[0] == (
-        "clean_sales@2024-01-07 is fresh: pinned, as somebody's file was accepted"
-    )
+    assert said.lines[0] == ("clean_sales@2024-01-07 is fresh: pinned, by somebody's choice")
     assert "somebody's file, kept as it was found and pinned until a backfill, by run" in said.out
     assert shop.run("status", "--output", "json").document["datasets"][1]["pinned"] == 1
 

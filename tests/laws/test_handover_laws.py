@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import polars as pl
+import profiles  # noqa: F401 - no deadline: other work may slow an example down
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -156,3 +156,20 @@ def test_a_failing_batch_costs_its_partitions_no_attempt(week):
     jobs(week, batch="True", body=body)
     found = week.run("clean")
     assert (found.ran, found.failed) == (7, 0)
+
+
+def test_a_batch_that_kills_its_worker_is_made_one_by_one(week):
+    body = 'import os; os.kill(os.getpid(), 9) if raw["date"].n_unique() > 1 else None'
+    jobs(week, batch="True", body=body)
+    found = week.run("clean", controls=Controls(workers=2))
+    assert (found.ran, found.failed) == (7, 0)
+
+
+def test_what_only_one_partition_of_a_batch_does_wrong_costs_that_one_its_retries(week):
+    body = 'if 3 in raw["qty"]: raise ValueError("three")'
+    jobs(week, batch="True, retries=1, retry_delay='1ms'", body=body)
+    found = week.run("clean")
+    assert (found.ran, found.failed) == (6, 1)
+    steps = week.project.steps(week.project.runs(1)[0].id)
+    assert [s.attempt for s in steps if s.key == WEEK[2]] == [1, 2]
+    assert {s.attempt for s in steps if s.key != WEEK[2]} == {1}

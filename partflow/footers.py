@@ -1,0 +1,103 @@
+"""What the file of a partition says of itself: the record of its making, from its own bytes.
+
+Knows nothing of metastores or of what is current: a file comes in, a record or the reason why there
+is none comes out.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from partflow.content import file_digest
+from partflow.dataset import Dataset
+from partflow.errors import ReadError
+from partflow.formats import footer, format_of
+from partflow.record import FileIdentity, Record
+from partflow.store import BACKDATED_NS, identity, is_settled
+
+FOOTER = "partflow"
+"""The key under which a Parquet footer carries the lineage."""
+_DIGEST = 16
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file: its digest and identity, and the record in its footer or why there is none."""
+
+    sha256: str
+    identity: FileIdentity
+    record: Record | None
+    problem: str = ""
+
+
+def look_at(dataset: Dataset, key: str, path: Path, now_ns: int) -> Found | None:
+    """What a file says of itself; None if it is gone. Raises OSError if it can't be read at all.
+
+    A file that is too young for its stat to prove anything has an identity without times.
+    """
+    stat = identity(path)
+    if stat is None:
+        return None
+    sha256, size = file_digest(path)
+    trusted = stat if is_settled(stat, now_ns) else FileIdentity(size, 0, 0, 0)
+    try:
+        record = record_in(dataset, key, path, stat)
+    except ReadError as error:
+        return Found(sha256, trusted, None, error.problem)
+    if record is None:
+        return Found(sha256, trusted, None, "it carries no lineage of this partition")
+    whole = replace(record, sha256=sha256, identity=trusted, nbytes=trusted.size)
+    return Found(sha256, trusted, whole)
+
+
+def record_in(dataset: Dataset, key: str, path: Path, stat: FileIdentity) -> Record | None:
+    """The record that a footer carries, with the content that the file has now.
+
+    None if the footer carries none, or that of another partition; ReadError if it can't be read.
+    """
+    if dataset.format != "parquet":
+        return None
+    lineage = _lineage(path)
+    if lineage is None or lineage["key"] != key:
+        return None
+    content = format_of(dataset).fingerprint(path)
+    digests = [bytes.fromhex(read["digest"]) for read in lineage["inputs"]]
+    made_at = lineage.get("made_at") or (stat.mtime_ns + BACKDATED_NS) // _SECOND
+    return Record(
+        node=dataset.name, key=key, start=lineage["start"], content=content, code=lineage["code"],
+        inputs=b"".join(digests), reads=len(digests), read_seq=lineage["read_seq"],
+        rows=_rows(path), made_at=made_at, run=lineage["run"],
+    )  # fmt: skip
+
+
+def carries_lineage(path: Path) -> bool:
+    """Whether a file is one that partflow made."""
+    try:
+        return _lineage(path) is not None
+    except (ReadError, OSError):
+        return False
+
+
+def _lineage(path: Path) -> dict[str, Any] | None:
+    """The lineage in a footer, with all that is needed and of the right kinds; else None."""
+    text = footer(path).get(FOOTER)
+    try:
+        found = json.loads(text or "null")
+        numbers = [found["start"], found["read_seq"], found.get("made_at", 0)]
+        words = [found["key"], found["code"], found["run"]]
+        digests = [bytes.fromhex(read["digest"]) for read in found["inputs"]]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    right = all(type(n) is int for n in numbers) and all(type(w) is str for w in words)
+    return found if right and all(len(d) == _DIGEST for d in digests) else None
+
+
+def _rows(path: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(pa.OSFile(str(path))).num_rows)

@@ -1,0 +1,127 @@
+"""The journal beside the metastore: what no footer can hold, and a rebuild needs.
+
+Knows nothing of files of data or of plans. A line is a JSON object: a record (remakes that kept the
+file, effects, acceptances, what was observed), a code fingerprint with its parts, or an effect with
+the ordinal since which it runs. The `seq` of a record's line is the next number at that time: the
+one that the record was given is not lower.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from partflow.code import CodeFingerprint
+from partflow.errors import MetastoreError
+from partflow.metastore import Metastore
+from partflow.record import Record
+from partflow.store import Store
+
+_TAIL = 2**16
+"""The last line that has a number lies within so many bytes from the end, or nobody asks."""
+
+
+@dataclass(slots=True)
+class Journal:
+    """What a journal says; `unread` counts lines that are none of ours, such as a torn last one."""
+
+    records: list[Record] = field(default_factory=list)
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    effects: dict[str, int] = field(default_factory=dict)
+    unread: int = 0
+
+    def add(self, line: str) -> None:
+        """Take in one line."""
+        try:
+            found = json.loads(line)
+            if "code_parts" in found:
+                self.codes[str(found["digest"])] = dict(found["code_parts"])
+            elif "effect" in found:
+                self.effects.setdefault(str(found["effect"]), int(found["since"]))
+            else:
+                self.records.append(Record.from_json(line))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            self.unread += 1
+
+
+def read_journal(store: Store) -> Journal | None:
+    """The journal of a warehouse; None if there is none."""
+    found = Journal()
+    try:
+        with store.journal_path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.strip():
+                    found.add(line)
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def record_lines(metastore: Metastore, records: Iterable[Record]) -> list[str]:
+    """The lines of records that are about to be recorded."""
+    kept = list(records)
+    seq = metastore.seq + 1 if kept else 0
+    return [replace(record, seq=seq).to_json() for record in kept]
+
+
+def note_seen(
+    metastore: Metastore, store: Store, news: Sequence[Record], touched: Sequence[Record]
+) -> None:
+    """Record what a look at the files found: sources' contents, and files put back or rewritten.
+
+    Of touched files those are journaled whose bytes are others: nothing else ties them to a record.
+    """
+    if not news and not touched:
+        return
+    now = metastore.seq
+    known = metastore.current([(r.node, r.key) for r in touched])
+    other = [r for r in touched if known[r.node, r.key].sha256 != r.sha256]
+    # What was observed of a source is as new as the number of this moment.
+    own = [r if r.code is not None else replace(r, read_seq=now) for r in news]
+    store.journal(record_lines(metastore, [*own, *other]))
+    metastore.observe(own, touched)
+
+
+def note_begun(
+    metastore: Metastore, store: Store, codes: Iterable[CodeFingerprint], effects: dict[str, int]
+) -> None:
+    """Record the code fingerprints and the effects that a run knows and no run did before."""
+    new_codes, new_effects = metastore.unknown({c.digest: dict(c.parts) for c in codes}, effects)
+    lines: list[object] = [{"digest": d, "code_parts": p} for d, p in new_codes.items()]
+    lines += [{"effect": n, "since": o} for n, o in new_effects.items()]
+    if lines:
+        store.journal([json.dumps(line, sort_keys=True) for line in lines])
+        metastore.begin(new_codes, new_effects)
+
+
+def require_not_older(metastore: Metastore, store: Store) -> None:
+    """Raise MetastoreError if a metastore was put back that is older than the journal beside it.
+
+    It would do effects again that are done, and build on acceptances that it has not heard of.
+    """
+    last = _last_seq(store.journal_path)
+    if last > metastore.seq + 1:
+        raise MetastoreError(
+            f"the metastore ends at number {metastore.seq:,} and {store.journal_path} at {last:,}: "
+            "it is an older one, put back; `partflow state rebuild` makes it anew from the files "
+            "and the journal"
+        )
+
+
+def _last_seq(path: Path) -> int:
+    """The number in the last line that has one; 0 if none of the last lines has."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _TAIL))
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return 0
+    found = Journal()
+    for line in reversed(lines):
+        found.add(line.decode("utf-8", "replace"))
+        if found.records:
+            return found.records[0].seq
+    return 0

@@ -1,0 +1,88 @@
+"""Finishes or undoes what a run that died had intended.
+
+Knows nothing of plans. It decides by what it reads: the file in its place is the new one, or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from partflow.content import file_digest
+from partflow.graph import Graph
+from partflow.journal import record_lines
+from partflow.metastore import Metastore
+from partflow.record import Intent
+from partflow.store import Store, identity
+
+
+def recover(metastore: Metastore, store: Store, graph: Graph) -> int:
+    """Finish or undo what a run that died had intended; how many partitions it concerned.
+
+    Requires: the lease is held, so that no other run is at it. A step of which one output is in
+    place is rolled forward; one of which none is, back. What is neither is left for the next look.
+    """
+    intents = metastore.intents()
+    steps: dict[str, list[Intent]] = {}
+    for intent in intents:
+        steps.setdefault(intent.step, []).append(intent)
+    for group in steps.values():
+        with store.locked((i.node, i.key) for i in group):
+            _recover_step(metastore, store, graph, group)
+    for run in store.staged_runs():
+        store.sweep(run)
+    return len(intents)
+
+
+def _recover_step(
+    metastore: Metastore, store: Store, graph: Graph, group: Sequence[Intent]
+) -> None:
+    """Roll one step forward or back; what is recorded of it is durable before it is recorded."""
+    done, rest = [], []
+    for intent in group:
+        path = _place(store, graph, intent)
+        if path is not None and path.exists() and file_digest(path)[0] == intent.new_sha256:
+            done.append(_with_identity(intent, path))
+        else:
+            rest.append(intent)
+    if not done:
+        metastore.abandon(rest)
+        return
+    replaced = metastore.current((i.node, i.key) for i in rest)
+    for intent in rest:
+        dataset = graph.datasets.get(intent.node)
+        if intent.staged is None or dataset is None or not Path(intent.staged).exists():
+            continue
+        was = replaced.get((intent.node, intent.key))
+        store.publish(Path(intent.staged), dataset, intent.key, was.seq if was else 0)
+        done.append(_with_identity(intent, store.path(dataset, intent.key)))
+    _make_durable(store, [store.path(graph.datasets[i.node], i.key) for i in done])
+    lasting = [i for i in done if _needs_journal(graph, i)]
+    store.journal(record_lines(metastore, [i.record for i in lasting]))
+    metastore.commit(done)
+    metastore.abandon([i for i in rest if (i.node, i.key) not in {(d.node, d.key) for d in done}])
+
+
+def _make_durable(store: Store, paths: Sequence[Path]) -> None:
+    """Sync the folders of files that a dead run had renamed: it may have died before it did.
+
+    And the folders above, where theirs may be new. The files' bytes were synced before any rename.
+    """
+    folders = {folder for p in paths for folder in (p.parent, p.parent.parent, store.warehouse)}
+    for error in store.sync(sorted(folders)).values():
+        raise error
+
+
+def _place(store: Store, graph: Graph, intent: Intent) -> Path | None:
+    dataset = graph.datasets.get(intent.node)
+    return None if dataset is None else store.path(dataset, intent.key)
+
+
+def _needs_journal(graph: Graph, intent: Intent) -> bool:
+    """Whether no footer says what this record does: other formats, and what was put back."""
+    return graph.datasets[intent.node].format != "parquet" or intent.record.how != "made"
+
+
+def _with_identity(intent: Intent, path: Path) -> Intent:
+    return replace(intent, record=replace(intent.record, identity=identity(path)))

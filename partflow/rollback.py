@@ -1,0 +1,268 @@
+"""Puts a kept materialization of a partition back, with all outputs of its step, and pins it.
+
+Knows nothing of plans. Putting back is a publication: claim, stage, seal, sync, intend, rename
+under the locks, record. Requires: the lease is held.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from partflow.content import file_digest
+from partflow.dataset import Dataset, Source
+from partflow.errors import PublishError, UsageError
+from partflow.graph import Graph
+from partflow.graphrecord import graph_text
+from partflow.journal import record_lines
+from partflow.metastore import Metastore
+from partflow.record import Intent, Record
+from partflow.runlog import RunLog, RunRow, StepLog
+from partflow.store import Store, identity
+
+HOW = "rolled_back"
+_RELEASED = "released"
+_FICLONE = 0x40049409
+"""The request of Linux that lets two files share their blocks until one of them is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file in the history of a partition, by its number; `record` is None if nothing made it.
+
+    `is_present` says that the partition holds this content now.
+    """
+
+    number: int
+    path: Path
+    nbytes: int
+    record: Record | None
+    is_present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """What was put back, or released: the records that are current now."""
+
+    run: str
+    records: tuple[Record, ...]
+
+
+def kept_of(
+    graph: Graph, store: Store, metastore: Metastore, name: str, key: str
+) -> tuple[Kept, ...]:
+    """The files in the history of a partition, the newest first; UsageError if it can have none."""
+    dataset = _dataset(graph, name)
+    key = dataset.grain.key(dataset.grain.ordinal(key))
+    past = metastore.history(name, key)
+    now = next(iter(metastore.records(name, key)), None)
+    found = []
+    for number, path in sorted(store.kept(name, key).items(), reverse=True):
+        sha256, nbytes = file_digest(path)
+        record = next((r for r in past if r.sha256 == sha256), None)
+        is_present = now is not None and record is not None and now.content == record.content
+        found.append(Kept(number, path, nbytes, record, is_present))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class RollingBack:
+    """Puts back under the name of one run; `clock` gives epoch nanoseconds."""
+
+    graph: Graph
+    store: Store
+    metastore: Metastore
+    row: RunRow
+    clock: Callable[[], int]
+
+    def put_back(self, name: str, key: str, to: int | None) -> PutBack:
+        """Put one materialization back; `to` is its number, None for the newest other one."""
+        dataset = _dataset(self.graph, name)
+        key = dataset.grain.key(dataset.grain.ordinal(key))
+        kept = self._kept(name, key)
+        chosen = _chosen(kept, name, key, to)
+        outputs = [(dataset, chosen), *self._others(dataset, key, chosen)]
+        sources = [self._source(d, r) for d, r in outputs]
+        log = self._begun()
+        try:
+            records = self._publish(outputs, sources)
+        except BaseException:
+            log.cut_off(self.row.id, self._now())
+            raise
+        finally:
+            self.store.sweep(self.row.id, {i.staged for i in self.metastore.intents() if i.staged})
+        self._ended(log, name, records, HOW)
+        return PutBack(self.row.id, tuple(records))
+
+    def release(self, name: str, key: str) -> PutBack:
+        """Unpin what was put back, with all outputs of its step; the files stay as they are."""
+        dataset = _dataset(self.graph, name)
+        key = dataset.grain.key(dataset.grain.ordinal(key))
+        pinned = []
+        for each in self._outputs(dataset, key):
+            now = next(iter(self.metastore.history(each.name, key)), None)
+            if now is not None and now.pinned and now.how == HOW:
+                (current,) = self.metastore.records(each.name, key)
+                pinned.append(replace(current, pinned=False, how=_RELEASED, run=self.row.id))
+        if not pinned:
+            raise UsageError(
+                f"{name}@{key} was not put back, or was made or released since; a file that was "
+                f"accepted is made again by `partflow backfill {name} -p {key}`"
+            )
+        log = self._begun()
+        self._record_all([(r, None) for r in pinned])
+        self._ended(log, name, pinned, _RELEASED)
+        return PutBack(self.row.id, tuple(pinned))
+
+    def _kept(self, name: str, key: str) -> tuple[Kept, ...]:
+        return kept_of(self.graph, self.store, self.metastore, name, key)
+
+    def _outputs(self, dataset: Dataset, key: str) -> tuple[Dataset, ...]:
+        """What the task makes at once that makes this partition."""
+        ordinal = dataset.grain.ordinal(key)
+        for task in self.graph.writers(dataset.name):
+            extent = self.graph.task_extents[task.name]
+            if extent.lo <= ordinal and (extent.hi is None or ordinal < extent.hi):
+                return tuple(task.writes)
+        return (dataset,)
+
+    def _others(
+        self, dataset: Dataset, key: str, chosen: Record
+    ) -> Iterator[tuple[Dataset, Record]]:
+        """What the other outputs of a step were when it was made; UsageError if one is lost."""
+        for other in self._outputs(dataset, key):
+            if other.name == dataset.name:
+                continue
+            past = self.metastore.history(other.name, key)
+            then = next((r for r in past if r.run == chosen.run), None)
+            if then is None:
+                raise UsageError(
+                    f"{other.name}@{key} is made together with {dataset.name}, and was not made by "
+                    f"the run {chosen.run}; put back another one: `partflow rollback "
+                    f"{dataset.name} -p {key} --list`"
+                )
+            yield other, then
+
+    def _source(self, dataset: Dataset, record: Record) -> Path:
+        """A file with the bytes that a record is of: the present one, or in the history."""
+        present = self.store.path(dataset, record.key)
+        if present.exists() and file_digest(present)[0] == record.sha256:
+            return present
+        for one in self._kept(dataset.name, record.key):
+            if one.record is not None and one.record.sha256 == record.sha256:
+                return one.path
+        raise UsageError(
+            f"{dataset.name}@{record.key} as the run {record.run} made it is no longer kept; "
+            "the history holds the last ones only (history = N in the configuration)"
+        )
+
+    def _record(self, was: Record) -> Record:
+        """As it was made, put back now and pinned."""
+        note = f"put back as the run {was.run} made it; pinned until it is released, or a backfill"
+        return replace(was, how=HOW, run=self.row.id, pinned=True, note=note)
+
+    def _publish(
+        self, outputs: Sequence[tuple[Dataset, Record]], sources: Sequence[Path]
+    ) -> list[Record]:
+        """Stage copies of what is kept, and make them current together."""
+        staged: list[Path | None] = []
+        for number, ((dataset, was), source) in enumerate(zip(outputs, sources, strict=True)):
+            if source == self.store.path(dataset, was.key):
+                staged.append(None)  # it is there already
+                continue
+            path = self.store.staging(self.row.id) / f"{number}.tmp"
+            _copy(source, path)
+            if file_digest(path)[0] != was.sha256:
+                raise PublishError(
+                    f"{path} is not what it was copied from; the disk is not to be trusted"
+                )
+            self.store.seal(path)
+            staged.append(path)
+        for error in self.store.sync([path for path in staged if path is not None]).values():
+            raise error
+        return self._record_all(
+            [(self._record(was), path) for (_, was), path in zip(outputs, staged, strict=True)]
+        )
+
+    def _record_all(self, wanted: Sequence[tuple[Record, Path | None]]) -> list[Record]:
+        """Intend, rename what is staged, journal and record, as one step."""
+        at = [(r.node, r.key, r.start) for r, _ in wanted]
+        was = self.metastore.current([(n, k) for n, k, _ in at])
+        epochs = self.metastore.claim(self.row.id, at)
+        intents = [
+            Intent(
+                f"{self.row.id}/0", r.node, r.key, epochs[r.node, r.key],
+                None if path is None else str(path), was[r.node, r.key].sha256, r.sha256, r,
+            )
+            for r, path in wanted
+        ]  # fmt: skip
+        self.metastore.intend([i for i in intents if i.staged is not None])
+        with self.store.locked((i.node, i.key) for i in intents):
+            self.metastore.check(intents)
+            done = [self._renamed(i, was[i.node, i.key].seq) for i in intents]
+            self.store.journal(record_lines(self.metastore, [i.record for i in done]))
+            self.metastore.commit(done)
+        return [i.record for i in done]
+
+    def _renamed(self, intent: Intent, seq: int) -> Intent:
+        dataset = self.graph.datasets[intent.node]
+        if intent.staged is not None:
+            self.store.publish(Path(intent.staged), dataset, intent.key, seq)
+        found = identity(self.store.path(dataset, intent.key))
+        return replace(intent, record=replace(intent.record, identity=found))
+
+    def _begun(self) -> RunLog:
+        log = RunLog(self.metastore)
+        log.begin(self.row, graph_text(self.graph, {}))
+        return log
+
+    def _ended(self, log: RunLog, name: str, records: Sequence[Record], state: str) -> None:
+        writers = self.graph.writers(name)
+        task = writers[0].name if writers else name
+        at = self._now()
+        steps = [StepLog(task, records[0].key, 1, state, state, 0.0, records[0].note)]
+        log.steps_ended(self.row.id, at, steps)
+        log.finish(replace(self.row, finished_at=at, state="done"))
+
+    def _now(self) -> float:
+        return self.clock() / 1e9
+
+
+def _dataset(graph: Graph, name: str) -> Dataset:
+    """A dataset that a task makes; UsageError if it is none."""
+    dataset = graph.datasets.get(name)
+    if dataset is None or isinstance(dataset, Source):
+        said = "is a source: what it was is not kept" if dataset is not None else "is no dataset"
+        raise UsageError(f"{name!r} {said}; name a dataset that a task makes (`partflow ls`)")
+    return dataset
+
+
+def _chosen(kept: Sequence[Kept], name: str, key: str, to: int | None) -> Record:
+    """The materialization to put back; UsageError if there is none that can be."""
+    if to is not None:
+        kept = [one for one in kept if one.number == to]
+    else:
+        kept = [one for one in kept if not one.is_present]
+    if not kept:
+        said = "nothing else is kept" if to is None else f"there is no number {to}"
+        raise UsageError(
+            f"{name}@{key}: {said}; `partflow rollback {name} -p {key} --list` shows what is kept"
+        )
+    if kept[0].record is None:
+        raise UsageError(
+            f"{kept[0].path} is nothing that was recorded of {name}@{key}: somebody's file, or a "
+            f"damaged one; copy it to its place by hand and `partflow accept {name} -p {key}`"
+        )
+    return kept[0].record
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Another file of the same bytes, sharing blocks where the file system can; never a link."""
+    with source.open("rb") as old, target.open("wb") as new:
+        try:
+            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+        except OSError:
+            shutil.copyfileobj(old, new, 2**20)

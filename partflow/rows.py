@@ -1,0 +1,86 @@
+"""Records as rows of the metastore's tables, and back.
+
+Knows nothing of transactions, locks or epochs but how they are written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from partflow.record import FileIdentity, Intent, Record
+
+if TYPE_CHECKING:
+    import apsw
+
+COLUMNS = (
+    "node, key, start, content, code, inputs, reads, read_seq, rows, nbytes, sha256, "
+    "size, mtime_ns, ctime_ns, inode, made_at, run, seq, content_seq, failure, pinned"
+)
+
+
+def record_of(row: Sequence[Any]) -> Record:
+    """The record in a row of `COLUMNS`."""
+    size, mtime_ns, ctime_ns, inode = row[11:15]
+    return Record(
+        node=row[0], key=row[1], start=row[2], content=row[3], code=row[4], inputs=row[5] or b"",
+        reads=row[6], read_seq=row[7], rows=row[8], nbytes=row[9], sha256=row[10],
+        identity=None if size is None else FileIdentity(size, mtime_ns, ctime_ns, inode),
+        made_at=row[15], run=row[16], seq=row[17], content_seq=row[18], failure=row[19],
+        pinned=bool(row[20]),
+    )  # fmt: skip
+
+
+def intent_of(row: Sequence[Any]) -> Intent:
+    """The intent in a row of the table of intents, without its number."""
+    step, node, key, epoch, staged, old, new, record = row
+    return Intent(step, node, key, epoch, staged, old, new, Record.from_json(record))
+
+
+def count_changes(c: apsw.Connection, nodes: Iterable[str]) -> None:
+    """Count a change of each of the nodes."""
+    c.executemany(
+        "INSERT INTO nodes VALUES (?, 1) ON CONFLICT (node) DO UPDATE SET version = version + 1",
+        [(node,) for node in sorted(set(nodes))],
+    )
+
+
+def put(c: apsw.Connection, r: Record, *, epoch: int | None, seq: int | None = None) -> None:
+    """Make a record current and append it to the history, under that number or else the next."""
+    identity = r.identity or FileIdentity(0, 0, 0, 0)
+    where = "WHERE node = ? AND key = ?"
+    was = c.execute(
+        f"SELECT content, content_seq FROM partitions {where}",  # noqa: S608 - no input in it
+        (r.node, r.key),
+    ).fetchall()
+    history = {
+        "node": r.node, "key": r.key, "start": r.start, "content": r.content, "code": r.code,
+        "inputs": r.inputs, "reads": r.reads, "read_seq": r.read_seq, "rows": r.rows,
+        "nbytes": r.nbytes, "sha256": r.sha256, "made_at": r.made_at, "run": r.run,
+        "pinned": int(r.pinned),
+    }  # fmt: skip
+    numbered = {} if seq is None else {"seq": seq}
+    _insert(c, "materializations", {**numbered, **history, "how": r.how, "note": r.note})
+    seq = c.last_insert_rowid()
+    same = bool(was) and was[0][0] == r.content and r.content is not None
+    current = {
+        **history, "seq": seq, "content_seq": was[0][1] if same else seq, "failure": None,
+        "size": identity.size, "mtime_ns": identity.mtime_ns, "ctime_ns": identity.ctime_ns,
+        "inode": identity.inode,
+    }  # fmt: skip
+    kept = ("node", "key", "start")
+    changed = ", ".join(f"{name} = excluded.{name}" for name in current if name not in kept)
+    _insert(
+        c,
+        "partitions",
+        {**current, "epoch": epoch or 0},
+        f" ON CONFLICT (node, key) DO UPDATE SET {changed}",
+    )
+
+
+def _insert(c: apsw.Connection, name: str, values: dict[str, Any], suffix: str = "") -> None:
+    columns, marks = ", ".join(values), ", ".join("?" * len(values))
+    c.execute(
+        f"INSERT INTO {name} ({columns}) VALUES ({marks}){suffix}",  # noqa: S608 - own names only
+        tuple(values.values()),
+    )

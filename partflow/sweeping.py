@@ -1,0 +1,139 @@
+"""Removes what nobody needs any more below partflow's own folder, and old runs from the record.
+
+Knows nothing of plans. It only takes what has the name and place of something that partflow wrote:
+whatever else lies there stays. Requires: the lease is held, and what a dead run left is recovered.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from partflow.graph import Graph
+from partflow.metastore import Metastore
+from partflow.runlog import RunLog
+from partflow.store import Store
+
+_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+class Swept(Enum):
+    """What is swept."""
+
+    STAGED = "staged files of dead runs"
+    KEPT = "files of the history past its bound"
+    LOGS = "logs of old runs"
+    COLUMNS = "cached columns of no use"
+    LOCKS = "locks of datasets that are gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What was swept, or would be: files and bytes of each kind, and rows of runs."""
+
+    files: dict[Swept, int]
+    nbytes: dict[Swept, int]
+    runs: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing."""
+        return not self.runs and not any(self.files.values())
+
+
+def sweep(
+    graph: Graph, store: Store, metastore: Metastore, before: float, *, dry_run: bool
+) -> Sweep:
+    """Sweep all that is past its time; runs that ended `before` that moment, in epoch seconds."""
+    log = RunLog(metastore)
+    old = log.ended_before(before)
+    files, nbytes = dict.fromkeys(Swept, 0), dict.fromkeys(Swept, 0)
+    folders: set[Path] = set()
+    for kind, path in _needless(graph, store, metastore, set(old)):
+        files[kind] += 1
+        nbytes[kind] += path.lstat().st_size
+        if not dry_run:
+            path.unlink(missing_ok=True)
+            folders.add(path.parent)
+    if not dry_run:
+        _drop_empty(folders, store.private)
+        log.forget(old)
+    return Sweep(files, nbytes, len(old))
+
+
+def _needless(
+    graph: Graph, store: Store, metastore: Metastore, old: set[str]
+) -> Iterator[tuple[Swept, Path]]:
+    """Each file that nobody needs; looked for in full before any is removed."""
+    known = {row.id for row in RunLog(metastore).runs(2**62, lambda: None)} - old
+    wanted = {i.staged for i in metastore.intents()}
+    yield from [
+        *_of_runs(store.private / "staging", ".tmp", Swept.STAGED, set(), wanted),
+        *_of_runs(store.private / "logs", ".log", Swept.LOGS, known, set()),
+        *_past_bound(store),
+        *_columns(store, metastore),
+        *_locks(graph, store),
+    ]
+
+
+def _of_runs(
+    folder: Path, ending: str, kind: Swept, known: set[str], wanted: set[str | None]
+) -> Iterator[tuple[Swept, Path]]:
+    """The numbered files of runs that are not known."""
+    for run in _folders(folder):
+        if _RUN.fullmatch(run.name) and run.name not in known:
+            for path in _files(run):
+                if path.suffix == ending and str(path) not in wanted:
+                    yield kind, path
+
+
+def _past_bound(store: Store) -> Iterator[tuple[Swept, Path]]:
+    for dataset in _folders(store.private / "history"):
+        for key in _folders(dataset):
+            for path in list(store.kept(dataset.name, key.name).values())[: -store.history]:
+                yield Swept.KEPT, path
+
+
+def _columns(store: Store, metastore: Metastore) -> Iterator[tuple[Swept, Path]]:
+    """Caches of another incarnation or version, and those cut off while they were written."""
+    incarnation, versions = metastore.versions()
+    present = {f"{node}-{incarnation}-{version}.columns" for node, version in versions.items()}
+    for path in _files(store.columns):
+        if path.suffix in {".columns", ".new"} and path.name not in present:
+            yield Swept.COLUMNS, path
+
+
+def _locks(graph: Graph, store: Store) -> Iterator[tuple[Swept, Path]]:
+    for path in _files(store.private / "locks"):
+        if path.suffix == ".lock" and path.stem not in graph.nodes:
+            yield Swept.LOCKS, path
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder; what is a link leads elsewhere and is none of ours."""
+    return [Path(e.path) for e in _entries(folder) if e.is_dir(follow_symlinks=False)]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [Path(e.path) for e in _entries(folder) if e.is_file(follow_symlinks=False)]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda e: e.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _drop_empty(folders: set[Path], top: Path) -> None:
+    """Remove folders that were emptied, and those above them that are empty then."""
+    for folder in folders:
+        here = folder
+        while here.parent != top and not _entries(here):
+            here.rmdir()
+            here = here.parent

@@ -1,0 +1,123 @@
+"""Puts right what was lost, puts back what was replaced, and sweeps what nobody needs.
+
+Knows nothing of how any of it is done: it takes the lease, opens the metastore, and calls those who
+do. `Project.upkeep` has one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from partflow.columns import ColumnCache
+from partflow.errors import UsageError
+from partflow.journal import require_not_older
+from partflow.metastore import Metastore
+from partflow.plan import task_span
+from partflow.recovery import recover
+from partflow.runlog import begun, new_run_id, owner_of
+from partflow.sqlitefile import damage_of, is_empty
+
+if TYPE_CHECKING:
+    from partflow.config import Config
+    from partflow.controls import Controls
+    from partflow.graph import Graph
+    from partflow.history import History
+    from partflow.rebuild import Rebuilt
+    from partflow.rollback import Kept, PutBack, RollingBack
+    from partflow.sweeping import Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """The upkeep of one warehouse; `clock` gives epoch nanoseconds."""
+
+    graph: Graph
+    history: History
+    config: Config
+    clock: Callable[[], int]
+
+    def require_not_lost(self) -> None:
+        """Raise MetastoreError if there is no metastore beside files that partflow made."""
+        path = self.history.metastore_path
+        if is_empty(path):
+            from partflow.rebuild import require_nothing_made
+
+            require_nothing_made(self.graph, self.history.store, path)
+
+    def damage(self) -> str | None:
+        """What is wrong with the metastore; None if it can be read through."""
+        return damage_of(self.history.metastore_path)
+
+    def rebuild(self, controls: Controls) -> Rebuilt:
+        """Make the metastore anew; the one that is there is moved aside."""
+        from partflow.rebuild import rebuild
+
+        now_ns = self.clock()
+        due = {
+            t.name: task_span(self.graph, t, now_ns // 10**9)[1]
+            for t in self.graph.tasks
+            if t.is_effect
+        }
+        store, path = self.history.store, self.history.metastore_path
+        with self._lease(new_run_id(now_ns), controls):
+            found = rebuild(self.graph, store, path, due, now_ns)
+            with Metastore.open(path, durable=store.durable) as metastore:
+                ColumnCache(metastore, store.columns).refresh(self.graph.nodes)
+        return found
+
+    def kept(self, name: str, key: str) -> tuple[Kept, ...]:
+        """What can be put back of a partition, the newest first."""
+        from partflow.rollback import kept_of
+
+        with Metastore.open_existing(self.history.metastore_path) as metastore:
+            return kept_of(self.graph, self.history.store, metastore, name, key)
+
+    def rollback(self, name: str, key: str, to: int | None, controls: Controls) -> PutBack:
+        """Put a kept materialization back and pin it, with all outputs of its step.
+
+        `to` is its number, None for the newest that is not the present one.
+        """
+        return self._rolling(controls, lambda one: one.put_back(name, key, to))
+
+    def release(self, name: str, key: str, controls: Controls) -> PutBack:
+        """Let what was put back be made again when its code or inputs say so."""
+        return self._rolling(controls, lambda one: one.release(name, key))
+
+    def sweep(self, controls: Controls, *, dry_run: bool) -> Sweep:
+        """Remove what nobody needs; with `dry_run` only say what that is."""
+        from partflow.sweeping import sweep
+
+        before = self.clock() / 1e9 - self.config.runs_kept.total_seconds()
+        # What a dead run intended stays for the next run, with the files that it staged.
+        with self._at_work(new_run_id(self.clock()), controls, mends=False) as metastore:
+            return sweep(self.graph, self.history.store, metastore, before, dry_run=dry_run)
+
+    def _rolling(self, controls: Controls, act: Callable[[RollingBack], PutBack]) -> PutBack:
+        """Put back or release under the name of a run of its own."""
+        from partflow.rollback import RollingBack
+
+        run, store = new_run_id(self.clock()), self.history.store
+        with self._at_work(run, controls) as metastore:
+            row = begun(run, controls.command, self.clock() / 1e9)
+            done = act(RollingBack(self.graph, store, metastore, row, self.clock))
+            ColumnCache(metastore, store.columns).refresh(self.graph.nodes)
+        return done
+
+    def _lease(self, run: str, controls: Controls) -> contextlib.AbstractContextManager[None]:
+        return self.history.leased(owner_of(run), wait=controls.wait, waiting=controls.waiting)
+
+    @contextlib.contextmanager
+    def _at_work(self, run: str, controls: Controls, *, mends: bool = True) -> Iterator[Metastore]:
+        """Hold the lease of a warehouse whose metastore is there; recover what was left."""
+        store, path = self.history.store, self.history.metastore_path
+        self.require_not_lost()
+        if is_empty(path):
+            raise UsageError("nothing was run yet")
+        with self._lease(run, controls), Metastore.open(path, durable=store.durable) as metastore:
+            require_not_older(metastore, store)
+            if mends:
+                recover(metastore, store, self.graph)
+            yield metastore

@@ -1,0 +1,26 @@
+"""Every call of the store and of the record fails once, in every way, in a run of its own."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from deaths import ALL, KILLED, MOST, Shop, said
+
+WAYS = list(itertools.product(["death", "full", "error"], [False, True]))
+
+
+@pytest.mark.parametrize(("kind", "after"), WAYS)
+def test_after_any_call_that_failed_the_same_command_ends_it_well(made: Shop, kind, after, cases):
+    offset = WAYS.index((kind, after))
+    for number in range(1 if ALL else 1 + 19 * offset, MOST, 1 if ALL else 173):
+        root = made.copy()
+        fault = {"number": number, "kind": kind, "after": after}
+        code = made.nursery.run(root, fault=fault)
+        if "fault in" not in said(root):
+            break
+        assert code == KILLED if kind == "death" else code in {0, 1, 2}, said(root)
+        assert "Traceback" not in said(root), said(root)
+        made.check_death(root)
+        cases(1)
+    assert number > 100

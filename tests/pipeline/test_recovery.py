@@ -1,0 +1,124 @@
+"""What a dead run left is finished durably, or undone; done twice it is as done once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from partflow.metastore import Metastore
+from partflow.record import Intent
+from partflow.recovery import recover
+from partflow.store import Store
+
+DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
+
+
+@dataclass
+class Watched:
+    """What reached the disk and the record, in order."""
+
+    events: list[str] = field(default_factory=list)
+
+
+class WatchedStore(Store):
+    """A real store that notes what it made durable, and refuses what it is told to."""
+
+    watched: Watched
+    refuses: str = ""
+
+    def sync(self, paths):
+        found = super().sync(paths)
+        self.watched.events += [f"synced {path}" for path in map(str, paths)]
+        refused = {str(p): OSError(5, "Input/output error", str(p)) for p in paths}
+        return found | {p: e for p, e in refused.items() if self.refuses and p == self.refuses}
+
+
+class WatchedMetastore(Metastore):
+    watched: Watched
+
+    def commit(self, intents, also=None):
+        super().commit(intents, also)
+        self.watched.events.append("recorded")
+
+
+@pytest.fixture
+def died(sales):
+    """A run died after its rename: the intent stands, and nobody synced the folder."""
+    sales.run()
+    sales.sales(DAYS[0], 40)
+    with sales.metastore() as metastore:
+        (before,) = metastore.records("clean", DAYS[0])
+    sales.run("clean")
+    with sales.metastore() as metastore:
+        (after,) = metastore.records("clean", DAYS[0])
+        epochs = metastore.claim("dead", [("clean", DAYS[0], after.start)])
+        intent = Intent(
+            "dead/0", "clean", DAYS[0], epochs["clean", DAYS[0]], str(sales.root / "renamed.tmp"),
+            before.sha256, after.sha256, after,
+        )  # fmt: skip
+        metastore.intend([intent])
+    return sales
+
+
+def watched(sales, refuses=""):
+    project = sales.project
+    store = WatchedStore(sales.root, sales.root / "warehouse")
+    metastore = WatchedMetastore.open(sales.root / "warehouse/.partflow/metastore.sqlite")
+    store.watched = metastore.watched = Watched()
+    store.refuses = refuses
+    return project, store, metastore
+
+
+def test_a_rename_that_is_found_done_is_durable_before_it_is_recorded(died):
+    project, store, metastore = watched(died)
+    with metastore:
+        assert recover(metastore, store, project.graph) == 1
+        assert metastore.intents() == []
+    recorded = store.watched.events.index("recorded")
+    before = set(store.watched.events[:recorded])
+    folder = died.file("clean", DAYS[0]).parent
+    assert {f"synced {folder}", f"synced {folder.parent}"} <= before
+
+
+def test_what_the_disk_refuses_to_make_durable_is_not_recorded(died):
+    folder: Path = died.file("clean", DAYS[0]).parent
+    project, store, metastore = watched(died, refuses=str(folder))
+    with metastore:
+        with pytest.raises(OSError, match="Input/output error"):
+            recover(metastore, store, project.graph)
+        assert len(metastore.intents()) == 1
+    assert "recorded" not in store.watched.events
+    assert died.run().ran > 0  # with a disk that does not refuse, the next run goes on
+    with died.metastore() as after:
+        assert after.intents() == []
+
+
+def test_recovering_twice_is_recovering_once(died):
+    project, store, metastore = watched(died)
+    with metastore:
+        recover(metastore, store, project.graph)
+        once = metastore.records("clean", DAYS[0])
+        assert recover(metastore, store, project.graph) == 0
+        assert metastore.records("clean", DAYS[0]) == once
+
+
+def test_what_a_recovery_replaces_is_kept_under_the_number_of_what_it_was(sales):
+    sales.run()
+    file = sales.file("clean", DAYS[0])
+    project, store, metastore = watched(sales)
+    with metastore:
+        one = metastore.records("clean", DAYS[0])[0]
+        two = metastore.records("clean", DAYS[1])[0]
+        epochs = metastore.claim("dead", [(r.node, r.key, r.start) for r in (one, two)])
+        staged = store.staging("20260101-000000-aaaa") / "0.tmp"
+        staged.write_bytes(file.read_bytes() + b"later")
+        metastore.intend(
+            [
+                Intent("dead/0", r.node, r.key, epochs[r.node, r.key], path, r.sha256, new, r)
+                for r, path, new in ((one, str(staged), "later"), (two, None, two.sha256))
+            ]
+        )
+        recover(metastore, store, project.graph)
+    assert list(store.kept("clean", DAYS[0])) == [one.seq]

@@ -1,0 +1,116 @@
+"""What is swept is what nobody needs; what partflow did not write stays, wherever it lies."""
+
+from __future__ import annotations
+
+from partflow.project import Controls
+from partflow.record import Intent
+from partflow.sweeping import Swept
+
+DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
+DEAD = "20200101-000000-abcd"
+
+
+def swept(world, *, dry_run=False):
+    return world.project.upkeep.sweep(Controls(), dry_run=dry_run)
+
+
+def private(world):
+    return world.root / "warehouse/.partflow"
+
+
+def put(world, path, text="x" * 100):
+    return world.write(f"warehouse/.partflow/{path}", text)
+
+
+def litter(world):
+    """One file of each kind that nobody needs."""
+    for number in (50, 51):
+        world.sales(DAYS[0], number)
+        world.run()
+    for number in range(3):
+        put(world, f"history/clean/{DAYS[0]}/{number:012d}.kept")
+    return [
+        put(world, f"staging/{DEAD}/7.tmp"),
+        put(world, f"logs/{DEAD}/3.log"),
+        put(world, "columns/clean-0123456789abcdef-9.columns"),
+        put(world, "locks/renamed.lock", ""),
+        *(private(world) / f"history/clean/{DAYS[0]}/{n:012d}.kept" for n in range(3)),
+    ]
+
+
+def test_what_nobody_needs_is_swept_and_counted_by_kind(sales):
+    sales.run()
+    files = litter(sales)
+    found = swept(sales)
+    assert {kind: n for kind, n in found.files.items() if n} == {
+        Swept.STAGED: 1, Swept.LOGS: 1, Swept.COLUMNS: 1, Swept.LOCKS: 1, Swept.KEPT: 3,
+    }  # fmt: skip
+    assert found.nbytes[Swept.KEPT] == 300
+    assert [f for f in files if f.exists()] == []
+    assert not (private(sales) / "staging" / DEAD).exists()
+    assert swept(sales).is_empty
+    assert sales.run().ran == 0
+
+
+def test_a_dry_run_finds_the_same_and_sweeps_nothing(sales):
+    sales.run()
+    files = litter(sales)
+    would = swept(sales, dry_run=True)
+    assert [f for f in files if not f.exists()] == []
+    assert swept(sales) == would
+
+
+def test_what_partflow_did_not_write_is_left_where_it_is(sales):
+    sales.run()
+    outside = sales.write("elsewhere/7.tmp", "mine")
+    (private(sales) / "staging").mkdir(exist_ok=True)
+    (private(sales) / f"staging/{DEAD}").symlink_to(outside.parent)
+    mine = [
+        put(sales, "staging/notes/7.tmp"),
+        put(sales, "staging/20200101-000000-beef/notes.txt"),
+        put(sales, f"history/clean/{DAYS[0]}/copy of mine.kept"),
+        put(sales, "columns/readme.md"),
+        put(sales, "metastore.replaced1"),
+        outside,
+    ]
+    before = {name: data for name, (_, _, data) in sales.data_files().items() if "date=" in name}
+    assert swept(sales).is_empty
+    assert [m for m in mine if not m.exists()] == []
+    after = {name: data for name, (_, _, data) in sales.data_files().items() if "date=" in name}
+    assert after == before
+
+
+def test_a_staged_file_that_an_intent_wants_stays_for_the_recovery(sales):
+    sales.run()
+    staged = put(sales, f"staging/{DEAD}/0.tmp")
+    with sales.metastore() as metastore:
+        (record,) = metastore.records("clean", DAYS[0])
+        epochs = metastore.claim("dead", [("clean", DAYS[0], record.start)])
+        epoch = epochs["clean", DAYS[0]]
+        wanted = Intent("d/0", "clean", DAYS[0], epoch, str(staged), None, "new", record)
+        metastore.intend([wanted])
+    assert swept(sales).is_empty
+    assert staged.exists()
+
+
+def test_runs_past_their_time_are_forgotten_with_their_attempts_and_later_ones_are_not(sales):
+    sales.run()
+    project = sales.project
+    now = project.clock()
+    project.clock = lambda: now + 91 * 86_400 * 10**9
+    sales.sales(DAYS[0], 50)
+    project.materialize()
+    old, new = project.runs(5)[1], project.runs(5)[0]
+    assert project.upkeep.sweep(Controls(), dry_run=False).runs == 1
+    assert [r.id for r in project.runs(5)] == [new.id]
+    assert project.steps(old.id) == []
+    assert project.steps(new.id) != []
+    assert sales.run().ran == 0
+
+
+def test_for_how_long_runs_are_kept_is_configured(sales):
+    file = sales.root / "partflow.toml"
+    file.write_text(file.read_text() + 'runs_kept = "0s"\n')
+    sales.run()
+    assert swept(sales).runs == 1
+    assert sales.project.runs(5) == []
