@@ -53,7 +53,8 @@ def project(shop) -> Iterator[Project]:
     for name in ours:
         del sys.modules[name]
     with contextlib.chdir(shop):
-        yield Project.load(shop)
+        found = Project.load(shop)
+    yield found
     for name in [n for n in sys.modules if n == "jobs" or n.startswith("jobs.")]:
         del sys.modules[name]
     sys.modules.update(ours)
