@@ -1,6 +1,6 @@
 """Ends a run from outside: signals the process that carries it out, and kills it if that is needed.
 
-Knows nothing of steps. A process is signalled only while it holds the lease of the warehouse for
+Knows nothing of steps. A process is signalled only while it holds the lease of
 that very run, so that a number which the system gave to another process since is never hit.
 """
 
@@ -38,10 +38,10 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Canceller:
-    """Cancels runs of one log; `holder` says who has the lease, `now` gives epoch seconds."""
+    """Cancels runs of one log; `owner` says who holds a run's lease, `now` gives epoch seconds."""
 
     log: RunLog
-    holder: Callable[[], str | None]
+    owner: Callable[[str], str | None]
     now: Callable[[], float]
     patience: float = PATIENCE
 
@@ -76,7 +76,7 @@ class Canceller:
         if row.host != socket.gethostname():
             raise UsageError(f"run {row.id} goes on at {row.host}; cancel it there")
         if not self._has_lease(row):
-            raise UsageError(f"run {row.id} does not go on: nothing holds the warehouse for it")
+            raise UsageError(f"run {row.id} does not go on: nothing holds its lease")
         if gently and not _is_command(row):
             raise UsageError(
                 f"run {row.id} belongs to a program or a notebook, process {row.pid}; it can be "
@@ -84,7 +84,7 @@ class Canceller:
             )
 
     def _has_lease(self, row: RunRow) -> bool:
-        said = self.holder() or ""
+        said = self.owner(row.id) or ""
         return said.startswith(f"run {row.id} ") and said.endswith(f", process {row.pid}")
 
     def _signal(self, row: RunRow, number: signal.Signals) -> bool:
@@ -116,7 +116,7 @@ class Canceller:
         return True
 
     def _is_over(self, row: RunRow, patience: float) -> bool:
-        """Whether the lease is free, or another's, within so many seconds."""
+        """Whether the lease is free within so many seconds."""
         until = time.monotonic() + patience
         while self._has_lease(row):
             if time.monotonic() >= until:

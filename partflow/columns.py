@@ -8,6 +8,7 @@ holds the metastore's incarnation and the node's version there: another one is s
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -108,7 +109,7 @@ class ColumnCache:
             self._folder.mkdir(parents=True, exist_ok=True)
             for old in self._folder.glob(f"{node}-*.columns"):
                 old.unlink(missing_ok=True)
-            temporary = path.with_suffix(".new")
+            temporary = path.with_suffix(f".{os.getpid()}.new")  # another run may be at it too
             with temporary.open("wb") as file:
                 _write(file, columns)
             temporary.replace(path)

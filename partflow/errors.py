@@ -12,7 +12,7 @@ Knows nothing of what raises them. Bugs of partflow's own are `AssertionError("B
       TaskError             the user's function raised; carries its traceback
       PublishError          the disk, or a newer owner, refused what was made
       MetastoreError        the record is newer than this partflow, or damaged
-      BusyError             another run holds the lease
+      BusyError             another run is at the same partitions
 """
 
 from __future__ import annotations
@@ -102,6 +102,6 @@ class MetastoreError(PartflowError):
 
 
 class BusyError(PartflowError):
-    """Another run holds the lease of this warehouse."""
+    """Another run is at what was asked for."""
 
     exit_code: ClassVar[int] = 4

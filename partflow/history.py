@@ -7,7 +7,6 @@ broken, and at once.
 from __future__ import annotations
 
 import difflib
-import functools
 import json
 import os
 import time
@@ -19,7 +18,7 @@ from typing import Any
 from partflow.cancelling import Canceller, End
 from partflow.config import Config, find_root, read_config
 from partflow.errors import UsageError
-from partflow.lease import held, holder
+from partflow.leases import Leases
 from partflow.metastore import Metastore
 from partflow.runlog import RunLog, RunRow, StepLog
 from partflow.store import Store
@@ -37,9 +36,7 @@ class History:
         self.metastore_path = (
             root / config.metastore if config.metastore else private / "metastore.sqlite"
         )
-        lease = private / "run.lock"
-        self.holder = functools.partial(holder, lease)
-        self.leased = functools.partial(held, lease)
+        self.leases = Leases(private / "leases")
         self.clock: Callable[[], int] = time.time_ns
 
     @classmethod
@@ -51,7 +48,7 @@ class History:
     def runs(self, limit: int = 20) -> list[RunRow]:
         """The last runs, the newest first."""
         with self._log() as log:
-            return log.runs(limit, self.holder)
+            return log.runs(limit, self.leases.is_held)
 
     def run(self, word: str) -> RunRow:
         """The run of that id, of the only id that begins so, or the `last` one."""
@@ -113,19 +110,20 @@ class History:
         """End a run that goes on: how that went, and its row afterwards; see `Canceller`."""
         with Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
             log = RunLog(metastore)
-            end = Canceller(log, self.holder, lambda: self.clock() / 1e9).cancel(row, gently=gently)
-            after = next(r for r in log.runs(2**62, self.holder) if r.id == row.id)
+            canceller = Canceller(log, self.leases.owner, lambda: self.clock() / 1e9)
+            end = canceller.cancel(row, gently=gently)
+            after = next(r for r in log.runs(2**62, self.leases.is_held) if r.id == row.id)
         return end, after
 
     def cut_off(self) -> RunRow:
         """The last run of this very process, which is over; recorded so if it is not yet."""
         with Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
             log = RunLog(metastore)
-            row = next(r for r in log.runs(2**62, lambda: None) if r.pid == os.getpid())
+            row = next(r for r in log.runs(2**62, lambda _: False) if r.pid == os.getpid())
             if row.finished_at is not None:
                 return row
             log.cut_off(row.id, self.clock() / 1e9)
-            return next(r for r in log.runs(2**62, lambda: None) if r.id == row.id)
+            return next(r for r in log.runs(2**62, lambda _: False) if r.id == row.id)
 
     @contextmanager
     def _log(self) -> Iterator[RunLog]:

@@ -310,15 +310,20 @@ class Metastore(AbstractContextManager["Metastore"]):
                 [(*failure, owner) for failure in failures],
             )
 
-    def _require_current(self) -> None:
-        """Raise PublishError if another incarnation took the place of what was opened."""
+    @property
+    def is_current(self) -> bool:
+        """Whether no other incarnation took the place of what was opened."""
         if self._path is None:
-            return
+            return True
         try:
             inode = self._path.stat().st_ino
         except FileNotFoundError:
             inode = -1
-        if (self.incarnation, inode) != self._opened:
+        return (self.incarnation, inode) == self._opened
+
+    def _require_current(self) -> None:
+        """Raise PublishError if another incarnation took the place of what was opened."""
+        if not self.is_current:
             raise PublishError(
                 f"{self._path} is no longer the metastore that this run began with; nothing more "
                 "of it is published: run again"

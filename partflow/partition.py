@@ -5,6 +5,7 @@ Knows nothing of datasets: a set is sorted, disjoint, half-open ranges on one gr
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -91,24 +92,28 @@ class PartitionSet:
 
     def __and__(self, other: PartitionSet) -> PartitionSet:
         """What is in both."""
-        pairs = ((a, b) for a in self.ranges for b in other.ranges)
-        return PartitionSet.of((max(a[0], b[0]), min(a[1], b[1])) for a, b in pairs)
+        found, i, k = [], 0, 0
+        while i < len(self.ranges) and k < len(other.ranges):
+            (a, b), (c, d) = self.ranges[i], other.ranges[k]
+            if max(a, c) < min(b, d):
+                found.append((max(a, c), min(b, d)))
+            i, k = (i + 1, k) if b <= d else (i, k + 1)
+        return PartitionSet(tuple(found))
 
     def __sub__(self, other: PartitionSet) -> PartitionSet:
         """What is in this one and not in the other."""
-        left = list(self.ranges)
-        for lo, hi in other.ranges:
-            left = [
-                piece
-                for a, b in left
-                for piece in ((a, min(b, lo)), (max(a, hi), b))
-                if piece[0] < piece[1]
-            ]
-        return PartitionSet.of(left)
+        if not self.ranges or not other.ranges:
+            return self
+        first, last = self.ranges[0][0], self.ranges[-1][1]
+        inner = [bound for pair in other.ranges for bound in pair]
+        ends = (*inner[::2], max(last, inner[-1]))
+        gaps = zip((min(first, inner[0]), *inner[1::2]), ends, strict=True)
+        return self & PartitionSet(tuple(gap for gap in gaps if gap[0] < gap[1]))
 
     def __contains__(self, ordinal: int) -> bool:
         """Whether an ordinal is in the set."""
-        return any(lo <= ordinal < hi for lo, hi in self.ranges)
+        i = bisect_right(self.ranges, ordinal, key=lambda pair: pair[0])
+        return i > 0 and ordinal < self.ranges[i - 1][1]
 
     def __len__(self) -> int:
         """How many ordinals."""

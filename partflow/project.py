@@ -10,7 +10,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,21 +21,22 @@ from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
 from partflow.errors import UsageError
+from partflow.footprint import Footprint, footprint_of_request, footprint_of_steps
 from partflow.graph import Graph, derive
 from partflow.handover import HandOver
 from partflow.history import History, store_of
-from partflow.journal import note_begun, note_seen
+from partflow.journal import note_begun
 from partflow.loading import load_jobs, require_pools
 from partflow.metastore import Metastore
 from partflow.modules import ProjectModules
 from partflow.observe import Observed, Verify, observe
 from partflow.plan import Force, Only, Plan, Request, plan
 from partflow.planfiles import read_plan, write_plan
-from partflow.recovery import recover
-from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id, owner_of
+from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.selection import Asked, request_of
-from partflow.store import CLOCK_STEP_NS, Store
+from partflow.starting import Starter
+from partflow.store import Store
 
 if TYPE_CHECKING:
     import duckdb
@@ -172,7 +173,6 @@ class Project:
             return self._run(
                 lambda seen, _: self._plan(seen, wanted, None, with_effects=with_effects),
                 controls or Controls(),
-                may_idle=True,
             )
         if with_effects or not wanted.is_everything:
             raise UsageError(f"{saved}: a saved plan says all that is made; name nothing else")
@@ -198,7 +198,9 @@ class Project:
         text = wanted.words(only)
 
         def planned(seen: Observed, log: RunLog) -> Plan:
+            nonlocal again
             force = Force(only, log.request(text, self.clock() / 1e9, again=again))
+            again = False  # what is decided once more goes on with the same request
             return self._plan(seen, wanted, force)
 
         found = self._run(planned, controls or Controls())
@@ -221,24 +223,27 @@ class Project:
             force = Force(only) if since is None else Force(only, since)
             return self._plan(self._observe(metastore, verify), asked, force)
 
-    def _run(self, planned: _Planned, controls: Controls, *, may_idle: bool = False) -> Result:
-        """Carry out what is `planned`; one that `may_idle` looks first, and takes no lease yet."""
-        idle, ahead = self._idle(planned, controls) if may_idle else (None, None)
-        if idle is not None:
-            return Result(idle, None)
+    def _run(self, planned: _Planned, controls: Controls) -> Result:
+        """Carry out what is `planned`; a look comes first, and with nothing to do no lease."""
         from partflow.views import keep_catalog
 
-        run = new_run_id(self.clock())
-        with self._leased(run, controls, ahead) as (metastore, seen):
-            log = RunLog(metastore)
-            found = planned(seen, log)
-            note_seen(metastore, self.store, seen.news, seen.touched)
+        def decide(metastore: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
+            found = planned(seen, RunLog(metastore))
+            return found, footprint_of_steps(found)
+
+        starter, run = self._starter(controls), new_run_id(self.clock())
+        idle, ahead = starter.idle(decide)
+        if idle is not None:
+            return Result(idle, None)
+        with starter.begun(run, controls, decide, ahead) as one:
+            found, metastore = one.decided, one.metastore
+            one.note(self.store)
             if not found.steps:
                 keep_catalog(self.graph, self.store, only_missing=True)
                 return Result(found, None)
             row = begun(run, controls.command, self.clock() / 1e9)
             note_begun(metastore, self.store, self.codes.values(), newest(found))
-            executor = self._executor(controls.workers)
+            executor, log = self._executor(controls.workers), RunLog(metastore)
             carrier = Carrier(
                 self.root, self.store, metastore, log, executor, self.clock, self.config.pools
             )
@@ -248,33 +253,21 @@ class Project:
             ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
         return Result(found, summary)
 
-    @contextlib.contextmanager
-    def _leased(
-        self, run: str, controls: Controls, ahead: Observed | None = None
-    ) -> Iterator[tuple[Metastore, Observed]]:
-        """Hold the lease, put right what a dead run left, and look, unless `ahead` still holds."""
-        lease = self.history.leased(owner_of(run), wait=controls.wait, waiting=controls.waiting)
-        with lease, Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
-            left = recover(metastore, self.store, self.graph)
-            frames = self.frames if controls.workers <= 1 else None
-            known = ahead is not None and not left and ahead.is_of(metastore)
-            seen = ahead if ahead and known else self._observe(metastore, controls.verify, frames)
-            if seen.is_unsettled:
-                time.sleep(CLOCK_STEP_NS / 1e9)  # then what was read can be trusted by its stat
-                seen = self._observe(metastore, controls.verify, frames)
-            yield metastore, seen
+    def _starter(self, controls: Controls) -> Starter:
+        """Begins what changes the warehouse."""
+        frames = self.frames if controls.workers <= 1 else None
+        observe_ = functools.partial(self._observe, verify=controls.verify, frames=frames)
+        leases = self.history.leases
+        return Starter(self.graph, self.store, leases, lambda: self.metastore_path, observe_)
 
-    def _idle(self, planned: _Planned, controls: Controls) -> tuple[Plan | None, Observed | None]:
-        """The plan, if there is nothing to do: no lease, no file written; and what is there."""
-        if not self.metastore_path.exists():
-            return None, None
-        with Metastore.open_existing(self.metastore_path) as metastore:
-            if metastore.intents():
-                return None, None
-            frames = self.frames if controls.workers <= 1 else None
-            seen = self._observe(metastore, controls.verify, frames)
-            found = planned(seen, RunLog(metastore))
-        return (None if found.steps or seen.news or seen.touched else found), seen
+    def _deciding(self, asked: Asked, *, makes: bool) -> Callable[..., tuple[Plan, Footprint]]:
+        """Plans what is asked for, all of which is to be recorded anew, or only to be read."""
+
+        def decide(_: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
+            found = self._plan(seen, asked, None, with_effects=not makes)
+            return found, footprint_of_request(found, makes=makes)
+
+        return decide
 
     def _executor(self, workers: int) -> Executor:
         from partflow.execution.executors import Site, executor_for
@@ -309,9 +302,11 @@ class Project:
         wanted, how, run = asked or Asked(select), controls or Controls(), new_run_id(self.clock())
         if not wanted.select:
             raise UsageError("accept needs to be told what: a dataset, or a selection of them")
-        with self._leased(run, how) as (metastore, seen), contextlib.chdir(self.root):
-            note_seen(metastore, self.store, seen.news, seen.touched)
-            found = acceptable(self._plan(seen, wanted, None), seen, self.store)
+        decide = self._deciding(wanted, makes=True)
+        with self._starter(how).begun(run, how, decide) as one, contextlib.chdir(self.root):
+            metastore = one.metastore
+            one.note(self.store)
+            found = acceptable(one.decided, one.seen, self.store)
             note_begun(metastore, self.store, self.codes.values(), {})
             row = begun(run, how.command, self.clock() / 1e9)
             accepted = Acceptor(metastore, self.store, row, self.clock).accept(found, sample)
@@ -326,10 +321,13 @@ class Project:
         from partflow.trials import tried
 
         wanted, run = asked or Asked(select), new_run_id(self.clock())
-        with self._leased(run, controls or Controls()) as (_, seen), contextlib.chdir(self.root):
-            found = self._plan(seen, wanted, None, with_effects=True)
-            with contextlib.closing(Aside(found, self.store, run)) as aside:
-                return tuple(tried(found, aside, every=wanted.has_partitions))
+        how, decide = controls or Controls(), self._deciding(wanted, makes=False)
+        with (
+            self._starter(how).begun(run, how, decide) as one,
+            contextlib.chdir(self.root),
+            contextlib.closing(Aside(one.decided, self.store, run)) as aside,
+        ):
+            return tuple(tried(one.decided, aside, every=wanted.has_partitions))
 
     def check_files(
         self, *select: str, asked: Asked | None = None, controls: Controls | None = None
@@ -337,9 +335,10 @@ class Project:
         """Read every file again, and say which are not what was recorded."""
         from partflow.trials import read_again
 
-        how = replace(controls or Controls(), verify=Verify.CONTENT)
-        with self._leased(new_run_id(self.clock()), how) as (_, seen):
-            return read_again(self._plan(seen, asked or Asked(select), None), seen)
+        how, run = replace(controls or Controls(), verify=Verify.CONTENT), new_run_id(self.clock())
+        decide = self._deciding(asked or Asked(select), makes=False)
+        with self._starter(how).begun(run, how, decide) as one:
+            return read_again(one.decided, one.seen)
 
     def read(self, name: str, start: str | None = None, end: str | None = None) -> pl.LazyFrame:
         """The partitions of a dataset that are there and overlap `[start, end)`, in order."""

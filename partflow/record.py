@@ -84,3 +84,8 @@ class Intent:
     old_sha256: str | None
     new_sha256: str | None
     record: Record
+
+    @property
+    def run(self) -> str:
+        """The run that intends it."""
+        return self.step.partition("/")[0]

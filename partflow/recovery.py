@@ -5,7 +5,7 @@ Knows nothing of plans. It decides by what it reads: the file in its place is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,16 +14,18 @@ from partflow.graph import Graph
 from partflow.journal import record_lines
 from partflow.metastore import Metastore
 from partflow.record import Intent
+from partflow.runlog import RunLog
 from partflow.store import Store, identity
 
 
-def recover(metastore: Metastore, store: Store, graph: Graph) -> int:
-    """Finish or undo what a run that died had intended; how many partitions it concerned.
+def recover(metastore: Metastore, store: Store, graph: Graph, living: Collection[str]) -> int:
+    """Finish or undo what dead runs had intended; how many partitions it concerned.
 
-    Requires: the lease is held, so that no other run is at it. A step of which one output is in
-    place is rolled forward; one of which none is, back. What is neither is left for the next look.
+    Requires: nobody else takes a lease meanwhile; `living` are the runs that hold one. A step of
+    which one output is in place is rolled forward; one of which none is, back. What is neither is
+    left for the next look. Of runs that left no last word it is recorded that they ended.
     """
-    intents = metastore.intents()
+    intents = [i for i in metastore.intents() if i.run not in living]
     steps: dict[str, list[Intent]] = {}
     for intent in intents:
         steps.setdefault(intent.step, []).append(intent)
@@ -31,7 +33,9 @@ def recover(metastore: Metastore, store: Store, graph: Graph) -> int:
         with store.locked((i.node, i.key) for i in group):
             _recover_step(metastore, store, graph, group)
     for run in store.staged_runs():
-        store.sweep(run)
+        if run not in living:
+            store.sweep(run)
+    RunLog(metastore).bury(living)
     return len(intents)
 
 

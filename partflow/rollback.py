@@ -15,10 +15,12 @@ from pathlib import Path
 from partflow.content import file_digest
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError, UsageError
+from partflow.footprint import Footprint
 from partflow.graph import Graph
 from partflow.graphrecord import graph_text
 from partflow.journal import record_lines
 from partflow.metastore import Metastore
+from partflow.partition import PartitionSet
 from partflow.record import Intent, Record
 from partflow.runlog import RunLog, RunRow, StepLog
 from partflow.store import Store, identity
@@ -68,6 +70,24 @@ def kept_of(
     return tuple(found)
 
 
+def touched_at(graph: Graph, name: str, key: str) -> Footprint:
+    """What putting a partition back touches: it, and the other outputs of its step."""
+    dataset = _dataset(graph, name)
+    interval = dataset.grain.interval(dataset.grain.ordinal(key))
+    span = PartitionSet.of([(interval.start, interval.end)])
+    return Footprint({each.name: span for each in _made_at_once(graph, dataset, key)})
+
+
+def _made_at_once(graph: Graph, dataset: Dataset, key: str) -> tuple[Dataset, ...]:
+    """What the task makes at once that makes this partition."""
+    ordinal = dataset.grain.ordinal(key)
+    for task in graph.writers(dataset.name):
+        extent = graph.task_extents[task.name]
+        if extent.lo <= ordinal and (extent.hi is None or ordinal < extent.hi):
+            return tuple(task.writes)
+    return (dataset,)
+
+
 @dataclass(frozen=True, slots=True)
 class RollingBack:
     """Puts back under the name of one run; `clock` gives epoch nanoseconds."""
@@ -102,7 +122,7 @@ class RollingBack:
         dataset = _dataset(self.graph, name)
         key = dataset.grain.key(dataset.grain.ordinal(key))
         pinned = []
-        for each in self._outputs(dataset, key):
+        for each in _made_at_once(self.graph, dataset, key):
             now = next(iter(self.metastore.history(each.name, key)), None)
             if now is not None and now.pinned and now.how == HOW:
                 (current,) = self.metastore.records(each.name, key)
@@ -120,20 +140,11 @@ class RollingBack:
     def _kept(self, name: str, key: str) -> tuple[Kept, ...]:
         return kept_of(self.graph, self.store, self.metastore, name, key)
 
-    def _outputs(self, dataset: Dataset, key: str) -> tuple[Dataset, ...]:
-        """What the task makes at once that makes this partition."""
-        ordinal = dataset.grain.ordinal(key)
-        for task in self.graph.writers(dataset.name):
-            extent = self.graph.task_extents[task.name]
-            if extent.lo <= ordinal and (extent.hi is None or ordinal < extent.hi):
-                return tuple(task.writes)
-        return (dataset,)
-
     def _others(
         self, dataset: Dataset, key: str, chosen: Record
     ) -> Iterator[tuple[Dataset, Record]]:
         """What the other outputs of a step were when it was made; UsageError if one is lost."""
-        for other in self._outputs(dataset, key):
+        for other in _made_at_once(self.graph, dataset, key):
             if other.name == dataset.name:
                 continue
             past = self.metastore.history(other.name, key)

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -99,16 +99,27 @@ class RunLog:
         digest = hashlib.blake2b(graph.encode(), digest_size=16).hexdigest()
         given = replace(row, state="running", graph=digest)
         with self._metastore.transaction() as c:
-            # It held the lease and does no more: it died, perhaps because somebody killed it.
-            c.execute(
-                "UPDATE runs SET state = CASE note WHEN '' THEN 'interrupted' ELSE 'cancelled' END "
-                "WHERE state = 'running'"
-            )
             c.execute("INSERT OR IGNORE INTO graphs VALUES (?, ?)", (digest, graph))
             c.execute(
                 f"INSERT INTO runs ({_RUN}) "  # noqa: S608 - own names only
                 f"VALUES ({_marks(fields(RunRow))})",
                 tuple(getattr(given, field.name) for field in fields(RunRow)),
+            )
+
+    def bury(self, living: Collection[str]) -> None:
+        """Runs that hold no lease any more died, perhaps because somebody killed them.
+
+        Requires: nobody takes a lease meanwhile.
+        """
+        rows = self._metastore.connection.execute("SELECT id FROM runs WHERE state = 'running'")
+        dead = [(run,) for (run,) in rows if run not in living]
+        if not dead:
+            return
+        with self._metastore.transaction() as c:
+            c.executemany(
+                "UPDATE runs SET state = CASE note WHEN '' THEN 'interrupted' ELSE 'cancelled' END "
+                "WHERE state = 'running' AND id = ?",
+                dead,
             )
 
     def steps_ended(self, run: str, at: float, steps: Sequence[StepLog]) -> None:
@@ -153,20 +164,19 @@ class RunLog:
 
     # --- what was run ------------------------------------------------------------------------
 
-    def runs(self, limit: int, holder: Callable[[], str | None]) -> list[RunRow]:
-        """The last runs, the newest first; `holder` says who has the lease.
+    def runs(self, limit: int, is_held: Callable[[str], bool]) -> list[RunRow]:
+        """The last runs, the newest first; `is_held` says whether a run has its lease.
 
         A run that died is recorded as running until the next one begins: it holds no lease. One
         that ends while this is asked has left its last word, so that is read again.
         """
         rows = self._runs("", limit)
-        running = [row.id for row in rows if row.state == "running"]
-        has_it = holder() if running else None
-        if not running or any(run in (has_it or "") for run in running):
+        gone = {row.id for row in rows if row.state == "running" and not is_held(row.id)}
+        if not gone:
             return rows
         return [
             replace(row, state="cancelled" if row.note else "interrupted")
-            if row.state == "running" and row.id in running
+            if row.state == "running" and row.id in gone
             else row
             for row in self._runs("", limit)
         ]
@@ -339,7 +349,7 @@ def begun(run: str, command: str, at: float, request: str = "") -> RunRow:
 
 
 def owner_of(run: str) -> str:
-    """Who has the lease while this process is at a run, as others are told."""
+    """Who holds the lease of a run while this process is at it, as others are told."""
     return f"run {run} of {user()}@{socket.gethostname()}, process {os.getpid()}"
 
 

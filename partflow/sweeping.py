@@ -69,7 +69,7 @@ def _needless(
     graph: Graph, store: Store, metastore: Metastore, old: set[str]
 ) -> Iterator[tuple[Swept, Path]]:
     """Each file that nobody needs; looked for in full before any is removed."""
-    known = {row.id for row in RunLog(metastore).runs(2**62, lambda: None)} - old
+    known = {row.id for row in RunLog(metastore).runs(2**62, lambda _: False)} - old
     wanted = {i.staged for i in metastore.intents()}
     yield from [
         *_of_runs(store.private / "staging", ".tmp", Swept.STAGED, set(), wanted),

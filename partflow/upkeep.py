@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from partflow.columns import ColumnCache
 from partflow.errors import UsageError
+from partflow.footprint import EVERYTHING, Footprint
 from partflow.journal import require_not_older
+from partflow.leases import Living, Taken
 from partflow.metastore import Metastore
 from partflow.plan import task_span
 from partflow.recovery import recover
@@ -62,7 +64,7 @@ class Upkeep:
             if t.is_effect
         }
         store, path = self.history.store, self.history.metastore_path
-        with self._lease(new_run_id(now_ns), controls):
+        with self._lease(new_run_id(now_ns), EVERYTHING, controls):
             found = rebuild(self.graph, store, path, due, now_ns)
             with Metastore.open(path, durable=store.durable) as metastore:
                 ColumnCache(metastore, store.columns).refresh(self.graph.nodes)
@@ -80,11 +82,11 @@ class Upkeep:
 
         `to` is its number, None for the newest that is not the present one.
         """
-        return self._rolling(controls, lambda one: one.put_back(name, key, to))
+        return self._rolling(name, key, controls, lambda one: one.put_back(name, key, to))
 
     def release(self, name: str, key: str, controls: Controls) -> PutBack:
         """Let what was put back be made again when its code or inputs say so."""
-        return self._rolling(controls, lambda one: one.release(name, key))
+        return self._rolling(name, key, controls, lambda one: one.release(name, key))
 
     def sweep(self, controls: Controls, *, dry_run: bool) -> Sweep:
         """Remove what nobody needs; with `dry_run` only say what that is."""
@@ -92,32 +94,53 @@ class Upkeep:
 
         before = self.clock() / 1e9 - self.config.runs_kept.total_seconds()
         # What a dead run intended stays for the next run, with the files that it staged.
-        with self._at_work(new_run_id(self.clock()), controls, mends=False) as metastore:
+        run = new_run_id(self.clock())
+        with self._at_work(run, EVERYTHING, controls, mends=False) as metastore:
             return sweep(self.graph, self.history.store, metastore, before, dry_run=dry_run)
 
-    def _rolling(self, controls: Controls, act: Callable[[RollingBack], PutBack]) -> PutBack:
+    def _rolling(
+        self, name: str, key: str, controls: Controls, act: Callable[[RollingBack], PutBack]
+    ) -> PutBack:
         """Put back or release under the name of a run of its own."""
-        from partflow.rollback import RollingBack
+        from partflow.rollback import RollingBack, touched_at
 
         run, store = new_run_id(self.clock()), self.history.store
-        with self._at_work(run, controls) as metastore:
+        with self._at_work(run, touched_at(self.graph, name, key), controls) as metastore:
             row = begun(run, controls.command, self.clock() / 1e9)
             done = act(RollingBack(self.graph, store, metastore, row, self.clock))
             ColumnCache(metastore, store.columns).refresh(self.graph.nodes)
         return done
 
-    def _lease(self, run: str, controls: Controls) -> contextlib.AbstractContextManager[None]:
-        return self.history.leased(owner_of(run), wait=controls.wait, waiting=controls.waiting)
+    def _lease(
+        self,
+        run: str,
+        touched: Footprint,
+        controls: Controls,
+        before: Callable[[Living], None] = lambda _: None,
+    ) -> contextlib.AbstractContextManager[Taken]:
+        leases, owner = self.history.leases, owner_of(run)
+        return leases.kept(
+            run, owner, touched, before, wait=controls.wait, waiting=controls.waiting
+        )
 
     @contextlib.contextmanager
-    def _at_work(self, run: str, controls: Controls, *, mends: bool = True) -> Iterator[Metastore]:
-        """Hold the lease of a warehouse whose metastore is there; recover what was left."""
+    def _at_work(
+        self, run: str, touched: Footprint, controls: Controls, *, mends: bool = True
+    ) -> Iterator[Metastore]:
+        """Hold a lease in a warehouse whose metastore is there; recover what was left."""
         store, path = self.history.store, self.history.metastore_path
         self.require_not_lost()
         if is_empty(path):
             raise UsageError("nothing was run yet")
-        with self._lease(run, controls), Metastore.open(path, durable=store.durable) as metastore:
-            require_not_older(metastore, store)
-            if mends:
-                recover(metastore, store, self.graph)
+
+        def mend(living: Living) -> None:
+            with Metastore.open(path, durable=store.durable) as metastore:
+                require_not_older(metastore, store)
+                if mends:
+                    recover(metastore, store, self.graph, living.keys())
+
+        with (
+            self._lease(run, touched, controls, mend),
+            Metastore.open(path, durable=store.durable) as metastore,
+        ):
             yield metastore

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from partflow.project import Controls
     from partflow.selection import Asked
 
-no_wait = click.option("--no-wait", is_flag=True, help="Exit with 4 if another run is at it.")
+no_wait = click.option(
+    "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
+)
 
 
 @click.command(

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from partflow.sweeping import Sweep
 
 _SHOWN = 20
-no_wait = click.option("--no-wait", is_flag=True, help="Exit with 4 if another run is at it.")
+no_wait = click.option(
+    "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
+)
 yes = click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 
 

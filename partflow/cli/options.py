@@ -105,7 +105,9 @@ def carrying(function: Function) -> Function:
             help="The most partitions that one call makes, of tasks that make batches.",
         ),
         click.option("--reverse", is_flag=True, help="The newest partitions first."),
-        click.option("--no-wait", is_flag=True, help="Exit with 4 if another run is at it."),
+        click.option(
+            "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
+        ),
     )
     return _with(options, folded)
 

@@ -116,7 +116,8 @@ def test_a_run_that_cannot_be_reached_at_all_is_killed_and_recorded_as_cancelled
     with hanging(shop, FOR_GOOD) as (process, _):
         history = History.load(shop.root)
         with Metastore.open(history.metastore_path) as metastore:
-            canceller = Canceller(RunLog(metastore), history.holder, lambda: 0.0, patience=0.2)
+            owner = history.leases.owner
+            canceller = Canceller(RunLog(metastore), owner, lambda: 0.0, patience=0.2)
             assert canceller.cancel(history.run("last")) is End.KILLED
         process.communicate()
     assert process.returncode == -signal.SIGKILL

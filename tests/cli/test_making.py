@@ -11,7 +11,8 @@ import sys
 import polars as pl
 import pytest
 
-from partflow.lease import held
+from partflow.footprint import EVERYTHING
+from partflow.leases import Leases
 
 DAYS = 14
 ALL = 2 * DAYS + 1
@@ -291,8 +292,8 @@ def test_waiting_is_not_pending(shop):
 
 
 def test_no_wait_ends_with_4_while_another_run_is_at_it(shop):
-    lock = shop.root / "warehouse/.partflow/run.lock"
-    with held(lock, "run 7 of somebody", wait=False, waiting=print):
+    leases = Leases(shop.root / "warehouse/.partflow/leases")
+    with leases.taken("7", "run 7 of somebody", EVERYTHING):
         said = shop.run("materialize", "--no-wait")
     assert said.code == 4
     assert "run 7 of somebody" in said.err

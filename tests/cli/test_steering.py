@@ -69,15 +69,3 @@ def test_a_run_is_running_while_it_holds_the_lease_and_interrupted_when_it_died(
     (row,) = shop.run("runs", "--output", "json").document["runs"]
     assert (row["run"], row["state"], row["finished_at"]) == (run, "interrupted", None)
     assert shop.run("runs", run).lines[0] == f"run {run}: interrupted"
-
-
-def test_who_holds_a_lease_is_said_only_while_it_is_held(tmp_path):
-    from partflow.lease import held, holder
-
-    lease = tmp_path / "run.lock"
-    assert holder(lease) is None
-    with held(lease, "run 7", wait=False, waiting=print):
-        assert holder(lease) == "run 7"
-    assert holder(lease) is None
-    with held(lease, "run 8", wait=False, waiting=print):
-        assert holder(lease) == "run 8"

@@ -210,7 +210,8 @@ def taken_over(
     first = nursery.start(root, environment=armed(number, "stop", name), protocol=protocol)
     slept = nursery.wait(first) is None
     write_source(root, NEWEST)
-    (root / "warehouse/.partflow/run.lock").unlink()
+    for lease in (root / "warehouse/.partflow/leases").glob("*.lease"):
+        lease.unlink()
     second = nursery.start(root, protocol=protocol)
     ended = nursery.ended_or_blocked(second)
     if slept:

@@ -11,8 +11,8 @@ import pytest
 from deaths import ALL, Shop, said
 from small_shop import write_source
 
-KINDS = ("journal.jsonl", "run.lock", "columns/*.columns", "plan.json", "catalog.duckdb",
-         "partflow.toml", "*.log", "*.kept", "data.parquet")  # fmt: skip
+KINDS = ("journal.jsonl", "columns/*.columns", "plan.json", "catalog.duckdb", "partflow.toml",
+         "*.log", "*.kept", "data.parquet")  # fmt: skip
 COMMANDS = (
     ["status"], ["plan"], ["runs"], ["logs", "last"], ["query", "select sum(qty) from clean"],
     ["materialize", "--plan", "plan.json"], ["materialize"], ["status"],

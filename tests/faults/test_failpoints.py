@@ -80,7 +80,7 @@ def test_a_run_that_is_stopped_keeps_its_warehouse_and_is_waited_for(made: Shop)
     assert made.nursery.wait(pid) is None
     busy = 4
     assert made.nursery.run(root, words=["materialize", "--no-wait"]) == busy
-    assert "another run has this warehouse" in said(root)
+    assert "another run is at this" in said(root)
     second = made.nursery.start(root)
     assert made.nursery.ended_or_blocked(second) is None
     made.nursery.wake(pid)

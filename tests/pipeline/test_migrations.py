@@ -45,7 +45,7 @@ def test_what_an_old_metastore_recorded_is_read(tmp_path, version):
         assert (records["2024-01-01"].rows, records["2024-01-01"].failure) == (3, None)
         assert records["2024-01-02"].failure == "ValueError: no"
         log = RunLog(metastore)
-        failed, done = log.runs(5, lambda: None)
+        failed, done = log.runs(5, lambda _: False)
         assert (done.state, done.ran, done.owner, done.cancelled) == ("done", 2, "ann", 0)
         assert (failed.state, failed.failed, failed.note, failed.graph) == ("failed", 1, "", None)
         (step,) = log.steps(failed.id)
@@ -58,7 +58,7 @@ def test_a_migrated_metastore_takes_what_is_new(tmp_path):
     path = old(tmp_path / "old.sqlite", 1)
     step = StepLog("t", "k", 1, "made", "never", 0.5, None, 7, 9.5, 0.25, 1, 2, 3, 4, 5, 6, True)
     with Metastore.open(path) as metastore:
-        (_, row) = RunLog(metastore).runs(2, lambda: None)
+        (_, row) = RunLog(metastore).runs(2, lambda _: False)
         RunLog(metastore).steps_ended(row.id, 10.0, [step])
     with Metastore.open(path) as metastore:
         assert step in RunLog(metastore).steps(row.id)

@@ -74,7 +74,7 @@ def watched(sales, refuses=""):
 def test_a_rename_that_is_found_done_is_durable_before_it_is_recorded(died):
     project, store, metastore = watched(died)
     with metastore:
-        assert recover(metastore, store, project.graph) == 1
+        assert recover(metastore, store, project.graph, ()) == 1
         assert metastore.intents() == []
     recorded = store.watched.events.index("recorded")
     before = set(store.watched.events[:recorded])
@@ -87,7 +87,7 @@ def test_what_the_disk_refuses_to_make_durable_is_not_recorded(died):
     project, store, metastore = watched(died, refuses=str(folder))
     with metastore:
         with pytest.raises(OSError, match="Input/output error"):
-            recover(metastore, store, project.graph)
+            recover(metastore, store, project.graph, ())
         assert len(metastore.intents()) == 1
     assert "recorded" not in store.watched.events
     assert died.run().ran > 0  # with a disk that does not refuse, the next run goes on
@@ -98,9 +98,9 @@ def test_what_the_disk_refuses_to_make_durable_is_not_recorded(died):
 def test_recovering_twice_is_recovering_once(died):
     project, store, metastore = watched(died)
     with metastore:
-        recover(metastore, store, project.graph)
+        recover(metastore, store, project.graph, ())
         once = metastore.records("clean", DAYS[0])
-        assert recover(metastore, store, project.graph) == 0
+        assert recover(metastore, store, project.graph, ()) == 0
         assert metastore.records("clean", DAYS[0]) == once
 
 
@@ -120,5 +120,20 @@ def test_what_a_recovery_replaces_is_kept_under_the_number_of_what_it_was(sales)
                 for r, path, new in ((one, str(staged), "later"), (two, None, two.sha256))
             ]
         )
-        recover(metastore, store, project.graph)
+        recover(metastore, store, project.graph, ())
     assert list(store.kept("clean", DAYS[0])) == [one.seq]
+
+
+def test_what_a_run_that_goes_on_intends_and_stages_is_left_to_it(died):
+    project, store, metastore = watched(died)
+    staged = store.staging("20260101-000000-aaaa") / "0.tmp"
+    staged.write_bytes(b"in the making")
+    with metastore:
+        (intent,) = metastore.intents()
+        assert recover(metastore, store, project.graph, {intent.run, "20260101-000000-aaaa"}) == 0
+        assert metastore.intents() == [intent]
+        assert staged.exists()
+        assert recover(metastore, store, project.graph, {"20260101-000000-aaaa"}) == 1
+        assert staged.exists()
+        assert recover(metastore, store, project.graph, ()) == 0
+    assert not staged.exists()

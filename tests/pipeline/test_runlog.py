@@ -10,7 +10,8 @@ import pytest
 
 from partflow.cancelling import Canceller
 from partflow.errors import UsageError
-from partflow.lease import held, holder
+from partflow.footprint import Footprint
+from partflow.leases import Leases
 from partflow.metastore import Metastore
 from partflow.runlog import RunLog, StepLog, begun, owner_of, write_steps
 
@@ -29,7 +30,7 @@ def step(key: str, state: str = "made", attempt: int = 1) -> StepLog:
 
 
 def only(log: RunLog):
-    (row,) = log.runs(9, lambda: None)
+    (row,) = log.runs(9, lambda _: False)
     return row
 
 
@@ -56,7 +57,7 @@ def test_a_run_that_died_is_counted_from_the_last_attempts_at_its_partitions(log
 def test_a_run_that_goes_on_is_counted_too(log):
     log.begin(begun(RUN, COMMAND, 1.0), "{}")
     log.steps_ended(RUN, 2.0, [step("1")])
-    (row,) = log.runs(9, lambda: owner_of(RUN))
+    (row,) = log.runs(9, lambda run: run == RUN)
     assert (row.state, row.ran, row.pid) == ("running", 1, os.getpid())
 
 
@@ -107,8 +108,10 @@ def test_a_run_that_was_killed_by_who_cancelled_it_is_cancelled_for_the_next_one
     log.begin(begun(RUN, COMMAND, 1.0), "{}")
     log.annotate(RUN, "cancelled by ann")
     assert only(log).state == "cancelled"
+    log.bury([OTHER])
     log.begin(begun(OTHER, COMMAND, 2.0), "{}")
-    assert [row.state for row in log.runs(9, lambda: owner_of(OTHER))] == ["running", "cancelled"]
+    log.bury([OTHER])
+    assert [row.state for row in log.runs(9, {RUN, OTHER}.__contains__)] == ["running", "cancelled"]
 
 
 # --- who may be cancelled --------------------------------------------------------------------
@@ -118,7 +121,7 @@ def refusal(log: RunLog, tmp_path, **changed) -> str:
     """Why a run is not cancelled whose lease nobody but this very process may hold."""
     row = replace(begun(RUN, COMMAND, 1.0), **changed)
     log.begin(row, "{}")
-    canceller = Canceller(log, lambda: holder(tmp_path / "run.lock"), lambda: 2.0, patience=0.1)
+    canceller = Canceller(log, Leases(tmp_path).owner, lambda: 2.0, patience=0.1)
     with pytest.raises(UsageError) as caught:
         canceller.cancel(row)
     assert only(log).note == ""
@@ -126,21 +129,21 @@ def refusal(log: RunLog, tmp_path, **changed) -> str:
 
 
 def test_a_process_that_holds_no_lease_is_never_signalled(log, tmp_path):
-    assert "nothing holds the warehouse for it" in refusal(log, tmp_path)
+    assert "nothing holds its lease" in refusal(log, tmp_path)
 
 
 def test_a_process_that_holds_the_lease_for_another_run_is_never_signalled(log, tmp_path):
-    with held(tmp_path / "run.lock", owner_of(OTHER), wait=False, waiting=print):
-        assert "nothing holds the warehouse for it" in refusal(log, tmp_path)
+    with Leases(tmp_path).taken(OTHER, owner_of(OTHER), Footprint()):
+        assert "nothing holds its lease" in refusal(log, tmp_path)
 
 
 def test_a_lease_that_another_process_holds_for_the_run_saves_this_one(log, tmp_path):
     owner = owner_of(RUN).replace(f"process {os.getpid()}", "process 1")
-    with held(tmp_path / "run.lock", owner, wait=False, waiting=print):
-        assert "nothing holds the warehouse for it" in refusal(log, tmp_path)
+    with Leases(tmp_path).taken(RUN, owner, Footprint()):
+        assert "nothing holds its lease" in refusal(log, tmp_path)
 
 
 def test_a_run_on_another_host_is_to_be_cancelled_there(log, tmp_path):
-    with held(tmp_path / "run.lock", owner_of(RUN), wait=False, waiting=print):
+    with Leases(tmp_path).taken(RUN, owner_of(RUN), Footprint()):
         host = f"not-{socket.gethostname()}"
         assert f"goes on at {host}; cancel it there" in refusal(log, tmp_path, host=host)

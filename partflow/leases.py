@@ -1,0 +1,191 @@
+"""Leases: each run holds a file that says what it touches, locked for the run's life.
+
+Knows nothing of plans. A `flock` goes with its process, so what a dead run had is free at once.
+Correctness rests on epochs; a lease only saves work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from partflow.errors import BusyError
+from partflow.footprint import EVERYTHING, Footprint, Meeting
+
+_SUFFIX = ".lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What another holds: its run, who it is in words, and what it touches."""
+
+    run: str
+    owner: str
+    footprint: Footprint
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A lease was taken; `others` are those of the runs that go on beside it."""
+
+    others: tuple[Lease, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """No lease was taken: a run that goes on meets it there."""
+
+    lease: Lease
+    at: Meeting
+
+
+Living = Mapping[str, Lease]
+"""The leases that are held, by run."""
+
+
+class Leases:
+    """The leases of one warehouse; `folder` holds their files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def taken(
+        self,
+        run: str,
+        owner: str,
+        footprint: Footprint,
+        before: Callable[[Living], None] = lambda _: None,
+    ) -> Iterator[Taken | Met]:
+        """Hold a lease on what a run touches, unless one that goes on meets it.
+
+        Before that, whatever is to be done to what dead runs left is done, given who is alive:
+        nobody else takes a lease meanwhile.
+        """
+        with ExitStack() as stack:
+            with self._gate():
+                living = self._living()
+                before(living)
+                found = _met(living, run, footprint)
+                if found is None:
+                    stack.enter_context(self._held(run, owner, footprint))
+            yield found or Taken(tuple(living.values()))
+
+    @contextmanager
+    def kept(
+        self,
+        run: str,
+        owner: str,
+        footprint: Footprint,
+        before: Callable[[Living], None] = lambda _: None,
+        *,
+        wait: bool,
+        waiting: Callable[[str], None],
+    ) -> Iterator[Taken]:
+        """Hold a lease; wait for whoever has what it touches, or raise BusyError."""
+        while True:
+            with self.taken(run, owner, footprint, before) as found:
+                if isinstance(found, Taken):
+                    yield found
+                    return
+            self.await_end(found, found.lease.owner, wait=wait, waiting=waiting)
+
+    def await_end(self, met: Met, said: str, *, wait: bool, waiting: Callable[[str], None]) -> None:
+        """Wait until a run that was met has ended; BusyError if that is not wished."""
+        if not wait:
+            raise BusyError(f"another run is at this: {said}; wait for it, or leave --no-wait out")
+        waiting(said)
+        try:
+            with self._path(met.lease.run).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            pass
+
+    def owner(self, run: str) -> str | None:
+        """Who holds the lease of a run, in words; None if nobody does: it does not go on."""
+        lease = _lease_in(self._path(run))
+        return None if lease is None else lease.owner
+
+    def is_held(self, run: str) -> bool:
+        """Whether a run goes on."""
+        return self.owner(run) is not None
+
+    def _path(self, run: str) -> Path:
+        return self.folder / f"{run}{_SUFFIX}"
+
+    @contextmanager
+    def _gate(self) -> Iterator[None]:
+        """Let one process at a time take leases; it is held for moments only."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "gate").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _living(self) -> dict[str, Lease]:
+        """The leases that are held; files of the dead go. Requires: the gate."""
+        found = {}
+        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
+            lease = _lease_in(path)
+            if lease is None:
+                path.unlink(missing_ok=True)
+            else:
+                found[lease.run] = lease
+        for path in self.folder.glob("*.new"):
+            path.unlink(missing_ok=True)
+        return found
+
+    @contextmanager
+    def _held(self, run: str, owner: str, footprint: Footprint) -> Iterator[None]:
+        """Hold the file of a new lease: it is whole and locked before it has its name."""
+        path = self._path(run)
+        new = path.with_suffix(".new")
+        with new.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            said = {"run": run, "owner": owner, "touches": footprint.to_json()}
+            file.write(json.dumps(said).encode())
+            file.flush()
+            new.rename(path)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+
+def _met(living: Living, run: str, footprint: Footprint) -> Met | None:
+    """The first living run that is in the way; also one of the same number, whatever it does."""
+    for lease in living.values():
+        at = lease.footprint.meeting(footprint)
+        at = Meeting("", 0, 0) if lease.run == run else at
+        if at is not None:
+            return Met(lease, at)
+    return None
+
+
+def _lease_in(path: Path) -> Lease | None:
+    """The lease in a file; None if nobody holds it.
+
+    Asks by taking it for a moment, shared, which is in nobody's way.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _read(path.stem, file.read())
+    return None
+
+
+def _read(run: str, text: bytes) -> Lease:
+    """A lease that is held; one that cannot be read is taken to touch everything."""
+    try:
+        found = json.loads(text)
+        return Lease(run, str(found["owner"]), Footprint.from_json(found["touches"]))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Lease(run, f"run {run}", EVERYTHING)

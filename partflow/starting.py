@@ -1,0 +1,143 @@
+"""Begins what changes a warehouse: look, decide, take a lease on what that touches, look again.
+
+Knows nothing of how anything is carried out. Looking and deciding hold nothing, so nobody waits for
+a look at a million files; what was recorded before the lease was there is looked at once more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from partflow.footprint import Footprint
+from partflow.journal import note_seen
+from partflow.leases import Leases, Living, Met, Taken
+from partflow.metastore import Metastore
+from partflow.recovery import recover
+from partflow.runlog import owner_of
+from partflow.store import CLOCK_STEP_NS, Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from partflow.controls import Controls
+    from partflow.graph import Graph
+    from partflow.observe import Observed
+    from partflow.record import Record
+
+Decided = TypeVar("Decided")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Generic[Decided]):
+    """What a run begins with: what there is, what was decided, and what others make meanwhile."""
+
+    metastore: Metastore
+    seen: Observed
+    decided: Decided
+    others: tuple[Footprint, ...]
+
+    def note(self, store: Store) -> None:
+        """Record what was found at the files, but for what another run is making just now."""
+        news, touched = (self._own(found) for found in (self.seen.news, self.seen.touched))
+        note_seen(self.metastore, store, news, touched)
+
+    def _own(self, found: list[Record]) -> list[Record]:
+        return [r for r in found if not any(o.makes_at(r.node, r.start) for o in self.others)]
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Begins runs on one warehouse; `metastore_path` is asked for each time."""
+
+    graph: Graph
+    store: Store
+    leases: Leases
+    metastore_path: Callable[[], Path]
+    observe: Callable[[Metastore], Observed]
+
+    def idle(
+        self, decide: Callable[[Metastore, Observed], tuple[Decided, Footprint]]
+    ) -> tuple[Decided | None, Observed | None]:
+        """What is decided if that comes to nothing, with no lease taken; and what was seen."""
+        path = self.metastore_path()
+        if not path.exists():
+            return None, None
+        with Metastore.open_existing(path) as metastore:
+            if any(not self.leases.is_held(i.run) for i in metastore.intents()):
+                return None, None  # there is something to be put right first
+            seen = self.observe(metastore)
+            decided, footprint = decide(metastore, seen)
+        is_idle = not (footprint.makes or seen.news or seen.touched)
+        return (decided if is_idle else None), seen
+
+    @contextmanager
+    def begun(
+        self,
+        run: str,
+        controls: Controls,
+        decide: Callable[[Metastore, Observed], tuple[Decided, Footprint]],
+        ahead: Observed | None = None,
+    ) -> Iterator[Begun[Decided]]:
+        """Hold a lease on what is decided, from what is there under it; `ahead` was seen before.
+
+        Runs that do not meet go on side by side. Who meets one waits for its end and decides anew,
+        or BusyError is raised.
+        """
+        while True:
+            with Metastore.open(self.metastore_path(), durable=self.store.durable) as metastore:
+                seen = self._look(metastore, ahead)
+                decided, footprint = decide(metastore, seen)
+                left = _Left(self, metastore)
+                with self.leases.taken(run, owner_of(run), footprint, left) as found:
+                    if isinstance(found, Taken) and metastore.is_current:
+                        wider = footprint
+                        if left.recovered or not seen.is_of(metastore):
+                            seen = self._look(metastore)
+                            decided, wider = decide(metastore, seen)
+                        if footprint.holds(wider):
+                            others = tuple(lease.footprint for lease in found.others)
+                            yield Begun(metastore, seen, decided, others)
+                            return
+            ahead = None
+            if isinstance(found, Met):
+                self.await_end(found, controls)
+
+    def _look(self, metastore: Metastore, ahead: Observed | None = None) -> Observed:
+        """What is there, or what was seen before; files too young to be trusted are read again."""
+        seen = ahead or self.observe(metastore)
+        if not seen.is_unsettled:
+            return seen
+        time.sleep(CLOCK_STEP_NS / 1e9)  # then what was read can be trusted by its stat
+        return self.observe(metastore)
+
+    def await_end(self, met: Met, controls: Controls) -> None:
+        """Wait for a run that is in the way, after saying who it is and what it is at."""
+        said = met.lease.owner
+        if met.at.node:
+            said += f", which is at {self._said(met.at.node, met.at.start, met.at.end)}"
+        self.leases.await_end(met, said, wait=controls.wait, waiting=controls.waiting)
+
+    def _said(self, node: str, start: int, end: int) -> str:
+        """A span of a node by the keys of its first and last partition."""
+        made = self.graph.datasets.get(node)
+        grain = made.grain if made else self.graph.task(node).grain
+        first, last = (grain.key(grain.ordinal_at(s)) for s in (start, end - 1))
+        return f"{node} {first}" + (f" .. {last}" if first != last else "")
+
+
+@dataclass(slots=True)
+class _Left:
+    """Puts right what dead runs left, when it is known who is alive."""
+
+    starter: Starter
+    metastore: Metastore
+    recovered: int = field(default=0)
+
+    def __call__(self, living: Living) -> None:
+        if self.metastore.is_current:
+            one = self.starter
+            self.recovered = recover(self.metastore, one.store, one.graph, living.keys())

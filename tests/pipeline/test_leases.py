@@ -1,0 +1,160 @@
+"""Leases of one warehouse, in this process and held by others that die."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from partflow.errors import BusyError
+from partflow.footprint import EVERYTHING, Footprint
+from partflow.leases import Leases, Met, Taken
+from partflow.partition import PartitionSet
+
+HOLDS = """
+import sys
+from pathlib import Path
+from partflow.footprint import EVERYTHING
+from partflow.leases import Leases
+with Leases(Path(sys.argv[1])).taken("1", "run 1 of somebody", EVERYTHING):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def leases(tmp_path) -> Leases:
+    return Leases(tmp_path / "leases")
+
+
+def at(node: str, lo: int, hi: int) -> dict[str, PartitionSet]:
+    return {node: PartitionSet.of([(lo, hi)])}
+
+
+def holding(leases: Leases) -> subprocess.Popen[str]:
+    """Another process that holds a lease on everything."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(leases.folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_lease_is_held_as_long_as_it_is_held(leases):
+    assert leases.owner("7") is None
+    with leases.taken("7", "run 7", Footprint()) as found:
+        assert found == Taken(())
+        assert leases.owner("7") == "run 7"
+    assert not leases.is_held("7")
+
+
+def test_runs_that_touch_other_things_go_on_side_by_side(leases):
+    with (
+        leases.taken("1", "run 1", Footprint(at("a", 0, 10), at("source", 0, 99))),
+        leases.taken("2", "run 2", Footprint(at("a", 10, 20), at("source", 0, 99))) as found,
+    ):
+        assert isinstance(found, Taken)
+        assert [lease.run for lease in found.others] == ["1"]
+        assert found.others[0].footprint == Footprint(at("a", 0, 10), at("source", 0, 99))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Footprint(at("a", 5, 6)),
+        Footprint({}, at("a", 9, 30)),
+        Footprint(at("b", 3, 4)),
+        EVERYTHING,
+    ],
+)
+def test_a_run_that_meets_another_gets_no_lease(leases, other):
+    with leases.taken("1", "run 1", Footprint(at("a", 0, 10), at("b", 0, 10))):
+        with leases.taken("2", "run 2", other) as found:
+            assert isinstance(found, Met)
+            assert found.lease.owner == "run 1"
+            assert not leases.is_held("2")
+        with (
+            pytest.raises(BusyError, match="run 1"),
+            leases.kept("2", "run 2", other, wait=False, waiting=print),
+        ):
+            pass
+
+
+def test_no_two_runs_have_one_number(leases):
+    with leases.taken("1", "run 1", Footprint()), leases.taken("1", "run 1", Footprint()) as found:
+        assert isinstance(found, Met)
+
+
+def test_what_is_to_be_put_right_first_is_told_who_is_alive(leases):
+    told: list[set[str]] = []
+    (leases.folder).mkdir()
+    (leases.folder / "0.lease").write_text("of a run that died")
+    with (
+        leases.taken("1", "run 1", Footprint()),
+        leases.taken("2", "run 2", Footprint(), lambda living: told.append(set(living))),
+    ):
+        assert told == [{"1"}]
+    assert [p.name for p in leases.folder.iterdir()] == ["gate"]
+
+
+def test_what_fails_before_the_lease_leaves_none(leases):
+    def fails(_):
+        raise OSError("no")
+
+    with pytest.raises(OSError, match="no"), leases.taken("1", "run 1", Footprint(), fails):
+        pass
+    with leases.taken("2", "run 2", EVERYTHING) as found:
+        assert isinstance(found, Taken)
+
+
+def test_a_held_lease_that_cannot_be_read_is_one_on_everything(leases):
+    with leases.taken("1", "run 1", Footprint()):
+        (leases.folder / "1.lease").write_text("{")
+        with leases.taken("2", "run 2", Footprint(at("a", 0, 1))) as found:
+            assert isinstance(found, Met)
+
+
+def test_the_lease_of_a_process_that_was_killed_is_free(leases):
+    with holding(leases) as process:
+        assert leases.owner("1") == "run 1 of somebody"
+        process.kill()
+        process.wait()
+        assert leases.owner("1") is None
+        with leases.taken("2", "run 2", EVERYTHING) as found:
+            assert isinstance(found, Taken)
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_who_waits_goes_on_when_the_other_has_ended(leases, dies):
+    waits, said = threading.Event(), []
+
+    def waiting(owner: str) -> None:
+        said.append(owner)
+        waits.set()
+
+    with holding(leases) as process:
+
+        def ends() -> None:
+            waits.wait()
+            process.kill() if dies else process.communicate("")
+
+        thread = threading.Thread(target=ends)
+        thread.start()
+        with leases.kept("2", "run 2", EVERYTHING, wait=True, waiting=waiting) as found:
+            assert isinstance(found, Taken)
+        thread.join()
+        process.wait()
+    assert said == ["run 1 of somebody"]
+
+
+def test_the_file_of_a_lease_is_gone_when_it_is(leases):
+    with leases.taken("1", "run 1", Footprint()):
+        assert sorted(p.name for p in Path(leases.folder).iterdir()) == ["1.lease", "gate"]
+    assert [p.name for p in Path(leases.folder).iterdir()] == ["gate"]
