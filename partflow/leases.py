@@ -7,7 +7,9 @@ Correctness rests on epochs; a lease only saves work.
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,9 +32,13 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A lease was taken; `others` are those of the runs that go on beside it."""
+    """A lease was taken; `others` are those of the runs that go on beside it.
+
+    `is_held` says whether it still is: somebody may have removed its file, and another run began.
+    """
 
     others: tuple[Lease, ...]
+    is_held: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +76,11 @@ class Leases:
             with self._gate():
                 living = self._living()
                 before(living)
-                found = _met(living, run, footprint)
+                found: Taken | Met | None = _met(living, run, footprint)
                 if found is None:
-                    stack.enter_context(self._held(run, owner, footprint))
-            yield found or Taken(tuple(living.values()))
+                    is_held = stack.enter_context(self._held(run, owner, footprint))
+                    found = Taken(tuple(living.values()), is_held)
+            yield found
 
     @contextmanager
     def kept(
@@ -139,7 +146,7 @@ class Leases:
         return found
 
     @contextmanager
-    def _held(self, run: str, owner: str, footprint: Footprint) -> Iterator[None]:
+    def _held(self, run: str, owner: str, footprint: Footprint) -> Iterator[Callable[[], bool]]:
         """Hold the file of a new lease: it is whole and locked before it has its name."""
         path = self._path(run)
         new = path.with_suffix(".new")
@@ -149,10 +156,21 @@ class Leases:
             file.write(json.dumps(said).encode())
             file.flush()
             new.rename(path)
+            own = os.fstat(file.fileno()).st_ino
+            is_held = functools.partial(_is_at, path, own)
             try:
-                yield
+                yield is_held
             finally:
-                path.unlink(missing_ok=True)
+                if is_held():
+                    path.unlink(missing_ok=True)
+
+
+def _is_at(path: Path, inode: int) -> bool:
+    """Whether the file at a path is the one with that inode."""
+    try:
+        return path.stat().st_ino == inode
+    except FileNotFoundError:
+        return False
 
 
 def _met(living: Living, run: str, footprint: Footprint) -> Met | None:

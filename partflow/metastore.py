@@ -31,11 +31,15 @@ Also = Callable[[apsw.Connection], None]
 
 
 class Metastore(AbstractContextManager["Metastore"]):
-    """One open metastore; `Metastore.open` makes or migrates the file, the constructor does not."""
+    """One open metastore; `Metastore.open` makes or migrates the file, the constructor does not.
+
+    `may_write` is asked within each transaction: whether the lease of who writes is still held.
+    """
 
     def __init__(self, connection: apsw.Connection, lock: Path) -> None:
         self.connection = connection
         self._lock = lock
+        self.may_write: Callable[[], bool] = lambda: True
         self._path: Path | None = None
         self._opened: tuple[str, int] = ("", 0)
 
@@ -322,7 +326,15 @@ class Metastore(AbstractContextManager["Metastore"]):
         return (self.incarnation, inode) == self._opened
 
     def _require_current(self) -> None:
-        """Raise PublishError if another incarnation took the place of what was opened."""
+        """Raise PublishError if another incarnation took the place of what was opened.
+
+        Or if the lease was taken away: then another run may be at the same.
+        """
+        if not self.may_write():
+            raise PublishError(
+                "the lease of this run is gone: somebody removed its file, and another run may "
+                "have begun; nothing more of it is published: run again"
+            )
         if not self.is_current:
             raise PublishError(
                 f"{self._path} is no longer the metastore that this run began with; nothing more "

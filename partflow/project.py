@@ -240,6 +240,7 @@ class Project:
             one.note(self.store)
             if not found.steps:
                 keep_catalog(self.graph, self.store, only_missing=True)
+                ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
                 return Result(found, None)
             row = begun(run, controls.command, self.clock() / 1e9)
             note_begun(metastore, self.store, self.codes.values(), newest(found))

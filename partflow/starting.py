@@ -94,6 +94,7 @@ class Starter:
                 left = _Left(self, metastore)
                 with self.leases.taken(run, owner_of(run), footprint, left) as found:
                     if isinstance(found, Taken) and metastore.is_current:
+                        metastore.may_write = found.is_held
                         wider = footprint
                         if left.recovered or not seen.is_of(metastore):
                             seen = self._look(metastore)

@@ -140,7 +140,8 @@ class Upkeep:
                     recover(metastore, store, self.graph, living.keys())
 
         with (
-            self._lease(run, touched, controls, mend),
+            self._lease(run, touched, controls, mend) as lease,
             Metastore.open(path, durable=store.durable) as metastore,
         ):
+            metastore.may_write = lease.is_held
             yield metastore

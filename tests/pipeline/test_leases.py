@@ -50,7 +50,8 @@ def holding(leases: Leases) -> subprocess.Popen[str]:
 def test_a_lease_is_held_as_long_as_it_is_held(leases):
     assert leases.owner("7") is None
     with leases.taken("7", "run 7", Footprint()) as found:
-        assert found == Taken(())
+        assert isinstance(found, Taken)
+        assert (found.others, found.is_held()) == ((), True)
         assert leases.owner("7") == "run 7"
     assert not leases.is_held("7")
 
@@ -112,6 +113,15 @@ def test_what_fails_before_the_lease_leaves_none(leases):
         pass
     with leases.taken("2", "run 2", EVERYTHING) as found:
         assert isinstance(found, Taken)
+
+
+def test_who_holds_a_lease_knows_whether_it_was_taken_away(leases):
+    with leases.taken("1", "run 1", EVERYTHING) as found:
+        (leases.folder / "1.lease").unlink()
+        assert not found.is_held()
+        with leases.taken("1", "run 1 once more", EVERYTHING) as other:
+            assert (found.is_held(), other.is_held()) == (False, True)
+    assert [p.name for p in leases.folder.iterdir()] == ["gate"]
 
 
 def test_a_held_lease_that_cannot_be_read_is_one_on_everything(leases):
