@@ -274,10 +274,7 @@ class Metastore(AbstractContextManager["Metastore"]):
             for intent in intents:
                 _check_epoch(c, intent)
                 put(c, intent.record, epoch=intent.epoch)
-                c.execute(
-                    "DELETE FROM intents WHERE node = ? AND key = ? AND epoch = ?",
-                    (intent.node, intent.key, intent.epoch),
-                )
+            drop_intents(c, intents)
         failpoint("recorded")
 
     def intents(self) -> list[Intent]:
@@ -291,11 +288,7 @@ class Metastore(AbstractContextManager["Metastore"]):
     def abandon(self, intents: Sequence[Intent]) -> None:
         """Forget intents whose files were not renamed."""
         with self.transaction() as c:
-            for i in intents:
-                c.execute(
-                    "DELETE FROM intents WHERE node = ? AND key = ? AND epoch = ?",
-                    (i.node, i.key, i.epoch),
-                )
+            drop_intents(c, intents)
         failpoint("abandoned")
 
     def fail(
@@ -381,6 +374,14 @@ def _create(connection: apsw.Connection) -> None:
     connection.execute(resources.files("partflow").joinpath("metastore.sql").read_text("utf-8"))
     connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
     connection.execute("INSERT INTO meta VALUES ('incarnation', ?)", (os.urandom(8).hex(),))
+
+
+def drop_intents(c: apsw.Connection, intents: Sequence[Intent]) -> None:
+    """Forget what was intended, within the caller's transaction."""
+    c.executemany(
+        "DELETE FROM intents WHERE node = ? AND key = ? AND epoch = ?",
+        [(i.node, i.key, i.epoch) for i in intents],
+    )
 
 
 def _check_epoch(c: apsw.Connection, intent: Intent) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from partflow.content import file_digest
 from partflow.graph import Graph
 from partflow.journal import record_lines
-from partflow.metastore import Metastore
+from partflow.metastore import Metastore, drop_intents
 from partflow.record import Intent
 from partflow.runlog import RunLog
 from partflow.store import Store, identity
@@ -42,8 +42,13 @@ def recover(metastore: Metastore, store: Store, graph: Graph, living: Collection
 def _recover_step(
     metastore: Metastore, store: Store, graph: Graph, group: Sequence[Intent]
 ) -> None:
-    """Roll one step forward or back; what is recorded of it is durable before it is recorded."""
+    """Roll one step forward or back; what is recorded of it is durable before it is recorded.
+
+    Its partitions are claimed anew, so that no owner from before can publish them any more: that of
+    the step, if it only slept, and one that had claimed them since and died too.
+    """
     done, rest = [], []
+    epochs = metastore.claim("recovery", [(i.node, i.key, i.record.start) for i in group])
     for intent in group:
         path = _place(store, graph, intent)
         if path is not None and path.exists() and file_digest(path)[0] == intent.new_sha256:
@@ -51,7 +56,7 @@ def _recover_step(
         else:
             rest.append(intent)
     if not done:
-        metastore.abandon(rest)
+        metastore.abandon(group)
         return
     replaced = metastore.current((i.node, i.key) for i in rest)
     for intent in rest:
@@ -64,8 +69,8 @@ def _recover_step(
     _make_durable(store, [store.path(graph.datasets[i.node], i.key) for i in done])
     lasting = [i for i in done if _needs_journal(graph, i)]
     store.journal(record_lines(metastore, [i.record for i in lasting]))
-    metastore.commit(done)
-    metastore.abandon([i for i in rest if (i.node, i.key) not in {(d.node, d.key) for d in done}])
+    claimed = [replace(i, epoch=epochs[i.node, i.key]) for i in done]
+    metastore.commit(claimed, lambda c: drop_intents(c, group))
 
 
 def _make_durable(store: Store, paths: Sequence[Path]) -> None:

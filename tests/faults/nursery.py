@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ def grow(request: dict[str, Any]) -> int:
     """The process of a request: its pid. What it says goes to a file in its project."""
     pid = os.fork()
     if pid:
+        with suppress(OSError):  # it has done so itself, and may be gone
+            os.setpgid(pid, pid)
         return pid
     code = UNCLEAN
     try:

@@ -20,6 +20,7 @@ import apsw
 
 from partflow.execution.publisher import Done, Publisher
 from partflow.failpoints import failpoint
+from partflow.footprint import Footprint
 from partflow.metastore import Metastore
 from partflow.record import FileIdentity, Intent
 from partflow.runlog import write_steps
@@ -98,7 +99,15 @@ class InPlace(Store):
         return found
 
 
+class Unleased(Footprint):
+    """Meets nothing, so that every run goes on beside every other: work is done twice, no more."""
+
+    def meeting(self, other: Footprint) -> None:
+        return None
+
+
 PROTOCOLS = {
+    "unleased": (Unleased,),
     "record first": (RecordFirst,),
     "no intent": (NoIntent,),
     "unswept": (Unswept,),

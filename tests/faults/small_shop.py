@@ -7,7 +7,7 @@ that is made in batches, and an effect.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
@@ -87,13 +87,17 @@ RETRIED: list[str] = []
 """What polars said when it could not read, and then could."""
 
 
-def found_by_readers(root: Path, tries: int = 1) -> Iterator[tuple[str, Content]]:
+def found_by_readers(
+    root: Path, tries: int = 1, kinds: Collection[str] | None = None
+) -> Iterator[tuple[str, Content]]:
     """What each kind of reader sees of the whole warehouse, with the globs that people write.
 
     polars opens a file twice, by its path: for the schema, then for the rows. If it was replaced in
     between, it says that it cannot read it; beside a run it has so many `tries`.
     """
     for how, read in READERS.items():
+        if kinds is not None and how not in kinds:
+            continue
         content: Content = {}
         for name in DATASETS:
             folder = root / "warehouse" / name

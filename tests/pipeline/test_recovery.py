@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from partflow.errors import PublishError
 from partflow.metastore import Metastore
 from partflow.record import Intent
 from partflow.recovery import recover
@@ -137,3 +138,21 @@ def test_what_a_run_that_goes_on_intends_and_stages_is_left_to_it(died):
         assert staged.exists()
         assert recover(metastore, store, project.graph, ()) == 0
     assert not staged.exists()
+
+
+def test_what_another_claimed_since_and_left_is_recovered_too(died):
+    with died.metastore() as metastore:
+        start = metastore.records("clean", DAYS[0])[0].start
+        metastore.claim("another that died", [("clean", DAYS[0], start)])
+    assert died.run().failed == 0
+    with died.metastore() as after:
+        assert after.intents() == []
+
+
+def test_who_intended_and_slept_while_it_was_recovered_cannot_publish(died):
+    project, store, metastore = watched(died)
+    with metastore:
+        intents = metastore.intents()
+        recover(metastore, store, project.graph, ())
+        with pytest.raises(PublishError, match="recovery"):
+            metastore.check(intents)
