@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from partflow.errors import UsageError
+from partflow.errors import PublishError, UsageError, advice_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +40,9 @@ _DIALECTS = {
     "ndjson": ("format = 'newline_delimited'", "sample_size = -1"),
 }
 _FILE = "_partflow_file"
+WRITTEN_IN = "catalog-"
+"""How the names of the folders begin in which catalogs are written; below partflow's own."""
+
 _READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -90,12 +94,20 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
     wanted = {view.name: view_sql(view) for view in views if view.is_shown}
     if _stored(path) == wanted:
         return {}
+    import duckdb
+
     private = path.parent / ".partflow"
-    private.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="catalog-", dir=private) as folder:
-        made = Path(folder) / path.name
-        problems = _make(made, root, wanted)
-        made.replace(path)
+    try:
+        private.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=WRITTEN_IN, dir=private) as folder:
+            made = Path(folder) / path.name
+            problems = _make(made, root, wanted)
+            made.replace(path)
+    except (OSError, duckdb.Error) as error:
+        said = str(error)
+        if isinstance(error, OSError):
+            said = f"{error.strerror}; {advice_of(error)}, and run again"
+        raise PublishError(f"{path} could not be written, all else is done: {said}") from None
     return problems
 
 
@@ -186,8 +198,8 @@ def _select_nothing(view: View) -> str:
 
 def _pattern(view: View, root: Path | None) -> str:
     """The pattern of the view's files: keys of the grain's shape, so that no other file is read."""
-    path = view.path if root is None else Path(os.path.normpath(root / view.path)).as_posix()
-    return _literal(path).replace("{key}", view.key_template.replace("0", "[0-9]"))
+    path = _literal(view.path).replace("{key}", view.key_template.replace("0", "[0-9]"))
+    return path if root is None else os.path.normpath(Path(_literal(root.as_posix()), path))
 
 
 def _literal(path: str) -> str:
@@ -207,7 +219,7 @@ def _stored(path: Path) -> dict[str, str] | None:
     """The statements of a catalog, None if there is none to be read (a shell may have it open)."""
     import duckdb
 
-    if not path.exists():
+    if not path.is_file():  # a pipe would be waited for
         return None
     try:
         with closing(duckdb.connect(path, read_only=True)) as connection:
@@ -221,23 +233,25 @@ def _make(path: Path, root: Path, statements: Mapping[str, str]) -> dict[str, st
 
     problems = {}
     # DuckDB looks at the files when a view is made, and takes commas in its search path for
-    # separators: so it is shown the root under a name that has none.
-    with (
-        tempfile.TemporaryDirectory(prefix="partflow-") as folder,
-        closing(duckdb.connect(path, config=_SETTINGS)) as connection,
-    ):
-        link = Path(folder) / "root"
+    # separators, and ? and \ in the path of a database for more than they are: so it is shown the
+    # root under a name that has none, and makes its file beside that.
+    with tempfile.TemporaryDirectory(prefix="partflow-") as folder:
+        link, made = Path(folder) / "root", Path(folder) / path.name
         link.symlink_to(root.resolve(), target_is_directory=True)
-        connection.execute(f"set file_search_path = {_quoted(os.fspath(link))}")
-        connection.execute("create schema partflow")
-        connection.execute("create table partflow.views (name varchar, sql varchar)")
-        for name, sql in statements.items():
-            try:
-                connection.execute(sql)
-            except duckdb.Error as error:
-                problems[name] = str(error)
-            else:
-                connection.execute("insert into partflow.views values (?, ?)", [name, sql])
+        with closing(duckdb.connect(made, config=_SETTINGS)) as connection:
+            connection.execute(f"set file_search_path = {_quoted(os.fspath(link))}")
+            connection.execute("create schema partflow")
+            connection.execute("create table partflow.views (name varchar, sql varchar)")
+            for name, sql in statements.items():
+                try:
+                    connection.execute(sql)
+                except duckdb.Error as error:
+                    problems[name] = str(error)
+                else:
+                    connection.execute("insert into partflow.views values (?, ?)", [name, sql])
+        shutil.copyfile(made, path)
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())  # a power cut must not leave a part of it under its name
     return problems
 
 

@@ -14,12 +14,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from partflow.errors import ConfigurationError, DeclarationError
+from partflow.errors import ConfigurationError, DeclarationError, advice_of
 from partflow.span import duration
 
 PREFIX = "PARTFLOW_"
 _DURABILITIES = ("full", "process")
 _EXECUTORS = ("inline", "processes")
+_BESIDE = (".lock", ".new")
+_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,15 @@ class Config:
 
 def find_root(start: Path) -> Path:
     """The nearest folder upwards with a partflow.toml, or a pyproject.toml with [tool.partflow]."""
+    if not _is_text(str(start)):
+        raise ConfigurationError(
+            f"{start}: the path of a project must be UTF-8, and this is not; rename the folder"
+        )
     for folder in (start, *start.parents):
         if (folder / "partflow.toml").is_file():
             return folder
         pyproject = folder / "pyproject.toml"
-        if pyproject.is_file() and "partflow" in _parsed(pyproject).get("tool", {}):
+        if pyproject.is_file() and "partflow" in _tools(pyproject):
             return folder
     raise ConfigurationError(
         f"{start} is in no partflow project: there is no partflow.toml, and no pyproject.toml with "
@@ -76,8 +82,19 @@ def read_config(root: Path, environment: Mapping[str, str], overrides: Mapping[s
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ConfigurationError(f"{path}: {error}; mend the file") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}; {advice_of(error)}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: it is nested too deep; mend the file") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+        problem = str(error).partition("; use sys.")[0]
+        raise ConfigurationError(f"{path}: {problem}; mend the file") from None
+
+
+def _tools(pyproject: Path) -> Mapping[str, Any]:
+    """The table [tool] of a pyproject.toml; whatever else has that name is somebody else's."""
+    found = _parsed(pyproject).get("tool")
+    return found if isinstance(found, dict) else {}
 
 
 def _file(root: Path) -> tuple[Path, Mapping[str, Any]]:
@@ -85,7 +102,7 @@ def _file(root: Path) -> tuple[Path, Mapping[str, Any]]:
     if path.is_file():
         return path, _parsed(path)
     path = root / "pyproject.toml"
-    table = _parsed(path)["tool"]["partflow"] if path.is_file() else {}
+    table = _tools(path).get("partflow", {}) if path.is_file() else {}
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: tool.partflow is no table; write [tool.partflow]")
     return path, table
@@ -106,7 +123,7 @@ def _typed(where: str, key: str, value: object) -> object:
         return _number(where, value)
     if key == "runs_kept":
         return _span(where, value)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _is_text(value):
         raise ConfigurationError(f"{where} is {value!r}; it must be a text")
     if key == "durability" and value not in _DURABILITIES:
         raise ConfigurationError(f"{where} is {value!r}; choose {' or '.join(_DURABILITIES)}")
@@ -114,7 +131,18 @@ def _typed(where: str, key: str, value: object) -> object:
         raise ConfigurationError(f"{where} is {value!r}; choose {' or '.join(_EXECUTORS)}")
     if key == "warehouse":
         _check_warehouse(where, value)
+    if key == "metastore":
+        _check_metastore(where, value)
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written down: bytes of a path that are no UTF-8 cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_warehouse(where: str, value: str) -> None:
@@ -124,6 +152,16 @@ def _check_warehouse(where: str, value: str) -> None:
         )
     if not value.strip() or "\0" in value:
         raise ConfigurationError(f"{where} is {value!r}; name a folder, such as 'warehouse'")
+
+
+def _check_metastore(where: str, value: str) -> None:
+    name = value.rpartition("/")[2]
+    if value and (not name.strip(". ") or "\0" in value):
+        raise ConfigurationError(f"{where} is {value!r}; name a file, such as 'state.sqlite'")
+    if Path(name).suffix in _BESIDE:
+        raise ConfigurationError(
+            f"{where} is {value!r}; files that end so are made beside it: let it end in .sqlite"
+        )
 
 
 def _names(where: str, value: object) -> tuple[str, ...]:
@@ -138,10 +176,15 @@ def _names(where: str, value: object) -> tuple[str, ...]:
 
 def _number(where: str, value: object) -> int:
     """One or more; from the environment as a text."""
-    found = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    found = _int(value) if isinstance(value, str) else value
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise ConfigurationError(f"{where} is {value!r}; give a number, one or more")
     return found
+
+
+def _int(text: str) -> int | str:
+    """The number that a text is, if it is one and not of hundreds of digits."""
+    return int(text) if text.strip().isdecimal() and len(text) < _DIGITS else text
 
 
 def _span(where: str, value: object) -> timedelta:
@@ -158,7 +201,7 @@ def _pools(where: str, value: object) -> dict[str, int]:
     """Limits by name; from the environment as `api=2,disk=1`."""
     if isinstance(value, str):
         pairs = [p.partition("=") for p in value.split(",") if p.strip()]
-        value = {n.strip(): int(t) if t.strip().isdecimal() else t for n, _, t in pairs}
+        value = {n.strip(): _int(t) for n, _, t in pairs}
     if not isinstance(value, dict):
         raise ConfigurationError(f"{where} is {value!r}; write a table [pools] with name = number")
     for name, limit in value.items():

@@ -134,9 +134,11 @@ class Dataset:
             return f"partition_column {self.partition_column!r} is not a plain column name"
         if self.schema is None:
             return None
-        if self.column in self.schema and not self.is_source:
+        own = (self.column or "").lower()
+        same = [name for name in self.schema if str(name).lower() == own]
+        if same and not self.is_source:
             return (
-                f"its schema names {self.column!r}, which is its partition column and stands in "
+                f"its schema names {same[0]!r}, which is its partition column and stands in "
                 "the path; leave it out, or choose another partition_column"
             )
         unknown = [c for c in self.order if c not in self.schema]

@@ -17,7 +17,32 @@ Knows nothing of what raises them. Bugs of partflow's own are `AssertionError("B
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
+
+_NOT_UNDERSTOOD = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError
+)  # fmt: skip
+
+_ADVICE = {
+    errno.EISDIR: "a folder lies where a file should be: move it away",
+    errno.EEXIST: "a file lies where a folder should be: move it away",
+    errno.ENOTDIR: "a file lies where a folder should be: move it away",
+    errno.ELOOP: "links there lead in a circle: remove one",
+    errno.ENAMETOOLONG: "give it a shorter name, or a shorter path",
+    errno.EMFILE: "allow more open files (`ulimit -n`), or run fewer at once",
+    errno.ENFILE: "allow more open files, or run fewer at once",
+    errno.ENOENT: "put it back, or correct its path",
+    errno.EIO: "look after the disk",
+    errno.EXDEV: "all of a warehouse must lie below its folder, on one disk",
+    errno.EROFS: "the disk is mounted read-only: mount it for writing, or name another place",
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EACCES: "look at the permissions there",
+    errno.EPERM: "look at the permissions there",
+}
 
 
 class PartflowError(Exception):
@@ -105,3 +130,21 @@ class BusyError(PartflowError):
     """Another run is at what was asked for."""
 
     exit_code: ClassVar[int] = 4
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Turn what a value raises that partflow never wrote into a MetastoreError that names it."""
+    try:
+        yield
+    except _NOT_UNDERSTOOD as error:
+        raise MetastoreError(
+            f"the metastore cannot be understood at {what} ({type(error).__name__}: {error}); it "
+            "was damaged or changed by somebody: restore a backup, or `partflow state rebuild` "
+            "makes it anew from the files and the journal"
+        ) from None
+
+
+def advice_of(error: OSError) -> str:
+    """What to do about what the system refused; the next command goes on from there."""
+    return _ADVICE.get(error.errno or 0, "make room, or look at the permissions there")

@@ -150,4 +150,7 @@ def _seconds(grain: Grain, ordinals: PartitionSet) -> PartitionSet:
 
 
 def _spans(found: Mapping[str, Any]) -> dict[str, PartitionSet]:
-    return {str(n): PartitionSet.of((int(a), int(b)) for a, b in s) for n, s in found.items()}
+    spans = {str(n): [(a, b) for a, b in s] for n, s in found.items()}
+    if not all(type(edge) is int for each in spans.values() for pair in each for edge in pair):
+        raise ValueError("these are no spans of seconds")
+    return {n: PartitionSet.of(each) for n, each in spans.items()}

@@ -17,7 +17,7 @@ from typing import Any
 
 from partflow.cancelling import Canceller, End
 from partflow.config import Config, find_root, read_config
-from partflow.errors import UsageError
+from partflow.errors import UsageError, understood
 from partflow.leases import Leases
 from partflow.metastore import Metastore
 from partflow.runlog import RunLog, RunRow, StepLog
@@ -77,12 +77,13 @@ class History:
         """The graph that a run had, as `graphrecord` writes it; None if it was not kept."""
         with self._log() as log:
             text = log.graph(run)
-        return None if text is None else dict(json.loads(text))
+        with understood(f"the graph of the run {run}"):
+            return None if text is None else dict(json.loads(text))
 
     def writers(self) -> dict[str, tuple[str, ...]]:
         """For every dataset, effect and task that was ever in a run, the tasks that make it."""
         found: dict[str, set[str]] = {}
-        with self._log() as log:
+        with self._log() as log, understood("the graphs of its runs"):
             for name in log.tasks():
                 found.setdefault(name, set()).add(name)
             for document in map(json.loads, log.graphs()):

@@ -19,6 +19,7 @@ from partflow.metastore import Metastore
 from partflow.record import Record
 from partflow.store import Store
 
+_LARGEST = 2**40
 _TAIL = 2**16
 """The last line that has a number lies within so many bytes from the end, or nobody asks."""
 
@@ -39,11 +40,18 @@ class Journal:
             if "code_parts" in found:
                 self.codes[str(found["digest"])] = dict(found["code_parts"])
             elif "effect" in found:
-                self.effects.setdefault(str(found["effect"]), int(found["since"]))
+                self.effects.setdefault(str(found["effect"]), _ordinal(found["since"]))
             else:
                 self.records.append(Record.from_json(line))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self.unread += 1
+
+
+def _ordinal(value: object) -> int:
+    """The ordinal since which an effect runs; ValueError if it is none."""
+    if type(value) is not int or abs(value) >= _LARGEST:
+        raise ValueError(f"{value!r} is no ordinal")
+    return value
 
 
 def read_journal(store: Store) -> Journal | None:

@@ -11,7 +11,7 @@ import functools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from partflow.errors import BusyError
 from partflow.footprint import EVERYTHING, Footprint, Meeting
 
 _SUFFIX = ".lease"
+_NEW = ".new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,26 +136,28 @@ class Leases:
     def _living(self) -> dict[str, Lease]:
         """The leases that are held; files of the dead go. Requires: the gate."""
         found = {}
-        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
-            lease = _lease_in(path)
+        with os.scandir(self.folder) as entries:
+            names = sorted(e.name for e in entries if e.is_file(follow_symlinks=False))
+        for path in (self.folder / name for name in names if name.endswith((_SUFFIX, _NEW))):
+            lease = _lease_in(path) if path.suffix == _SUFFIX else None
             if lease is None:
                 path.unlink(missing_ok=True)
             else:
                 found[lease.run] = lease
-        for path in self.folder.glob("*.new"):
-            path.unlink(missing_ok=True)
         return found
 
     @contextmanager
     def _held(self, run: str, owner: str, footprint: Footprint) -> Iterator[Callable[[], bool]]:
         """Hold the file of a new lease: it is whole and locked before it has its name."""
         path = self._path(run)
-        new = path.with_suffix(".new")
-        with new.open("wb") as file:
+        new = path.with_suffix(_NEW)
+        with new.open("wb", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             said = {"run": run, "owner": owner, "touches": footprint.to_json()}
-            file.write(json.dumps(said).encode())
-            file.flush()
+            try:
+                file.write(json.dumps(said).encode())
+            except OSError as error:  # of an open file it does not name it
+                raise OSError(error.errno, error.strerror, str(new)) from None
             new.rename(path)
             own = os.fstat(file.fileno()).st_ino
             is_held = functools.partial(_is_at, path, own)
@@ -188,11 +191,10 @@ def _lease_in(path: Path) -> Lease | None:
 
     Asks by taking it for a moment, shared, which is in nobody's way.
     """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return None
-    with file:
+    with (
+        suppress(FileNotFoundError, IsADirectoryError),
+        open(path, "rb", opener=_without_waiting) as file,
+    ):
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -200,10 +202,15 @@ def _lease_in(path: Path) -> Lease | None:
     return None
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that somebody put there would else be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _read(run: str, text: bytes) -> Lease:
     """A lease that is held; one that cannot be read is taken to touch everything."""
     try:
         found = json.loads(text)
         return Lease(run, str(found["owner"]), Footprint.from_json(found["touches"]))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Lease(run, f"run {run}", EVERYTHING)

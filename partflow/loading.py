@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 import sys
 import traceback
@@ -52,14 +53,7 @@ def require_pools(tasks: Iterable[Task], pools: Mapping[str, int]) -> None:
 
 
 def _modules(root: Path, name: str) -> Iterator[ModuleType]:
-    top = name.split(".", maxsplit=1)[0]
-    loaded = sys.modules.get(top)
-    origin = getattr(loaded, "__file__", None) or next(iter(getattr(loaded, "__path__", [])), None)
-    if origin is not None and not Path(origin).resolve().is_relative_to(root.resolve()):
-        raise ConfigurationError(
-            f"jobs: {top!r} is already imported from {origin}, outside of the project; give the "
-            "package another name"
-        )
+    _require_own(root, name.split(".", maxsplit=1)[0])
     module = _imported(name, root)
     yield module
     for info in sorted(
@@ -67,6 +61,41 @@ def _modules(root: Path, name: str) -> Iterator[ModuleType]:
     ):
         if not info.name.endswith(".__main__"):
             yield _imported(info.name, root)
+
+
+def _require_own(root: Path, top: str) -> None:
+    """Raise ConfigurationError if Python finds a package elsewhere: it is another project's."""
+    loaded = sys.modules.get(top)
+    others = [p for p in _places(top, loaded) if not _is_below(Path(p), root)]
+    if not others:
+        return
+    if loaded is not None:
+        problem, advice = f"is already imported from {others[0]}", "give the package another name"
+    elif (root / top).is_dir():
+        problem = f"is also found at {others[0]}"
+        advice = f"put an empty __init__.py into {root / top}, so that this one is taken"
+    else:
+        problem = f"is not found below {root}, but at {others[0]}"
+        advice = "make it, or name another in jobs = [...]"
+    raise ConfigurationError(f"jobs: {top!r} {problem}, outside of the project; {advice}")
+
+
+def _places(top: str, loaded: ModuleType | None) -> list[str]:
+    """Where Python has a top-level module from, or would take it from; none if it finds none."""
+    try:
+        spec = importlib.util.find_spec(top) if loaded is None else None
+    except (ImportError, ValueError, AttributeError):
+        return []
+    if spec is None and loaded is None:
+        return []
+    paths = getattr(loaded, "__path__", None) or getattr(spec, "submodule_search_locations", None)
+    origin = getattr(loaded, "__file__", None) or getattr(spec, "origin", None)
+    return list(paths or [origin or sys.executable])
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    """Whether a path lies below the root, by its words or really."""
+    return path.is_relative_to(root) or path.resolve().is_relative_to(root.resolve())
 
 
 def _imported(name: str, root: Path) -> ModuleType:
@@ -81,7 +110,10 @@ def _imported(name: str, root: Path) -> ModuleType:
                 "jobs = [...]"
             ) from None
         raise _broken(name, root, error) from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # A module that calls sys.exit must not end the command as if all were well.
         raise _broken(name, root, error) from error
 
 

@@ -19,7 +19,7 @@ from typing import Self
 
 import apsw
 
-from partflow.errors import MetastoreError, PublishError
+from partflow.errors import MetastoreError, PublishError, understood
 from partflow.failpoints import failpoint
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
 from partflow.record import Intent, Record
@@ -145,7 +145,8 @@ class Metastore(AbstractContextManager["Metastore"]):
     def incarnation(self) -> str:
         """What tells this metastore from one that is made anew in its place."""
         rows = self.connection.execute("SELECT value FROM meta WHERE name = 'incarnation'")
-        return str(rows.fetchall()[0][0])
+        with understood("its own number"):
+            return str(rows.fetchall()[0][0])
 
     def effects(self) -> dict[str, int]:
         """For each effect that was seen, the ordinal that was its newest due one then."""
@@ -156,14 +157,16 @@ class Metastore(AbstractContextManager["Metastore"]):
         """The named parts of a code fingerprint; empty if it was never recorded."""
         rows = self.connection.execute("SELECT parts FROM codes WHERE digest = ?", (digest,))
         found = rows.fetchall()
-        return dict(json.loads(str(found[0][0]))) if found else {}
+        with understood(f"the code {digest}"):
+            return dict(json.loads(str(found[0][0]))) if found else {}
 
     # --- writing: each is one transaction ------------------------------------------------------
 
     def observe(self, records: Sequence[Record], touched: Sequence[Record]) -> None:
         """Record sources' new contents, and new identities of files with the content they had."""
         with self.transaction() as c:
-            count_changes(c, (r.node for r in (*records, *touched)))
+            count_changes(c, (r.node for r in records))
+            count_changes(c, (r.node for r in touched), restated=True)
             for record in records:
                 put(c, record, epoch=None)
             for record in touched:
@@ -301,7 +304,7 @@ class Metastore(AbstractContextManager["Metastore"]):
         with self.transaction() as c:
             if also is not None:
                 also(c)
-            count_changes(c, (node for node, _, _ in failures))
+            count_changes(c, (node for node, _, _ in failures), restated=True)
             c.executemany(
                 "UPDATE partitions SET failure = ?3 WHERE node = ?1 AND key = ?2 AND owner = ?4",
                 [(*failure, owner) for failure in failures],
@@ -343,7 +346,7 @@ class Metastore(AbstractContextManager["Metastore"]):
             version = int(str(rows[0][0]))
         except (apsw.CorruptError, apsw.NotADBError) as error:
             raise damaged(path, error) from None
-        except (apsw.Error, IndexError):
+        except (apsw.Error, IndexError, ValueError):
             raise MetastoreError(
                 f"{path} is a SQLite file and no metastore of partflow's; move it away, or name "
                 "another with metastore = '...'"

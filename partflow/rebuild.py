@@ -20,6 +20,7 @@ from partflow.graph import Graph
 from partflow.journal import Journal, read_journal
 from partflow.metastore import Metastore
 from partflow.record import Record
+from partflow.sqlitefile import require_file
 from partflow.store import DATA_NAMES, Store
 
 _SIDE_BY_SIDE = 4
@@ -89,6 +90,7 @@ def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_
 
     `due` gives for each effect one past its newest due ordinal.
     """
+    require_file(path)
     journal = read_journal(store)
     chains, unknown = _chains(graph, store, journal or Journal(), now_ns)
     effects = _effects(graph, journal, due)

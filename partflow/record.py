@@ -6,6 +6,7 @@ Knows nothing of where records are kept.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 
 
@@ -60,16 +61,48 @@ class Record:
 
     @staticmethod
     def from_json(text: str) -> Record:
-        """The record that `to_json` wrote."""
+        """The record that `to_json` wrote; ValueError, TypeError or KeyError for anything else."""
         found = json.loads(text)
         identity = found.pop("identity")
+        found["inputs"] = bytes.fromhex(found["inputs"])
+        for name, value in (*found.items(), *(identity or {}).items()):
+            _require_kind(name, value)
         return Record(
-            **{**found, "inputs": bytes.fromhex(found["inputs"])},
-            identity=None if identity is None else FileIdentity(**identity),
-        )
+            **found, identity=None if identity is None else FileIdentity(**identity)
+        ).checked()
+
+    def checked(self) -> Record:
+        """Itself; ValueError if its digests are none."""
+        if len(self.inputs) % _DIGEST or not self.reads <= len(self.inputs) // _DIGEST:
+            raise ValueError(f"{len(self.inputs)} bytes are no digests of {self.reads} reads")
+        for text in (self.content, self.code):
+            if text is not None and not is_fingerprint(text):
+                raise ValueError(f"{text[:_SHOWN]!r} is no fingerprint")
+        return self
 
 
+_DIGEST = 16
+_SHOWN = 80
+_FINGERPRINT = re.compile(r"(?:[^:]*:)?[0-9a-f]{32}")
 _FIELDS = tuple(each.name for each in fields(Record))
+_KINDS = {each.name: str(each.type) for each in (*fields(Record), *fields(FileIdentity))}
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether a text ends in a digest, as the fingerprints of contents and of code do."""
+    return _FINGERPRINT.fullmatch(text) is not None
+
+
+def _require_kind(name: str, value: object) -> None:
+    """Raise ValueError for a value that no such field holds."""
+    kind = type(value).__name__.replace("NoneType", "None")
+    if kind not in _KINDS[name].split(" | ") or (kind == "int" and not _is_wide(value)):
+        raise ValueError(f"{name} is {str(value)[:_SHOWN]!r}")
+
+
+def _is_wide(value: object) -> bool:
+    """Whether a whole number fits into eight bytes."""
+    return isinstance(value, int) and -(2**63) <= value < 2**63
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,21 @@ Knows nothing of plans. It decides by what it reads: the file in its place is th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from partflow.content import file_digest
+from partflow.dataset import NAME
 from partflow.graph import Graph
 from partflow.journal import record_lines
 from partflow.metastore import Metastore, drop_intents
 from partflow.record import Intent
 from partflow.runlog import RunLog
 from partflow.store import Store, identity
+
+_KEY = re.compile(r"[0-9A-Za-z-]*")
 
 
 def recover(metastore: Metastore, store: Store, graph: Graph, living: Collection[str]) -> int:
@@ -26,9 +30,13 @@ def recover(metastore: Metastore, store: Store, graph: Graph, living: Collection
     left for the next look. Of runs that left no last word it is recorded that they ended.
     """
     intents = [i for i in metastore.intents() if i.run not in living]
+    strange = [i for i in intents if not _is_plain(i)]
+    if strange:
+        metastore.abandon(strange)
     steps: dict[str, list[Intent]] = {}
     for intent in intents:
-        steps.setdefault(intent.step, []).append(intent)
+        if intent not in strange:
+            steps.setdefault(intent.step, []).append(intent)
     for group in steps.values():
         with store.locked((i.node, i.key) for i in group):
             _recover_step(metastore, store, graph, group)
@@ -61,16 +69,30 @@ def _recover_step(
     replaced = metastore.current((i.node, i.key) for i in rest)
     for intent in rest:
         dataset = graph.datasets.get(intent.node)
-        if intent.staged is None or dataset is None or not Path(intent.staged).exists():
+        staged = _staged(store, intent)
+        if staged is None or dataset is None or not staged.is_file():
             continue
         was = replaced.get((intent.node, intent.key))
-        store.publish(Path(intent.staged), dataset, intent.key, was.seq if was else 0)
+        store.publish(staged, dataset, intent.key, was.seq if was else 0)
         done.append(_with_identity(intent, store.path(dataset, intent.key)))
     _make_durable(store, [store.path(graph.datasets[i.node], i.key) for i in done])
     lasting = [i for i in done if _needs_journal(graph, i)]
     store.journal(record_lines(metastore, [i.record for i in lasting]))
     claimed = [replace(i, epoch=epochs[i.node, i.key]) for i in done]
     metastore.commit(claimed, lambda c: drop_intents(c, group))
+
+
+def _is_plain(intent: Intent) -> bool:
+    """Whether names are such as partflow writes: others would lead out of the warehouse."""
+    return bool(NAME.match(intent.node) and _KEY.fullmatch(intent.key))
+
+
+def _staged(store: Store, intent: Intent) -> Path | None:
+    """Where what was staged lies now: the project may have been copied or moved since."""
+    if intent.staged is None or not intent.staged.endswith(".tmp"):
+        return None
+    noted = Path(intent.staged)
+    return store.private / "staging" / noted.parent.name / noted.name
 
 
 def _make_durable(store: Store, paths: Sequence[Path]) -> None:

@@ -64,6 +64,7 @@ def normalise(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
     if target.schema is not None:
         frame = _as_declared(frame, target.schema, target)
     _require_storable(frame, target)
+    _require_names(frame, target)
     if target.sort_by:
         _require_columns(frame, target)
         frame = frame.sort(target.sort_by, maintain_order=True)
@@ -281,6 +282,18 @@ def _require_storable(frame: pl.DataFrame | pl.LazyFrame, target: Target) -> Non
         if isinstance(dtype, pl.Object):
             problem = f"the column {name!r} holds Python objects"
             raise target.refuse(problem, "give it a polars type")
+
+
+def _require_names(frame: pl.DataFrame | pl.LazyFrame, target: Target) -> None:
+    """Refuse names that SQL does not tell apart from the partition column's, or cannot say."""
+    own = "" if target.column is None else target.column.name
+    names = frame.columns if hasattr(frame, "height") else frame.collect_schema().names()
+    for name in names:
+        if name.lower() == own.lower() != "":
+            problem = f"the column {name!r} is in SQL the same as {own!r}, which stands in the path"
+            raise target.refuse(problem, "give it another name")
+        if "\0" in name:
+            raise target.refuse(f"the column {name!r} has a zero byte in its name", "rename it")
 
 
 def _require_columns(frame: pl.DataFrame | pl.LazyFrame, target: Target) -> None:

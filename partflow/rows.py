@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from partflow.errors import understood
 from partflow.record import FileIdentity, Intent, Record
 
 if TYPE_CHECKING:
     import apsw
+
+RESTATED = 1 << 32
+"""What is added to a node's version where records were changed that keep their numbers."""
 
 COLUMNS = (
     "node, key, start, content, code, inputs, reads, read_seq, rows, nbytes, sha256, "
@@ -22,26 +26,36 @@ COLUMNS = (
 def record_of(row: Sequence[Any]) -> Record:
     """The record in a row of `COLUMNS`."""
     size, mtime_ns, ctime_ns, inode = row[11:15]
-    return Record(
+    found = Record(
         node=row[0], key=row[1], start=row[2], content=row[3], code=row[4], inputs=row[5] or b"",
         reads=row[6], read_seq=row[7], rows=row[8], nbytes=row[9], sha256=row[10],
         identity=None if size is None else FileIdentity(size, mtime_ns, ctime_ns, inode),
         made_at=row[15], run=row[16], seq=row[17], content_seq=row[18], failure=row[19],
         pinned=bool(row[20]),
     )  # fmt: skip
+    with understood(f"{found.node}@{found.key}"):
+        return found.checked()
 
 
 def intent_of(row: Sequence[Any]) -> Intent:
     """The intent in a row of the table of intents, without its number."""
     step, node, key, epoch, staged, old, new, record = row
-    return Intent(step, node, key, epoch, staged, old, new, Record.from_json(record))
+    with understood(f"what is intended of {node}@{key}"):
+        found = Record.from_json(record)
+        if (found.node, found.key) != (node, key):
+            raise ValueError(f"its record is of {found.node}@{found.key}")
+    return Intent(step, node, key, epoch, staged, old, new, found)
 
 
-def count_changes(c: apsw.Connection, nodes: Iterable[str]) -> None:
-    """Count a change of each of the nodes."""
+def count_changes(c: apsw.Connection, nodes: Iterable[str], *, restated: bool = False) -> None:
+    """Count a change of each of the nodes; `restated` if what has its number already was changed.
+
+    What is current with a higher number than any before is all that else can have changed.
+    """
     c.executemany(
-        "INSERT INTO nodes VALUES (?, 1) ON CONFLICT (node) DO UPDATE SET version = version + 1",
-        [(node,) for node in sorted(set(nodes))],
+        "INSERT INTO nodes VALUES (?1, ?2) "
+        "ON CONFLICT (node) DO UPDATE SET version = version + excluded.version",
+        [(node, RESTATED if restated else 1) for node in sorted(set(nodes))],
     )
 
 

@@ -32,9 +32,12 @@ def duration(text: Duration | None, what: str) -> timedelta | None:
         return text
     given: object = text
     found = _DURATION.match(given.strip()) if isinstance(given, str) else None
-    if not found:
-        raise DeclarationError(f"{what}={text!r} is not a span of time; write '10s', '5m' or '3d'")
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    try:
+        if found:
+            return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    except OverflowError:
+        raise DeclarationError(f"{what}={text!r} is too long a span of time") from None
+    raise DeclarationError(f"{what}={text!r} is not a span of time; write '10s', '5m' or '3d'")
 
 
 def is_span(text: str) -> bool:

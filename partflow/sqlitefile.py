@@ -5,8 +5,10 @@ Knows nothing of its tables but the one that says that it is ours.
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import apsw
 
@@ -14,24 +16,56 @@ from partflow.errors import MetastoreError
 
 
 def connected(path: Path, *, durable: bool) -> apsw.Connection:
-    """A connection to the file, which is made if it is not there; MetastoreError if it can't be."""
+    """A connection to the file, which is made if it is not there; MetastoreError if it can't be.
+
+    Who may not write beside it gets one to read with, unless a run is at it or was killed there.
+    """
     try:
-        connection = apsw.Connection(str(path))
-        connection.set_busy_timeout(30_000)
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        return _opened(apsw.Connection(str(path)), durable=durable)
+    except (apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        require_file(path)
+        if not path.exists() or os.access(path.parent, os.W_OK):
+            raise damaged(path, error) from None
     except apsw.Error as error:
         raise damaged(path, error) from None
+    try:
+        if Path(f"{path}-wal").exists():
+            raise apsw.ReadOnlyError("a run may be at it")  # what is not in it yet is not seen
+        uri = f"file:{quote(str(path))}?immutable=1"
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        return _opened(apsw.Connection(uri, flags), durable=durable)
+    except apsw.Error as error:
+        raise MetastoreError(
+            f"{path} cannot be read by who may not write in its folder ({error}); look at the "
+            "permissions there, or look again when no run goes on"
+        ) from None
+
+
+def _opened(connection: apsw.Connection, *, durable: bool) -> apsw.Connection:
+    connection.set_busy_timeout(30_000)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
     return connection
+
+
+def require_file(path: Path) -> None:
+    """Raise MetastoreError for a folder: it is somebody's, and must not be moved aside."""
+    if path.is_dir():
+        raise MetastoreError(
+            f"{path} is a folder, and no metastore; move it away, or name a file with "
+            "metastore = '...'"
+        )
 
 
 def damaged(path: Path, error: apsw.Error) -> MetastoreError:
     """What is said of a file that SQLite refuses."""
+    of_disk = isinstance(error, apsw.IOError | apsw.FullError)
+    room = "make room if its disk is full, and run again; " if of_disk else ""
     return MetastoreError(
-        f"{path} cannot be opened as a metastore ({error}); if it is damaged, `partflow state "
-        "rebuild` makes it anew from the files and the journal, or restore a backup of it"
+        f"{path} cannot be opened as a metastore ({error}); {room}if it is damaged, `partflow "
+        "state rebuild` makes it anew from the files and the journal, or restore a backup of it"
     )
 
 

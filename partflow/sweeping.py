@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from partflow.catalog import WRITTEN_IN
 from partflow.graph import Graph
 from partflow.metastore import Metastore
 from partflow.runlog import RunLog
@@ -29,6 +31,7 @@ class Swept(Enum):
     LOGS = "logs of old runs"
     COLUMNS = "cached columns of no use"
     LOCKS = "locks of datasets that are gone"
+    CATALOGS = "catalogs that were not written to their end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,9 @@ def sweep(
     folders: set[Path] = set()
     for kind, path in _needless(graph, store, metastore, set(old)):
         files[kind] += 1
-        nbytes[kind] += path.lstat().st_size
+        nbytes[kind] += 0 if path.is_dir() else path.lstat().st_size
         if not dry_run:
-            path.unlink(missing_ok=True)
+            _remove(path)
             folders.add(path.parent)
     if not dry_run:
         _drop_empty(folders, store.private)
@@ -77,18 +80,21 @@ def _needless(
         *_past_bound(store),
         *_columns(store, metastore),
         *_locks(graph, store),
+        *_catalogs(store),
     ]
 
 
 def _of_runs(
     folder: Path, ending: str, kind: Swept, known: set[str], wanted: set[str | None]
 ) -> Iterator[tuple[Swept, Path]]:
-    """The numbered files of runs that are not known."""
+    """The numbered files of runs that are not known, or a run's folder if nothing is in it."""
     for run in _folders(folder):
         if _RUN.fullmatch(run.name) and run.name not in known:
             for path in _files(run):
                 if path.suffix == ending and str(path) not in wanted:
                     yield kind, path
+            if not _entries(run):
+                yield kind, run
 
 
 def _past_bound(store: Store) -> Iterator[tuple[Swept, Path]]:
@@ -113,6 +119,14 @@ def _locks(graph: Graph, store: Store) -> Iterator[tuple[Swept, Path]]:
             yield Swept.LOCKS, path
 
 
+def _catalogs(store: Store) -> Iterator[tuple[Swept, Path]]:
+    """What is in the folders in which catalogs were being written; the folder if nothing is."""
+    for folder in _folders(store.private):
+        ours = [path for path in _files(folder) if path.name.startswith("catalog.")]
+        if folder.name.startswith(WRITTEN_IN) and len(ours) == len(_entries(folder)):
+            yield from ((Swept.CATALOGS, path) for path in ours or [folder])
+
+
 def _folders(folder: Path) -> list[Path]:
     """The folders in a folder; what is a link leads elsewhere and is none of ours."""
     return [Path(e.path) for e in _entries(folder) if e.is_dir(follow_symlinks=False)]
@@ -130,10 +144,24 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
+def _remove(path: Path) -> None:
+    """Remove a file, or an empty folder; one in which there is something by now stays."""
+    if path.is_dir():
+        with suppress(OSError):
+            path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_lasting(folder: Path, top: Path) -> bool:
+    """Whether it is one of the folders that are always there."""
+    return folder.parent == top and not folder.name.startswith(WRITTEN_IN)
+
+
 def _drop_empty(folders: set[Path], top: Path) -> None:
     """Remove folders that were emptied, and those above them that are empty then."""
     for folder in folders:
         here = folder
-        while here.parent != top and not _entries(here):
+        while here != top and not (_is_lasting(here, top) or _entries(here)):
             here.rmdir()
             here = here.parent

@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 
+_LONGEST = 10_000
+_CUT = " ... (cut) ... "
+
 
 @dataclass(frozen=True, slots=True)
 class InputRead:
@@ -113,6 +116,15 @@ class Failure:
     trace: str = ""
     is_final: bool = False
     is_shared: bool = False
+
+    def __post_init__(self) -> None:
+        """Keep what can be written down: no bytes of paths that are no text, nor a novel."""
+        for name in ("message", "place", "trace"):
+            text = getattr(self, name).encode("utf-8", "backslashreplace").decode()
+            if len(text) > _LONGEST:  # its end says what was raised, its beginning where
+                half = (_LONGEST - len(_CUT)) // 2
+                text = f"{text[:half]}{_CUT}{text[-half:]}"
+            object.__setattr__(self, name, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partflow.errors import advice_of
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
 from partflow.graph import outputs
 from partflow.journal import record_lines
@@ -273,5 +274,5 @@ class Publisher:
 
 def _of_disk(error: OSError) -> Failure:
     where = error.filename2 or error.filename or "the warehouse"
-    advice = "make room, or look at its permissions, and run again; the last good one stays"
+    advice = f"{advice_of(error)}, and run again; the last good one stays"
     return Failure(f"{where}: {error.strerror or error}; {advice}")

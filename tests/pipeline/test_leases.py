@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -124,11 +125,25 @@ def test_who_holds_a_lease_knows_whether_it_was_taken_away(leases):
     assert [p.name for p in leases.folder.iterdir()] == ["gate"]
 
 
-def test_a_held_lease_that_cannot_be_read_is_one_on_everything(leases):
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "[" * 100_000])
+def test_a_held_lease_that_cannot_be_read_is_one_on_everything(leases, text):
     with leases.taken("1", "run 1", Footprint()):
-        (leases.folder / "1.lease").write_text("{")
+        (leases.folder / "1.lease").write_text(text)
         with leases.taken("2", "run 2", Footprint(at("a", 0, 1))) as found:
             assert isinstance(found, Met)
+
+
+def test_what_is_no_file_of_a_lease_is_in_nobody_s_way(leases):
+    leases.folder.mkdir()
+    os.mkfifo(leases.folder / "1.lease")
+    (leases.folder / "2.lease").mkdir()
+    (leases.folder / "3.lease").symlink_to("nowhere")
+    with leases.taken("4", "run 4", EVERYTHING) as found:
+        assert isinstance(found, Taken)
+    assert not any(leases.is_held(run) for run in "1234")
+    assert sorted(p.name for p in leases.folder.iterdir()) == [f"{n}.lease" for n in "123"] + [
+        "gate"
+    ]
 
 
 def test_the_lease_of_a_process_that_was_killed_is_free(leases):

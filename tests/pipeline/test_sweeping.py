@@ -22,6 +22,11 @@ def put(world, path, text="x" * 100):
     return world.write(f"warehouse/.partflow/{path}", text)
 
 
+def made(folder):
+    folder.mkdir()
+    return folder
+
+
 def litter(world):
     """One file of each kind that nobody needs."""
     for number in (50, 51):
@@ -34,6 +39,9 @@ def litter(world):
         put(world, f"logs/{DEAD}/3.log"),
         put(world, "columns/clean-0123456789abcdef-9.columns"),
         put(world, "locks/renamed.lock", ""),
+        put(world, "catalog-0a1b2c3d/catalog.duckdb"),
+        made(private(world) / "catalog-4e5f6a7b"),
+        made(private(world) / f"staging/{DEAD[:-1]}0"),
         *(private(world) / f"history/clean/{DAYS[0]}/{n:012d}.kept" for n in range(3)),
     ]
 
@@ -43,11 +51,13 @@ def test_what_nobody_needs_is_swept_and_counted_by_kind(sales):
     files = litter(sales)
     found = swept(sales)
     assert {kind: n for kind, n in found.files.items() if n} == {
-        Swept.STAGED: 1, Swept.LOGS: 1, Swept.COLUMNS: 1, Swept.LOCKS: 1, Swept.KEPT: 3,
+        Swept.STAGED: 2, Swept.LOGS: 1, Swept.COLUMNS: 1, Swept.LOCKS: 1, Swept.KEPT: 3,
+        Swept.CATALOGS: 2,
     }  # fmt: skip
     assert found.nbytes[Swept.KEPT] == 300
     assert [f for f in files if f.exists()] == []
     assert not (private(sales) / "staging" / DEAD).exists()
+    assert not (private(sales) / "catalog-0a1b2c3d").exists()
     assert swept(sales).is_empty
     assert sales.run().ran == 0
 
@@ -71,6 +81,7 @@ def test_what_partflow_did_not_write_is_left_where_it_is(sales):
         put(sales, f"history/clean/{DAYS[0]}/copy of mine.kept"),
         put(sales, "columns/readme.md"),
         put(sales, "metastore.replaced1"),
+        put(sales, "catalog-of-mine/notes.txt"),
         outside,
     ]
     before = {name: data for name, (_, _, data) in sales.data_files().items() if "date=" in name}

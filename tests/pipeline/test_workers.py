@@ -357,11 +357,13 @@ def test_a_batch_whose_worker_dies_has_failed_as_a_whole(world):
     assert all(o.failure.is_shared for o in outcomes)
 
 
-def test_orders_and_answers_larger_than_a_channel_pass_each_other(world):
+def test_orders_larger_than_a_channel_and_answers_pass_each_other(world):
     _, executor = executor_of(world, 'raise ValueError("x" * 1_000_000)')
     for serial in range(1, 13):
         executor.submit(order(serial, code="x" * (1_000_000 if serial % 2 else 30_000)))
     outcomes = collected(executor, 12)
     executor.close()
     assert sorted(o.serial for o in outcomes) == list(range(1, 13))
-    assert {len(o.failure.message) for o in outcomes} == {len("ValueError: ") + 1_000_000}
+    (message,) = {o.failure.message for o in outcomes}
+    assert message.startswith("ValueError: xxx")
+    assert len(message) < 10_000, "nobody reads a novel, and the log keeps it"

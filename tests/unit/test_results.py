@@ -216,3 +216,14 @@ def test_a_column_to_sort_by_that_is_not_there_is_named():
 def test_python_objects_are_refused():
     with pytest.raises(ResultError, match="'o' holds Python objects"):
         stored(pl.DataFrame({"o": pl.Series([object()], dtype=pl.Object)}))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("Date", "in SQL the same as 'date'"), ("a\0b", "has a zero byte in its name")],
+)
+def test_a_column_that_sql_cannot_tell_apart_or_say_is_refused(name, problem, lazy):
+    frame = pl.DataFrame({name: [1]})
+    with pytest.raises(ResultError, match=problem):
+        stored(frame.lazy() if lazy else frame)
