@@ -15,12 +15,13 @@ from partflow.content import file_digest
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats import footer, format_of
-from partflow.record import FileIdentity, Record
+from partflow.record import FileIdentity, Record, is_fingerprint
 from partflow.store import BACKDATED_NS, identity, is_settled
 
 FOOTER = "partflow"
 """The key under which a Parquet footer carries the lineage."""
 _DIGEST = 16
+_LARGEST = 2**62
 _SECOND = 1_000_000_000
 
 
@@ -64,13 +65,16 @@ def record_in(dataset: Dataset, key: str, path: Path, stat: FileIdentity) -> Rec
     lineage = _lineage(path)
     if lineage is None or lineage["key"] != key:
         return None
+    grain = dataset.grain
+    if lineage["start"] != grain.interval(grain.ordinal(key)).start:
+        return None
     content = format_of(dataset).fingerprint(path)
     digests = [bytes.fromhex(read["digest"]) for read in lineage["inputs"]]
     made_at = lineage.get("made_at") or (stat.mtime_ns + BACKDATED_NS) // _SECOND
     return Record(
         node=dataset.name, key=key, start=lineage["start"], content=content, code=lineage["code"],
         inputs=b"".join(digests), reads=len(digests), read_seq=lineage["read_seq"],
-        rows=_rows(path), made_at=made_at, run=lineage["run"],
+        rows=rows_in(path), made_at=made_at, run=lineage["run"],
     )  # fmt: skip
 
 
@@ -90,13 +94,15 @@ def _lineage(path: Path) -> dict[str, Any] | None:
         numbers = [found["start"], found["read_seq"], found.get("made_at", 0)]
         words = [found["key"], found["code"], found["run"]]
         digests = [bytes.fromhex(read["digest"]) for read in found["inputs"]]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    right = all(type(n) is int for n in numbers) and all(type(w) is str for w in words)
+    right = all(type(n) is int and abs(n) <= _LARGEST for n in numbers)
+    right = right and all(type(w) is str for w in words) and is_fingerprint(found["code"])
     return found if right and all(len(d) == _DIGEST for d in digests) else None
 
 
-def _rows(path: Path) -> int:
+def rows_in(path: Path) -> int:
+    """How many rows a Parquet file has, as its footer says."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

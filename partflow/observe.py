@@ -5,7 +5,7 @@ Knows nothing of plans. Looking never writes: what is found is given back to be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -17,7 +17,7 @@ from partflow.columns import ColumnCache, Columns
 from partflow.content import file_digest, fingerprint_frame
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
-from partflow.footers import record_in
+from partflow.footers import record_in, rows_in
 from partflow.formats import Parquet, format_of
 from partflow.grain import Grain
 from partflow.graph import Graph
@@ -28,6 +28,7 @@ from partflow.metastore import Metastore
 from partflow.models import Skops
 from partflow.plan import horizon_of
 from partflow.record import FileIdentity, Record
+from partflow.sidebyside import SideBySide
 from partflow.store import Store, is_settled
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class _Look:
     now_ns: int
     verify: Verify
     found: Observed
+    stats: SideBySide
     frames: HandOver | None = None
 
 
@@ -101,7 +103,7 @@ class _Stretch:
     hi: int
     edges: NDArray[np.int64] = field(init=False)
     keys: NDArray[np.bytes_] = field(init=False)
-    _texts: list[str] | None = None
+    _written: list[bytes] | None = None
 
     def __post_init__(self) -> None:
         self.edges = self.grain.edges(self.lo, self.hi)
@@ -111,11 +113,15 @@ class _Stretch:
         return self.hi - self.lo
 
     @property
-    def texts(self) -> list[str]:
+    def written(self) -> list[bytes]:
         """The keys, one by one: as paths are."""
-        if self._texts is None:
-            self._texts = self.grain.keys(self.lo, self.hi)
-        return self._texts
+        if self._written is None:
+            self._written = self.keys.tolist()
+        return self._written
+
+    def text(self, i: int) -> str:
+        """The key of the partition at a place."""
+        return bytes(self.keys[i]).decode()
 
 
 class _Stretches:
@@ -140,9 +146,11 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
     now_ns: int,
     verify: Verify = Verify.STAT,
     frames: HandOver | None = None,
+    only: Collection[str] | None = None,
 ) -> Observed:
-    """Look at every dataset's files; `codes` are the tasks' present code fingerprints.
+    """Look at datasets' files, or at those `only`; `codes` are the tasks' present fingerprints.
 
+    Of the other datasets what is recorded is taken for what is there.
     What is read of sources is left in `frames`, for the tasks that are to read it. Raises
     MetastoreError for a metastore that is older than the journal beside it.
     """
@@ -151,16 +159,22 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
     states: dict[str, DatasetState] = {}
     snapshot = Snapshot(now, states, codes, metastore.effects(), metastore.seq)
     found = Observed(snapshot, versions=metastore.versions())
-    look = _Look(metastore, store, now_ns, verify, found, frames)
     cache, stretches = ColumnCache(metastore, store.columns), _Stretches()
-    with_files = verify is not Verify.RECORD
-    for name, dataset in graph.datasets.items():
-        lo, hi = graph.dataset_extents[name].lo, horizon_of(graph, name, now)
-        stretch = stretches.over(dataset.grain, lo, hi)
-        reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
-        columns, at = _placed(cache.load(name, identities=with_files), stretch)
-        states[name] = state = _state(columns, at, stretch, reads)
-        _compare(look, dataset, state, stretch, _recorded(columns, at, len(stretch)))
+    over = {
+        n: stretches.over(d.grain, graph.dataset_extents[n].lo, horizon_of(graph, n, now))
+        for n, d in graph.datasets.items()
+    }
+    seen = graph.datasets.keys() & (graph.datasets if only is None else only)
+    stated = seen if verify is not Verify.RECORD else set()
+    files = {n: store.files(d, over[n].written) for n, d in graph.datasets.items() if n in stated}
+    with SideBySide(files) as stats:
+        look = _Look(metastore, store, now_ns, verify, found, stats, frames)
+        for name, dataset in graph.datasets.items():
+            reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
+            columns, at = _placed(cache.load(name, identities=name in stated), over[name])
+            states[name] = state = _state(columns, at, over[name], reads)
+            if name in seen:
+                _compare(look, dataset, state, over[name], _recorded(columns, at, len(over[name])))
     for task in graph.tasks:
         if task.is_effect:
             lo, hi = graph.task_extents[task.name].lo, horizon_of(graph, task.name, now)
@@ -238,20 +252,20 @@ def _compare(
         if not len(asked):
             return
         found = recorded.copy()
-        found[asked] = look.store.identities(dataset, [stretch.texts[i] for i in asked.tolist()])
+        found[asked] = look.store.identities(dataset, [stretch.text(i) for i in asked.tolist()])
         differs = ~known & (found[:, 0] >= 0)
     else:
-        found = look.store.identities(dataset, stretch.texts)
+        found = look.stats.of(dataset.name)
         if look.verify is Verify.STAT and np.array_equal(found, recorded):
             return
         there = found[:, 0] >= 0
         state.condition[~there] = np.where(known[~there], Condition.GONE, Condition.ABSENT)
         differs = there & (look.verify is Verify.CONTENT or (found != recorded).any(axis=1))
     for i in np.flatnonzero(differs).tolist():
-        key = stretch.texts[i]
+        key = stretch.text(i)
         fresh = Record(dataset.name, key, int(stretch.edges[i]))
         records = look.metastore.records(dataset.name, key) if known[i] else [fresh]
-        seen = _Seen(records[0], Condition.GOOD)
+        seen = _Seen((records or [fresh])[0], Condition.GOOD)
         _look_closer(look, dataset, seen, FileIdentity(*found[i].tolist()))
         _entered(state, i, seen)
 
@@ -287,7 +301,7 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
             if found != record.identity:
                 look.found.touched.append(replace(record, identity=trusted, sha256=sha256))
             return
-        content = _content(look, dataset, path, found)
+        content, rows = _content(look, dataset, path, found)
     except (ReadError, OSError) as error:
         seen.condition = Condition.DAMAGED
         look.found.problems[dataset.name, record.key] = str(error)
@@ -298,7 +312,7 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
         look.found.touched.append(present)
     elif dataset.is_source:
         made_at = look.now_ns // 1_000_000_000
-        seen.record = replace(present, how="observed", made_at=made_at, seq=1, run=None)
+        seen.record = replace(present, how="observed", made_at=made_at, seq=1, run=None, rows=rows)
         seen.condition = Condition.GOOD
         look.found.news.append(seen.record)
     else:
@@ -337,15 +351,18 @@ def _made_since(look: _Look, dataset: Dataset, present: Record) -> Record | None
     return found if later and found and found.content == present.content else None
 
 
-def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> str:
-    """The content fingerprint of a file; a small source's rows are kept for their readers."""
+def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> tuple[str, int]:
+    """The content fingerprint of a file and its rows, 0 if it has none or they are as recorded.
+
+    A small source's rows are kept for their readers.
+    """
     form = format_of(dataset)
-    with_schema = isinstance(form, Parquet) and form.schema is not None  # read as the schema says
-    if look.frames is None or not dataset.is_source or found.size > SMALL or with_schema:
-        return form.fingerprint(path)
-    if isinstance(form, Skops) or not is_settled(found, look.now_ns):
-        return form.fingerprint(path)
+    if not dataset.is_source or isinstance(form, Skops):
+        return form.fingerprint(path), 0
+    if isinstance(form, Parquet) and (form.schema is not None or found.size > SMALL):
+        return form.fingerprint(path), rows_in(path)  # it is read as the schema says
     frame = form.read(path)
-    identity = (found.size, found.mtime_ns, found.inode)
-    look.frames.keep(path, identity, frame, found.ctime_ns)
-    return fingerprint_frame(frame)
+    if look.frames is not None and found.size <= SMALL and is_settled(found, look.now_ns):
+        identity = (found.size, found.mtime_ns, found.inode)
+        look.frames.keep(path, identity, frame, found.ctime_ns)
+    return fingerprint_frame(frame), frame.height

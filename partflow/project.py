@@ -34,7 +34,7 @@ from partflow.plan import Force, Only, Plan, Request, plan
 from partflow.planfiles import read_plan, write_plan
 from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.savedplan import SavedPlan, document_of, moved, refusal, restored
-from partflow.selection import Asked, request_of
+from partflow.selection import Asked, needed_for, request_of
 from partflow.starting import Starter
 from partflow.store import Store
 
@@ -116,7 +116,7 @@ class Project:
     ) -> Plan:
         """What has to be made, and why; nothing is written."""
         with Metastore.open_existing(self.metastore_path) as metastore:
-            seen = self._observe(metastore, verify)
+            seen = self._observe(metastore, verify, asked or Asked(select))
         return self._plan(seen, asked or Asked(select), force, with_effects=with_effects)
 
     def save_plan(
@@ -128,7 +128,7 @@ class Project:
     def saved_plan(self, path: str | Path, verify: Verify = Verify.STAT) -> Plan:
         """A plan that was saved; UsageError if what it rests on is no longer as it was."""
         with Metastore.open_existing(self.metastore_path) as metastore:
-            seen = self._observe(metastore, verify)
+            seen = self._observe(metastore, verify, Asked())
             return self._restored(read_plan(Path(path)), seen, RunLog(metastore))
 
     def status(self) -> tuple[Status, ...]:
@@ -142,7 +142,8 @@ class Project:
         from partflow.explanation import explain
 
         with Metastore.open_existing(self.metastore_path) as metastore:
-            seen = self._observe(metastore, Verify.STAT)
+            about = Asked((node,) if node in self.graph.nodes else ())
+            seen = self._observe(metastore, Verify.STAT, about)
             found = self._plan(seen, Asked(), None)
             return explain(found, seen, metastore, self.codes, (node, key))
 
@@ -168,16 +169,14 @@ class Project:
 
         Or carry out exactly the plan that was `saved`: UsageError if what it rests on has moved.
         """
-        wanted = asked or Asked(select)
+        wanted, how = asked or Asked(select), controls or Controls()
         if saved is None:
-            return self._run(
-                lambda seen, _: self._plan(seen, wanted, None, with_effects=with_effects),
-                controls or Controls(),
-            )
+            plan_ = functools.partial(self._plan, asked=wanted, with_effects=with_effects)
+            return self._run(lambda seen, _: plan_(seen, force=None), how, wanted)
         if with_effects or not wanted.is_everything:
             raise UsageError(f"{saved}: a saved plan says all that is made; name nothing else")
         one = read_plan(Path(saved))
-        return self._run(functools.partial(self._restored, one), controls or Controls())
+        return self._run(functools.partial(self._restored, one), how, wanted)
 
     def backfill(
         self,
@@ -195,15 +194,15 @@ class Project:
         wanted = asked or Asked(select)
         if not wanted.select:
             raise UsageError("backfill needs to be told what: a dataset, or a selection of them")
-        text = wanted.words(only)
+        text, since = wanted.words(only), None
 
         def planned(seen: Observed, log: RunLog) -> Plan:
-            nonlocal again
-            force = Force(only, log.request(text, self.clock() / 1e9, again=again))
-            again = False  # what is decided once more goes on with the same request
-            return self._plan(seen, wanted, force)
+            nonlocal since  # what is decided once more goes on with the same request
+            if since is None:
+                since = log.request(text, self.clock() / 1e9, again=again)
+            return self._plan(seen, wanted, Force(only, since))
 
-        found = self._run(planned, controls or Controls())
+        found = self._run(planned, controls or Controls(), wanted)
         if found.is_complete:
             with Metastore.open(self.metastore_path) as metastore:
                 RunLog(metastore).fulfil(text, self.clock() / 1e9)
@@ -221,9 +220,9 @@ class Project:
         with Metastore.open_existing(self.metastore_path) as metastore:
             since = None if again else RunLog(metastore).open_request(asked.words(only))
             force = Force(only) if since is None else Force(only, since)
-            return self._plan(self._observe(metastore, verify), asked, force)
+            return self._plan(self._observe(metastore, verify, asked), asked, force)
 
-    def _run(self, planned: _Planned, controls: Controls) -> Result:
+    def _run(self, planned: _Planned, controls: Controls, asked: Asked) -> Result:
         """Carry out what is `planned`; a look comes first, and with nothing to do no lease."""
         from partflow.views import keep_catalog
 
@@ -231,7 +230,7 @@ class Project:
             found = planned(seen, RunLog(metastore))
             return found, footprint_of_steps(found)
 
-        starter, run = self._starter(controls), new_run_id(self.clock())
+        starter, run = self._starter(controls, asked), new_run_id(self.clock())
         idle, ahead = starter.idle(decide)
         if idle is not None:
             return Result(idle, None)
@@ -254,12 +253,12 @@ class Project:
             ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
         return Result(found, summary)
 
-    def _starter(self, controls: Controls) -> Starter:
-        """Begins what changes the warehouse."""
+    def _starter(self, controls: Controls, asked: Asked) -> Starter:
+        """Begins what changes the warehouse; it looks at what decides what is asked for."""
         frames = self.frames if controls.workers <= 1 else None
-        observe_ = functools.partial(self._observe, verify=controls.verify, frames=frames)
+        look = functools.partial(self._observe, verify=controls.verify, asked=asked, frames=frames)
         leases = self.history.leases
-        return Starter(self.graph, self.store, leases, lambda: self.metastore_path, observe_)
+        return Starter(self.graph, self.store, leases, lambda: self.metastore_path, look)
 
     def _deciding(self, asked: Asked, *, makes: bool) -> Callable[..., tuple[Plan, Footprint]]:
         """Plans what is asked for, all of which is to be recorded anew, or only to be read."""
@@ -283,7 +282,7 @@ class Project:
         from partflow.acceptance import acceptable
 
         with Metastore.open_existing(self.metastore_path) as metastore:
-            seen = self._observe(metastore, Verify.STAT)
+            seen = self._observe(metastore, Verify.STAT, asked or Asked(select))
         return acceptable(self._plan(seen, asked or Asked(select), None), seen, self.store)
 
     def accept(
@@ -304,7 +303,7 @@ class Project:
         if not wanted.select:
             raise UsageError("accept needs to be told what: a dataset, or a selection of them")
         decide = self._deciding(wanted, makes=True)
-        with self._starter(how).begun(run, how, decide) as one, contextlib.chdir(self.root):
+        with self._starter(how, wanted).begun(run, how, decide) as one, contextlib.chdir(self.root):
             metastore = one.metastore
             one.note(self.store)
             found = acceptable(one.decided, one.seen, self.store)
@@ -324,7 +323,7 @@ class Project:
         wanted, run = asked or Asked(select), new_run_id(self.clock())
         how, decide = controls or Controls(), self._deciding(wanted, makes=False)
         with (
-            self._starter(how).begun(run, how, decide) as one,
+            self._starter(how, wanted).begun(run, how, decide) as one,
             contextlib.chdir(self.root),
             contextlib.closing(Aside(one.decided, self.store, run)) as aside,
         ):
@@ -337,8 +336,9 @@ class Project:
         from partflow.trials import read_again
 
         how, run = replace(controls or Controls(), verify=Verify.CONTENT), new_run_id(self.clock())
-        decide = self._deciding(asked or Asked(select), makes=False)
-        with self._starter(how).begun(run, how, decide) as one:
+        wanted = asked or Asked(select)
+        decide = self._deciding(wanted, makes=False)
+        with self._starter(how, wanted).begun(run, how, decide) as one:
             return read_again(one.decided, one.seen)
 
     def read(self, name: str, start: str | None = None, end: str | None = None) -> pl.LazyFrame:
@@ -361,10 +361,10 @@ class Project:
         return views_of(self.graph, self.store)
 
     def _observe(
-        self, metastore: Metastore, verify: Verify, frames: HandOver | None = None
+        self, metastore: Metastore, verify: Verify, asked: Asked, frames: HandOver | None = None
     ) -> Observed:
-        codes = {t: c.digest for t, c in self.codes.items()}
-        return observe(self.graph, codes, metastore, self.store, self.clock(), verify, frames)
+        codes, only = {t: c.digest for t, c in self.codes.items()}, needed_for(self.graph, asked)
+        return observe(self.graph, codes, metastore, self.store, self.clock(), verify, frames, only)
 
     def _restored(self, saved: SavedPlan, seen: Observed, log: RunLog) -> Plan:
         """A saved plan on what is there now."""

@@ -5,7 +5,7 @@ Knows nothing of what exists; dates are read in each dataset's own zone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from partflow.dataset import Extent
@@ -77,6 +77,23 @@ def request_of(
     if asked.keys and not any(found.values()):
         raise UsageError(_nowhere(graph, nodes, asked.keys[0]))
     return Request(found, force, with_effects)
+
+
+def needed_for(graph: Graph, asked: Asked) -> frozenset[str] | None:
+    """The nodes that decide what is done of what is asked for; None if any node may."""
+    words = (*asked.select, *asked.exclude)
+    if not words or any("status:" in word for word in words):
+        return None
+    return made_from(graph, select(graph, asked.select, asked.exclude))
+
+
+def made_from(graph: Graph, nodes: Iterable[str]) -> frozenset[str]:
+    """The nodes, all that is upstream of them, and what is written beside any of that."""
+    found, border = set(), set(nodes)
+    while border:
+        found |= graph.closure(border, up=True)
+        border = {n for f in found for t in graph.writers(f) for n in outputs(t)} - found
+    return frozenset(found)
 
 
 def grain_of(graph: Graph, node: str) -> Grain:

@@ -6,6 +6,7 @@ Knows nothing of what a file holds, of records or of plans. Staged and kept file
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -17,14 +18,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError
 from partflow.failpoints import failpoint
 from partflow.record import FileIdentity
+from partflow.sidebyside import Files, stats_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 DATA_NAMES = {"parquet": "data.parquet", "skops": "data.skops"}
@@ -36,7 +37,6 @@ BACKDATED_NS = 2_000_000_000
 CLOCK_STEP_NS = 20_000_000
 _COARSE_STEP_NS = 2_000_000_000
 _SIDE_BY_SIDE = 8
-_NONE = (-1, -1, -1, -1)
 
 
 class Store:
@@ -52,6 +52,7 @@ class Store:
         self._top = str(warehouse)
         self._pool: ThreadPoolExecutor | None = None
         self._staging: Path | None = None
+        self._is_anchored = False
 
     @property
     def private(self) -> Path:
@@ -62,10 +63,15 @@ class Store:
         """The one place of a partition's file."""
         if isinstance(dataset, Source):
             return self.root / dataset.path_of(key)
-        # One text and one path of it: joining paths costs more than a stat.
+        return Path(self.place(dataset, key))
+
+    def place(self, dataset: Dataset, key: str) -> str:
+        """The text of `path`: joining paths costs more than a stat."""
+        if isinstance(dataset, Source):
+            return str(self.path(dataset, key))
         name, column = DATA_NAMES[dataset.format], dataset.column
         part = "" if column is None else f"{column}={key}/"
-        return Path(f"{self._top}/{dataset.name}/{part}{name}")
+        return f"{self._top}/{dataset.name}/{part}{name}"
 
     @property
     def columns(self) -> Path:
@@ -95,34 +101,24 @@ class Store:
         """The folder of what a run's attempts wrote to their logs; made by whoever writes one."""
         return self.private / "logs" / run
 
+    def files(self, dataset: Dataset, keys: Sequence[bytes]) -> Files:
+        """Partitions' files, as they lie below one folder."""
+        if isinstance(dataset, Source):
+            folder = dataset.path.partition("{key}")[0].rpartition("/")[0]
+            cut = len(folder) + 1 if folder else 0
+            folder, parts = f"{self.root}/{folder}", dataset.path[cut:].split("{key}")
+        else:
+            name = DATA_NAMES[dataset.format]
+            folder = f"{self.warehouse}/{dataset.name}"
+            parts = [name] if dataset.column is None else [f"{dataset.column}=", f"/{name}"]
+        return Files(os.fsencode(folder), tuple(map(os.fsencode, parts)), keys)
+
     def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
         """What stat says of each partition's file, shape (n, 4) as `FileIdentity`; -1: no file.
 
         One stat a file, from the folder that all lie below, and a listing of it if one is absent.
         """
-        folder, names = self._names(dataset, keys)
-        try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            return np.full((len(keys), 4), -1, np.int64)
-        try:
-            found = _stats(folder, descriptor, names)
-        finally:
-            os.close(descriptor)
-        return np.array(found, np.int64).reshape(len(keys), 4)
-
-    def _names(self, dataset: Dataset, keys: Sequence[str]) -> tuple[str, list[str]]:
-        """A folder, and the paths below it of partitions' files: texts, as they are a million."""
-        if isinstance(dataset, Source):
-            folder = dataset.path.partition("{key}")[0].rpartition("/")[0]
-            cut = len(folder) + 1 if folder else 0
-            return f"{self.root}/{folder}", [dataset.path_of(key)[cut:] for key in keys]
-        name = DATA_NAMES[dataset.format]
-        folder = f"{self.warehouse}/{dataset.name}"
-        if dataset.column is None:
-            return folder, [name] * len(keys)
-        before, after = f"{dataset.column}=", f"/{name}"
-        return folder, [before + key + after for key in keys]
+        return stats_of(self.files(dataset, [key.encode() for key in keys]))
 
     def seal(self, staged: Path) -> tuple[int, int, int]:
         """End the writing of a staged file; its size, time of modification and inode.
@@ -214,11 +210,14 @@ class Store:
         failpoint("released")
 
     def journal(self, lines: Sequence[str]) -> None:
-        """Append lines, durably, to what a rebuild of the metastore needs beside the footers."""
+        """Append lines, durably, to what a rebuild of the metastore needs beside the footers.
+
+        The first line of a process makes the folders durable too, in which all else lies: they may
+        be new, or be those of a run that died before it did. No record is made before a line is.
+        """
         if not lines:
             return
         text = "".join(f"{line}\n" for line in lines).encode()
-        is_new = not self.journal_path.exists()
         with _naming(self.journal_path), self.journal_path.open("a+b") as file:
             if size := file.seek(0, os.SEEK_END):
                 file.seek(size - 1)
@@ -228,9 +227,16 @@ class Store:
             file.flush()
             if self.durable:
                 os.fsync(file.fileno())
-        for error in self.sync([self.private] if is_new else []).values():
-            raise error
+        if not self._is_anchored:
+            for error in self.sync(self._above(self.private)).values():
+                raise error
+            self._is_anchored = True
         failpoint("journaled")
+
+    def _above(self, folder: Path) -> list[Path]:
+        """A folder of the warehouse and those that it lies in, up to the project's or beside it."""
+        top = self.root if folder.is_relative_to(self.root) else self.warehouse.parent
+        return [here for here in (folder, *folder.parents) if here.is_relative_to(top)]
 
     def sweep(self, run: str, wanted: Collection[str] = ()) -> None:
         """Remove what a run staged and did not publish, but for the `wanted` paths."""
@@ -243,8 +249,9 @@ class Store:
             folder.rmdir()
 
     def staged_runs(self) -> list[str]:
-        """The runs that have something staged."""
-        return sorted(_listed(self.private / "staging"))
+        """The runs that have something staged; what is a link leads elsewhere and is none."""
+        folder = self.private / "staging"
+        return sorted(name for name in _listed(folder) if not (folder / name).is_symlink())
 
 
 @contextmanager
@@ -258,36 +265,11 @@ def _naming(path: Path) -> Iterator[None]:
 
 def identity(path: Path) -> FileIdentity | None:
     """What stat says of a file; None if there is none."""
-    found = _stat(str(path))
-    return None if found is _NONE else FileIdentity(*found)
-
-
-def _stat(path: str) -> tuple[int, int, int, int]:
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return _NONE
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
-
-
-def _stats(folder: str, descriptor: int, names: Iterable[str]) -> list[int]:
-    """As `_stat` of each path below a folder, flat: a tuple for each would cost half as much again.
-
-    As soon as one is not there the folder is listed, and no other is looked for in vain.
-    """
-    found: list[int] = []
-    add, stat, listed = found.extend, os.stat, None
-    for name in names:
-        if listed is None or name.partition("/")[0] in listed:
-            try:
-                one = stat(name, dir_fd=descriptor)
-            except (FileNotFoundError, NotADirectoryError):
-                listed = _listed(folder) if listed is None else listed
-            else:
-                add((one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino))
-                continue
-        add(_NONE)
-    return found
+        return None
+    return FileIdentity(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 def is_settled(found: FileIdentity, now_ns: int) -> bool:
@@ -315,9 +297,11 @@ def _listed(folder: Path | str) -> set[str]:
 
 def _made_folders(folder: Path, top: Path) -> list[Path]:
     """Make a folder with its parents; the parents of those that were new, to be synced."""
+    _require_within(folder.parent, top)
     try:
         folder.mkdir()
     except FileExistsError:
+        _require_within(folder, top)
         return []
     except FileNotFoundError:
         pass
@@ -330,6 +314,14 @@ def _made_folders(folder: Path, top: Path) -> list[Path]:
         here = here.parent
     folder.mkdir(parents=True, exist_ok=True)
     return new
+
+
+def _require_within(folder: Path, top: Path) -> None:
+    """Raise OSError for a link out of the warehouse: nothing is written through it."""
+    if folder == top or not os.path.islink(folder):
+        return
+    if not folder.resolve().is_relative_to(top.resolve()):
+        raise OSError(errno.EXDEV, "a link that leads out of the warehouse", str(folder))
 
 
 def _synced(path: str) -> OSError | None:

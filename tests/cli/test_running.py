@@ -153,6 +153,8 @@ def test_a_profile_sums_up_what_each_task_cost_the_longest_first(shop):
     own = [s for s in steps if s["task"] == "trailing_week"]
     assert rows["trailing_week"][3] == f"{sum(s['seconds'] for s in own):,.3f}"
     assert rows["trailing_week"][6] == f"{sum(s['rows_in'] for s in own):,}"
+    landed = sum(len(f.read_text().splitlines()) - 1 for f in shop.root.glob("landing/sales/*"))
+    assert rows["clean_sales"][6] == f"{landed:,}"
     assert rows["trailing_week"][9] == f"{shop.rows('trailing_week'):,}"
     assert lines[-1].startswith("29 attempts on 1 worker: ")
 

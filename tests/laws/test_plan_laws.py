@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
+import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from reference import Judge, Verdict
@@ -12,7 +13,9 @@ from strategies import Case, cases
 from worlds import carried_out
 
 from partflow.graph import derive
-from partflow.plan import Action, Only, Plan, Reason, State, plan
+from partflow.lineage import Condition
+from partflow.plan import Action, Only, Plan, Reason, State, plan, wanted_mask
+from partflow.selection import made_from
 
 
 def verdicts_of(made: Plan) -> dict[tuple[str, int], Verdict]:
@@ -53,6 +56,26 @@ def test_the_order_of_declarations_changes_nothing(case: Case, chance: Random) -
     assert verdicts_of(plan(again, case.snapshot, case.request)) == verdicts_of(
         plan(case.graph, case.snapshot, case.request)
     )
+
+
+@given(cases(), st.randoms(use_true_random=False))
+def test_what_a_request_is_not_made_from_decides_nothing_of_it(case: Case, chance: Random) -> None:
+    assume(case.request.wanted is not None)
+    needed = made_from(case.graph, case.request.wanted or ())
+    states = dict(case.snapshot.states)
+    for name in case.graph.datasets.keys() - needed:
+        conditions = [chance.choice(list(Condition)) for _ in states[name].condition]
+        content = states[name].content ^ np.uint64(chance.getrandbits(64))
+        condition = np.array(conditions, np.uint8)
+        states[name] = replace(states[name], condition=condition, content=content)
+    found = plan(case.graph, replace(case.snapshot, states=states), case.request)
+    right = plan(case.graph, case.snapshot, case.request)
+    for name, planned in right.tasks.items():
+        other, wanted = found.tasks[name], wanted_mask(case.request, planned)
+        assert planned.action.tolist() == other.action.tolist()
+        some = wanted | (planned.action != Action.NONE)
+        for what in ("state", "need", "reason", "cause"):
+            assert getattr(planned, what)[some].tolist() == getattr(other, what)[some].tolist()
 
 
 @given(cases(), st.randoms(use_true_random=False))

@@ -43,7 +43,9 @@ def test_the_cached_columns_are_those_of_the_record(sales):
         assert as_lists(cached[node]) == as_lists(recorded[node])
 
 
-@pytest.mark.parametrize("harm", [lambda b: b[:-1], lambda b: b"", lambda b: b.replace(b"3", b"9")])
+@pytest.mark.parametrize(
+    "harm", [lambda b: b[:-1], lambda b: b"", lambda b: b.replace(b"columns", b"volumes", 1)]
+)
 def test_a_cache_that_is_cut_short_or_of_another_partflow_is_not_read(sales, harm):
     sales.run()
     before = loaded(sales)
@@ -51,6 +53,20 @@ def test_a_cache_that_is_cut_short_or_of_another_partflow_is_not_read(sales, har
         file.write_bytes(harm(file.read_bytes()))
     after = loaded(sales)
     assert [as_lists(after[n]) for n in NODES] == [as_lists(before[n]) for n in NODES]
+
+
+def test_a_cache_of_which_a_power_cut_left_only_a_part_is_not_read(sales):
+    sales.run()
+    before = loaded(sales)
+    (file,) = [f for f in cached_files(sales) if f.name.startswith("clean-")]
+    whole = file.read_bytes()
+    for at in range(0, len(whole), 64):
+        file.write_bytes(whole[:at] + bytes(64) + whole[at + 64 :])
+        for identities in (True, False):
+            after = loaded(sales, identities=identities)["clean"]
+            assert after.content.tolist() == before["clean"].content.tolist()
+            assert after.key.tolist() == before["clean"].key.tolist()
+            assert not identities or as_lists(after) == as_lists(before["clean"])
 
 
 def test_identities_that_nobody_asks_for_are_left_where_they_are(sales):
@@ -100,3 +116,66 @@ def test_what_was_seen_holds_until_something_is_recorded(sales):
         sales.run()
         assert not seen.is_of(metastore)
         assert observe(*look, Verify.STAT).is_of(metastore)
+
+
+TWO_CHAINS = """
+    raw = Source("raw", Daily("2024-01-30", end="2024-02-01"), path="raw/{key}.csv")
+    other = Source("other", Daily("2024-01-30", end="2024-02-01"), path="other/{key}.csv")
+    low, high, sums, rest = (
+        Dataset(name, Daily("2024-01-30", end="2024-02-01"))
+        for name in ("low", "high", "sums", "rest")
+    )
+
+    @task(reads=[raw], writes=[low, high])
+    def parted(frame: pl.DataFrame) -> tuple:
+        return frame.filter(pl.col("n") < 5), frame.filter(pl.col("n") >= 5)
+
+    @task(reads=[low], writes=sums)
+    def summed(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.select(pl.col("n").sum())
+
+    @task(reads=[other], writes=rest)
+    def rested(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame
+"""
+
+
+@pytest.fixture
+def two_chains(world):
+    world.jobs(TWO_CHAINS)
+    for key in KEYS[:2]:
+        world.write(f"raw/{key}.csv", "n\n1\n7\n")
+        world.write(f"other/{key}.csv", "n\n1\n")
+    assert not world.run().failed
+    return world
+
+
+def seen_of(world, *select: str) -> list[str]:
+    """The sources of which a run with a selection recorded something new."""
+
+    def contents() -> dict[str, list[str | None]]:
+        with world.metastore() as metastore:
+            return {n: [r.content for r in metastore.records(n)] for n in ("raw", "other")}
+
+    before = contents()
+    world.run(*select)
+    after = contents()
+    return [name for name in before if before[name] != after[name]]
+
+
+def test_a_selection_is_decided_by_what_it_is_made_from_and_no_other_file(two_chains):
+    for folder in ("raw", "other"):
+        two_chains.write(f"{folder}/{KEYS[0]}.csv", "n\n2\n8\n")
+    assert seen_of(two_chains, "sums") == ["raw"]
+    assert two_chains.made() == [("parted", KEYS[0]), ("summed", KEYS[0])]
+    assert seen_of(two_chains) == ["other"]
+    assert two_chains.made() == [("rested", KEYS[0])]
+
+
+def test_what_is_written_beside_a_selection_is_looked_at_too(two_chains):
+    project = two_chains.project
+    project.store.path(project.graph.datasets["high"], KEYS[1]).unlink()
+    project.store.path(project.graph.datasets["rest"], KEYS[1]).unlink()
+    assert two_chains.run("low").unchanged == 1
+    assert two_chains.made() == [("parted", KEYS[1])]
+    assert two_chains.planned() == {"rested": [KEYS[1]]}
