@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from overhead import landed
+from overhead import environment, landed
 
 GOAL = 0.150
 PLAIN, USER, IDLE = "python -c pass", "the user's modules", "materialize, nothing to do"
@@ -44,7 +44,7 @@ COMMANDS = {
 def timed(root: Path, command: tuple[str, ...]) -> float:
     """Wall seconds of one process."""
     began = time.perf_counter()
-    subprocess.run(command, cwd=root, capture_output=True, check=True)
+    subprocess.run(command, cwd=root, env=environment(), capture_output=True, check=True)
     return time.perf_counter() - began
 
 

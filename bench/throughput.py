@@ -27,6 +27,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from overhead import cleared, environment
+
 GOAL = 2000
 MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 JOBS = """
@@ -77,12 +79,11 @@ def run_here(root: str, workers: int) -> None:
 
 def measured(root: Path, workers: int, durability: str) -> dict[str, float]:
     """One run from nothing made, with the wall seconds of its process."""
-    shutil.rmtree(root / "warehouse", ignore_errors=True)
-    os.sync()
+    cleared(root)
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, __file__, "--here", str(root), "--jobs", str(workers)],
-        env=os.environ | {"PARTFLOW_DURABILITY": durability},
+        env=environment() | {"PARTFLOW_DURABILITY": durability},
         capture_output=True,
         text=True,
         check=False,

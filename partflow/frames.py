@@ -10,7 +10,13 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
-from partflow.content import file_digest, fingerprint_frame, fingerprint_parquet, unreadable
+from partflow.content import (
+    file_digest,
+    fingerprint_frame,
+    fingerprint_frames,
+    fingerprint_parquet,
+    unreadable,
+)
 from partflow.errors import ReadError
 from partflow.formats import Csv, Ndjson, Parquet, format_named, require_alike
 from partflow.parameters import ParameterKind
@@ -69,6 +75,21 @@ class StagedFrame:
     content: str
     sha256: str
     frame: pl.DataFrame | None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The bytes of a frame's file, which is not written yet, and its content fingerprint."""
+
+    data: bytes
+    content: str
+
+
+def encode_frames(frames: Sequence[tuple[pl.DataFrame, Mapping[str, str]]]) -> list[Encoded]:
+    """Encodes frames with their metadata, whose rows have no order, all together."""
+    contents = fingerprint_frames([frame for frame, _ in frames])
+    data = Parquet().encode(frames)
+    return [Encoded(*each) for each in zip(data, contents, strict=True)]
 
 
 def read_frames(
@@ -137,11 +158,18 @@ def stage_frame(
     path: Path,
     metadata: Mapping[str, str],
     ordered: bool = False,  # noqa: FBT001, FBT002
+    encoded: Encoded | None = None,
 ) -> StagedFrame:
-    """Writes a frame as Parquet; a lazy one is streamed, and its fingerprint read from the file."""
+    """Writes a frame as Parquet; a lazy one is streamed, and its fingerprint read from the file.
+
+    `encoded` is what `encode_frames` made of it, if that was done.
+    """
     import polars as pl
 
     if isinstance(frame, pl.DataFrame):
+        if encoded is not None:
+            sha256 = Parquet().write(frame, path, metadata, encoded.data)
+            return StagedFrame(frame.height, encoded.content, sha256, frame)
         sha256 = Parquet().write(frame, path, metadata)
         content = fingerprint_frame(frame, ordered=ordered)
         return StagedFrame(frame.height, content, sha256, frame)

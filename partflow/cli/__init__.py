@@ -11,21 +11,24 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from gc import get_threshold, set_threshold
 
 import click
 
 from partflow.cli.asking import query
 from partflow.cli.beginning import init
 from partflow.cli.checking import accept, check
+from partflow.cli.columns import printable
 from partflow.cli.listing import graph, ls
 from partflow.cli.looking import status, why
 from partflow.cli.making import backfill, materialize, plan
 from partflow.cli.mending import gc, rollback, state
 from partflow.cli.running import cancel, logs, runs
 from partflow.cli.session import INTERRUPTED, Session
-from partflow.errors import PartflowError
+from partflow.errors import PartflowError, advice_of
 
 _BROKEN_PIPE = 141
+_NEW_OBJECTS = 10_000
 _ADVICE = (
     "restore a backup, or `partflow state rebuild` makes it anew from the files and the journal"
 )
@@ -65,14 +68,11 @@ _OF_DISK = {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, e
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry one command line out (that of this process if none is given); its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    session = Session(command=shlex.join(["partflow", *words]))
+    _waste_nothing()
     _print_what_it_can()
     try:
-        code = commands.main(
-            words,
-            prog_name="partflow",
-            standalone_mode=False,
-            obj=Session(command=shlex.join(["partflow", *words])),
-        )
+        code = commands.main(words, prog_name="partflow", standalone_mode=False, obj=session)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has enough. What is left in the buffer must not fail once more at the exit.
@@ -85,21 +85,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except PartflowError as error:
-        click.echo(f"error: {error}", err=True)
+        # Texts of files and paths stand in it, and a terminal obeys some of them.
+        said = "\n".join(printable(line) for line in str(error).split("\n"))
+        click.echo(f"error: {said}", err=True)
         return error.exit_code
     except OSError as error:
         if error.filename is None and error.errno not in _OF_DISK:
             raise
-        where = error.filename or "a file of the warehouse"
-        click.echo(f"error: {where}: {error.strerror}", err=True)
+        where = error.filename2 or error.filename or "a file of the warehouse"
+        said = f"{printable(str(where))}: {error.strerror}; {advice_of(error)}, and run again"
+        click.echo(f"error: {said}", err=True)
         return 2
     except Exception as error:
         problem = _of_metastore(error)
         if problem is None:
             raise
-        click.echo(f"error: the metastore {problem}", err=True)
+        click.echo(f"error: {_metastore_of(session)} {problem}", err=True)
         return 2
     return code if isinstance(code, int) else 0
+
+
+def _waste_nothing() -> None:
+    """Spend less of the processor on what serves nobody, here and in workers.
+
+    OpenBLAS's threads turn in circles for 25 ms after they were made, and after each piece of work,
+    unless they are told to sleep; here they do after half a millisecond. And Python looks for
+    cycles among new objects less often: an import or a run makes many, and hardly a cycle.
+    """
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
+    set_threshold(_NEW_OBJECTS, *get_threshold()[1:])
 
 
 def _of_metastore(error: Exception) -> str | None:
@@ -117,9 +131,17 @@ def _of_metastore(error: Exception) -> str | None:
     return None
 
 
+def _metastore_of(session: Session) -> str:
+    """The path of the metastore, which SQLite does not name."""
+    try:
+        return str(session.history().metastore_path)
+    except (PartflowError, OSError):
+        return "the metastore"
+
+
 def _print_what_it_can() -> None:
     """Let a stream that cannot show a letter show a ? for it, and not fail."""
     for stream in (sys.stdout, sys.stderr):
         encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "")
-        if encoding != "utf8" and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace" if encoding != "utf8" else "backslashreplace")

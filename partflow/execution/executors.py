@@ -19,7 +19,7 @@ from typing import Protocol
 
 from partflow.execution.capture import Capture
 from partflow.execution.orders import Order, Outcome
-from partflow.execution.perform import Called
+from partflow.execution.storing import TOGETHER, Called, stored
 from partflow.execution.workers import ProcessExecutor
 from partflow.execution.workplace import Load, Workplace, log_paths
 from partflow.graph import Graph
@@ -32,8 +32,8 @@ THREADS = 8
 _AT_ONCE = 32
 _LONG_ENOUGH = 0.25
 _TURN = 0.01
-_UNSTORED = 4
-"""So many results wait in memory to be stored beside the next call."""
+_TOGETHER = 16
+"""So many results are stored together, beside the next calls."""
 _MEMORY_SHARE = 0.5
 
 
@@ -102,19 +102,26 @@ class InlineExecutor:
         if self._is_broken_off:
             raise KeyboardInterrupt
         began = time.monotonic()
-        found: list[Future[tuple[Outcome, ...]]] = []
-        while self._queue and (not found or time.monotonic() - began < _LONG_ENOUGH):
+        calls: list[Called] = []
+        found: list[_Stored] = []
+        while self._queue and (not (calls or found) or time.monotonic() - began < _LONG_ENOUGH):
             try:
-                called = _captured(self._queue.popleft(), self._place, self._capture)
+                calls.append(_captured(self._queue.popleft(), self._place, self._capture))
             except KeyboardInterrupt:
-                if not found:
+                if not calls and not found:
                     raise
                 self._is_broken_off = True
                 break
-            found.append(self._beside.submit(called.stored, is_beside=True))
-            if called.has_failed or (len(found) > _UNSTORED and _has_failed(found[-_UNSTORED])):
+            if calls[-1].has_failed:
                 break
-        return [outcome for group in found for outcome in group.result()]
+            if len(calls) >= _TOGETHER or sum(one.nbytes for one in calls) > TOGETHER:
+                found.append(self._beside.submit(stored, calls, is_beside=True))
+                calls = []
+                if len(found) > 1 and _has_failed(found[-2]):
+                    break
+        if calls:
+            found.append(self._beside.submit(stored, calls, is_beside=True))
+        return [o for group in found for outcomes in group.result() for o in outcomes]
 
     def recall(self) -> list[Order]:
         """Empty the queue."""
@@ -304,9 +311,12 @@ def _captured(order: Order, place: Workplace, capture: Capture) -> Called:
     return called
 
 
-def _has_failed(stored: Future[tuple[Outcome, ...]]) -> bool:
+_Stored = Future[list[tuple[Outcome, ...]]]
+
+
+def _has_failed(group: _Stored) -> bool:
     """Wait until it is stored, so that no more than a few are not; whether anything was refused."""
-    return any(outcome.failure is not None for outcome in stored.result())
+    return any(outcome.failure is not None for found in group.result() for outcome in found)
 
 
 def memory_of_machine() -> int | None:

@@ -35,7 +35,12 @@ def read_partitions(
     frames: HandOver | None = None,
 ) -> object:
     """What a parameter of that kind gets for partitions of a dataset, in order."""
-    paths = [store.path(dataset, key) for key in keys_of(dataset, ordinals)]
+    names = [store.place(dataset, key) for key in keys_of(dataset, ordinals)]
+    if frames is not None and names and kind is not ParameterKind.PATHS:
+        found = _at_hand(dataset, names, ordinals, frames)
+        if found is not None:
+            return as_kind(found, kind)
+    paths = [Path(name) for name in names]
     if dataset.format == "skops":
         return paths if kind is ParameterKind.PATHS else read_objects(paths, _Remembered(dataset))
     if not paths and kind is not ParameterKind.PATHS and dataset.schema is None:
@@ -44,14 +49,10 @@ def read_partitions(
             "nothing of it is there to be read, and no schema says which columns it would have",
             f"declare one: Dataset({dataset.name!r}, ..., schema={{...}})",
         )
-    column = partition_column(dataset, ordinals)
-    if frames is not None and paths and kind is not ParameterKind.PATHS:
-        found = _at_hand(dataset, paths, column, frames)
-        if found is not None:
-            return as_kind(found, kind)
     for path in paths:
         if not path.exists():
             raise ReadError(str(path), "the file is gone", "run again: it is looked at anew")
+    column = partition_column(dataset, ordinals)
     return read_frames(paths, column, dataset.format, dataset.schema, kind)
 
 
@@ -77,41 +78,46 @@ def partition_column(dataset: Dataset, ordinals: Sequence[int]) -> PartitionColu
 
 
 def _at_hand(
-    dataset: Dataset, paths: Sequence[Path], column: PartitionColumn | None, frames: HandOver
+    dataset: Dataset, names: Sequence[str], ordinals: Sequence[int], frames: HandOver
 ) -> pl.DataFrame | None:
     """The rows of all files, each from memory or, if it is small, read and kept; None: read them.
 
     Also None where it is for a scan to say what is wrong: a file is gone, or their columns differ.
     """
-    import polars as pl
-
+    if dataset.format == "skops":
+        return None
     found: list[pl.DataFrame] = []
-    for i, path in enumerate(paths):
-        frame = frames.take(path)
+    for name, ordinal in zip(names, ordinals, strict=True):
+        frame = frames.take(name)
         if dataset.is_source:
             # What was looked at before the run; else a scan knows how its files are to be read.
             if frame is None:
                 return None
-            if column is not None and column.name not in frame.columns:
-                frame = with_column(frame, column, i)
+            if dataset.column is not None and dataset.column not in frame.columns:
+                frame = with_column(frame, partition_column(dataset, (ordinal,)))
         elif frame is None:
-            frame = _small(dataset, path, column, i)
+            path = Path(name)
+            frame = _small(dataset, path, partition_column(dataset, (ordinal,)))
             if frame is None:
                 return None
-            frames.keep(path, identity_of(path), frame)
+            frames.keep(name, identity_of(path), frame)
         if found and not _alike(frame, found[0]):
             return None
         found.append(frame)
-    return found[0] if len(found) == 1 else pl.concat(found)
+    return found[0] if len(found) == 1 else _joined(found)
+
+
+def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.concat(frames)
 
 
 def _alike(one: pl.DataFrame, other: pl.DataFrame) -> bool:
     return one.columns == other.columns and one.dtypes == other.dtypes
 
 
-def _small(
-    dataset: Dataset, path: Path, column: PartitionColumn | None, position: int
-) -> pl.DataFrame | None:
+def _small(dataset: Dataset, path: Path, column: PartitionColumn | None) -> pl.DataFrame | None:
     """The frame in a file that is small enough to be read at once; None if it is not."""
     try:
         before = identity_of(path)
@@ -122,17 +128,16 @@ def _small(
             return None
     except (ReadError, OSError):
         return None
+    if column is not None and column.name in frame.columns:
+        return None
+    return with_column(frame, column)
+
+
+def with_column(frame: pl.DataFrame, column: PartitionColumn | None) -> pl.DataFrame:
+    """A partition's rows as its readers get them: with the partition column, if any, last."""
     if column is None:
         return frame
-    if column.name in frame.columns:
-        return None
-    return with_column(frame, column, position)
-
-
-def with_column(frame: pl.DataFrame, column: PartitionColumn, position: int = 0) -> pl.DataFrame:
-    """A partition's rows as its readers get them: with the partition column last."""
-    values = column.series()
-    return frame.hstack([values.new_from_index(position, frame.height)])
+    return frame.hstack([column.series().new_from_index(0, frame.height)])
 
 
 @dataclass(frozen=True, slots=True)

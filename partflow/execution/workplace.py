@@ -7,6 +7,7 @@ and answers each; it never publishes.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import multiprocessing
 import os
 import pickle  # over pipes to its own processes, never from a file  # nosec B403
@@ -22,8 +23,9 @@ from pathlib import Path
 from partflow.errors import PartflowError
 from partflow.execution.capture import log_to_stderr
 from partflow.execution.orders import Cost, Failure, Order, Outcome
-from partflow.execution.perform import Called, call
+from partflow.execution.perform import call
 from partflow.execution.spool import Spool
+from partflow.execution.storing import Called
 from partflow.graph import Graph
 from partflow.handover import HandOver
 from partflow.store import Store
@@ -32,6 +34,7 @@ Load = Callable[[], tuple[Graph, Store]]
 """Loads the project in a worker process; has to pickle."""
 
 _GROWN = 2
+_NEW_OBJECTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ Message = Ready | Unable | Answer
 
 def work(channel: Connection, duty: Duty) -> None:
     """Be a worker: load the project once, then answer order after order until the channel ends."""
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])  # as in the process of the run
     _settle(duty.spool)
     try:
         graph, store = duty.load()

@@ -9,7 +9,12 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partflow.content import equal_within, fingerprint_frame, fingerprint_parquet
+from partflow.content import (
+    equal_within,
+    fingerprint_frame,
+    fingerprint_frames,
+    fingerprint_parquet,
+)
 
 COLUMNS = {
     "i": (pl.Int64, st.integers(-3, 3) | st.none()),
@@ -51,6 +56,14 @@ def plain(value):
     if isinstance(value, dict):
         return repr(sorted((name, repr(each)) for name, each in value.items()))
     return repr(value)
+
+
+@given(several=st.lists(ROWS, max_size=5), narrow=st.booleans())
+def test_frames_fingerprinted_together_have_the_fingerprint_of_each(several, narrow):
+    frames = [frame_of(rows) for rows in several]
+    if narrow:
+        frames[1::2] = [frame.select("i", "s") for frame in frames[1::2]]
+    assert fingerprint_frames(frames) == [fingerprint_frame(frame) for frame in frames]
 
 
 @given(rows=ROWS, seed=st.randoms(use_true_random=False))

@@ -7,7 +7,8 @@ import pytest
 
 from partflow.content import fingerprint_frame
 from partflow.errors import ReadError
-from partflow.formats import Csv, Ndjson, Parquet, Skops, footer, format_named, validate
+from partflow.formats import Csv, Ndjson, Parquet, Skops, footer, format_named
+from partflow.readback import validate
 
 FRAME = pl.DataFrame({"a": [1, 2], "b": ["x", None]})
 
@@ -221,3 +222,14 @@ def test_a_damaged_model_is_a_read_error(tmp_path):
     for read in (Skops().read, Skops().fingerprint):
         with pytest.raises(ReadError, match="cannot be read"):
             read(path)
+
+
+def test_frames_encoded_together_have_the_bytes_of_each_alone(tmp_path):
+    frames = [
+        pl.DataFrame({"x": range(n), "s": [f"s{i % 3}" for i in range(n)]}) for n in (5, 0, 9)
+    ]
+    frames.append(pl.DataFrame({"other": [1.5, None]}))
+    given = [(frame, {"k": str(i)}) for i, frame in enumerate(frames)]
+    for data, (frame, metadata) in zip(Parquet().encode(given), given, strict=True):
+        Parquet().stage(frame, tmp_path / "1", metadata)
+        assert data == (tmp_path / "1").read_bytes()

@@ -1,0 +1,141 @@
+"""An order with all that carrying it out takes; and why it failed, in the user's terms.
+
+Knows nothing of what is read, called or stored.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from partflow.dataset import Dataset
+from partflow.errors import PartflowError, ReadError, ResultError, advice_of
+from partflow.execution.inputs import keys_of
+from partflow.execution.orders import Attempt, Failure, Order
+from partflow.frames import explain
+from partflow.graph import Graph
+from partflow.handover import SMALL, HandOver
+from partflow.store import Store
+from partflow.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An order with all that carrying it out takes."""
+
+    order: Order
+    graph: Graph
+    task: Task
+    store: Store
+    frames: HandOver
+
+    @property
+    def is_small(self) -> bool:
+        """Whether each of its partitions reads little; one that reads nothing may make anything."""
+        return all(0 < attempt.nbytes <= SMALL for attempt in self.order.attempts)
+
+    def is_read(self, dataset: Dataset) -> bool:
+        """Whether any task reads a dataset, so that its frames are worth keeping."""
+        return next(iter(self.graph.readers(dataset.name)), None) is not None
+
+    def staged(self, attempt: Attempt, position: int) -> Path:
+        """Where an output of an attempt is staged."""
+        return self.store.staging(self.order.run) / f"{attempt.serial}-{position}.tmp"
+
+
+def union_of(attempts: Sequence[Attempt], position: int) -> Sequence[int]:
+    """The ordinals that any of the attempts reads at that position, in order."""
+    if len(attempts) == 1:
+        return attempts[0].reads[position]
+    return sorted(set().union(*(a.reads[position] for a in attempts)))
+
+
+def refused(work: Work, attempt: Attempt, error: Exception) -> Failure:
+    """Why an attempt could not be stored; nothing of it stays staged."""
+    for i in range(len(work.task.writes)):
+        with suppress(OSError):
+            work.staged(attempt, i).unlink()
+    return failure_of(error, work)
+
+
+def _file_behind(error: Exception, work: Work) -> ReadError | None:
+    """The input file that makes a lazy read fail: polars raises late, and does not name it."""
+    if not type(error).__module__.startswith("polars"):
+        return None
+    for i, one in enumerate(work.task.inputs):
+        dataset = one.read.dataset
+        if dataset.format == "skops":
+            continue
+        keys = keys_of(dataset, union_of(work.order.attempts, i))
+        paths = [work.store.path(dataset, key) for key in keys]
+        found = explain(paths, dataset.format, dataset.schema)
+        if found is not None:
+            return found
+    return None
+
+
+def failure_of(raised: Exception, work: Work) -> Failure:
+    """The message and the user's own line; partflow's frames before it are left out."""
+    error, task, root = _file_behind(raised, work) or raised, work.task, work.store.root
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [f for f in frames if not Path(f.filename).resolve().is_relative_to(_OWN)]
+    lines = [f for f in frames if _is_below(f.filename, root)]
+    code = getattr(_innermost(task.function), "__code__", None)
+    if lines:
+        place = f"{_relative(lines[-1].filename, root)}:{lines[-1].lineno}"
+    elif code is not None:
+        place = f"{_relative(code.co_filename, root)}:{code.co_firstlineno}"
+    else:
+        place = task.place
+    known = isinstance(error, PartflowError)
+    message = str(error) if known else f"{type(error).__name__}: {error}"
+    if isinstance(error, ResultError) and len(task.writes) == 1:
+        message = f"{error.problem}; {error.advice}"  # whose it is stands before it
+    elif isinstance(error, OSError) and error.errno and not lines:
+        where = error.filename or f"a file staged in {work.store.private}"
+        message = f"{where}: {error.strerror}; {advice_of(error)}, and run again"
+    message = message.replace(f"{root}/", "")  # nothing recorded holds a path of this machine
+    trace = "" if known or not lines else _trace(error, users)
+    return Failure(message.strip(), place, trace, isinstance(error, ResultError))
+
+
+def _innermost(function: Callable[..., object]) -> object:
+    found: object = function
+    while hasattr(found, "__wrapped__") or hasattr(found, "func"):
+        found = getattr(found, "__wrapped__", None) or getattr(found, "func", None)
+    return found
+
+
+def _is_below(filename: str, root: Path) -> bool:
+    path = Path(filename)
+    outside = {"site-packages", "dist-packages"} & set(path.parts)
+    return (
+        path.is_absolute()
+        and path.is_relative_to(root)
+        and not outside
+        and (not path.is_relative_to(Path(sys.prefix)) and not path.is_relative_to(_OWN))
+    )
+
+
+_OWN = Path(__file__).resolve().parents[1]
+
+
+def _relative(filename: str, root: Path) -> str:
+    path = Path(filename)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _trace(error: Exception, frames: Sequence[traceback.FrameSummary]) -> str:
+    """The traceback as Python prints it, from the user's first frame on."""
+    lines = traceback.format_list(list(frames))
+    return "".join(
+        [
+            "Traceback (most recent call last):\n",
+            *lines,
+            *traceback.format_exception_only(type(error), error),
+        ]
+    )
