@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from partflow.cli import sentences
-from partflow.cli.columns import painted, print_json, span
+from partflow.cli.columns import painted, print_json, printable, span
 from partflow.cli.plans import blocked_lines, plan_document, plan_lines
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, PENDING, Session
 from partflow.plan import Plan, State
@@ -28,6 +28,7 @@ def show_plan(plan: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
     """Print a plan; 1 if a partition named by its key cannot be made, 3 for pending work."""
     refused = sentences.unmakeable(plan, asked)
     _refuse(refused)
+    _warn(plan)
     if output == "json":
         print_json({**plan_document(plan), "unmakeable": refused})
     else:
@@ -41,6 +42,7 @@ def show_result(result: Result, asked: Asked, output: str, session: Session) -> 
     """Print what a run came to; its exit code."""
     refused = sentences.unmakeable(result.plan, asked)
     _refuse(refused)
+    _warn(result.plan)
     if output == "json":
         print_json({**_document(result, session), "unmakeable": refused})
     else:
@@ -71,6 +73,11 @@ def _refuse(refused: list[str]) -> None:
         click.echo(f"error: {text}", err=True)
 
 
+def _warn(plan: Plan) -> None:
+    for text in sentences.unreadable(plan):
+        click.echo(painted(f"warning: {text}", "yellow"), err=True)
+
+
 def _sentence(result: Result) -> str:
     if result.summary is None:
         return sentences.nothing(result.plan)
@@ -94,7 +101,7 @@ def _groups(result: Result) -> list[list[Failed]]:
 
 def _failure_lines(group: list[Failed], session: Session) -> list[str]:
     first, rest = group[0], group[_SHOWN:]
-    said = first.failure.message.splitlines() or [""]
+    said = [printable(line) for line in first.failure.message.splitlines()] or [""]
     message, whole = said[0], "\n    ".join(said)
     lines = [
         painted(f"failed {f.node}@{f.key}: {message if i else whole}", "red")
@@ -105,7 +112,7 @@ def _failure_lines(group: list[Failed], session: Session) -> list[str]:
         lines.append(f"and {len(rest):,} more with this message, {span(keys[0], keys[-1])}")
     if first.failure.place:
         lines.append(f"  at {first.failure.place}")
-    lines += [f"  {line}" for line in first.failure.trace.rstrip().splitlines()]
+    lines += [f"  {printable(line)}" for line in first.failure.trace.rstrip().splitlines()]
     named = [] if rest else [word for f in group for word in ("-p", f.key)]
     again = session.again("materialize", first.node, *named)
     return [*lines, f"  again: {again}"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.cli.columns import count, span
+from partflow.lineage import Condition
 from partflow.plan import Action, Plan, Reason, State, TaskPlan, wanted_mask
 from partflow.selection import Asked, Scope
 
@@ -199,3 +200,20 @@ def ranged(ranges: tuple[tuple[str, str], ...]) -> str:
     """Ranges of keys: the first .. the last, and how many there are if they are not one."""
     text = span(ranges[0][0], ranges[-1][1])
     return text if len(ranges) == 1 else f"{text} in {len(ranges):,} ranges"
+
+
+def unreadable(plan: Plan) -> list[str]:
+    """Which files of sources cannot be read: what was made from them before stays as it is."""
+    found = []
+    for name, dataset in plan.graph.datasets.items():
+        state = plan.snapshot.states[name]
+        at = np.flatnonzero(state.condition == Condition.DAMAGED) + state.lo
+        if not dataset.is_source or not len(at):
+            continue
+        key = dataset.grain.key(int(at[0]))
+        more = f" and {len(at) - 1:,} more" if len(at) > 1 else ""
+        found.append(
+            f"{name}@{key}{more} cannot be read; what was made from it stays as it is "
+            f"(partflow why {name} -p {key})"
+        )
+    return found

@@ -327,3 +327,16 @@ def test_workers_make_the_same(shop):
     done = subprocess.run(command, cwd=shop.root, check=True, capture_output=True, text=True)
     assert done.stdout.startswith("ran 29, unchanged 0, skipped 0, failed 0 in ")
     assert shop.run("materialize").out == "nothing to do: 29 fresh\n"
+
+
+def test_a_source_that_can_no_longer_be_read_is_said_even_if_nothing_is_to_do(shop):
+    shop.made()
+    (shop.root / "landing/sales/2024-01-03.csv").write_bytes(b"\xff\xfe\x00garbage\x00")
+    for words in (("materialize",), ("plan",), ("materialize", "--output", "json")):
+        said = shop.run(*words)
+        assert said.code == 0
+        assert said.err.splitlines()[-1] == (
+            "warning: landing_sales@2024-01-03 cannot be read; what was made from it stays as "
+            "it is (partflow why landing_sales -p 2024-01-03)"
+        )
+    assert "cannot be read" in shop.run("why", "landing_sales", "-p", "2024-01-03").out
