@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from partflow.cli import main
 from partflow.content import file_digest
 from partflow.metastore import Metastore
 from partflow.project import Project
+from partflow.store import KEPT
 
 UNCLEAN = 70
 """How a command ends that raised what it did not word: its traceback is in what it said."""
@@ -41,6 +44,8 @@ def carry_out(request: dict[str, Any]) -> int:
     os.environ |= request.get("environment", {})
     if request.get("protocol"):
         protocols.install(request["protocol"])
+    if request.get("tells"):
+        protocols.install_telling()
     if request.get("fault"):
         protocols.install_fault(**request["fault"])
     several = request.get("several", [request.get("words", ["materialize"])])
@@ -69,6 +74,7 @@ def look(request: dict[str, Any]) -> int:
         }
         intended = [f"{i.node}@{i.key}" for i in metastore.intents()]
         sound = metastore.connection.execute("PRAGMA integrity_check").fetchall()[0][0]
+        versions = metastore.versions()
     staging = root / "warehouse/.partflow/staging"
     unlike = []
     for node, key, *_, sha256, _ in rows:
@@ -84,10 +90,40 @@ def look(request: dict[str, Any]) -> int:
         "intended": intended,
         "staged": sorted(p.name for p in staging.rglob("*") if p.is_file()),
         "unlike": unlike,
+        "rubbish": sorted(rubbish(project, versions, more["runs"])),
         "sound": sound,
     } | more
     Path(request["answer"]).write_text(json.dumps(answer))
     return 0
+
+
+def rubbish(
+    project: Project, versions: tuple[str, dict[str, int]], runs: list[str]
+) -> Iterator[str]:
+    """What lies in the warehouse and has no business there, once swept: files, and folders of runs.
+
+    Reckoned from what may be there, not from what is looked for when it is swept.
+    """
+    incarnation, columns = versions
+    nodes, names = "|".join(project.graph.nodes), "|".join(project.graph.datasets)
+    cached = "|".join(f"{node}-{incarnation}-{version}" for node, version in columns.items())
+    may_be = re.compile(
+        rf"catalog\.duckdb|({names})/date=[\d-]+/data\.parquet|\.partflow/("
+        rf"metastore\.(sqlite|lock)|journal\.jsonl|run\.lock|leases/gate|locks/({nodes})\.lock|"
+        rf"columns/({cached})\.columns|history/({names})/[\d-]+/\d{{12}}\.kept|"
+        rf"logs/({'|'.join(runs)})/\d+\.log)"
+    )
+    warehouse = project.store.warehouse
+    for folder, _, files in os.walk(warehouse):
+        here = Path(folder).relative_to(warehouse)
+        yield from (str(here / f) for f in files if not may_be.fullmatch(str(here / f)))
+        match here.parts:
+            case (".partflow", "staging" | "logs", _) if not files:
+                yield f"{here}/"
+            case (".partflow", name) if name.startswith("catalog-"):
+                yield f"{here}/"
+            case (".partflow", "history", _, _) if len(files) > KEPT:
+                yield f"{here}/: {len(files)} files"
 
 
 def grow(request: dict[str, Any]) -> int:

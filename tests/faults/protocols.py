@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+import partflow.metastore
 from partflow.execution.publisher import Done, Publisher
 from partflow.failpoints import failpoint
 from partflow.footprint import Footprint
 from partflow.metastore import Metastore
-from partflow.record import FileIdentity, Intent
+from partflow.record import FileIdentity, Intent, Record
 from partflow.runlog import write_steps
 from partflow.store import Store, identity
 
@@ -99,6 +102,28 @@ class InPlace(Store):
         return found
 
 
+class UnsyncedFiles(Store):
+    """Renames files into place whose bytes are durable some day."""
+
+    def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
+        return super().sync([path for path in paths if Path(path).is_dir()])
+
+
+class UnsyncedFolders(Store):
+    """Records what was renamed before the folders' names are durable."""
+
+    def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
+        return super().sync([path for path in paths if not Path(path).is_dir()])
+
+
+class UnsyncedRecord(Metastore):
+    """Takes a transaction for durable when it is only written."""
+
+    @classmethod
+    def open(cls, path: Path, *, durable: bool = True) -> Any:
+        return super().open(path, durable=False)
+
+
 class Unleased(Footprint):
     """Meets nothing, so that every run goes on beside every other: work is done twice, no more."""
 
@@ -114,6 +139,9 @@ PROTOCOLS = {
     "unlocked": (Unlocked,),
     "unfenced": (Unfenced, Unswept),
     "in place": (InPlace,),
+    "unsynced files": (UnsyncedFiles,),
+    "unsynced folders": (UnsyncedFolders,),
+    "unsynced record": (UnsyncedRecord,),
 }
 
 
@@ -126,9 +154,33 @@ def install(name: str) -> None:
 def _replace(kind: type) -> None:
     """Put a subclass where its parent stands in partflow's modules."""
     right = kind.__mro__[1]
-    for name, module in list(sys.modules.items()):
-        if name.startswith("partflow") and getattr(module, right.__name__, None) is right:
-            setattr(module, right.__name__, kind)
+    for module in [m for name, m in sys.modules.items() if name.startswith("partflow")]:
+        for name in [name for name, found in vars(module).items() if found is right]:
+            setattr(module, name, kind)
+
+
+def install_telling() -> None:
+    """Let the record say on standard error what it has recorded, as soon as it is.
+
+    And let files be copied by calls that show their bytes to who traces them.
+    """
+    for name in ("_USE_CP_SENDFILE", "_USE_CP_COPY_FILE_RANGE"):
+        if hasattr(shutil, name):
+            setattr(shutil, name, False)
+    right = partflow.metastore.Metastore
+
+    def commit(self: Metastore, intents: Sequence[Intent], also: Any = None) -> None:
+        right.commit(self, intents, also)
+        known = {f"{i.node}@{i.key}": _told(i.record) for i in intents}
+        os.write(2, f"acknowledged {json.dumps(known)}\n".encode())
+
+    _replace(type("Telling", (right,), {"commit": commit}))
+
+
+def _told(record: Record) -> list[Any]:
+    """A record as `nursery.look` answers it."""
+    inputs = (record.inputs or b"").hex().upper()
+    return [record.content, record.code, inputs, record.reads, record.rows]
 
 
 STORE_CALLS = ("staging", "identities", "seal", "sync", "publish", "keep", "locked", "journal",
@@ -137,11 +189,19 @@ METASTORE_CALLS = ("records", "current", "changes", "versions", "effects", "obse
                    "claim", "intend", "check", "commit", "intents", "abandon", "fail")  # fmt: skip
 
 
+REFUSALS: dict[str, tuple[int, apsw.Error]] = {
+    "full": (errno.ENOSPC, apsw.FullError("database or disk is full")),
+    "error": (errno.EIO, apsw.IOError("disk I/O error")),
+    "denied": (errno.EACCES, apsw.ReadOnlyError("attempt to write a readonly database")),
+}
+"""How the disk and SQLite refuse a call."""
+
+
 def install_fault(number: int, kind: str, after: bool) -> None:
     """Let the n-th call of the store or the metastore fail; `after`: when it has done its work.
 
-    `kind` is `full`, `error` or `death`. What cannot be known is left open: the call was carried
-    out, and its caller hears that it was not.
+    `kind` is `full`, `error`, `denied` or `death`. What cannot be known is left open: the call was
+    carried out, and its caller hears that it was not.
     """
     passed = 0
 
@@ -163,13 +223,8 @@ def install_fault(number: int, kind: str, after: bool) -> None:
 
         return counted
 
-    disk = errno.ENOSPC if kind == "full" else errno.EIO
-    of_disk = OSError(disk, os.strerror(disk), "the warehouse")
-    of_sqlite = (
-        apsw.FullError("database or disk is full")
-        if kind == "full"
-        else apsw.IOError("disk I/O error")
-    )
+    number_of, of_sqlite = REFUSALS["error" if kind == "death" else kind]
+    of_disk = OSError(number_of, os.strerror(number_of), "the warehouse")
     for right, calls, error in (
         (Store, STORE_CALLS, of_disk),
         (Metastore, METASTORE_CALLS, of_sqlite),

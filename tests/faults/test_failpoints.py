@@ -47,21 +47,28 @@ def test_a_first_run_that_is_killed_or_refused_at_a_point_is_ended_by_the_same_c
     assert number > 40
 
 
-def test_a_recovery_that_is_killed_too_is_ended_by_the_third_run(made: Shop, cases):
-    points: set[str] = set()
-    for first in range(1, MOST, 5 if ALL else 61):
-        for second in range(1, MOST, 1 if ALL else 29):
-            root = made.copy()
-            made.nursery.run(root, environment=armed(first, "kill"))
-            if not passed(root):
-                break
-            (root / "said.txt").unlink()
-            if made.nursery.run(root, environment=armed(second, "kill")) != KILLED:
-                break
-            points |= passed(root)
-            made.check_death(root)
-            cases(1)
-    assert not ALL or "abandoned" in points
+@pytest.mark.parametrize("first", range(1, 100) if ALL else (13, 62))
+def test_a_recovery_that_is_killed_too_is_ended_by_the_third_run(made: Shop, first, cases):
+    for second in range(1 if ALL else 1 + first // 5, MOST, 1 if ALL else 50):
+        root = made.copy()
+        made.nursery.run(root, environment=armed(first, "kill"))
+        if not passed(root):
+            break
+        (root / "said.txt").unlink()
+        if made.nursery.run(root, environment=armed(second, "kill")) != KILLED:
+            break
+        made.check_death(root, deaths=2)
+        if "staged" in passed(root):  # what it did then is no recovery any more
+            break
+        cases(1)
+
+
+def test_a_recovery_that_is_killed_when_it_gave_up_is_ended_by_the_third_run(made: Shop, cases):
+    root = made.copy()
+    assert made.nursery.run(root, environment=armed(1, "kill", "intended")) == KILLED
+    assert made.nursery.run(root, environment=armed(1, "kill", "abandoned")) == KILLED
+    made.check_death(root, deaths=2)
+    cases(1)
 
 
 @pytest.mark.parametrize("protocol", ["", "unswept"] if ALL else [""])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from deaths import ALL, KILLED, MOST, Shop, said
+from deaths import ALL, KILLED, MOST, Shop, armed, said
+from traced import STRACE, attached
 
-STRACE = shutil.which("strace")
+pytestmark = pytest.mark.skipif(STRACE is None, reason="strace is not on this machine")
 PLACES = ("rename", "link", "unlink", "mkdir", "fsync", "fdatasync", "pwrite64", "utimensat",
           "ftruncate")  # fmt: skip
 KINDS = [
@@ -21,9 +21,21 @@ SAMPLE = {("rename", "signal=SIGKILL"), ("fsync", "error=EIO"), ("link", "error=
           ("pwrite64", "signal=SIGKILL"), ("pwrite64", "error=ENOSPC")}  # fmt: skip
 
 
-def traced(shop: Shop, root, name: str, what: str, number: int) -> tuple[int | None, bool]:
+SAMPLE_OF_RECOVERY = {
+    ("pwrite64", "signal=SIGKILL", "renamed"),
+    ("fsync", "error=EIO", "journaled"),
+}
+HALF_DONE = ("intended", 3), ("renamed", 5), ("journaled", 4)
+"""Where a run is killed whose recovery is tried: before, between and after a step's renames."""
+RECOVERY = ["materialize", "clean"]
+"""Recovers, and has then nothing to make: what is asked for was recorded before."""
+
+
+def traced(
+    shop: Shop, root: Path, name: str, what: str, number: int, words: list[str]
+) -> tuple[int | None, bool]:
     """How a run ended at whose n-th call of this name that happened, and whether it came to it."""
-    pid = shop.nursery.start(root, held=True)
+    pid = shop.nursery.start(root, held=True, words=words)
     assert shop.nursery.wait(pid) is None
     log = root / "strace.txt"
     command = [STRACE, "-f", "-qq", "-p", str(pid), "-o", str(log), "-e", f"trace={name}"]
@@ -39,16 +51,6 @@ def traced(shop: Shop, root, name: str, what: str, number: int) -> tuple[int | N
     return code, "(INJECTED)" in calls or "+++ killed by SIGKILL" in calls
 
 
-def attached(process: subprocess.Popen[str], pid: int) -> bool:
-    """Whether strace has got hold of the process; as soon as either is known."""
-    while process.poll() is None:
-        with Path(f"/proc/{pid}/status").open() as status:
-            if any(x.startswith("TracerPid") and int(x.split()[1]) for x in status):
-                return True
-    return False
-
-
-@pytest.mark.skipif(STRACE is None, reason="strace is not on this machine")
 @pytest.mark.parametrize(("name", "what"), KINDS)
 def test_a_run_that_ends_at_any_system_call_is_ended_by_the_same_command(
     made: Shop, name, what, cases
@@ -58,7 +60,7 @@ def test_a_run_that_ends_at_any_system_call_is_ended_by_the_same_command(
     hits = 0
     for number in range(1, MOST * 5) if ALL else (2,):
         root = made.copy()
-        code, was_hit = traced(made, root, name, what, number)
+        code, was_hit = traced(made, root, name, what, number, ["materialize"])
         if not was_hit:
             break
         hits += 1
@@ -67,3 +69,23 @@ def test_a_run_that_ends_at_any_system_call_is_ended_by_the_same_command(
         made.check_death(root)
     cases(hits)
     assert hits
+
+
+@pytest.mark.parametrize(("point", "passing"), HALF_DONE)
+@pytest.mark.parametrize(("name", "what"), KINDS)
+def test_a_recovery_that_ends_at_any_system_call_is_ended_by_the_same_command(
+    made: Shop, name, what, point, passing, cases
+):
+    if not ALL and (name, what, point) not in SAMPLE_OF_RECOVERY:
+        pytest.skip("`make torture` tries all of them")
+    for number in range(1, MOST * 5) if ALL else (2,):
+        root = made.copy()
+        assert made.nursery.run(root, environment=armed(passing, "kill", point)) == KILLED
+        code, was_hit = traced(made, root, name, what, number, RECOVERY)
+        if not was_hit:
+            assert code == 0, said(root)
+            break
+        assert code == KILLED if "KILL" in what else code in {0, 1, 2}, said(root)
+        assert "Traceback" not in said(root), (number, said(root))
+        made.check_death(root, deaths=2)
+        cases(1)

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import pytest
-from deaths import ALL, MOST, Shop, armed, said, taken_over
-
-
-def caught(cases: Iterable[Callable[[], None]]) -> bool:
-    """Whether one of the cases fails."""
-    for case in cases:
-        try:
-            case()
-        except AssertionError:
-            return True
-    return False
+from cuts import acknowledged, check_cut, laid_out, recorded
+from deaths import ALL, MOST, Shop, armed, caught, said, taken_over
+from traced import STRACE
 
 
 def deaths(shop: Shop, protocol: str, name: str) -> Iterable[Callable[[], None]]:
@@ -35,6 +27,15 @@ def sleeps(shop: Shop, protocol: str, name: str) -> Iterable[Callable[[], None]]
         yield lambda root=root, newest=newest: shop.check_newest(root, newest)
 
 
+def cuts(shop: Shop, protocol: str) -> Iterable[Callable[[], None]]:
+    """A power cut right after each commit that was acknowledged; what was not synced is lost."""
+    recording = recorded(shop.nursery, shop.copy(), protocol)
+    told = [number for number, op in enumerate(recording.ops, 1) if op.kind == "told"]
+    for _, disk in recording.disks(told):
+        root, _ = laid_out(shop, disk, "nothing", 0, trusting=False)
+        yield lambda root=root, disk=disk: check_cut(shop, root, acknowledged(disk.told))
+
+
 @pytest.mark.parametrize(
     ("protocol", "point"),
     [("record first", "recorded"), ("no intent", "renamed"), ("in place", "renamed")],
@@ -48,6 +49,12 @@ def test_an_owner_that_is_not_fenced_off_is_caught_by_sleeps_at_failpoints(
     made: Shop, protocol, point
 ):
     assert caught(sleeps(made, protocol, point))
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace is not on this machine")
+@pytest.mark.parametrize("protocol", ["unsynced files", "unsynced folders", "unsynced record"])
+def test_a_sync_that_is_left_out_is_caught_by_power_cuts(made: Shop, protocol):
+    assert caught(cuts(made, protocol))
 
 
 @pytest.mark.skipif(not ALL, reason="both runs go on at once: `make torture` has time for that")
