@@ -23,7 +23,7 @@ help:
 	@echo "make test    set up, run all tests"
 	@echo "make check   format, lint, types, import contracts, tests: what .ci/run runs"
 	@echo "make properties  every grain around every change of every zone's clock, 1970 to 2100"
-	@echo "make torture  every failpoint, call, system call and a thousand kills; about an hour"
+	@echo "make torture  every failpoint, call, system call and power cut, a thousand kills; some hours"
 	@echo "make audit   known flaws of what partflow depends on; asks a service on the network"
 	@echo "make format  put the code into its format"
 	@echo "make clean   remove what demo and tests made, and .venv"
