@@ -24,7 +24,7 @@ from partflow.failpoints import failpoint
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
 from partflow.record import Intent, Record
 from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of
-from partflow.sqlitefile import connected, damaged
+from partflow.sqlitefile import connected, damaged, make_folder
 
 Also = Callable[[apsw.Connection], None]
 """Writes more within a transaction."""
@@ -46,7 +46,7 @@ class Metastore(AbstractContextManager["Metastore"]):
     @classmethod
     def open(cls, path: Path, *, durable: bool = True) -> Self:
         """The metastore at `path`; made if there is none. Close it when done."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, durable=durable)
         found = cls(connected(path, durable=durable), path.with_suffix(".lock"))
         if not found.connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
             found.connection.execute("PRAGMA journal_mode = WAL")

@@ -15,6 +15,18 @@ import apsw
 from partflow.errors import MetastoreError
 
 
+def make_folder(folder: Path, *, durable: bool) -> None:
+    """Make a folder with its parents; what is new is in its parent's names after a power cut."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in new if durable else ():
+        descriptor = os.open(each.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def connected(path: Path, *, durable: bool) -> apsw.Connection:
     """A connection to the file, which is made if it is not there; MetastoreError if it can't be.
 
