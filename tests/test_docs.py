@@ -21,6 +21,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
+from imports import put_aside, taken_out
 
 from partflow.cli import commands, main
 from partflow.config import Config
@@ -82,20 +83,17 @@ def blocks(page: Path) -> list[Block]:
 
 
 def forget_jobs() -> None:
-    for name in [n for n in sys.modules if n == "jobs" or n.startswith("jobs.")]:
-        del sys.modules[name]
+    taken_out("jobs")
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Iterator[Path]:
-    kept = {n: m for n, m in sys.modules.items() if n == "jobs" or n.startswith("jobs.")}
     monkeypatch.setattr(sys, "path", list(sys.path))
     # Two edits in one second leave the time of a file's bytecode as it was.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    forget_jobs()
-    sys.modules.update(kept)
+    with put_aside("jobs"):
+        yield tmp_path
 
 
 def alike(text: str) -> list[str]:

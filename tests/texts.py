@@ -10,7 +10,8 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
+
+from imports import taken_out
 
 from partflow.code import CodeFingerprint, CodeReader
 
@@ -47,13 +48,13 @@ class Project(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     @contextlib.contextmanager
     def imported(self) -> Iterator[None]:
-        others = _taken_out()
+        others = taken_out(ROOT)
         sys.meta_path.insert(0, self)
         try:
             yield
         finally:
             sys.meta_path.remove(self)
-            _taken_out()
+            taken_out(ROOT)
             sys.modules.update(others)
 
     def fingerprint(self, name: str = "jobs.sales.clean_sales", **declared: str) -> CodeFingerprint:
@@ -61,12 +62,6 @@ class Project(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         with self.imported():
             function: Callable[..., object] = getattr(importlib.import_module(module), attribute)
             return CodeReader(self.sources.get).fingerprint(function, tuple(declared.items()))
-
-
-def _taken_out() -> dict[str, ModuleType]:
-    """The modules of this name that are imported now, which are so no more."""
-    names = [name for name in sys.modules if name.partition(".")[0] == ROOT]
-    return {name: sys.modules.pop(name) for name in names}
 
 
 def of(text: str, name: str = "clean_sales", more: dict[str, str] | None = None) -> CodeFingerprint:

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from imports import put_aside, taken_out
 
 import partflow
 from partflow.cli import main
@@ -84,22 +85,18 @@ class Shop:
 
 
 def forget_jobs() -> None:
-    for name in [n for n in sys.modules if n == "jobs" or n.startswith("jobs.")]:
-        del sys.modules[name]
+    taken_out("jobs")
 
 
 @pytest.fixture
 def empty(tmp_path, monkeypatch) -> Iterator[Path]:
     """A working directory; what a command imports from it is forgotten."""
-    kept = {n: m for n, m in sys.modules.items() if n == "jobs" or n.startswith("jobs.")}
-    forget_jobs()
     monkeypatch.setattr(sys, "path", list(sys.path))
     # Two edits in one second leave the time of a file's bytecode as it was.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    forget_jobs()
-    sys.modules.update(kept)
+    with put_aside("jobs"):
+        yield tmp_path
 
 
 @pytest.fixture

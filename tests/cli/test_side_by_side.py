@@ -47,6 +47,12 @@ def hanging(shop) -> Iterator[tuple[subprocess.Popen[str], object]]:
             process.kill()
 
 
+def until_it_waits(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    assert any(line.startswith("waiting for run ") for line in lines)
+
+
 def test_what_touches_nothing_of_another_run_is_made_beside_it(two):
     with hanging(two) as (process, gate):
         assert two.run("backfill", "clean_sales", "-p", FIRST, "--no-wait").code == 0
@@ -73,9 +79,7 @@ def test_what_another_run_is_at_is_left_to_it_and_said(two, words):
 
 def test_what_is_asked_for_twice_at_once_is_made_once(two):
     with hanging(two) as (process, gate), started(two, *BACKFILL) as second:
-        assert second.stderr is not None
-        lines = iter(second.stderr.readline, "")
-        assert any(line.startswith("waiting for run ") for line in lines)
+        until_it_waits(second)
         gate.close()
         assert process.communicate()[0].startswith("ran 1, ")
         assert second.communicate()[0].startswith("nothing to do")
@@ -84,9 +88,7 @@ def test_what_is_asked_for_twice_at_once_is_made_once(two):
 
 def test_who_waits_for_a_run_that_dies_makes_it(two):
     with hanging(two) as (process, gate), started(two, *BACKFILL) as second:
-        assert second.stderr is not None
-        lines = iter(second.stderr.readline, "")
-        assert any(line.startswith("waiting for run ") for line in lines)
+        until_it_waits(second)
         process.kill()
         assert second.communicate()[0].startswith("ran 1, ")
         gate.close()
@@ -108,9 +110,7 @@ def test_a_run_that_was_stopped_keeps_others_from_its_work_and_from_no_other(two
 
 def test_ctrl_c_ends_who_waits(two):
     with hanging(two), started(two, *BACKFILL) as second:
-        assert second.stderr is not None
-        lines = iter(second.stderr.readline, "")
-        assert any(line.startswith("waiting for run ") for line in lines)
+        until_it_waits(second)
         second.send_signal(signal.SIGINT)
         second.communicate()
     assert second.returncode == 130

@@ -15,6 +15,7 @@ import profiles  # noqa: F401 - how many examples, and no deadline
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from imports import put_aside
 from small_shop import write_shop
 from test_hostile_words import SETTINGS, VALUES, WORDS
 
@@ -144,17 +145,8 @@ def test_a_package_of_elsewhere_is_never_taken_for_the_projects(tmp_path, name, 
 @contextlib.contextmanager
 def loading():
     """Forget afterwards what is imported of a project, and before it what was of another."""
-    path, tops = list(sys.path), {"jobs", *LOADED, "lent_jobs", "shared_jobs", "this"}
-    kept = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in tops}
-    for name in kept:
-        del sys.modules[name]
-    try:
+    with put_aside("jobs", *LOADED, "lent_jobs", "shared_jobs", "this"):
         yield
-    finally:
-        sys.path[:] = path
-        for name in [n for n in sys.modules if n.partition(".")[0] in tops]:
-            del sys.modules[name]
-        sys.modules.update(kept)
 
 
 # --- requests -------------------------------------------------------------------------------

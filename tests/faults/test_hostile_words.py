@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import profiles  # noqa: F401 - how many examples, and no deadline
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from imports import put_aside
 from small_shop import write_shop
 
 from partflow.cli import main
@@ -48,17 +48,10 @@ def shop(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def project(shop) -> Iterator[Project]:
     """Loaded as if no other project's `jobs` had been imported in this process."""
-    ours = {n: m for n, m in sys.modules.items() if n == "jobs" or n.startswith("jobs.")}
-    path = list(sys.path)
-    for name in ours:
-        del sys.modules[name]
-    with contextlib.chdir(shop):
-        found = Project.load(shop)
-    yield found
-    for name in [n for n in sys.modules if n == "jobs" or n.startswith("jobs.")]:
-        del sys.modules[name]
-    sys.modules.update(ours)
-    sys.path[:] = path
+    with put_aside("jobs"):
+        with contextlib.chdir(shop):
+            found = Project.load(shop)
+        yield found
 
 
 def files(folder: Path) -> set[str]:

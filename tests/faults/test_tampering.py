@@ -8,7 +8,6 @@ import io
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from deaths import ALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imports import put_aside
 from small_shop import NEW, write_shop, write_source
 
 from partflow.cli import main
@@ -89,22 +89,15 @@ class Tampered:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory) -> Iterator[Tampered]:
-    ours = {n: m for n, m in sys.modules.items() if n == "jobs" or n.startswith("jobs.")}
-    path = list(sys.path)
-    for name in ours:
-        del sys.modules[name]
     root = tmp_path_factory.mktemp("tampered") / "shop"
     write_shop(root)
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert main(["--project", str(root), "materialize"]) == 0
-        write_source(root, NEW)
-        assert main(["--project", str(root), "materialize"]) == 0
-    (root.parent / "precious.tmp").write_text("of somebody")
-    yield Tampered(root, shutil.copytree(root / "warehouse", root.parent / "as_made"))
-    for name in [n for n in sys.modules if n == "jobs" or n.startswith("jobs.")]:
-        del sys.modules[name]
-    sys.modules.update(ours)
-    sys.path[:] = path
+    with put_aside("jobs"):
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert main(["--project", str(root), "materialize"]) == 0
+            write_source(root, NEW)
+            assert main(["--project", str(root), "materialize"]) == 0
+        (root.parent / "precious.tmp").write_text("of somebody")
+        yield Tampered(root, shutil.copytree(root / "warehouse", root.parent / "as_made"))
 
 
 @few
