@@ -15,7 +15,7 @@ from partflow.content import file_digest
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats import footer, format_of
-from partflow.record import FileIdentity, Record, is_fingerprint
+from partflow.record import LAST_SECOND, FileIdentity, Record, is_fingerprint, require_moment
 from partflow.store import BACKDATED_NS, identity, is_settled
 
 FOOTER = "partflow"
@@ -70,11 +70,11 @@ def record_in(dataset: Dataset, key: str, path: Path, stat: FileIdentity) -> Rec
         return None
     content = format_of(dataset).fingerprint(path)
     digests = [bytes.fromhex(read["digest"]) for read in lineage["inputs"]]
-    made_at = lineage.get("made_at") or (stat.mtime_ns + BACKDATED_NS) // _SECOND
+    written_at = min((stat.mtime_ns + BACKDATED_NS) // _SECOND, LAST_SECOND)
     return Record(
         node=dataset.name, key=key, start=lineage["start"], content=content, code=lineage["code"],
         inputs=b"".join(digests), reads=len(digests), read_seq=lineage["read_seq"],
-        rows=rows_in(path), made_at=made_at, run=lineage["run"],
+        rows=rows_in(path), made_at=lineage.get("made_at") or written_at, run=lineage["run"],
     )  # fmt: skip
 
 
@@ -94,6 +94,7 @@ def _lineage(path: Path) -> dict[str, Any] | None:
         numbers = [found["start"], found["read_seq"], found.get("made_at", 0)]
         words = [found["key"], found["code"], found["run"]]
         digests = [bytes.fromhex(read["digest"]) for read in found["inputs"]]
+        require_moment("made_at", numbers[-1])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     right = all(type(n) is int and abs(n) <= _LARGEST for n in numbers)

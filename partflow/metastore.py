@@ -23,7 +23,7 @@ from partflow.errors import MetastoreError, PublishError, understood
 from partflow.failpoints import failpoint
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
 from partflow.record import Intent, Record
-from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of
+from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of, version_of
 from partflow.sqlitefile import connected, damaged, make_folder
 
 Also = Callable[[apsw.Connection], None]
@@ -139,7 +139,7 @@ class Metastore(AbstractContextManager["Metastore"]):
     def versions(self) -> tuple[str, dict[str, int]]:
         """The incarnation of this metastore, and how often each node was changed in it."""
         rows = self.connection.execute("SELECT node, version FROM nodes")
-        return self.incarnation, {str(node): int(str(version)) for node, version in rows}
+        return self.incarnation, {str(node): version_of(node, number) for node, number in rows}
 
     @property
     def incarnation(self) -> str:

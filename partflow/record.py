@@ -72,20 +72,30 @@ class Record:
         ).checked()
 
     def checked(self) -> Record:
-        """Itself; ValueError if its digests are none."""
+        """Itself; ValueError if its digests are none, or it was made in no year of a calendar."""
         if len(self.inputs) % _DIGEST or not self.reads <= len(self.inputs) // _DIGEST:
             raise ValueError(f"{len(self.inputs)} bytes are no digests of {self.reads} reads")
         for text in (self.content, self.code):
             if text is not None and not is_fingerprint(text):
                 raise ValueError(f"{text[:_SHOWN]!r} is no fingerprint")
+        require_moment("made_at", self.made_at)
         return self
 
+
+LAST_SECOND = 253_402_300_799
+"""The last second of the year 9999."""
 
 _DIGEST = 16
 _SHOWN = 80
 _FINGERPRINT = re.compile(r"(?:[^:]*:)?[0-9a-f]{32}")
 _FIELDS = tuple(each.name for each in fields(Record))
 _KINDS = {each.name: str(each.type) for each in (*fields(Record), *fields(FileIdentity))}
+
+
+def require_moment(name: str, at: float) -> None:
+    """Raise ValueError for epoch seconds of a year that has more than four digits, or of none."""
+    if not -LAST_SECOND <= at <= LAST_SECOND:
+        raise ValueError(f"{name} is {at!r}")
 
 
 def is_fingerprint(text: str) -> bool:

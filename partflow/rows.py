@@ -14,6 +14,8 @@ from partflow.record import FileIdentity, Intent, Record
 if TYPE_CHECKING:
     import apsw
 
+_LARGEST = 2**62
+
 RESTATED = 1 << 32
 """What is added to a node's version where records were changed that keep their numbers."""
 
@@ -45,6 +47,15 @@ def intent_of(row: Sequence[Any]) -> Intent:
         if (found.node, found.key) != (node, key):
             raise ValueError(f"its record is of {found.node}@{found.key}")
     return Intent(step, node, key, epoch, staged, old, new, found)
+
+
+def version_of(node: str, number: object) -> int:
+    """How often a node was changed, as its row says; it has room for as many changes again."""
+    with understood(f"the changes of {node}"):
+        found = int(str(number))
+        if not 0 <= found < _LARGEST:
+            raise ValueError(f"they are {found}")
+    return found
 
 
 def count_changes(c: apsw.Connection, nodes: Iterable[str], *, restated: bool = False) -> None:

@@ -16,7 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from partflow.errors import understood
 from partflow.metastore import Metastore
+from partflow.record import require_moment
 
 if TYPE_CHECKING:
     import apsw
@@ -327,11 +329,20 @@ def _marks(values: Sequence[object]) -> str:
 
 
 def _run(row: Sequence[Any]) -> RunRow:
-    return RunRow(*row)
+    found = RunRow(*row)
+    with understood(f"the run {found.id}"):
+        require_moment("started_at", found.started_at)
+        require_moment("finished_at", found.finished_at or 0.0)
+    return found
 
 
 def _step(row: Sequence[Any]) -> StepLog:
-    return StepLog(*(*row[:-1], bool(row[-1])))
+    found = StepLog(*(*row[:-1], bool(row[-1])))
+    with understood(f"the log of {found.task}@{found.key}"):
+        require_moment("began_at", found.began_at)
+        require_moment("seconds", found.seconds)
+        require_moment("cpu", found.cpu)
+    return found
 
 
 def new_run_id(now_ns: int) -> str:
