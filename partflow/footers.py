@@ -15,13 +15,19 @@ from partflow.content import file_digest
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats import footer, format_of
-from partflow.record import LAST_SECOND, FileIdentity, Record, is_fingerprint, require_moment
+from partflow.record import (
+    LARGEST,
+    LAST_SECOND,
+    FileIdentity,
+    Record,
+    is_fingerprint,
+    require_moment,
+)
 from partflow.store import BACKDATED_NS, identity, is_settled
 
 FOOTER = "partflow"
 """The key under which a Parquet footer carries the lineage."""
 _DIGEST = 16
-_LARGEST = 2**62
 _SECOND = 1_000_000_000
 
 
@@ -97,7 +103,7 @@ def _lineage(path: Path) -> dict[str, Any] | None:
         require_moment("made_at", numbers[-1])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    right = all(type(n) is int and abs(n) <= _LARGEST for n in numbers)
+    right = all(type(n) is int and abs(n) <= LARGEST for n in numbers)
     right = right and all(type(w) is str for w in words) and is_fingerprint(found["code"])
     return found if right and all(len(d) == _DIGEST for d in digests) else None
 

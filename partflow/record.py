@@ -72,15 +72,20 @@ class Record:
         ).checked()
 
     def checked(self) -> Record:
-        """Itself; ValueError if its digests are none, or it was made in no year of a calendar."""
+        """Itself; ValueError if its digests are none, or its numbers or its time can't be."""
         if len(self.inputs) % _DIGEST or not self.reads <= len(self.inputs) // _DIGEST:
             raise ValueError(f"{len(self.inputs)} bytes are no digests of {self.reads} reads")
         for text in (self.content, self.code):
             if text is not None and not is_fingerprint(text):
                 raise ValueError(f"{text[:_SHOWN]!r} is no fingerprint")
+        if max(self.seq, self.content_seq, self.read_seq) > LARGEST:
+            raise ValueError("nothing has so high a number")
         require_moment("made_at", self.made_at)
         return self
 
+
+LARGEST = 2**62
+"""Nothing is numbered or counted higher: there is room for as many again."""
 
 LAST_SECOND = 253_402_300_799
 """The last second of the year 9999."""

@@ -9,12 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import understood
-from partflow.record import FileIdentity, Intent, Record
+from partflow.record import LARGEST, FileIdentity, Intent, Record
 
 if TYPE_CHECKING:
     import apsw
-
-_LARGEST = 2**62
 
 RESTATED = 1 << 32
 """What is added to a node's version where records were changed that keep their numbers."""
@@ -53,7 +51,7 @@ def version_of(node: str, number: object) -> int:
     """How often a node was changed, as its row says; it has room for as many changes again."""
     with understood(f"the changes of {node}"):
         found = int(str(number))
-        if not 0 <= found < _LARGEST:
+        if not 0 <= found <= LARGEST:
             raise ValueError(f"they are {found}")
     return found
 

@@ -17,7 +17,7 @@ import profiles  # noqa: F401 - how many examples, and no deadline
 import pyarrow.parquet as pq
 import pytest
 from deaths import ALL
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from imports import put_aside
 from small_shop import NEW, write_shop, write_source
@@ -129,6 +129,7 @@ CHANGED = st.dictionaries(st.sampled_from([*Record.__dataclass_fields__, "zz"]),
 
 @few
 @given(CHANGED, st.sampled_from(LINES))
+@example({"read_seq": 2**63 - 1}, "")
 def test_a_line_of_the_journal_that_nobody_wrote_is_passed_over(shop, changed, line):
     shop.restore()
     path = shop.root / PRIVATE / "journal.jsonl"
