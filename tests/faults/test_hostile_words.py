@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import profiles  # noqa: F401 - how many examples, and no deadline
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from imports import put_aside
 from small_shop import write_shop
@@ -91,10 +92,16 @@ def test_a_selection_or_a_key_is_found_or_said_to_be_wrong(project, select, key)
 @given(
     st.sampled_from(["plan", "status", "why", "ls", "logs", "query"]), st.lists(WORDS, max_size=2)
 )
+@example("query", ["-"])
 def test_a_command_ends_with_a_code_of_the_list_whatever_it_is_told(shop, command, words):
     before = files(shop)
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    with (
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+        pytest.MonkeyPatch.context() as monkeypatch,
+    ):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT 1"))  # of which `query -` reads
         code = main(["--project", str(shop), command, "--", *words])
     assert code in {0, 1, 2, 3}
     assert "Traceback" not in said.getvalue()
