@@ -231,9 +231,9 @@ class Project:
             return found, footprint_of_steps(found)
 
         starter, run = self._starter(controls, asked), new_run_id(self.clock())
-        idle, ahead = starter.idle(decide)
-        if idle is not None:
-            return Result(idle, None)
+        ahead = starter.looked(decide)
+        if ahead is not None and ahead.is_idle:
+            return Result(ahead.decided, None)
         with starter.begun(run, controls, decide, ahead) as one:
             found, metastore = one.decided, one.metastore
             one.note(self.store)

@@ -32,6 +32,24 @@ Decided = TypeVar("Decided")
 
 
 @dataclass(frozen=True, slots=True)
+class Looked(Generic[Decided]):
+    """What was seen, and what was decided from it, while no lease was held."""
+
+    seen: Observed
+    decided: Decided
+    footprint: Footprint
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do, and nothing to record."""
+        return not (self.footprint.makes or self.seen.news or self.seen.touched)
+
+
+Decide = Callable[[Metastore, "Observed"], tuple[Decided, Footprint]]
+"""Says from what is seen what is to be done, and what that touches."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begun(Generic[Decided]):
     """What a run begins with: what there is, what was decided, and what others make meanwhile."""
 
@@ -59,61 +77,59 @@ class Starter:
     metastore_path: Callable[[], Path]
     observe: Callable[[Metastore], Observed]
 
-    def idle(
-        self, decide: Callable[[Metastore, Observed], tuple[Decided, Footprint]]
-    ) -> tuple[Decided | None, Observed | None]:
-        """What is decided if that comes to nothing, with no lease taken; and what was seen."""
+    def looked(self, decide: Decide[Decided]) -> Looked[Decided] | None:
+        """A look and what comes of it; None if something is to be made or put right first."""
         path = self.metastore_path()
         if not path.exists():
-            return None, None
+            return None
         with Metastore.open_existing(path) as metastore:
             if any(not self.leases.is_held(i.run) for i in metastore.intents()):
-                return None, None  # there is something to be put right first
-            seen = self.observe(metastore)
-            decided, footprint = decide(metastore, seen)
-        is_idle = not (footprint.makes or seen.news or seen.touched)
-        return (decided if is_idle else None), seen
+                return None
+            return self._look(metastore, decide)
 
     @contextmanager
     def begun(
         self,
         run: str,
         controls: Controls,
-        decide: Callable[[Metastore, Observed], tuple[Decided, Footprint]],
-        ahead: Observed | None = None,
+        decide: Decide[Decided],
+        ahead: Looked[Decided] | None = None,
     ) -> Iterator[Begun[Decided]]:
-        """Hold a lease on what is decided, from what is there under it; `ahead` was seen before.
+        """Hold a lease on what is decided, from what is there under it; `ahead` came of a look.
 
         Runs that do not meet go on side by side. Who meets one waits for its end and decides anew,
         or BusyError is raised.
         """
         while True:
             with Metastore.open(self.metastore_path(), durable=self.store.durable) as metastore:
-                seen = self._look(metastore, ahead)
-                decided, footprint = decide(metastore, seen)
-                left = _Left(self, metastore)
-                with self.leases.taken(run, owner_of(run), footprint, left) as found:
+                now = self._settled(metastore, decide, ahead)
+                held, left = now.footprint, _Left(self, metastore)
+                with self.leases.taken(run, owner_of(run), held, left) as found:
                     if isinstance(found, Taken) and metastore.is_current:
                         metastore.may_write = found.is_held
-                        wider = footprint
-                        if left.recovered or not seen.is_of(metastore):
-                            seen = self._look(metastore)
-                            decided, wider = decide(metastore, seen)
-                        if footprint.holds(wider):
+                        if left.recovered or not now.seen.is_of(metastore):
+                            now = self._settled(metastore, decide)
+                        if held.holds(now.footprint):
                             others = tuple(lease.footprint for lease in found.others)
-                            yield Begun(metastore, seen, decided, others)
+                            yield Begun(metastore, now.seen, now.decided, others)
                             return
             ahead = None
             if isinstance(found, Met):
                 self.await_end(found, controls)
 
-    def _look(self, metastore: Metastore, ahead: Observed | None = None) -> Observed:
-        """What is there, or what was seen before; files too young to be trusted are read again."""
-        seen = ahead or self.observe(metastore)
-        if not seen.is_unsettled:
-            return seen
-        time.sleep(CLOCK_STEP_NS / 1e9)  # then what was read can be trusted by its stat
-        return self.observe(metastore)
+    def _look(self, metastore: Metastore, decide: Decide[Decided]) -> Looked[Decided]:
+        seen = self.observe(metastore)
+        return Looked(seen, *decide(metastore, seen))
+
+    def _settled(
+        self, metastore: Metastore, decide: Decide[Decided], ahead: Looked[Decided] | None = None
+    ) -> Looked[Decided]:
+        """A look, or the one `ahead`; files that were too young to be trusted are read again."""
+        seen = self.observe(metastore) if ahead is None else ahead.seen
+        if seen.is_unsettled:
+            time.sleep(CLOCK_STEP_NS / 1e9)  # then what was read can be trusted by its stat
+            return self._look(metastore, decide)
+        return ahead or Looked(seen, *decide(metastore, seen))
 
     def await_end(self, met: Met, controls: Controls) -> None:
         """Wait for a run that is in the way, after saying who it is and what it is at."""
