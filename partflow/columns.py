@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from partflow.errors import understood
+from partflow.errors import naming, understood
 from partflow.metastore import Metastore
 from partflow.rows import RESTATED
 
@@ -131,11 +131,8 @@ class ColumnCache:
                     (self._folder / name).unlink(missing_ok=True)
             path = self._path(node, version)
             temporary = path.with_name(f"{path.stem}-{os.getpid()}.new")
-            try:
-                with temporary.open("wb") as file:
-                    _write(file, columns)
-            except OSError as error:  # of an open file it does not name it
-                raise OSError(error.errno, error.strerror, str(temporary)) from None
+            with naming(temporary), temporary.open("wb") as file:
+                _write(file, columns)
             temporary.replace(path)
 
     def _path(self, node: str, version: int) -> Path:

@@ -145,6 +145,15 @@ def understood(what: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Let an error of the disk name the file: what an open file raises does not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def advice_of(error: OSError) -> str:
     """What to do about what the system refused; the next command goes on from there."""
     return _ADVICE.get(error.errno or 0, "make room, or look at the permissions there")

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from partflow.errors import BusyError
+from partflow.errors import BusyError, naming
 from partflow.footprint import EVERYTHING, Footprint, Meeting
 
 _SUFFIX = ".lease"
@@ -154,10 +154,8 @@ class Leases:
         with new.open("wb", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             said = {"run": run, "owner": owner, "touches": footprint.to_json()}
-            try:
+            with naming(new):
                 file.write(json.dumps(said).encode())
-            except OSError as error:  # of an open file it does not name it
-                raise OSError(error.errno, error.strerror, str(new)) from None
             new.rename(path)
             own = os.fstat(file.fileno()).st_ino
             is_held = functools.partial(_is_at, path, own)

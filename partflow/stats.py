@@ -13,6 +13,7 @@ from array import array
 TYPE_CHECKING = False  # to import the module `typing` takes as long as all the rest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import AnyStr
 
 NONE = (-1, -1, -1, -1)
 """Stands for a file that is not there."""
@@ -33,15 +34,15 @@ def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array
         for _ in keys:
             found.extend(NONE)
         return found
-    add, stat, listed = found.extend, os.stat, None
+    add, stat, names = found.extend, os.stat, None
     try:
         for key in keys:
             name = key.join(parts)
-            if listed is None or name.partition(b"/")[0] in listed:
+            if names is None or name.partition(b"/")[0] in names:
                 try:
                     one = stat(name, dir_fd=descriptor)
                 except (FileNotFoundError, NotADirectoryError):
-                    listed = _listed(folder) if listed is None else listed
+                    names = listed(folder) if names is None else names
                 except OSError:  # links in a circle, no permission: who reads it is told
                     add(UNKNOWN)
                     continue
@@ -54,7 +55,8 @@ def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array
     return found
 
 
-def _listed(folder: bytes) -> set[bytes]:
+def listed(folder: AnyStr | os.PathLike[AnyStr]) -> set[AnyStr]:
+    """The names in a folder; none if it is not there, or no folder."""
     try:
         with os.scandir(folder) as entries:
             return {e.name for e in entries}

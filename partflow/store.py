@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.dataset import Dataset, Source
-from partflow.errors import PublishError
+from partflow.errors import PublishError, naming
 from partflow.failpoints import failpoint
 from partflow.record import FileIdentity
 from partflow.sidebyside import Files, stats_of
+from partflow.stats import listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,7 @@ class Store:
     def kept(self, name: str, key: str) -> dict[int, Path]:
         """The files of a partition in the history, by the number of what each was, oldest first."""
         folder = self.private / "history" / name / (key or "all")
-        found = (folder / file for file in sorted(_listed(folder)))
+        found = (folder / file for file in sorted(listed(folder)))
         return {int(p.stem): p for p in found if p.suffix == ".kept" and p.stem.isdecimal()}
 
     def staging(self, run: str) -> Path:
@@ -218,7 +219,7 @@ class Store:
         if not lines:
             return
         text = "".join(f"{line}\n" for line in lines).encode()
-        with _naming(self.journal_path), self.journal_path.open("a+b") as file:
+        with naming(self.journal_path), self.journal_path.open("a+b") as file:
             if size := file.seek(0, os.SEEK_END):
                 file.seek(size - 1)
                 # A line that was cut off by a crash must not take the next one with it.
@@ -242,7 +243,7 @@ class Store:
         """Remove what a run staged and did not publish, but for the `wanted` paths."""
         folder = self.private / "staging" / run
         self._staging = None
-        for name in sorted(_listed(folder)):
+        for name in sorted(listed(folder)):
             if str(folder / name) not in wanted:
                 (folder / name).unlink(missing_ok=True)
         with suppress(OSError):
@@ -251,16 +252,7 @@ class Store:
     def staged_runs(self) -> list[str]:
         """The runs that have something staged; what is a link leads elsewhere and is none."""
         folder = self.private / "staging"
-        return sorted(name for name in _listed(folder) if not (folder / name).is_symlink())
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Lets an error of the disk name the file: what an open file raises does not."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        return sorted(name for name in listed(folder) if not (folder / name).is_symlink())
 
 
 def identity(path: Path) -> FileIdentity | None:
@@ -285,14 +277,6 @@ def _slot(key: str) -> int:
     """A byte of the lock file for a key; two keys on one byte only wait for one another."""
     digest = hashlib.blake2b(key.encode(), digest_size=4).digest()
     return int(struct.unpack("<I", digest)[0]) & 0x7FFFFFFF
-
-
-def _listed(folder: Path | str) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {e.name for e in entries}
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
 
 
 def _made_folders(folder: Path, top: Path) -> list[Path]:
