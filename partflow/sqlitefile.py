@@ -14,6 +14,8 @@ import apsw
 
 from partflow.errors import MetastoreError
 
+_ANEW = "restore a backup, or `partflow state rebuild` makes it anew from the files and the journal"
+
 
 def make_folder(folder: Path, *, durable: bool) -> None:
     """Make a folder with its parents; what is new is in its parent's names after a power cut."""
@@ -76,9 +78,21 @@ def damaged(path: Path, error: apsw.Error) -> MetastoreError:
     of_disk = isinstance(error, apsw.IOError | apsw.FullError)
     room = "make room if its disk is full, and run again; " if of_disk else ""
     return MetastoreError(
-        f"{path} cannot be opened as a metastore ({error}); {room}if it is damaged, `partflow "
-        "state rebuild` makes it anew from the files and the journal, or restore a backup of it"
+        f"{path} cannot be opened as a metastore ({error}); {room}if it is damaged, {_ANEW}"
     )
+
+
+def problem_of(error: Exception) -> str | None:
+    """What SQLite met in the middle of its file, long after it was opened; None if it is no such.
+
+    Damage, or a disk that refuses: what was intended then is finished or undone by the next run.
+    """
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return f"is damaged ({error}); {_ANEW}"
+    if isinstance(error, apsw.FullError | apsw.IOError | apsw.ReadOnlyError | apsw.CantOpenError):
+        advice = "make room, or look at its permissions, and run again"
+        return f"cannot be read or written ({error}); {advice}"
+    return None
 
 
 def is_empty(path: Path) -> bool:

@@ -29,9 +29,6 @@ from partflow.errors import PartflowError, advice_of
 
 _BROKEN_PIPE = 141
 _NEW_OBJECTS = 10_000
-_ADVICE = (
-    "restore a backup, or `partflow state rebuild` makes it anew from the files and the journal"
-)
 
 
 @click.group(
@@ -97,7 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error: {said}", err=True)
         return 2
     except Exception as error:
-        problem = _of_metastore(error)
+        from partflow.sqlitefile import problem_of
+
+        problem = problem_of(error)
         if problem is None:
             raise
         click.echo(f"error: {_metastore_of(session)} {problem}", err=True)
@@ -114,21 +113,6 @@ def _waste_nothing() -> None:
     """
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
     set_threshold(_NEW_OBJECTS, *get_threshold()[1:])
-
-
-def _of_metastore(error: Exception) -> str | None:
-    """What SQLite met in the middle of its file, long after it was opened; None if it is no such.
-
-    Damage, or a disk that refuses: what was intended then is finished or undone by the next run.
-    """
-    import apsw
-
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
-        return f"is damaged ({error}); {_ADVICE}"
-    if isinstance(error, apsw.FullError | apsw.IOError | apsw.ReadOnlyError | apsw.CantOpenError):
-        advice = "make room, or look at its permissions, and run again"
-        return f"cannot be read or written ({error}); {advice}"
-    return None
 
 
 def _metastore_of(session: Session) -> str:
