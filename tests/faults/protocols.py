@@ -197,19 +197,28 @@ REFUSALS: dict[str, tuple[int, apsw.Error]] = {
 """How the disk and SQLite refuse a call."""
 
 
+def _sizes() -> dict[Path, int]:
+    """The sizes of what a run writes itself: staged files and the journal."""
+    private = Path("warehouse/.partflow")
+    found = [*private.glob("staging/*/*"), private / "journal.jsonl"]
+    return {path: path.stat().st_size for path in found if path.exists()}
+
+
 def install_fault(number: int, kind: str, after: bool) -> None:
     """Let the n-th call of the store or the metastore fail; `after`: when it has done its work.
 
-    `kind` is `full`, `error`, `denied` or `death`. What cannot be known is left open: the call was
-    carried out, and its caller hears that it was not.
+    `kind` is `full`, `error`, `denied`, `death` or `torn`: death too, when half of what was written
+    since the call before is there. What cannot be known is left open: the call was carried out, and
+    its caller hears that it was not.
     """
-    passed = 0
+    passed, sizes = 0, dict[Path, int]()
 
     def faulty(name: str, call: Callable[..., Any], error: BaseException) -> Callable[..., Any]:
         def counted(self: Any, *given: Any, **named: Any) -> Any:
             nonlocal passed
             passed += 1
             if passed != number:
+                sizes.update(_sizes())
                 return call(self, *given, **named)
             os.write(2, f"fault in {name}, {kind} {'after' if after else 'before'}\n".encode())
             if after:
@@ -217,13 +226,16 @@ def install_fault(number: int, kind: str, after: bool) -> None:
                 if hasattr(found, "__enter__"):
                     with contextlib.suppress(AttributeError), found:
                         pass
-            if kind == "death":
+            if kind == "torn":
+                for path, size in _sizes().items():
+                    os.truncate(path, (size + min(size, sizes.get(path, 0))) // 2)
+            if kind in {"death", "torn"}:
                 os.kill(os.getpid(), signal.SIGKILL)
             raise error
 
         return counted
 
-    number_of, of_sqlite = REFUSALS["error" if kind == "death" else kind]
+    number_of, of_sqlite = REFUSALS[kind if kind in REFUSALS else "error"]
     of_disk = OSError(number_of, os.strerror(number_of), "the warehouse")
     for right, calls, error in (
         (Store, STORE_CALLS, of_disk),

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from deaths import ALL, KILLED, MOST, Shop, said
 
-WAYS = list(itertools.product(["death", "full", "error", "denied"], [False, True]))
+WAYS = [*itertools.product(["death", "full", "error", "denied"], [False, True]), ("torn", False)]
 SHOPS = ["made", "empty"]
 
 
@@ -25,7 +25,7 @@ def test_after_any_call_that_failed_the_same_command_ends_it_well(
         code = shop.nursery.run(root, fault=fault)
         if "fault in" not in said(root):
             break
-        assert code == KILLED if kind == "death" else code in {0, 1, 2}, said(root)
+        assert code == KILLED if kind in {"death", "torn"} else code in {0, 1, 2}, said(root)
         assert "Traceback" not in said(root), said(root)
         shop.check_death(root)
         cases(1)
