@@ -50,7 +50,7 @@ torture: $(VENV)/.dev
 
 audit: $(VENV)/.dev
 	$(PIP) install -c constraints.txt -e '.[audit]'
-	$(BIN)/pip-audit --skip-editable
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r constraints.txt
 
 formatted: $(VENV)/.dev
 	$(BIN)/ruff format --check
