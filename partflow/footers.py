@@ -24,6 +24,7 @@ from partflow.record import (
     require_moment,
 )
 from partflow.store import BACKDATED_NS, identity, is_settled
+from partflow.vetting import rows_in
 
 FOOTER = "partflow"
 """The key under which a Parquet footer carries the lineage."""
@@ -106,11 +107,3 @@ def _lineage(path: Path) -> dict[str, Any] | None:
     right = all(type(n) is int and abs(n) <= LARGEST for n in numbers)
     right = right and all(type(w) is str for w in words) and is_fingerprint(found["code"])
     return found if right and all(len(d) == _DIGEST for d in digests) else None
-
-
-def rows_in(path: Path) -> int:
-    """How many rows a Parquet file has, as its footer says."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(pa.OSFile(str(path))).num_rows)

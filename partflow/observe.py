@@ -17,7 +17,7 @@ from partflow.columns import ColumnCache, Columns
 from partflow.content import file_digest, fingerprint_frame
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
-from partflow.footers import record_in, rows_in
+from partflow.footers import record_in
 from partflow.formats import Parquet, format_of
 from partflow.grain import Grain
 from partflow.graph import Graph
@@ -30,6 +30,7 @@ from partflow.plan import horizon_of
 from partflow.record import FileIdentity, Record
 from partflow.sidebyside import SideBySide
 from partflow.store import Store, is_settled
+from partflow.vetting import rows_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -359,8 +360,10 @@ def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> 
     form = format_of(dataset)
     if not dataset.is_source or isinstance(form, Skops):
         return form.fingerprint(path), 0
-    if isinstance(form, Parquet) and (form.schema is not None or found.size > SMALL):
-        return form.fingerprint(path), rows_in(path)  # it is read as the schema says
+    if isinstance(form, Parquet):
+        rows = rows_in(path)
+        if form.schema is not None or found.size > SMALL:
+            return form.fingerprint(path), rows  # it is read as the schema says
     frame = form.read(path)
     if look.frames is not None and found.size <= SMALL and is_settled(found, look.now_ns):
         identity = (found.size, found.mtime_ns, found.inode)

@@ -1,0 +1,49 @@
+"""Files that say that they have more rows than they have are found out before they are read."""
+
+from __future__ import annotations
+
+import itertools
+
+import polars as pl
+import pytest
+from liars import OF_COLUMN, OF_FILE, OF_GROUP, write_liar
+
+from partflow.errors import ReadError
+from partflow.formats import Parquet
+from partflow.vetting import rows_in
+
+PLACES = [p for n in (1, 2, 3) for p in itertools.combinations((OF_FILE, OF_COLUMN, OF_GROUP), n)]
+
+
+@pytest.mark.parametrize("says", [2**25, 2**31, 2**33, 2**60])
+@pytest.mark.parametrize("where", [p for p in PLACES if p != (OF_COLUMN,)])
+def test_a_file_that_has_not_the_rows_that_it_declares_is_a_read_error(tmp_path, says, where):
+    path = tmp_path / "liar.parquet"
+    write_liar(path, says, *where)
+    for read in (rows_in, Parquet().fingerprint):
+        with pytest.raises(ReadError, match=r"liar.parquet: says that it has [\d,]+ rows, and has"):
+            read(path)
+
+
+def test_a_file_with_many_equal_rows_in_few_bytes_is_believed_once_they_are_counted(tmp_path):
+    path, rows = tmp_path / "equal.parquet", 2**25
+    pl.select(pl.repeat(7, rows, dtype=pl.Int8).alias("seven")).write_parquet(path)
+    assert path.stat().st_size < rows // 8
+    assert rows_in(path) == rows
+
+
+def test_a_file_without_rows_or_columns_has_none(tmp_path):
+    path = tmp_path / "empty.parquet"
+    for frame in (pl.DataFrame(), pl.DataFrame({"a": []})):
+        frame.write_parquet(path)
+        assert rows_in(path) == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" * 4, b"\0" * 100])
+def test_what_is_no_parquet_is_a_read_error(tmp_path, data):
+    path = tmp_path / "none.parquet"
+    path.write_bytes(data)
+    with pytest.raises(ReadError, match="cannot be read"):
+        rows_in(path)
+    with pytest.raises(ReadError, match="no such file"):
+        rows_in(tmp_path / "gone.parquet")
