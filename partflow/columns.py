@@ -19,6 +19,7 @@ import numpy as np
 
 from partflow.errors import naming, understood
 from partflow.metastore import Metastore
+from partflow.opening import at_once
 from partflow.rows import RESTATED
 
 if TYPE_CHECKING:
@@ -156,16 +157,25 @@ class ColumnCache:
         return self._names or []
 
 
+_UNREADABLE = OSError, ValueError, KeyError, TypeError
+
+
 def _is_whole(path: Path) -> bool:
     """Whether a file is a cache that can be read."""
-    with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
+    with (
+        suppress(OSError, ValueError, KeyError, TypeError),
+        open(path, "rb", opener=at_once) as file,
+    ):
         return bool(_begun(file))
     return False
 
 
 def _cached(path: Path, *, identities: bool) -> Columns | None:
     """The columns in a file; None if it is not there, or holds something else."""
-    with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
+    with (
+        suppress(OSError, ValueError, KeyError, TypeError),
+        open(path, "rb", opener=at_once) as file,
+    ):
         return _read(file, identities=identities)
     return None
 

@@ -13,15 +13,14 @@ empty list, nor a struct of nulls. Categoricals and enums count by value. Column
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import hashlib
-import os
 import stat
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import ReadError
+from partflow.opening import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -133,21 +132,8 @@ def same_way(one: str, other: str) -> bool:
 
 def file_digest(path: Path) -> tuple[str, int]:
     """The SHA-256 of a file's bytes, in hex, and their number: to find damage, not to compare."""
-    with open(path, "rb", opener=_opened_at_once) as file:
+    with open(path, "rb", opener=at_once) as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-
-
-def _opened_at_once(path: str, flags: int) -> int:
-    """Open a file; what is none, such as a pipe that nobody writes to, is refused, not waited for.
-
-    Raises:
-        OSError: it can't be opened, or is no file.
-    """
-    descriptor = os.open(path, flags | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", path)
-    return descriptor
 
 
 def unreadable(path: Path, error: BaseException) -> ReadError:

@@ -30,6 +30,8 @@ _ADVICE = {
     errno.EISDIR: "a folder lies where a file should be: move it away",
     errno.EEXIST: "a file lies where a folder should be: move it away",
     errno.ENOTDIR: "a file lies where a folder should be: move it away",
+    errno.EINVAL: "move away what lies there",
+    errno.ENXIO: "move away what lies there",
     errno.ELOOP: "links there lead in a circle: remove one",
     errno.ENAMETOOLONG: "give it a shorter name, or a shorter path",
     errno.EMFILE: "allow more open files (`ulimit -n`), or run fewer at once",

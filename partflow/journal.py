@@ -16,6 +16,7 @@ from pathlib import Path
 from partflow.code import CodeFingerprint
 from partflow.errors import MetastoreError
 from partflow.metastore import Metastore
+from partflow.opening import at_once
 from partflow.record import Record
 from partflow.store import Store
 
@@ -58,7 +59,7 @@ def read_journal(store: Store) -> Journal | None:
     """The journal of a warehouse; None if there is none."""
     found = Journal()
     try:
-        with store.journal_path.open(encoding="utf-8", errors="replace") as file:
+        with open(store.journal_path, encoding="utf-8", errors="replace", opener=at_once) as file:
             for line in file:
                 if line.strip():
                     found.add(line)
@@ -121,7 +122,7 @@ def require_not_older(metastore: Metastore, store: Store) -> None:
 def _last_seq(path: Path) -> int:
     """The number in the last line that has one; 0 if none of the last lines has."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=at_once) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL))
             lines = file.read().splitlines()

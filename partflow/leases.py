@@ -17,6 +17,7 @@ from pathlib import Path
 
 from partflow.errors import BusyError, naming
 from partflow.footprint import EVERYTHING, Footprint, Meeting
+from partflow.opening import NotAFileError, at_once
 
 _SUFFIX = ".lease"
 _NEW = ".new"
@@ -108,7 +109,7 @@ class Leases:
             raise BusyError(f"another run is at this: {said}; wait for it, or leave --no-wait out")
         waiting(said)
         try:
-            with self._path(met.lease.run).open("rb") as file:
+            with open(self._path(met.lease.run), "rb", opener=at_once) as file:
                 fcntl.flock(file, fcntl.LOCK_SH)
         except FileNotFoundError:
             pass
@@ -129,7 +130,7 @@ class Leases:
     def _gate(self) -> Iterator[None]:
         """Let one process at a time take leases; it is held for moments only."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "gate").open("ab") as file:
+        with open(self.folder / "gate", "ab", opener=at_once) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -190,19 +191,14 @@ def _lease_in(path: Path) -> Lease | None:
     Asks by taking it for a moment, shared, which is in nobody's way.
     """
     with (
-        suppress(FileNotFoundError, IsADirectoryError),
-        open(path, "rb", opener=_without_waiting) as file,
+        suppress(FileNotFoundError, NotAFileError),
+        open(path, "rb", opener=at_once) as file,
     ):
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return _read(path.stem, file.read())
     return None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; a pipe that somebody put there would else be waited for."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read(run: str, text: bytes) -> Lease:

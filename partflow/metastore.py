@@ -22,6 +22,7 @@ import apsw
 from partflow.errors import MetastoreError, PublishError, understood
 from partflow.failpoints import failpoint
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
+from partflow.opening import at_once
 from partflow.record import Intent, Record
 from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of, version_of
 from partflow.sqlitefile import connected, damaged, make_folder
@@ -77,7 +78,7 @@ class Metastore(AbstractContextManager["Metastore"]):
     @contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:
         """One durable transaction, behind the writers' lock file."""
-        with self._lock.open("a") as lock:
+        with open(self._lock, "a", opener=at_once) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.connection.execute("BEGIN IMMEDIATE")
             try:

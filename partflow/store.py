@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError, naming
 from partflow.failpoints import failpoint
+from partflow.opening import at_once
 from partflow.record import FileIdentity
 from partflow.sidebyside import Files, stats_of
 from partflow.stats import listed
@@ -203,7 +204,10 @@ class Store:
         folder = self.private / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            files = {n: stack.enter_context((folder / f"{n}.lock").open("ab")) for n, _ in places}
+            files = {
+                node: stack.enter_context(open(folder / f"{node}.lock", "ab", opener=at_once))
+                for node, _ in places
+            }
             for name, slot in places:
                 fcntl.lockf(files[name], fcntl.LOCK_EX, 1, slot)
             failpoint("locked")
@@ -219,7 +223,7 @@ class Store:
         if not lines:
             return
         text = "".join(f"{line}\n" for line in lines).encode()
-        with naming(self.journal_path), self.journal_path.open("a+b") as file:
+        with naming(self.journal_path), open(self.journal_path, "a+b", opener=at_once) as file:
             if size := file.seek(0, os.SEEK_END):
                 file.seek(size - 1)
                 # A line that was cut off by a crash must not take the next one with it.

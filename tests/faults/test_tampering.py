@@ -265,6 +265,22 @@ def test_a_lease_that_nobody_took_so_is_one_on_everything_while_it_is_held(shop)
     assert not list(folder.glob("*.lease"))
 
 
+@pytest.mark.parametrize(
+    "name", ["journal.jsonl", "metastore.lock", "leases/gate", "locks/clean.lock"]
+)
+def test_a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(shop, name):
+    shop.restore()
+    path = shop.root / PRIVATE / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        words = ["backfill", "clean", "-p", "2024-01-01"]
+        assert main(["--project", str(shop.root), *words]) == 2
+    assert f"{path}: " in said.getvalue()
+    assert "move away what lies there" in said.getvalue()
+
+
 def test_a_catalog_that_is_a_pipe_is_replaced_and_one_that_is_a_folder_named(shop):
     shop.restore()
     catalog = shop.root / "warehouse/catalog.duckdb"
