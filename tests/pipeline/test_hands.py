@@ -92,24 +92,3 @@ def test_a_source_that_cannot_be_read_blocks_only_what_must_be_made_of_it(sales)
     planned = sales.project.plan().tasks["clean_sales"]
     assert planned.state[3] == State.BLOCKED
     assert planned.reason[3] == Reason.BEHIND
-
-
-def test_staged_and_kept_files_are_seen_by_no_reader(sales):
-    import duckdb
-    import pyarrow.dataset as ds
-
-    sales.run()
-    private = sales.root / "warehouse/.partflow"
-    file = sales.file("clean", DAYS[0])
-    (private / "staging/run").mkdir(parents=True, exist_ok=True)
-    (private / "staging/run/1-0.tmp").write_bytes(file.read_bytes())
-    (private / "history/clean/x").mkdir(parents=True)
-    (private / "history/clean/x/1.kept").write_bytes(file.read_bytes())
-    clean = sales.root / "warehouse/clean"
-    for pattern in (f"{clean}/**/*.parquet", f"{clean}/*/*.parquet"):
-        assert len(pl.scan_parquet(pattern).collect()) == 10
-        assert duckdb.sql(f"select count(*) from read_parquet('{pattern}')").fetchall() == [(10,)]
-    assert ds.dataset(clean, partitioning="hive").count_rows() == 10
-    everything = f"{sales.root}/warehouse/**/*.parquet"
-    files = duckdb.sql(f"select count(*) from glob('{everything}')").fetchall()[0][0]
-    assert files == 12
