@@ -70,7 +70,7 @@ def _recover_step(
     for intent in rest:
         dataset = graph.datasets.get(intent.node)
         staged = _staged(store, intent)
-        if staged is None or dataset is None or not staged.is_file():
+        if staged is None or dataset is None or not _is_whole(staged, intent):
             continue
         was = replaced.get((intent.node, intent.key))
         store.publish(staged, dataset, intent.key, was.seq if was else 0)
@@ -93,6 +93,11 @@ def _staged(store: Store, intent: Intent) -> Path | None:
         return None
     noted = Path(intent.staged)
     return store.private / "staging" / noted.parent.name / noted.name
+
+
+def _is_whole(staged: Path, intent: Intent) -> bool:
+    """Whether a staged file is what was intended: a power cut may have torn one not synced."""
+    return staged.is_file() and file_digest(staged)[0] == intent.new_sha256
 
 
 def _make_durable(store: Store, paths: Sequence[Path]) -> None:

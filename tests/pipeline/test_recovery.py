@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,24 +106,30 @@ def test_recovering_twice_is_recovering_once(died):
         assert metastore.records("clean", DAYS[0]) == once
 
 
-def test_what_a_recovery_replaces_is_kept_under_the_number_of_what_it_was(sales):
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_a_recovery_publishes_what_was_staged_if_it_is_whole(sales, is_torn):
+    """What it replaces is kept under the number of what it was."""
     sales.run()
     file = sales.file("clean", DAYS[0])
+    before, later = file.read_bytes(), file.read_bytes() + b"later"
     project, store, metastore = watched(sales)
     with metastore:
         one = metastore.records("clean", DAYS[0])[0]
         two = metastore.records("clean", DAYS[1])[0]
         epochs = metastore.claim("dead", [(r.node, r.key, r.start) for r in (one, two)])
         staged = store.staging("20260101-000000-aaaa") / "0.tmp"
-        staged.write_bytes(file.read_bytes() + b"later")
+        staged.write_bytes(later[:-1] if is_torn else later)
+        sha256 = hashlib.sha256(later).hexdigest()
         metastore.intend(
             [
                 Intent("dead/0", r.node, r.key, epochs[r.node, r.key], path, r.sha256, new, r)
-                for r, path, new in ((one, str(staged), "later"), (two, None, two.sha256))
+                for r, path, new in ((one, str(staged), sha256), (two, None, two.sha256))
             ]
         )
         recover(metastore, store, project.graph, ())
-    assert list(store.kept("clean", DAYS[0])) == [one.seq]
+    assert file.read_bytes() == (before if is_torn else later)
+    assert list(store.kept("clean", DAYS[0])) == ([] if is_torn else [one.seq])
+    assert not staged.exists()
 
 
 def test_what_a_run_that_goes_on_intends_and_stages_is_left_to_it(died):
