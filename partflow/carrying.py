@@ -19,6 +19,9 @@ from partflow.selection import scopes
 from partflow.store import Store
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from partflow.controls import Controls
     from partflow.execution.executors import Executor
     from partflow.execution.summary import Summary
@@ -42,10 +45,20 @@ class Carrier:
     clock: Callable[[], int]
     pools: Mapping[str, int] = field(default_factory=dict)
 
-    def carry_out(self, found: Plan, row: RunRow, controls: Controls) -> Summary:
-        """Run a plan's steps; what became of them is in the log, whatever happens."""
+    def carry_out(
+        self,
+        found: Plan,
+        row: RunRow,
+        controls: Controls,
+        stats: Mapping[str, NDArray[np.int64]],
+    ) -> Summary:
+        """Run a plan's steps; what became of them is in the log, whatever happens.
+
+        `stats` is what was seen of sources: see `Stamps`.
+        """
         from partflow.execution.publisher import Publisher
         from partflow.execution.runner import Runner
+        from partflow.execution.stamps import Stamps
         from partflow.execution.state import Tuning
         from partflow.execution.summary import Quiet
 
@@ -59,7 +72,8 @@ class Carrier:
         tuning = Tuning(controls.newest_first, controls.retries, self.pools, controls.batch_size)
         runner = Runner(
             row.id, publisher, self.log, self.executor, found.snapshot.codes, self._now,
-            controls.observer or Quiet(), controls.stop, tuning, controls.fail_fast,
+            controls.observer or Quiet(), controls.stop, Stamps(found, stats), tuning,
+            controls.fail_fast,
         )  # fmt: skip
         try:
             with contextlib.chdir(self.root):

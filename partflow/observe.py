@@ -58,7 +58,8 @@ class Observed:
     `news` are new contents (of sources; adopted files), `touched` files with other times or inodes
     and the content that they had, `problems` says by (dataset, key) why a file cannot be read.
     `hands` are tasks' files that somebody changed, as they are now, beside what was made.
-    `versions` are those of the metastore that was looked at.
+    `versions` are those of the metastore that was looked at, `stats` what stat said of the files of
+    each source that was looked at, shape (n, 4), -1 where there is none.
     """
 
     snapshot: Snapshot
@@ -67,6 +68,7 @@ class Observed:
     problems: dict[tuple[str, str], str] = field(default_factory=dict)
     hands: dict[tuple[str, str], Record] = field(default_factory=dict)
     versions: tuple[str, dict[str, int]] = ("", {})
+    stats: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def is_of(self, metastore: Metastore) -> bool:
         """Whether nothing was recorded since, so that to look again would show the same record."""
@@ -257,6 +259,8 @@ def _compare(
         differs = ~known & (found[:, 0] >= 0)
     else:
         found = look.stats.of(dataset.name)
+        if dataset.is_source:
+            look.found.stats[dataset.name] = found
         if look.verify is Verify.STAT and np.array_equal(found, recorded):
             return
         there = found[:, 0] >= 0

@@ -247,7 +247,7 @@ class Project:
             carrier = Carrier(
                 self.root, self.store, metastore, log, executor, self.clock, self.config.pools
             )
-            summary = carrier.carry_out(found, row, controls)
+            summary = carrier.carry_out(found, row, controls, one.seen.stats)
             self.frames.clear()
             keep_catalog(self.graph, self.store)
             ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)

@@ -56,9 +56,9 @@ _LINEAGE = tuple(each.name for each in fields(Lineage))
 class Attempt:
     """One try of one step: its `number` counts from 1, its `serial` is its own in the run.
 
-    `reads` holds for each read the upstream ordinals, `nbytes` the size of their files; `lineage`
-    is what the footer is to carry. `present` names the outputs whose present file a float tolerance
-    may keep.
+    `reads` holds for each read the upstream ordinals, `stamps` what their files looked like if they
+    are a source's that was looked at, `nbytes` their size. `lineage` is what the footer will carry.
+    `present` names the outputs whose present file a float tolerance may keep.
     """
 
     serial: int
@@ -68,6 +68,7 @@ class Attempt:
     lineage: Lineage
     present: tuple[str, ...] = ()
     nbytes: int = 0
+    stamps: tuple[bytes | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

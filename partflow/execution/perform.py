@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from partflow.content import file_digest
 from partflow.dataset import Dataset
-from partflow.errors import ResultError
-from partflow.execution.inputs import partition_column, read_partitions
+from partflow.errors import ReadError, ResultError
+from partflow.execution.inputs import keys_of, partition_column, read_partitions
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
+from partflow.execution.stamps import is_as_seen
 from partflow.execution.storing import Called, Prepared, Unwritten, streamed_to
 from partflow.execution.work import Work, failure_of, refused, union_of
 from partflow.formats import format_of
@@ -52,6 +53,7 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     else:
         pairs = zip(order.attempts, results, strict=True)
         parts = [_prepared(work, attempt, part) for attempt, part in pairs]
+        parts = [_moved(work, a) or p for a, p in zip(order.attempts, parts, strict=True)]
     return Called(order, parts, meter.cost(len(parts)), work)
 
 
@@ -115,6 +117,22 @@ def _prepared(
         return [_output(work, attempt, i, one) for i, one in enumerate(results)]
     except Exception as error:  # noqa: BLE001 - a lazy frame runs the user's code here
         return refused(work, attempt, error)
+
+
+def _moved(work: Work, attempt: Attempt) -> Failure | None:
+    """What is said of an attempt that read a source's file which changed since the look at it."""
+    for one, ordinals, stamp in zip(work.task.inputs, attempt.reads, attempt.stamps, strict=False):
+        dataset = one.read.dataset
+        if stamp is None or is_as_seen(work.store, dataset, ordinals, stamp):
+            continue
+        keys = keys_of(dataset, sorted({ordinals[0], ordinals[-1]}))
+        error = ReadError(
+            f"{dataset.name} {' .. '.join(sorted({keys[0], keys[-1]}))}",
+            "a file was changed while it was read",
+            "run again: nothing was published of it",
+        )
+        return replace(refused(work, attempt, error), place="", is_final=True)
+    return None
 
 
 def _each_output(task: Task, result: object, key: str) -> list[object]:

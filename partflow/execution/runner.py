@@ -16,6 +16,7 @@ from partflow.execution.live import ReadNow, Size
 from partflow.execution.orders import Attempt, Failure, InputRead, Lineage, Order, Outcome
 from partflow.execution.publisher import Done, Published, Publisher
 from partflow.execution.ready import Step
+from partflow.execution.stamps import Stamps
 from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
 from partflow.execution.summary import Failed, Observer, StopSignal, Summary
 from partflow.graph import outputs
@@ -51,6 +52,7 @@ class Runner:
     now: Callable[[], float]
     observer: Observer
     stop: StopSignal
+    stamps: Stamps
     tuning: Tuning = field(default_factory=Tuning)
     fail_fast: bool = False
     pause: Callable[[float], None] = time.sleep
@@ -141,8 +143,12 @@ class Runner:
         number = state.attempts[step]
         lineage = self._lineage(state, step, reads)
         size = Size(sum(r.size.rows for r in reads), sum(r.size.nbytes for r in reads))
+        stamps = tuple(
+            self.stamps.of(one.read.dataset, read)
+            for one, read in zip(task.inputs, ordinals, strict=True)
+        )
         attempt = Attempt(
-            self._serial, step.ordinal, number, ordinals, lineage, present, size.nbytes
+            self._serial, step.ordinal, number, ordinals, lineage, present, size.nbytes, stamps
         )
         self._in_hand[self._serial] = _InHand(step, attempt, size)
         return attempt

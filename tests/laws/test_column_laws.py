@@ -61,7 +61,10 @@ def as_lists(columns: Columns) -> dict[str, object]:
 
 @given(st.lists(events, max_size=6), some, st.lists(events, min_size=1, max_size=3))
 def test_what_is_cached_and_what_came_since_are_what_is_recorded(before, first, since):
-    with TemporaryDirectory() as name, Metastore.open_existing(Path("nowhere")) as metastore:
+    with (
+        TemporaryDirectory() as name,
+        Metastore.open(Path(name) / "metastore", durable=False) as metastore,
+    ):
         folder = Path(name) / "columns"
         cache = ColumnCache(metastore, folder)
         for what, given_ in (*before, ("recorded", first), ("refreshed", NODES), *since):

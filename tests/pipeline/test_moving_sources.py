@@ -1,0 +1,85 @@
+"""Sources whose files change while a run goes on: what was made from them is not published."""
+
+from __future__ import annotations
+
+import pytest
+
+from partflow.content import file_digest
+from partflow.controls import Controls
+from partflow.project import Verify
+
+JOBS = """
+import os
+DAYS = Daily("2024-01-01", end="2024-01-03")
+landing = Source("landing", DAYS, path="landing/{key}.csv", schema={"qty": pl.Int64})
+clean, sums = Dataset("clean", DAYS), Dataset("sums", DAYS)
+
+@task(reads=[landing], writes=clean, OPTIONS)
+def clean_sales(raw: pl.FRAME, partition: Partition) -> pl.FRAME:
+    found = raw.with_columns(pl.lit(1).alias("one"))
+    if FIRST and os.path.exists("bad.csv"):
+        os.rename("landing/2024-01-02.csv", "good.csv")
+        os.rename("bad.csv", "landing/2024-01-02.csv")
+    if SECOND and os.path.exists("good.csv"):
+        pl.DataFrame(found.lazy().collect())
+        os.rename("good.csv", "landing/2024-01-02.csv")
+    return found
+
+@task(reads=[clean], writes=sums)
+def sum_up(sales: pl.DataFrame) -> pl.DataFrame:
+    return sales.select(pl.col("qty").sum())
+"""
+
+
+ALONE = {
+    "FIRST": 'partition.key == "2024-01-01"',
+    "SECOND": 'partition.key == "2024-01-02"',
+    "OPTIONS": "",
+}
+TOGETHER = {"FIRST": "True", "SECOND": "True", "OPTIONS": "batch=2"}
+
+
+def jobs(frame="DataFrame", **words):
+    text = JOBS.replace("FRAME", frame)
+    for word, meaning in words.items():
+        text = text.replace(word, meaning)
+    return text
+
+
+@pytest.fixture(params=["DataFrame", "LazyFrame"])
+def moving(world, request):
+    """A run that finds, at its second day, another file than was looked at; it is put back then."""
+    world.jobs(jobs(request.param, **ALONE))
+    for day in (1, 2):
+        world.write(f"landing/2024-01-0{day}.csv", f"qty\n{day}\n")
+    return world
+
+
+def test_what_was_made_from_another_file_than_was_looked_at_is_not_published(moving):
+    moving.run()
+    made = file_digest(moving.file("clean", "2024-01-02"))
+    moving.write("landing/2024-01-01.csv", "qty\n11\n")
+    moving.write("landing/2024-01-02.csv", "qty\n12\n")
+    moving.write("bad.csv", "qty\n99\n")
+    found = moving.run()
+    assert (found.ran, found.failed, found.blocked) == (2, 1, 0)
+    (failed,) = found.failures
+    assert "landing 2024-01-02: a file was changed while it was read; run again" in str(failed)
+    assert file_digest(moving.file("clean", "2024-01-02")) == made
+    assert moving.run().failed == 0
+    assert moving.read("sums")["qty"].to_list() == [11, 12]
+
+
+def test_a_batch_publishes_what_it_made_from_files_that_stayed(moving):
+    moving.jobs(jobs(**TOGETHER))
+    moving.write("bad.csv", "qty\n2\n")
+    found = moving.run()
+    assert (found.ran, found.failed, found.blocked) == (2, 1, 1)
+    assert moving.planned() == {"clean_sales": ["2024-01-02"], "sum_up": ["2024-01-02"]}
+
+
+def test_who_trusts_the_record_has_files_read_as_they_are(moving):
+    moving.run()
+    moving.write("landing/2024-01-01.csv", "qty\n11\n")
+    moving.jobs(jobs(**ALONE).replace("lit(1)", "lit(2)"))
+    assert moving.run(controls=Controls(verify=Verify.RECORD)).failed == 0
