@@ -3,20 +3,29 @@
 Also the SQL beside them. It does not know what they say: no module is imported or parsed here.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Final
+from weakref import WeakKeyDictionary
 
+from partflow.code import CodeFingerprint, CodeReader
 from partflow.sqltext import read_sql
+from partflow.tasks import Task
 
 _PACKAGES_OF_OTHERS: Final = frozenset(
     {"site-packages", "dist-packages", "node_modules", "__pycache__"}
 )
 _OWN_PACKAGE: Final = "partflow"
+_IMPORTED: Final[WeakKeyDictionary[ModuleType, ModuleSource | None]] = WeakKeyDictionary()
+"""The text of modules that this process has imported, whatever was written since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,15 @@ class ProjectModules:
         if module not in self._found:
             self._found[module] = self._read(module)
         return self._found[module]
+
+    def keep(self, module: ModuleType) -> None:
+        """Take an imported module's text to be what it was when it was first asked for.
+
+        Soon after it was imported, that is: what runs is not what was written since.
+        """
+        with suppress(OSError, SyntaxError, UnicodeDecodeError):  # told of when it is needed
+            found = _IMPORTED.setdefault(module, self.source(module.__name__))
+            self._found[module.__name__] = found
 
     def sql(self, module: str, path: str) -> tuple[str, str] | None:
         """What `sql_file(path)` in a module of the project reads: its path from the root, its text.
@@ -122,6 +140,20 @@ class ProjectModules:
                 return False
             folder = folder.parent
         return True
+
+
+def codes_of(root: Path) -> Callable[[Task], CodeFingerprint]:
+    """Tells the code fingerprints of tasks that are imported, from the text that was imported.
+
+    What is edited afterwards does not count: this process would not run it.
+    """
+    modules = ProjectModules(root)
+    for module in list(sys.modules.values()):
+        file = str(getattr(module, "__file__", None))
+        if file.startswith(f"{root}{os.sep}") and "site-packages" not in file:
+            modules.keep(module)
+    reader = CodeReader(modules.source, modules.sql)
+    return lambda task: reader.fingerprint(task.function, task.declared)
 
 
 def _candidates(folder: Path, parts: list[str]) -> tuple[Path, Path]:

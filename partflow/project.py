@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partflow.carrying import Carrier, newest
-from partflow.code import CodeFingerprint, CodeReader
+from partflow.code import CodeFingerprint
 from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
@@ -28,7 +28,7 @@ from partflow.history import History, store_of
 from partflow.journal import note_begun
 from partflow.loading import load_jobs, require_pools
 from partflow.metastore import Metastore
-from partflow.modules import ProjectModules
+from partflow.modules import codes_of
 from partflow.observe import Observed, Verify, observe
 from partflow.plan import Force, Only, Plan, Request, plan
 from partflow.planfiles import read_plan, write_plan
@@ -36,7 +36,6 @@ from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.selection import Asked, needed_for, request_of
 from partflow.starting import Starter
-from partflow.store import Store
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from partflow.accepting import Accepted, Sample
     from partflow.catalog import View
     from partflow.execution.executors import Executor
+    from partflow.execution.workplace import Loaded
     from partflow.explanation import Why
     from partflow.status import Status
     from partflow.trials import Reading, Trial
@@ -68,6 +68,7 @@ class Project:
         self.overrides = overrides
         self.store = store_of(root, config)
         self.frames = HandOver()
+        self.code_of = codes_of(root)
         self.clock: Callable[[], int] = time.time_ns
 
     @classmethod
@@ -100,9 +101,7 @@ class Project:
     @functools.cached_property
     def codes(self) -> Mapping[str, CodeFingerprint]:
         """Each task's present code fingerprint, by its name."""
-        modules = ProjectModules(self.root)
-        reader = CodeReader(modules.source, modules.sql)
-        return {t.name: reader.fingerprint(t.function, t.declared) for t in self.graph.tasks}
+        return {t.name: self.code_of(t) for t in self.graph.tasks}
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -392,8 +391,8 @@ class Project:
         return plan(self.graph, seen.snapshot, request)
 
 
-def load_worker(root: Path, overrides: tuple[tuple[str, str], ...]) -> tuple[Graph, Store]:
+def load_worker(root: Path, overrides: tuple[tuple[str, str], ...]) -> Loaded:
     """The project once more, in a worker process, which works from the project's root."""
     os.chdir(root)
     project = Project.load(root, overrides=dict(overrides))
-    return project.graph, project.store
+    return project.graph, project.store, project.code_of

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from partflow.code import CodeFingerprint
 from partflow.errors import PartflowError
 from partflow.execution.capture import log_to_stderr
 from partflow.execution.orders import Cost, Failure, Order, Outcome
@@ -29,8 +30,11 @@ from partflow.execution.storing import Called
 from partflow.graph import Graph
 from partflow.handover import HandOver
 from partflow.store import Store
+from partflow.tasks import Task
 
-Load = Callable[[], tuple[Graph, Store]]
+Loaded = tuple[Graph, Store, Callable[[Task], CodeFingerprint]]
+"""A project that a worker has imported, and what tells the code of its tasks."""
+Load = Callable[[], Loaded]
 """Loads the project in a worker process; has to pickle."""
 
 _GROWN = 2
@@ -41,13 +45,15 @@ _NEW_OBJECTS = 10_000
 class Workplace:
     """A project that is loaded in this process, and what its last orders have left at hand.
 
-    `number` is that of the worker: 0 is the coordinator itself. Threads may share it.
+    `number` is that of the worker: 0 is the coordinator itself. Threads may share it. Another
+    process tells by `codes` whether it has imported what the coordinator has.
     """
 
     graph: Graph
     store: Store
     frames: HandOver
     number: int = 0
+    codes: Codes | None = None
 
     def carry_out(self, order: Order) -> tuple[Outcome, ...]:
         """An outcome for each attempt of the order."""
@@ -58,6 +64,12 @@ class Workplace:
 
         Only Ctrl-C in the coordinator's main thread goes through: the run is its business.
         """
+        if self.codes is not None and not self.codes.are_of(order):
+            failure = Failure(
+                f"the code of {order.task} was changed since the run began; run again",
+                is_final=True,
+            )
+            return Called(order, [failure for _ in order.attempts], Cost())
         try:
             found = call(order, self.graph, self.store, self.frames)
         except BaseException as error:
@@ -75,6 +87,21 @@ class Workplace:
 
     def _is_coordinating(self) -> bool:
         return not self.number and threading.current_thread() is threading.main_thread()
+
+
+class Codes:
+    """What this process has imported, by the fingerprints of its tasks."""
+
+    def __init__(self, graph: Graph, code_of: Callable[[Task], CodeFingerprint]) -> None:
+        self._graph, self._code_of = graph, code_of
+        self._known: dict[str, str] = {}
+
+    def are_of(self, order: Order) -> bool:
+        """Whether an order is for the code that is imported here; one without a code is."""
+        wanted = order.attempts[0].lineage.code
+        if wanted and order.task not in self._known:
+            self._known[order.task] = self._code_of(self._graph.task(order.task)).digest
+        return not wanted or self._known[order.task] == wanted
 
 
 def log_paths(store: Store, order: Order) -> list[Path]:
@@ -130,13 +157,13 @@ def work(channel: Connection, duty: Duty) -> None:
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])  # as in the process of the run
     _settle(duty.spool)
     try:
-        graph, store = duty.load()
+        graph, store, code_of = duty.load()
     except BaseException as error:  # noqa: BLE001 - the user's modules may raise anything
         known = isinstance(error, PartflowError)
         channel.send(Unable(str(error) if known else f"{type(error).__name__}: {error}"))
         return
     log_to_stderr()
-    place = Workplace(graph, store, HandOver(), duty.number)
+    place = Workplace(graph, store, HandOver(), duty.number, Codes(graph, code_of))
     at_first = resident()
     duty.spool.clear()
     with suppress(EOFError, BrokenPipeError):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from partflow.project import Project
+
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 
 HELPER = '''
@@ -109,3 +111,15 @@ def test_a_task_may_keep_what_older_code_made(coded):
     assert status["clean"].kept == 5
     coded.sales(DAYS[0], 50)
     assert coded.planned() == {"clean_sales": [DAYS[0]]}
+
+
+def test_what_is_edited_after_it_was_imported_is_not_what_was_made(coded):
+    """Neither a project that is at hand nor one that is loaded again runs other code."""
+    project = coded.project
+    coded.jobs(HELPER.replace("LEAST = 0", "LEAST = 1"), "rules")
+    again = Project.load(coded.root)
+    assert again.codes == project.codes
+    coded.sales(DAYS[0], 50)
+    assert project.materialize().summary.ran > 0
+    assert again.plan().steps == 0
+    assert coded.planned() == {"clean_sales": list(DAYS)}

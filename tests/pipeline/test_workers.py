@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from partflow.errors import ConfigurationError
-from partflow.execution.orders import Attempt, Lineage, Order
+from partflow.execution.orders import Attempt, InputRead, Lineage, Order
 from partflow.execution.workers import ProcessExecutor
 from partflow.project import Controls, load_worker
 
@@ -284,8 +285,10 @@ def executor_of(world, body: str = "pass", **options) -> tuple[object, ProcessEx
     return project, ProcessExecutor(load, project.graph, project.store, 1, **options)
 
 
-def order(serial: int, attempts: int = 1, code: str = "") -> Order:
-    lineage = Lineage("tells", "2024-01-01", 0, 86400, code, "run", 0, ())
+def order(serial: int, attempts: int = 1, code: str = "", dataset: str = "landing") -> Order:
+    """Without a code it is for whatever code the worker has."""
+    reads = (InputRead(dataset, "00" * 16, 1),)
+    lineage = Lineage("tells", "2024-01-01", 0, 86400, code, "run", 0, reads)
     ordinals = range(19723 + serial, 19723 + serial + attempts)
     found = tuple(Attempt(serial + i, o, 1, ((),), lineage) for i, o in enumerate(ordinals))
     return Order("run", "tells", found)
@@ -360,10 +363,34 @@ def test_a_batch_whose_worker_dies_has_failed_as_a_whole(world):
 def test_orders_larger_than_a_channel_and_answers_pass_each_other(world):
     _, executor = executor_of(world, 'raise ValueError("x" * 1_000_000)')
     for serial in range(1, 13):
-        executor.submit(order(serial, code="x" * (1_000_000 if serial % 2 else 30_000)))
+        executor.submit(order(serial, dataset="x" * (1_000_000 if serial % 2 else 30_000)))
     outcomes = collected(executor, 12)
     executor.close()
     assert sorted(o.serial for o in outcomes) == list(range(1, 13))
     (message,) = {o.failure.message for o in outcomes}
     assert message.startswith("ValueError: xxx")
     assert len(message) < 10_000, "nobody reads a novel, and the log keeps it"
+
+
+def test_a_worker_that_imported_other_code_than_the_run_makes_nothing_with_it(world):
+    project, executor = executor_of(world)
+    world.jobs(TELLS.replace("BODY", "x = 1"))
+    with contextlib.closing(executor):
+        executor.submit(order(1, code=project.codes["tells"].digest))
+        (outcome,) = collected(executor, 1)
+        assert outcome.failure.message == (
+            "the code of tells was changed since the run began; run again"
+        )
+        executor.submit(order(2, code=world.project.codes["tells"].digest))
+        (outcome,) = collected(executor, 1)
+        assert outcome.failure is None
+
+
+def test_what_is_edited_after_a_worker_has_begun_does_not_concern_it(world):
+    project, executor = executor_of(world)
+    with contextlib.closing(executor):
+        executor.submit(order(1))
+        assert [o.failure for o in collected(executor, 1)] == [None]
+        world.jobs(TELLS.replace("BODY", "x = 1"))
+        executor.submit(order(2, code=project.codes["tells"].digest))
+        assert [o.failure for o in collected(executor, 1)] == [None]
