@@ -27,7 +27,8 @@ import partflow.cli.running
 import partflow.execution.executors
 import partflow.execution.publisher
 import partflow.execution.runner
-import partflow.views  # noqa: F401
+import partflow.project
+import partflow.views
 from partflow.cli import main
 from partflow.content import file_digest
 from partflow.metastore import Metastore
@@ -44,6 +45,8 @@ def carry_out(request: dict[str, Any]) -> int:
     os.environ |= request.get("environment", {})
     if request.get("protocol"):
         protocols.install(request["protocol"])
+    if request.get("run"):
+        partflow.project.new_run_id = lambda _: request["run"]
     if request.get("tells"):
         protocols.install_telling()
     if request.get("fault"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections import Counter, defaultdict
@@ -37,7 +38,12 @@ HALF_DONE = ("intended", 3), ("renamed", 5), ("journaled", 4)
 RECOVERY = ["materialize", "clean"]
 """Recovers, and has then nothing to make: what is asked for was recorded before."""
 
+RUN = "20240101-000000-abcd"
+"""The number of the run, which names files."""
+
 _CALL = re.compile(r"^(\d+) +(\w+)\(")
+_OF_PROCESS = re.compile(r"-\d+\.(?=new$)")
+_FILE = re.compile(r"\d<([^>]*/warehouse/[^>]*)>")
 
 
 @dataclass
@@ -46,13 +52,15 @@ class Tracer:
 
     shop: Shop
     _places: dict[tuple[str, ...], dict[str, list[int]]] = field(default_factory=dict)
+    _written: set[str] = field(default_factory=set)
 
     def trace(self, root: Path, words: list[str], given: list[str]) -> tuple[int | None, list[str]]:
         """How a run of that command ended, and what strace said of its calls, each with paths."""
         nursery, log = self.shop.nursery, root / "strace.txt"
-        pid = nursery.start(root, held=True, words=words)
+        pid = nursery.start(root, held=True, words=words, run=RUN)
         assert nursery.wait(pid) is None
-        command = [str(STRACE), "-f", "-qq", "-y", "-p", str(pid), "-o", str(log), *given]
+        own = [word.replace("-PID", f"-{pid}") for word in given]
+        command = [str(STRACE), "-f", "-qq", "-y", "-p", str(pid), "-o", str(log), *own]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             if not attached(process, pid):
                 nursery.wake(pid)
@@ -74,9 +82,12 @@ class Tracer:
         known = (*words, begin.__qualname__, *map(str, begin.__defaults__ or ()))
         if known not in self._places:
             names = ",".join({each for each, _ in KINDS})
-            code, lines = self.trace(begin(), words, ["-e", f"trace={names}"])
+            root = begin()
+            code, lines = self.trace(root, words, ["-e", f"trace={names}"])
             assert code == 0
             self._places[known] = _numbers(lines)
+            files = {f for line in lines if " write(" in line for f in _FILE.findall(line)}
+            self._written |= {_OF_PROCESS.sub("-PID.", os.path.relpath(f, root)) for f in files}
         found = self._places[known][name]
         return found if ALL else found[len(found) // 2 :][:1]
 
@@ -85,6 +96,10 @@ class Tracer:
     ) -> tuple[int | None, bool]:
         """How a run ended whose n-th call failed so, and whether that was one of the warehouse."""
         given = ["-e", f"trace={name}", "-e", f"inject={name}:{what}:when={number}"]
+        if name == "write":
+            # Only to files: polars' threads wake each other by writing, and wait for ever if that
+            # is refused, as no disk does it.
+            given += [word for path in sorted(self._written) for word in ("-P", str(root / path))]
         code, lines = self.trace(root, words, given)
         begun = {cut[1]: line for line in lines if (cut := _CALL.match(line))}
         failed = [line for line in lines if "(INJECTED)" in line]
