@@ -162,20 +162,14 @@ _UNREADABLE = OSError, ValueError, KeyError, TypeError
 
 def _is_whole(path: Path) -> bool:
     """Whether a file is a cache that can be read."""
-    with (
-        suppress(OSError, ValueError, KeyError, TypeError),
-        open(path, "rb", opener=at_once) as file,
-    ):
+    with suppress(*_UNREADABLE), open(path, "rb", opener=at_once) as file:
         return bool(_begun(file))
     return False
 
 
 def _cached(path: Path, *, identities: bool) -> Columns | None:
     """The columns in a file; None if it is not there, or holds something else."""
-    with (
-        suppress(OSError, ValueError, KeyError, TypeError),
-        open(path, "rb", opener=at_once) as file,
-    ):
+    with suppress(*_UNREADABLE), open(path, "rb", opener=at_once) as file:
         return _read(file, identities=identities)
     return None
 

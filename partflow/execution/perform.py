@@ -44,6 +44,8 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     meter, work = _Meter(), Work(order, graph, graph.task(order.task), store, frames)
     parts: list[Sequence[Prepared] | Failure]
     try:
+        if work.task.is_effect:  # which may move files itself
+            _require_as_seen(work)
         results = _parts(work, _called(work))
     except Exception as error:  # noqa: BLE001 - the user's function may raise anything
         failure = failure_of(error, work)
@@ -53,7 +55,8 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     else:
         pairs = zip(order.attempts, results, strict=True)
         parts = [_prepared(work, attempt, part) for attempt, part in pairs]
-        parts = [_moved(work, a) or p for a, p in zip(order.attempts, parts, strict=True)]
+        if not work.task.is_effect:
+            parts = [_moved(work, a) or p for a, p in zip(order.attempts, parts, strict=True)]
     return Called(order, parts, meter.cost(len(parts)), work)
 
 
@@ -119,19 +122,33 @@ def _prepared(
         return refused(work, attempt, error)
 
 
+def _require_as_seen(work: Work) -> None:
+    """Raise ReadError if a source's file that is to be read changed since the look at it."""
+    for attempt in work.order.attempts:
+        error = _changed(work, attempt)
+        if error is not None:
+            raise error
+
+
 def _moved(work: Work, attempt: Attempt) -> Failure | None:
-    """What is said of an attempt that read a source's file which changed since the look at it."""
+    """What is said of an attempt that has read such a file."""
+    error = _changed(work, attempt)
+    if error is None:
+        return None
+    return replace(refused(work, attempt, error), place="", is_final=True)
+
+
+def _changed(work: Work, attempt: Attempt) -> ReadError | None:
     for one, ordinals, stamp in zip(work.task.inputs, attempt.reads, attempt.stamps, strict=False):
         dataset = one.read.dataset
         if stamp is None or is_as_seen(work.store, dataset, ordinals, stamp):
             continue
         keys = keys_of(dataset, sorted({ordinals[0], ordinals[-1]}))
-        error = ReadError(
+        return ReadError(
             f"{dataset.name} {' .. '.join(sorted({keys[0], keys[-1]}))}",
-            "a file was changed while it was read",
-            "run again: nothing was published of it",
+            "a file was changed since this run looked at it",
+            "run again: nothing was made of it",
         )
-        return replace(refused(work, attempt, error), place="", is_final=True)
     return None
 
 
