@@ -53,8 +53,10 @@ def require_pools(tasks: Iterable[Task], pools: Mapping[str, int]) -> None:
 
 
 def _modules(root: Path, name: str) -> Iterator[ModuleType]:
-    _require_own(root, name.split(".", maxsplit=1)[0])
+    top = name.split(".", maxsplit=1)[0]
+    _require_own(root, top)
     module = _imported(name, root)
+    _require_own(root, top)  # a folder that the disk would not show for a moment is passed over
     yield module
     for info in sorted(
         pkgutil.walk_packages(getattr(module, "__path__", []), f"{name}."), key=lambda i: i.name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.abc
+import importlib.machinery
 import io
 import os
 import shutil
@@ -140,6 +142,36 @@ def test_a_package_of_elsewhere_is_never_taken_for_the_projects(tmp_path, name, 
             load_jobs(root, (name,))
     assert capsys.readouterr().out == ""
     assert name != "shared_jobs" or "put an empty __init__.py into" in str(raised.value)
+
+
+class ElsewhereLater(importlib.abc.MetaPathFinder):
+    """Finds a package first where it is, then elsewhere: a disk refused to show the first place."""
+
+    def __init__(self, elsewhere: Path) -> None:
+        self.elsewhere, self.asked = elsewhere, 0
+
+    def find_spec(self, fullname, path=None, target=None):
+        self.asked += fullname == "shared_jobs"
+        if fullname == "shared_jobs" and self.asked > 1:
+            return importlib.machinery.PathFinder.find_spec(fullname, [str(self.elsewhere)])
+        return None
+
+
+def test_a_package_that_the_disk_hides_for_a_moment_is_not_taken_from_elsewhere(tmp_path):
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
+    for folder in (elsewhere, root):
+        (folder / "shared_jobs").mkdir(parents=True)
+        (folder / "shared_jobs/__init__.py").touch()
+        (folder / "shared_jobs/more.py").write_text("print('imported')\n")
+    finder = ElsewhereLater(elsewhere)
+    with loading():
+        sys.meta_path.insert(0, finder)
+        try:
+            with pytest.raises(ConfigurationError, match=r"already imported from .*elsewhere"):
+                load_jobs(root, ("shared_jobs",))
+        finally:
+            sys.meta_path.remove(finder)
+    assert finder.asked > 1
 
 
 @contextlib.contextmanager
