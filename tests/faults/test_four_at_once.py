@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -26,7 +27,8 @@ AT_ONCE = 4
 IN_THE_WAY = 4
 """The exit code of a run that does not wait."""
 REFUSED = 1
-"""The exit code of a run whose lease was taken away."""
+"""The exit code of a run whose lease was taken away, or that found a source moved."""
+MOVED = "a file was changed since this run looked at it"
 
 
 def words(chance: random.Random) -> list[str]:
@@ -43,10 +45,11 @@ def words(chance: random.Random) -> list[str]:
 
 @dataclass
 class Running:
-    """One process: what it was asked, and whether it is stopped or has lost its lease."""
+    """One process: what it was asked, where it says what, whether it is stopped or was robbed."""
 
     pid: int
     words: list[str]
+    said: Path
     is_stopped: bool = False
     is_robbed: bool = False
 
@@ -103,12 +106,13 @@ class Crowd:
             self.sell(self.chance.choice(KEYS))
         while len(self.running) < AT_ONCE:
             what = words(self.chance)
-            self.running.append(
-                Running(
-                    self.shop.nursery.start(self.root, words=what, protocol=self.protocol), what
-                )
-            )
             self.counted["runs"] += 1
+            told = self.root / f"said{self.counted['runs']}.txt"
+            told.touch()
+            pid = self.shop.nursery.start(
+                self.root, words=what, protocol=self.protocol, said=str(told)
+            )
+            self.running.append(Running(pid, what, told))
         self.befall(self.chance.choice(self.running))
         self.running = [one for one in self.running if not self.has_ended(one)]
 
@@ -156,11 +160,15 @@ class Crowd:
         ended = self.shop.nursery.ask(act="poll", pid=one.pid)["ended"]
         if ended is None:
             return False
+        told = one.said.read_text()
         fine = {0, -signal.SIGKILL, *([IN_THE_WAY] if "--no-wait" in one.words else [])}
-        assert ended in fine | ({REFUSED} if one.is_robbed or self.protocol else set()), (
-            one,
-            said(self.root),
-        )
+        fine |= {REFUSED} if one.is_robbed or self.protocol else set()
+        if ended == REFUSED and ended not in fine:
+            # It failed by nothing but what was sold after it had looked.
+            assert re.search(rf"failed {told.count(MOVED)}\b", told), (one, told)
+            self.counted["found a source moved"] += 1
+        else:
+            assert ended in fine, (one, told)
         self.counted["ended by themselves"] += ended != -signal.SIGKILL
         return True
 
