@@ -95,16 +95,16 @@ def test_a_selection_or_a_key_is_found_or_said_to_be_wrong(project, select, key)
 @example("query", ["-"])
 def test_a_command_ends_with_a_code_of_the_list_whatever_it_is_told(shop, command, words):
     before = files(shop)
-    said = io.StringIO()
+    said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     with (
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(said),
         pytest.MonkeyPatch.context() as monkeypatch,
     ):
-        monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT 1"))  # of which `query -` reads
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"SELECT 1")))
         code = main(["--project", str(shop), command, "--", *words])
     assert code in {0, 1, 2, 3}
-    assert "Traceback" not in said.getvalue()
+    assert "Traceback" not in said.buffer.getvalue().decode()
     assert files(shop) == before
 
 
