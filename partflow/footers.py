@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from partflow.content import file_digest
+from partflow.content import file_digest, fingerprint_parquet
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
-from partflow.formats import footer, format_of
+from partflow.formats import footer
 from partflow.record import (
     LARGEST,
     LAST_SECOND,
@@ -75,13 +75,14 @@ def record_in(dataset: Dataset, key: str, path: Path, stat: FileIdentity) -> Rec
     grain = dataset.grain
     if lineage["start"] != grain.interval(grain.ordinal(key)).start:
         return None
-    content = format_of(dataset).fingerprint(path)
+    rows = rows_in(path)
+    content = fingerprint_parquet(path, ordered=bool(dataset.sort_by))
     digests = [bytes.fromhex(read["digest"]) for read in lineage["inputs"]]
     written_at = min((stat.mtime_ns + BACKDATED_NS) // _SECOND, LAST_SECOND)
     return Record(
         node=dataset.name, key=key, start=lineage["start"], content=content, code=lineage["code"],
         inputs=b"".join(digests), reads=len(digests), read_seq=lineage["read_seq"],
-        rows=rows_in(path), made_at=lineage.get("made_at") or written_at, run=lineage["run"],
+        rows=rows, made_at=lineage.get("made_at") or written_at, run=lineage["run"],
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.columns import ColumnCache, Columns
-from partflow.content import file_digest, fingerprint_frame
+from partflow.content import file_digest, fingerprint_frame, fingerprint_parquet
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.footers import record_in
@@ -366,8 +366,8 @@ def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> 
         return form.fingerprint(path), 0
     if isinstance(form, Parquet):
         rows = rows_in(path)
-        if form.schema is not None or found.size > SMALL:
-            return form.fingerprint(path), rows  # it is read as the schema says
+        if form.schema is not None or found.size > SMALL:  # it is read as the schema says
+            return fingerprint_parquet(path, ordered=form.ordered), rows
     frame = form.read(path)
     if look.frames is not None and found.size <= SMALL and is_settled(found, look.now_ns):
         identity = (found.size, found.mtime_ns, found.inode)
