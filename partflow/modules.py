@@ -8,24 +8,34 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from partflow.code import CodeFingerprint, CodeReader
-from partflow.sqltext import read_sql
+from partflow.sqltext import sql_for
 from partflow.tasks import Task
 
 _PACKAGES_OF_OTHERS: Final = frozenset(
     {"site-packages", "dist-packages", "node_modules", "__pycache__"}
 )
 _OWN_PACKAGE: Final = "partflow"
-_IMPORTED: Final[WeakKeyDictionary[ModuleType, ModuleSource | None]] = WeakKeyDictionary()
-"""The text of modules that this process has imported, whatever was written since."""
+_IMPORTED: Final[WeakKeyDictionary[ModuleType, tuple[ModuleSpec | None, ModuleSource]]] = (
+    WeakKeyDictionary()
+)
+"""The text of modules that this process has imported, whatever was written since.
+
+With the module's spec of that time: a reload gives it another, and then other text counts.
+"""
+_EDITED: Final = (
+    "{0} was edited after it was imported, and this process goes on with what it imported; "
+    "reload it, or begin a new process"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +70,45 @@ class ProjectModules:
             self._found[module] = self._read(module)
         return self._found[module]
 
-    def keep(self, module: ModuleType) -> None:
+    def keep(self, module: ModuleType) -> bool:
         """Take an imported module's text to be what it was when it was first asked for.
 
-        Soon after it was imported, that is: what runs is not what was written since.
+        Soon after it was imported, or reloaded, that is: what runs is not what was written since.
+        Returns whether it was written since.
         """
-        with suppress(OSError, SyntaxError, UnicodeDecodeError):  # told of when it is needed
-            found = _IMPORTED.setdefault(module, self.source(module.__name__))
-            self._found[module.__name__] = found
+        name, spec = module.__name__, getattr(module, "__spec__", None)
+        try:
+            now = self.source(name)
+        except (OSError, SyntaxError, UnicodeDecodeError):
+            now = None  # told of when it is needed
+        kept = _IMPORTED.get(module)
+        if kept is None or kept[0] is not spec:
+            if now is None:
+                return False
+            kept = _IMPORTED[module] = spec, now
+        self._found[name] = kept[1]
+        return now != kept[1]
 
     def sql(self, module: str, path: str) -> tuple[str, str] | None:
         """What `sql_file(path)` in a module of the project reads: its path from the root, its text.
 
-        None: it can't be read, or lies outside of the root.
+        Of a module that is imported it is what was read first. None: it can't be read, or lies
+        outside of the root.
         """
         source = self.source(module)
         if source is None:
             return None
-        file = (self._root / source.path).parent / path
+        folder = (self._root / source.path).parent
         # By its words: where a link leads does not matter, as for modules.
-        named = Path(os.path.normpath(file))
+        named = Path(os.path.normpath(folder / path))
         if not named.is_relative_to(os.path.normpath(self._root)):
             return None
+        spec = getattr(sys.modules.get(module), "__spec__", None)
         try:
-            return named.relative_to(os.path.normpath(self._root)).as_posix(), read_sql(file)
+            text = sql_for(spec, folder, path)
         except (OSError, UnicodeDecodeError):
             return None
+        return named.relative_to(os.path.normpath(self._root)).as_posix(), text
 
     def _read(self, module: str) -> ModuleSource | None:
         parts = module.split(".")
@@ -142,16 +165,18 @@ class ProjectModules:
         return True
 
 
-def codes_of(root: Path) -> Callable[[Task], CodeFingerprint]:
+def codes_of(root: Path, stacklevel: int = 1) -> Callable[[Task], CodeFingerprint]:
     """Tells the code fingerprints of tasks that are imported, from the text that was imported.
 
-    What is edited afterwards does not count: this process would not run it.
+    What is edited afterwards does not count: this process would not run it. A warning says so, at
+    the caller that many calls above.
     """
     modules = ProjectModules(root)
-    for module in list(sys.modules.values()):
+    for module in list[object](sys.modules.values()):
         file = str(getattr(module, "__file__", None))
-        if file.startswith(f"{root}{os.sep}") and "site-packages" not in file:
-            modules.keep(module)
+        is_near = file.startswith(f"{root}{os.sep}") and "site-packages" not in file
+        if is_near and isinstance(module, ModuleType) and modules.keep(module):
+            warnings.warn(_EDITED.format(module.__name__), stacklevel=stacklevel)
     reader = CodeReader(modules.source, modules.sql)
     return lambda task: reader.fingerprint(task.function, task.declared)
 

@@ -6,10 +6,15 @@ Knows nothing of fingerprints: that such a text is part of a task's code is for 
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Final
 
 from partflow.dataset import declared_at
 from partflow.errors import DeclarationError
+
+_READ: Final[dict[tuple[str, str], tuple[ModuleSpec, str]]] = {}
+"""By module and path as it wrote it: the text, and the spec, of which a reload makes another."""
 
 
 def sql_file(path: str) -> str:
@@ -17,18 +22,20 @@ def sql_file(path: str) -> str:
 
     It is part of the code of every task that reaches the call, which goes stale when the text
     changes. For that the path has to be written out in the call: `sql_file("queries/clean.sql")`.
+    As with modules, one process reads it once, until the calling module is reloaded.
 
     Raises:
         DeclarationError: there is no such file, it is not UTF-8, or the path is not relative.
     """
-    module = sys._getframe(1).f_globals.get("__file__")  # noqa: SLF001 - as in declared_at
+    caller = sys._getframe(1).f_globals  # noqa: SLF001 - as in declared_at
+    module = caller.get("__file__")
     # A notebook has no file; what it names lies in its working directory.
     folder = Path(module).parent if isinstance(module, str) else Path()
     if Path(path).is_absolute():
         problem = "give a path that is relative to the module's folder"
         raise DeclarationError(f"{declared_at()}: sql_file({path!r}): {problem}")
     try:
-        return read_sql(folder / path)
+        return sql_for(caller.get("__spec__"), folder, path)
     except OSError as error:
         problem = f"{error.strerror}; the path starts at the folder of the module that calls"
         raise DeclarationError(f"{declared_at()}: sql_file({path!r}): {problem}") from None
@@ -37,11 +44,20 @@ def sql_file(path: str) -> str:
         raise DeclarationError(f"{declared_at()}: sql_file({path!r}): {problem}") from None
 
 
-def read_sql(path: Path) -> str:
-    """UTF-8, without a byte order mark, every line end as a newline.
+def sql_for(module: ModuleSpec | None, folder: Path, path: str) -> str:
+    """The text of a file; for a module, what it was when that module first asked for it.
+
+    So what is fingerprinted is what runs. UTF-8, without a byte order mark, every line end as a
+    newline.
 
     Raises:
         OSError: it can't be read.
         UnicodeDecodeError: it is not UTF-8.
     """
-    return path.read_text("utf-8-sig")
+    if module is None:
+        return (folder / path).read_text("utf-8-sig")
+    known = _READ.get((module.name, path))
+    if known is None or known[0] is not module:
+        known = module, (folder / path).read_text("utf-8-sig")
+        _READ[module.name, path] = known
+    return known[1]

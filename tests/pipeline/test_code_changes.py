@@ -1,5 +1,8 @@
 """Code that can change a result makes partitions stale; what cannot does not."""
 
+import importlib
+import sys
+
 import pytest
 
 from partflow.project import Project
@@ -116,10 +119,50 @@ def test_a_task_may_keep_what_older_code_made(coded):
 def test_what_is_edited_after_it_was_imported_is_not_what_was_made(coded):
     """Neither a project that is at hand nor one that is loaded again runs other code."""
     project = coded.project
-    coded.jobs(HELPER.replace("LEAST = 0", "LEAST = 1"), "rules")
-    again = Project.load(coded.root)
+    edited(coded, "rules", "LEAST = 0", "LEAST = 1")
+    with pytest.warns(UserWarning, match=rf"{coded.package}\.rules was edited after") as told:
+        again = Project.load(coded.root)
+    assert told[0].filename == __file__
     assert again.codes == project.codes
     coded.sales(DAYS[0], 50)
     assert project.materialize().summary.ran > 0
     assert again.plan().steps == 0
     assert coded.planned() == {"clean_sales": list(DAYS)}
+
+
+def test_what_is_reloaded_counts_as_it_is_then(coded):
+    project = coded.project
+    edited(coded, "tasks", "raw.filter(wanted())", "raw.filter(wanted()).head(0)")
+    importlib.reload(sys.modules[f"{coded.package}.tasks"])
+    again = Project.load(coded.root)
+    assert again.codes != project.codes
+    assert again.materialize().summary.ran > 0
+    assert coded.planned() == {}
+
+
+SQL_TASK = """
+landing = Source("landing", Daily("2024-01-30", end="2024-02-04"), path="landing/{key}.csv")
+clean = Dataset("clean", Daily("2024-01-30", end="2024-02-04"))
+
+@task(reads=[landing], writes=clean)
+def clean_sales(raw: pl.LazyFrame) -> pl.LazyFrame:
+    return raw.sql(sql_file("clean.sql"))
+"""
+
+
+def test_sql_that_is_edited_counts_once_it_is_read_again(coded):
+    """What a process records as the code of its partitions is what it ran."""
+    coded.jobs(SQL_TASK)
+    query = f"{coded.package}/clean.sql"
+    coded.write(query, "select store, qty from self")
+    project = coded.project
+    assert project.plan().steps == len(DAYS)
+    coded.write(query, "select store, -qty as qty from self")
+    assert project.materialize().summary.ran == len(DAYS)
+    assert project.read("clean", DAYS[0]).collect()["qty"].sum() > 0
+    assert Project.load(coded.root).plan().steps == 0
+    importlib.reload(sys.modules[f"{coded.package}.tasks"])
+    again = Project.load(coded.root)
+    assert again.materialize().summary.ran == len(DAYS)
+    assert again.read("clean", DAYS[0]).collect()["qty"].sum() < 0
+    assert coded.planned() == {}
