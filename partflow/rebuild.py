@@ -20,11 +20,10 @@ from partflow.graph import Graph
 from partflow.journal import Journal, read_journal
 from partflow.metastore import Metastore
 from partflow.record import Record
-from partflow.sqlitefile import require_file
+from partflow.sqlitefile import SIDES, require_file
 from partflow.store import DATA_NAMES, Store
 
 _SIDE_BY_SIDE = 4
-_SIDES = ("", "-wal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +94,12 @@ def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_
     chains, unknown = _chains(graph, store, journal or Journal(), now_ns)
     effects = _effects(graph, journal, due)
     new = path.with_suffix(".new")
-    for side in _SIDES:
+    for side in SIDES:
         Path(f"{new}{side}").unlink(missing_ok=True)
     first, records = _numbered(store, chains)
     with Metastore.open(new, durable=store.durable) as metastore:
         metastore.restore(records, first, {} if journal is None else journal.codes, effects)
+        _fold_in(metastore, new)
     aside = _put_in_place(store, new, path)
     current = [chain.records[-1][1].node for chain in chains.values()]
     tasks = {t.name for t in graph.tasks if t.is_effect}
@@ -262,18 +262,28 @@ def _effects(graph: Graph, journal: Journal | None, due: Mapping[str, int]) -> d
     return found
 
 
+def _fold_in(metastore: Metastore, path: Path) -> None:
+    """Bring the write-ahead log into the file, which is moved without it.
+
+    Closing does that too, but says nothing if the disk refuses.
+    """
+    (held, *_), *_ = metastore.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if held:
+        raise MetastoreError(f"{path} is held open by another process; end that, and try again")
+
+
 def _put_in_place(store: Store, new: Path, path: Path) -> Path | None:
     """Move what is at `path` aside, and the new one there; where the old one is, if there was one.
 
     If this is cut off in between, there is no metastore, and the next rebuild makes one.
     """
     aside = None
-    if any(Path(f"{path}{side}").exists() for side in _SIDES):
+    if any(Path(f"{path}{side}").exists() for side in SIDES):
         number = 1
         while any(path.parent.glob(f"{path.stem}.replaced{number}*")):
             number += 1
         aside = path.with_suffix(f".replaced{number}")
-        for side in _SIDES:
+        for side in SIDES:
             old = Path(f"{path}{side}")
             if old.exists():
                 old.rename(f"{aside}{side}")

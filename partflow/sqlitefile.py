@@ -14,6 +14,9 @@ import apsw
 
 from partflow.errors import MetastoreError
 
+SIDES = ("", "-wal", "-shm", "-journal")
+"""What SQLite puts after a file's name for the files that belong to it."""
+
 _ANEW = "restore a backup, or `partflow state rebuild` makes it anew from the files and the journal"
 
 

@@ -18,6 +18,7 @@ from partflow.catalog import WRITTEN_IN
 from partflow.graph import Graph
 from partflow.metastore import Metastore
 from partflow.runlog import RunLog
+from partflow.sqlitefile import SIDES
 from partflow.store import Store
 
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -32,6 +33,7 @@ class Swept(Enum):
     COLUMNS = "cached columns of no use"
     LOCKS = "locks of datasets that are gone"
     CATALOGS = "catalogs that were not written to their end"
+    METASTORES = "metastores that were not made anew to their end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def _needless(
         *_columns(store, metastore),
         *_locks(graph, store),
         *_catalogs(store),
+        *_metastores(store),
     ]
 
 
@@ -125,6 +128,12 @@ def _catalogs(store: Store) -> Iterator[tuple[Swept, Path]]:
         ours = [path for path in _files(folder) if path.name.startswith("catalog.")]
         if folder.name.startswith(WRITTEN_IN) and len(ours) == len(_entries(folder)):
             yield from ((Swept.CATALOGS, path) for path in ours or [folder])
+
+
+def _metastores(store: Store) -> Iterator[tuple[Swept, Path]]:
+    """What a rebuild left that was cut off, unless the metastore lies elsewhere."""
+    left = {f"metastore.new{side}" for side in SIDES}
+    yield from ((Swept.METASTORES, path) for path in _files(store.private) if path.name in left)
 
 
 def _folders(folder: Path) -> list[Path]:

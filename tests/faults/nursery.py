@@ -28,6 +28,7 @@ import partflow.execution.executors
 import partflow.execution.publisher
 import partflow.execution.runner
 import partflow.project
+import partflow.upkeep
 import partflow.views
 from partflow.cli import main
 from partflow.content import file_digest
@@ -46,7 +47,8 @@ def carry_out(request: dict[str, Any]) -> int:
     if request.get("protocol"):
         protocols.install(request["protocol"])
     if request.get("run"):
-        partflow.project.new_run_id = lambda _: request["run"]
+        for named in (partflow.project, partflow.upkeep):
+            named.new_run_id = lambda _: request["run"]
     if request.get("tells"):
         protocols.install_telling()
     if request.get("fault"):

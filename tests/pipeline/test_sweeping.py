@@ -41,6 +41,7 @@ def litter(world):
         put(world, "locks/renamed.lock", ""),
         put(world, "catalog-0a1b2c3d/catalog.duckdb"),
         made(private(world) / "catalog-4e5f6a7b"),
+        *(put(world, f"metastore.new{side}") for side in ("", "-wal", "-shm")),
         made(private(world) / f"staging/{DEAD[:-1]}0"),
         *(private(world) / f"history/clean/{DAYS[0]}/{n:012d}.kept" for n in range(3)),
     ]
@@ -52,7 +53,7 @@ def test_what_nobody_needs_is_swept_and_counted_by_kind(sales):
     found = swept(sales)
     assert {kind: n for kind, n in found.files.items() if n} == {
         Swept.STAGED: 2, Swept.LOGS: 1, Swept.COLUMNS: 1, Swept.LOCKS: 1, Swept.KEPT: 3,
-        Swept.CATALOGS: 2,
+        Swept.CATALOGS: 2, Swept.METASTORES: 3,
     }  # fmt: skip
     assert found.nbytes[Swept.KEPT] == 300
     assert [f for f in files if f.exists()] == []
