@@ -55,6 +55,8 @@ def look_at(dataset: Dataset, key: str, path: Path, now_ns: int) -> Found | None
     try:
         record = record_in(dataset, key, path, stat)
     except ReadError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno:
+            raise OSError(*error.__cause__.args[:2], str(path)) from error
         return Found(sha256, trusted, None, error.problem)
     if record is None:
         return Found(sha256, trusted, None, "it carries no lineage of this partition")
