@@ -111,16 +111,26 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
     return problems
 
 
-def query(root: Path, views: Sequence[View], sql: str) -> duckdb.DuckDBPyRelation:
+def connect() -> duckdb.DuckDBPyConnection:
+    """A connection for one query."""
+    import duckdb
+
+    return duckdb.connect(config=_SETTINGS)
+
+
+def query(
+    root: Path, views: Sequence[View], sql: str, connection: duckdb.DuckDBPyConnection | None = None
+) -> duckdb.DuckDBPyRelation:
     """The result of one SELECT over the views, read lazily; the working directory plays no part.
 
-    Raises UsageError for what is no query, or names what is not there. What fails in a row fails
-    while the result is read, as an error of DuckDB.
+    `connection` is one of `connect`, for who wants to interrupt it. Raises UsageError for what is
+    no query, or names what is not there. What fails in a row fails while the result is read, as an
+    error of DuckDB.
     """
     import duckdb
 
     root = root.resolve()
-    connection = duckdb.connect(config=_SETTINGS)
+    connection = connection or connect()
     try:
         _require_select(connection, sql)
         # Making a view lists its files, so only what the query could mean is made.

@@ -10,10 +10,12 @@ import fcntl
 import functools
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from partflow.errors import BusyError, naming
 from partflow.footprint import EVERYTHING, Footprint, Meeting
@@ -21,6 +23,8 @@ from partflow.opening import NotAFileError, at_once
 
 _SUFFIX = ".lease"
 _NEW = ".new"
+_MOMENT = 0.05
+"""Seconds; polars has Ctrl-C restart what waits for a lock: it is heard only between two waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ class Leases:
         waiting(said)
         try:
             with open(self._path(met.lease.run), "rb", opener=at_once) as file:
-                fcntl.flock(file, fcntl.LOCK_SH)
+                while _is_locked(file):
+                    time.sleep(_MOMENT)
         except FileNotFoundError:
             pass
 
@@ -194,11 +199,18 @@ def _lease_in(path: Path) -> Lease | None:
         suppress(FileNotFoundError, NotAFileError),
         open(path, "rb", opener=at_once) as file,
     ):
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if _is_locked(file):
             return _read(path.stem, file.read())
     return None
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    """Whether another holds a file; if nobody does, this one does from now on, shared."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _read(run: str, text: bytes) -> Lease:

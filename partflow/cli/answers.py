@@ -10,21 +10,29 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from partflow.cli.columns import count, padded, printable, room, width
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
-_BATCH = 50_000
 _WIDEST = 60
 
 
-def write_answer(answer: duckdb.DuckDBPyRelation, form: str, file: IO[bytes], rows: int) -> None:
+class Rows(Protocol):
+    """The rows of a query, as they come."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """A batch at a time."""
+
+
+def write_answer(reader: Rows, form: str, file: IO[bytes], rows: int) -> None:
     """Write all of it; as a table, only the first `rows`."""
-    reader = answer.to_arrow_reader(_BATCH)
     names = _unique(reader.schema.names)
     if form == "parquet":
         _write_parquet(reader, names, file)
@@ -54,7 +62,7 @@ def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[object, ...]]:
     return zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _write_parquet(reader: pa.RecordBatchReader, names: Sequence[str], file: IO[bytes]) -> None:
+def _write_parquet(reader: Rows, names: Sequence[str], file: IO[bytes]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -67,7 +75,7 @@ def _write_parquet(reader: pa.RecordBatchReader, names: Sequence[str], file: IO[
 # --- text ----------------------------------------------------------------------------------------
 
 
-def _csv(reader: pa.RecordBatchReader, names: Sequence[str]) -> Iterator[str]:
+def _csv(reader: Rows, names: Sequence[str]) -> Iterator[str]:
     yield ",".join(map(_csv_cell, names)) + "\n"
     for batch in reader:
         for row in _tuples(batch):
@@ -84,7 +92,7 @@ def _csv_cell(value: object) -> str:
     return text
 
 
-def _json(reader: pa.RecordBatchReader, names: Sequence[str]) -> Iterator[str]:
+def _json(reader: Rows, names: Sequence[str]) -> Iterator[str]:
     yield "["
     before = "\n"
     for batch in reader:
@@ -128,7 +136,7 @@ def _text(value: object) -> str:
 # --- a table -------------------------------------------------------------------------------------
 
 
-def _table(reader: pa.RecordBatchReader, names: Sequence[str], rows: int) -> Iterator[str]:
+def _table(reader: Rows, names: Sequence[str], rows: int) -> Iterator[str]:
     import pyarrow as pa
 
     shown: list[tuple[object, ...]] = []

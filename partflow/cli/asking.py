@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import click
 
@@ -17,8 +18,15 @@ from partflow.cli.session import Session
 from partflow.errors import UsageError
 
 if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
     from partflow.project import Project
 
+_T = TypeVar("_T")
+_BATCH = 50_000
+_MOMENT = 0.05
+"""Seconds; polars has Ctrl-C restart what waits, so that it is heard only between two waits."""
 _FORMS = ("table", "csv", "json", "parquet")
 _ENDINGS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 
@@ -50,6 +58,7 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     """Ask one SELECT of DuckDB, in which every dataset is a view; a dash reads it from stdin."""
     import duckdb
 
+    from partflow.catalog import connect
     from partflow.cli.answers import write_answer
 
     project = session.project()
@@ -59,13 +68,51 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     form = output or _form_of(target)
     _check_stream(form, target)
     try:
-        answer = project.sql(text)
+        answer = _Asked(connect(), project, text)
         with _written(target) as file:
             write_answer(answer, form, file, rows)
     except UsageError as error:
         raise _explained(project, text, error) from None
     except duckdb.Error as error:
         raise UsageError(f"query: {error}") from None
+
+
+class _Asked:
+    """The rows of a query, computed in a thread of their own, so that Ctrl-C ends it.
+
+    DuckDB may work in its threads, and the one that asked waits where no signal reaches it.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, project: Project, text: str) -> None:
+        from partflow.catalog import query as ask
+
+        self._connection = connection
+        self._pool = ThreadPoolExecutor(1)
+        views = project.views()
+        self._rows = self._done(
+            lambda: ask(project.root, views, text, connection).to_arrow_reader(_BATCH)
+        )
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return self._rows.schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """A batch at a time."""
+        while (batch := self._done(lambda: next(self._rows, None))) is not None:
+            yield batch
+
+    def _done(self, work: Callable[[], _T]) -> _T:
+        found = self._pool.submit(work)
+        try:
+            while not wait([found], _MOMENT).done:
+                pass
+        except KeyboardInterrupt:
+            while not wait([found], _MOMENT).done:
+                self._connection.interrupt()
+            raise
+        return found.result()
 
 
 def _form_of(target: str | None) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -25,6 +28,14 @@ COMMANDS = [
     "logs",
     "cancel",
 ]
+
+ASK_FOREVER = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+from partflow.cli import main
+query = "select sum(a.range * b.range) from range(10000000) a, range(10000000) b"
+raise SystemExit(main(["query", query]))
+"""
 
 
 def test_init_writes_a_project_that_runs_at_once(empty, capsys):
@@ -263,6 +274,20 @@ def test_a_query_that_cannot_be_ends_with_2_and_leaves_no_file(shop, sql):
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("error: query")
     assert shop.files() == before
+
+
+def test_ctrl_c_ends_a_query_that_takes_too_long(shop):
+    """Once it is at work, which only the time that it has cost the processor tells."""
+    command = [sys.executable, "-c", ASK_FOREVER]
+    with subprocess.Popen(command, cwd=shop.root, stderr=subprocess.PIPE, text=True) as process:
+        stat = Path(f"/proc/{process.pid}/stat")
+        at_work = 3 * os.sysconf("SC_CLK_TCK")
+        while int(stat.read_text().rpartition(")")[2].split()[11]) < at_work:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        assert process.stderr.read().strip() == "interrupted"
+    assert process.returncode == 130
 
 
 def test_a_query_of_what_is_not_made_yet_says_so(shop):

@@ -108,8 +108,13 @@ def test_a_run_that_was_stopped_keeps_others_from_its_work_and_from_no_other(two
     assert process.returncode == 0
 
 
-def test_ctrl_c_ends_who_waits(two):
-    with hanging(two), started(two, *BACKFILL) as second:
+@pytest.mark.parametrize(
+    "words",
+    [BACKFILL, ("gc", "--yes"), ("state", "rebuild", "--yes"), ("check", "--twice")],
+    ids=" ".join,
+)
+def test_ctrl_c_ends_who_waits(two, words):
+    with hanging(two), started(two, *words) as second:
         until_it_waits(second)
         second.send_signal(signal.SIGINT)
         second.communicate()
