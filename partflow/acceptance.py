@@ -16,7 +16,7 @@ import numpy as np
 from partflow.dataset import Dataset
 from partflow.errors import ReadError, ResultError
 from partflow.execution.inputs import partition_column
-from partflow.formats import Parquet
+from partflow.formats import Parquet, reading
 from partflow.graph import outputs
 from partflow.lineage import lanes, state_over
 from partflow.observe import Observed
@@ -173,16 +173,17 @@ def _rows(dataset: Dataset, ordinal: int, path: Path) -> int:
 
     key = dataset.grain.key(ordinal)
     frame = pl.scan_parquet(path, hive_partitioning=False, glob=False)
-    if dataset.column is not None and dataset.column in frame.collect_schema():
-        raise ResultError(
-            dataset.name,
-            key,
-            f"it holds the column {dataset.column!r}, which stands in the path",
-            "write it without that column",
-        )
-    column = partition_column(dataset, (ordinal,))
-    target = Target(dataset.name, key, dataset.schema, dataset.order, column)
-    normalise(frame, target)
+    with reading(path):
+        if dataset.column is not None and dataset.column in frame.collect_schema():
+            raise ResultError(
+                dataset.name,
+                key,
+                f"it holds the column {dataset.column!r}, which stands in the path",
+                "write it without that column",
+            )
+        column = partition_column(dataset, (ordinal,))
+        target = Target(dataset.name, key, dataset.schema, dataset.order, column)
+        normalise(frame, target)
     return Parquet(bool(dataset.order), dataset.schema).read(path).height
 
 

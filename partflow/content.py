@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import stat
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -40,6 +41,7 @@ SIMPLE = frozenset(
 )
 """Types without parameters, by name: they hash as they are, and their text is their name."""
 _SMALL = 2**20
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def fingerprint_frame(frame: pl.DataFrame, *, ordered: bool = False) -> str:
@@ -142,6 +144,17 @@ def unreadable(path: Path, error: BaseException) -> ReadError:
         return ReadError(str(path), "there is no such file", "put it back, or make it again")
     problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ReadError(str(path), f"cannot be read: {problem}", "replace the file, or make it again")
+
+
+def refusal_behind(error: BaseException | None) -> int:
+    """The number of the system's error because of which a file could not be read; 0 if none is.
+
+    polars, which is written in Rust, says it at the end of its message only.
+    """
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    said = _OS_ERROR.search(str(error))
+    return int(said[1]) if said else 0
 
 
 def equal_within(

@@ -7,11 +7,12 @@ is none comes out.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from partflow.content import file_digest, fingerprint_parquet
+from partflow.content import file_digest, fingerprint_parquet, refusal_behind
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats import footer
@@ -55,8 +56,9 @@ def look_at(dataset: Dataset, key: str, path: Path, now_ns: int) -> Found | None
     try:
         record = record_in(dataset, key, path, stat)
     except ReadError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno:
-            raise OSError(*error.__cause__.args[:2], str(path)) from error
+        number = refusal_behind(error.__cause__)
+        if number:
+            raise OSError(number, os.strerror(number), str(path)) from error
         return Found(sha256, trusted, None, error.problem)
     if record is None:
         return Found(sha256, trusted, None, "it carries no lineage of this partition")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from partflow.content import unreadable
+from partflow.content import bytes_or_path, unreadable
 from partflow.errors import ReadError
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ def rows_in(path: Path) -> int:
     import pyarrow.parquet as pq
 
     try:
-        with pa.OSFile(str(path)) as file:
+        found = bytes_or_path(path)
+        opened = pa.BufferReader(found) if isinstance(found, bytes) else pa.OSFile(str(found))
+        with opened as file:
             declared = pq.read_metadata(file)
             rows = int(declared.num_rows)
             groups = [declared.row_group(i) for i in range(declared.num_row_groups)]
