@@ -65,13 +65,13 @@ class Nursery:
         """Let a run that stopped itself go on."""
         self.ask(act="wake", pid=pid)
 
-    def ended_or_blocked(self, pid: int) -> int | None:
-        """The exit code of a run; None as soon as it waits for a lock that another holds."""
+    def ended_or_blocked(self, pid: int, root: Path) -> int | None:
+        """The exit code of a run; None as soon as it waits for another, or a lock that it holds."""
         deadline = time.monotonic() + 30
         while (ended := self.ask(act="poll", pid=pid)["ended"]) is None:
             assert time.monotonic() < deadline
             waiting = [x for x in Path("/proc/locks").read_text().splitlines() if "->" in x]
-            if any(f" {pid} " in line for line in waiting):
+            if any(f" {pid} " in line for line in waiting) or "waiting for run" in said(root):
                 return None
             time.sleep(0.005)
         return int(ended)
@@ -209,7 +209,7 @@ def taken_over(
     for lease in (root / "warehouse/.partflow/leases").glob("*.lease"):
         lease.unlink()
     second = nursery.start(root, protocol=protocol)
-    ended = nursery.ended_or_blocked(second)
+    ended = nursery.ended_or_blocked(second, root)
     if slept:
         nursery.wake(first)
         nursery.wait(first)

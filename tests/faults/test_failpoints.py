@@ -89,7 +89,7 @@ def test_a_run_that_is_stopped_keeps_its_warehouse_and_is_waited_for(made: Shop)
     assert made.nursery.run(root, words=["materialize", "--no-wait"]) == busy
     assert "another run is at this" in said(root)
     second = made.nursery.start(root)
-    assert made.nursery.ended_or_blocked(second) is None
+    assert made.nursery.ended_or_blocked(second, root) is None
     made.nursery.wake(pid)
     assert made.nursery.wait(pid) == 0
     assert made.nursery.wait(second) == 0
