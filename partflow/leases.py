@@ -15,16 +15,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from partflow.errors import BusyError, naming
 from partflow.footprint import EVERYTHING, Footprint, Meeting
-from partflow.opening import NotAFileError, at_once
+from partflow.opening import NotAFileError, alone_with, at_once
 
 _SUFFIX = ".lease"
 _NEW = ".new"
 _MOMENT = 0.05
 """Seconds; polars has Ctrl-C restart what waits for a lock: it is heard only between two waits."""
+_OWN: Final[set[int]] = set()
+"""The descriptors of the leases that this process holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,7 @@ class Leases:
     def _gate(self) -> Iterator[None]:
         """Let one process at a time take leases; it is held for moments only."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "gate", "ab", opener=at_once) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with alone_with(self.folder / "gate"):
             yield
 
     def _living(self) -> dict[str, Lease]:
@@ -157,7 +158,7 @@ class Leases:
         """Hold the file of a new lease: it is whole and locked before it has its name."""
         path = self._path(run)
         new = path.with_suffix(_NEW)
-        with new.open("wb", buffering=0) as file:
+        with new.open("wb", buffering=0) as file, _not_in_children(file.fileno()):
             fcntl.flock(file, fcntl.LOCK_EX)
             said = {"run": run, "owner": owner, "touches": footprint.to_json()}
             with naming(new):
@@ -170,6 +171,27 @@ class Leases:
             finally:
                 if is_held():
                     path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _not_in_children(descriptor: int) -> Iterator[None]:
+    """Keep a descriptor from processes that are forked: they may outlive this one and its lock."""
+    _OWN.add(descriptor)
+    try:
+        yield
+    finally:
+        _OWN.discard(descriptor)
+
+
+def _let_go() -> None:
+    """In a process that a task forked: have none of the leases of its parent open."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor in _OWN:
+        os.dup2(nothing, descriptor, inheritable=False)
+    os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _is_at(path: Path, inode: int) -> bool:

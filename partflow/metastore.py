@@ -7,7 +7,6 @@ from apsw: the builds in many Pythons can corrupt a WAL under concurrent checkpo
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +21,7 @@ import apsw
 from partflow.errors import MetastoreError, PublishError, understood
 from partflow.failpoints import failpoint
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
-from partflow.opening import at_once
+from partflow.opening import alone_with
 from partflow.record import Intent, Record
 from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of, version_of
 from partflow.sqlitefile import connected, damaged, make_folder
@@ -78,8 +77,7 @@ class Metastore(AbstractContextManager["Metastore"]):
     @contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:
         """One durable transaction, behind the writers' lock file."""
-        with open(self._lock, "a", opener=at_once) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone_with(self._lock):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 self._require_current()

@@ -13,6 +13,11 @@ import pytest
 
 FIRST, THIRD, FIFTH = "2024-01-01", "2024-01-03", "2024-01-05"
 HANGS = '\n    if __import__("os").environ.get("HANGS") == day.key:\n        open("gate").read()'
+FORKS = """
+    if __import__("os").environ.get("HANGS") == day.key and __import__("os").fork() == 0:
+        open("orphan").read()
+        __import__("os")._exit(0)
+"""
 BACKFILL = ("backfill", "clean_sales", "-p", THIRD)
 
 
@@ -95,6 +100,16 @@ def test_who_waits_for_a_run_that_dies_makes_it(two):
     assert second.returncode == 0
     states = [row["state"] for row in two.run("runs", "--output", "json").document["runs"]]
     assert states == ["done", "interrupted", "done"]
+
+
+def test_a_process_that_a_task_forked_does_not_hold_what_a_dead_run_had(two):
+    two.edit("\n    if __import__", FORKS + "\n    if __import__")
+    os.mkfifo(two.root / "orphan")
+    # The second blocks until the forked process opens it, which then waits until it is closed.
+    with hanging(two) as (process, _), (two.root / "orphan").open("w"):
+        process.kill()
+        process.wait()
+        assert two.run(*BACKFILL, "--no-wait").code == 0
 
 
 def test_a_run_that_was_stopped_keeps_others_from_its_work_and_from_no_other(two):

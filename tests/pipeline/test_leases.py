@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from partflow.errors import BusyError
 from partflow.footprint import EVERYTHING, Footprint
 from partflow.leases import Leases, Met, Taken
+from partflow.opening import alone_with
 from partflow.partition import PartitionSet
 
 HOLDS = """
@@ -183,3 +185,13 @@ def test_the_file_of_a_lease_is_gone_when_it_is(leases):
     with leases.taken("1", "run 1", Footprint()):
         assert sorted(p.name for p in Path(leases.folder).iterdir()) == ["1.lease", "gate"]
     assert [p.name for p in Path(leases.folder).iterdir()] == ["gate"]
+
+
+def test_a_lock_is_given_back_though_a_forked_process_has_its_file_open_too(tmp_path):
+    path = tmp_path / "gate"
+    with alone_with(path):
+        (own,) = (n for n in Path("/proc/self/fd").iterdir() if n.resolve() == path)
+        inherited = os.dup(int(own.name))
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(inherited)
