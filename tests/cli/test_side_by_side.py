@@ -13,6 +13,13 @@ import pytest
 
 FIRST, THIRD, FIFTH = "2024-01-01", "2024-01-03", "2024-01-05"
 HANGS = '\n    if __import__("os").environ.get("HANGS") == day.key:\n        open("gate").read()'
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+from partflow.cli import main
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
+"""
 FORKS = """
     if __import__("os").environ.get("HANGS") == day.key and __import__("os").fork() == 0:
         open("orphan").read()
@@ -32,7 +39,7 @@ def two(shop):
 
 def started(shop, *words: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "partflow", *words],
+        [sys.executable, "-c", COMMAND, *words],
         cwd=shop.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
