@@ -99,7 +99,7 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_no_module_is_longer_than_a_sitting() -> None:
     lengths = {relative(p): len(p.read_text("utf-8").splitlines()) for p in MODULES}
-    assert {name: n for name, n in lengths.items() if n > 400} == {}
+    assert {name: n for name, n in lengths.items() if n > 600} == {}
 
 
 def test_no_function_is_longer_than_a_screen() -> None:
