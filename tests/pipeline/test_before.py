@@ -1,0 +1,69 @@
+"""A warehouse that exists: what of it is stale under the present rules, and why.
+
+`before/` is a project as a user wrote it, `before/warehouse.tar.xz` what others delivered to it and
+what partflow had made of it before results were copied, text was checked, and hours had a zone.
+Each rule that came since reaches what is stored there, and leaves the rest fresh.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from partflow.project import Project
+from partflow.reasons import held, steps
+
+FOLDER = Path(__file__).parent / "before"
+
+STALE: dict[str, str] = {}
+"""By task, why its partitions are to be made again."""
+
+HELD: dict[str, str] = {}
+"""By task, why partitions of it wait or are blocked."""
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Path:
+    """The root of that project, as if it had lain there since."""
+    shutil.copy(FOLDER / "partflow.toml", tmp_path)
+    shutil.copytree(FOLDER / "shop_before", tmp_path / "shop_before")
+    with tarfile.open(FOLDER / "warehouse.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+def load(root: Path) -> Project:
+    for name in [n for n in sys.modules if n.split(".")[0] == "shop_before"]:
+        del sys.modules[name]
+    return Project.load(root)
+
+
+def frames(root: Path) -> dict[str, dict[str, list[object]]]:
+    """What each partition's file holds."""
+    files = sorted((root / "warehouse").rglob("data.parquet"))
+    return {
+        f.relative_to(root).as_posix(): pl.read_parquet(f).to_dict(as_series=False) for f in files
+    }
+
+
+def test_what_is_stale_in_a_warehouse_that_exists(warehouse):
+    plan = load(warehouse).plan()
+    assert {g.task: g.text for g in steps(plan)} == STALE
+    assert {g.task: g.text for g in held(plan)} == HELD
+
+
+def test_once_it_is_made_anew_it_is_as_a_warehouse_from_nothing(warehouse, tmp_path_factory):
+    fresh = tmp_path_factory.mktemp("fresh")
+    for name in ("partflow.toml", "shop_before", "landing"):
+        copy = shutil.copytree if (warehouse / name).is_dir() else shutil.copy
+        copy(warehouse / name, fresh / name)
+    present, anew = load(warehouse), load(fresh)
+    present.materialize()
+    anew.materialize()
+    assert not steps(present.plan())
+    assert frames(warehouse) == frames(fresh)
