@@ -21,48 +21,46 @@ from partflow.tasks import Input, Task
 class Graph:
     """Tasks in an order in which each comes after what it reads.
 
-    `datasets` holds every dataset by name, sources too. `extents` gives for every task (by name)
-    and every dataset (by name, under `dataset:`) the ordinals that can ever exist.
+    `nodes` are the names that can be selected: sources first, then datasets and effects in order.
+    `datasets` holds every dataset by name, sources too. `task_extents` and `dataset_extents` give
+    by name the ordinals that can ever exist.
     """
 
     tasks: tuple[Task, ...]
     datasets: Mapping[str, Dataset]
     task_extents: Mapping[str, Extent]
     dataset_extents: Mapping[str, Extent]
-    _writers: Mapping[str, tuple[Task, ...]] = field(init=False, repr=False, compare=False)
+    nodes: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _tasks: Mapping[str, Task] = field(init=False, repr=False, compare=False)
+    _writers: Mapping[str, Sequence[Task]] = field(init=False, repr=False, compare=False)
+    _readers: Mapping[str, Sequence[tuple[Task, int]]] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
-        """Note who writes what: that is asked for every dataset, again and again."""
-        found: dict[str, tuple[Task, ...]] = {}
+        """Note who writes and reads what: that is asked for every dataset, again and again."""
+        readers: dict[str, list[tuple[Task, int]]] = {}
         for task in self.tasks:
-            for node in outputs(task):
-                found[node] = (*found.get(node, ()), task)
-        object.__setattr__(self, "_writers", found)
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """The names that can be selected: sources first, then datasets and effects in order."""
+            for position, each in enumerate(task.inputs):
+                readers.setdefault(each.read.dataset.name, []).append((task, position))
         names = [n for n, d in sorted(self.datasets.items()) if d.is_source]
-        for task in self.tasks:
-            names += [n for n in outputs(task) if n not in names]
-        return tuple(names + [n for n in sorted(self.datasets) if n not in names])
+        names += [n for task in self.tasks for n in outputs(task)]
+        object.__setattr__(self, "nodes", tuple(dict.fromkeys([*names, *sorted(self.datasets)])))
+        object.__setattr__(self, "_tasks", {t.name: t for t in self.tasks})
+        object.__setattr__(self, "_writers", _writers(self.tasks))
+        object.__setattr__(self, "_readers", readers)
 
     def task(self, name: str) -> Task:
         """The task or effect of that name."""
-        return next(t for t in self.tasks if t.name == name)
+        return self._tasks[name]
 
     def writers(self, node: str) -> tuple[Task, ...]:
         """The tasks that write a dataset, or the effect of that name."""
-        return self._writers.get(node, ())
+        return tuple(self._writers.get(node, ()))
 
     def readers(self, dataset: str) -> tuple[tuple[Task, int], ...]:
         """The tasks that read a dataset, each with the position of the read."""
-        return tuple(
-            (t, i)
-            for t in self.tasks
-            for i, one in enumerate(t.inputs)
-            if one.read.dataset.name == dataset
-        )
+        return tuple(self._readers.get(dataset, ()))
 
     def upstream(self, node: str) -> tuple[str, ...]:
         """The datasets that a node is made from, itself left out."""
@@ -90,14 +88,24 @@ def outputs(task: Task) -> tuple[str, ...]:
     return tuple(d.name for d in task.writes) or (task.name,)
 
 
+def _writers(tasks: Iterable[Task]) -> dict[str, list[Task]]:
+    """The tasks behind each node, in the order of `tasks`."""
+    writers: dict[str, list[Task]] = {}
+    for task in tasks:
+        for node in outputs(task):
+            writers.setdefault(node, []).append(task)
+    return writers
+
+
 def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
     """The graph of the tasks, and of datasets that no task mentions."""
     tasks = sorted(tasks, key=lambda t: (t.name, t.place))
     named = _datasets(tasks, datasets)
     _check_names(tasks, named)
-    _check_writers(tasks, named)
-    ordered = _ordered(tasks)
-    task_extents, dataset_extents = _extents(ordered, named)
+    declared = {t.name: declared_extent(t) for t in tasks}
+    _check_writers(tasks, named, declared)
+    ordered = _ordered(tasks, declared)
+    task_extents, dataset_extents = _extents(ordered, named, declared)
     return Graph(ordered, named, task_extents, dataset_extents)
 
 
@@ -131,18 +139,22 @@ def _check_names(tasks: Sequence[Task], named: Mapping[str, Dataset]) -> None:
             )
 
 
-def _check_writers(tasks: Sequence[Task], named: Mapping[str, Dataset]) -> None:
+def _check_writers(
+    tasks: Sequence[Task], named: Mapping[str, Dataset], declared: Mapping[str, Extent]
+) -> None:
+    written = _writers(tasks)
+    first_reader = {i.read.dataset.name: t for t in reversed(tasks) for i in t.inputs}
     for name, dataset in named.items():
-        writers = sorted((t for t in tasks if dataset in t.writes), key=_began)
-        readers = [t for t in tasks if any(i.read.dataset is dataset for i in t.inputs)]
-        if not writers and readers and not dataset.is_source:
+        reader = first_reader.get(name)
+        if reader is not None and name not in written and not dataset.is_source:
             raise GraphError(
-                f"{readers[0].name!r} at {readers[0].place} reads {name!r}, which nobody writes "
+                f"{reader.name!r} at {reader.place} reads {name!r}, which nobody writes "
                 f"(it is declared at {dataset.place}); declare it as a Source if others write its "
                 "files, or give it a task"
             )
+        writers = sorted(written.get(name, ()), key=lambda t: (declared[t.name].lo, t.name))
         for first, second in pairwise(writers):
-            a, b = declared_extent(first), declared_extent(second)
+            a, b = declared[first.name], declared[second.name]
             if a.hi is None or a.hi > b.lo:
                 raise GraphError(
                     f"{name!r} is written by {first.place} ({first.name}) and {second.place} "
@@ -194,18 +206,11 @@ def _boundary(task: Task, text: str) -> int:
     )
 
 
-def _began(task: Task) -> tuple[int, str]:
-    return declared_extent(task).lo, task.name
-
-
-def _ordered(tasks: Sequence[Task]) -> tuple[Task, ...]:
+def _ordered(tasks: Sequence[Task], declared: Mapping[str, Extent]) -> tuple[Task, ...]:
     """Topological; tasks that share a dataset stand together, by the time of their `during`."""
-    group = {t.name: t.name for t in tasks}
-    for dataset in {d for t in tasks for d in t.writes}:
-        sharing = {group[t.name] for t in tasks if dataset in t.writes}
-        group = {n: min(sharing) if g in sharing else g for n, g in group.items()}
+    group = _groups(tasks)
     members: dict[str, list[Task]] = {}
-    for task in sorted(tasks, key=_began):
+    for task in sorted(tasks, key=lambda t: (declared[t.name].lo, t.name)):
         members.setdefault(group[task.name], []).append(task)
     writer = {d: group[t.name] for t in tasks for d in t.writes}
     sorter: TopologicalSorter[str] = TopologicalSorter()
@@ -224,6 +229,22 @@ def _ordered(tasks: Sequence[Task]) -> tuple[Task, ...]:
     found = tuple(t for name in order for t in members[name])
     _check_groups(members)
     return found
+
+
+def _groups(tasks: Sequence[Task]) -> dict[str, str]:
+    """Each task's group: the first name among the tasks that share datasets, by however many."""
+    parent = {t.name: t.name for t in tasks}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for sharing in _writers(tasks).values():
+        roots = {root(t.name) for t in sharing}
+        parent.update(dict.fromkeys(roots, min(roots)))
+    return {name: root(name) for name in parent}
 
 
 def _check_groups(members: Mapping[str, Sequence[Task]]) -> None:
@@ -252,14 +273,13 @@ def _cycle(names: Sequence[str], members: Mapping[str, Sequence[Task]]) -> str:
 
 
 def _extents(
-    tasks: Sequence[Task], named: Mapping[str, Dataset]
+    tasks: Sequence[Task], named: Mapping[str, Dataset], declared: Mapping[str, Extent]
 ) -> tuple[dict[str, Extent], dict[str, Extent]]:
     """What can ever exist: a task's own range, within what its strict reads reach."""
     known = {n: Extent(d.grain.lo, d.grain.hi) for n, d in named.items() if d.is_source}
     ranges: dict[str, Extent] = {}
-    left = {n: sum(d in t.writes for t in tasks) for n, d in named.items()}
     for task in tasks:
-        extent = declared_extent(task)
+        extent = declared[task.name]
         for one in task.inputs:
             name = one.read.dataset.name
             if one.read.dataset not in task.writes and name in known:
@@ -267,7 +287,6 @@ def _extents(
         ranges[task.name] = extent
         for dataset in task.writes:
             known[dataset.name] = _joined(known.get(dataset.name), extent)
-            left[dataset.name] -= 1
     for name, dataset in named.items():
         known.setdefault(name, Extent(dataset.grain.lo, dataset.grain.lo))
     return ranges, known

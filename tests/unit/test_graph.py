@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import date, timedelta
+from types import FrameType
+
 import pytest
 
 from partflow.dataset import Dataset, Extent, Source
 from partflow.errors import GraphError, UsageError
 from partflow.grain import Daily, Monthly, Weekly, Whole
 from partflow.graph import derive, select
-from partflow.tasks import effect, task
+from partflow.tasks import Task, effect, task
 
 DAILY = Daily("2024-01-01")
 LANDING = Source("landing", DAILY, path="landing/{key}.csv")
@@ -236,3 +240,64 @@ def test_an_unknown_name_says_what_was_perhaps_meant(chain) -> None:
 def test_a_selection_that_means_nothing_is_refused(chain, expression) -> None:
     with pytest.raises(UsageError, match="selection"):
         select(chain, [expression])
+
+
+def chains(size: int) -> list[Task]:
+    """Chains of ten, each reading two datasets."""
+    tasks, before = [], LANDING
+    for number in range(size):
+        made_here = Dataset(f"d{number}", DAILY)
+        read = before if number % 10 else LANDING
+        tasks.append(made([read, read.previous()], made_here, f"t{number}"))
+        before = made_here
+    return tasks
+
+
+def sharing(size: int) -> list[Task]:
+    """Each makes one day of one dataset."""
+    days = [str(date(2024, 1, 1) + timedelta(n)) for n in range(size + 1)]
+    return [
+        made([CLEAN.previous()], CLEAN, f"t{n}", during=(days[n], days[n + 1])) for n in range(size)
+    ]
+
+
+def work_of_deriving(tasks: list[Task]) -> int:
+    """How many lines and calls of `graph.py` it takes to derive a graph and to ask who reads."""
+    counted = 0
+
+    def count(frame: FrameType, _event: str, _argument: object) -> object:
+        nonlocal counted
+        if not frame.f_code.co_filename.endswith("graph.py"):
+            return None
+        counted += 1
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        graph = derive(tasks)
+        for node in graph.nodes:
+            graph.readers(node)
+            graph.writers(node)
+    finally:
+        sys.settrace(before)
+    return counted
+
+
+@pytest.mark.parametrize("declared", [chains, sharing])
+def test_deriving_a_graph_takes_work_that_is_linear_in_its_tasks(declared) -> None:
+    small, large = work_of_deriving(declared(50)), work_of_deriving(declared(400))
+    assert large < 8.5 * small
+
+
+def test_tasks_that_share_datasets_by_way_of_others_stand_together() -> None:
+    lone = Dataset("aaa", DAILY)
+    graph = derive(
+        [
+            made([], [CLEAN, SUMS], "m", during=("2024-01-01", "2024-02-01")),
+            made([], SUMS, "b", during=("2024-02-01", "2024-03-01")),
+            made([], CLEAN, "z", during=("2024-03-01", None)),
+            made([], lone, "c"),
+        ]
+    )
+    assert [t.name for t in graph.tasks] == ["m", "b", "z", "c"]
