@@ -85,8 +85,10 @@ def acceptable(found: Plan, seen: Observed, store: Store) -> Acceptance:
             continue
         wanted = wanted_mask(found.request, planned)
         hand = wanted & (planned.reason == Reason.CHANGED_OUTSIDE)
-        coded = wanted & ~hand & (planned.need == Reason.CODE)
-        groups += _by_code(found, planned, supposed.tasks[name], coded)
+        coded = wanted & ~hand & np.isin(planned.need, (Reason.CODE, Reason.RECKONED))
+        for reason in (Reason.CODE, Reason.RECKONED):
+            here = coded & (planned.need == reason)
+            groups += _by_code(found, planned, supposed.tasks[name], (reason, here))
         groups += _by_hand(planned, hand, seen, store, hands)
         left = wanted & ~hand & ~coded & (planned.need != Reason.NONE)
         for at in _parted(planned, left):
@@ -110,13 +112,16 @@ def _as_if_by_this_code(found: Plan) -> Plan:
     return plan_of(found.graph, replace(found.snapshot, states=states), Request())
 
 
-def _by_code(found: Plan, planned: TaskPlan, other: TaskPlan, coded: Mask) -> list[Group]:
-    """What other code made: to be accepted if nothing else is wrong with it."""
-    task, text = planned.task, _said(planned, Reason.CODE, -1)
+def _by_code(
+    found: Plan, planned: TaskPlan, other: TaskPlan, coded: tuple[Reason, Mask]
+) -> list[Group]:
+    """What other code or rules made: to be accepted if nothing else is wrong with it."""
+    reason, here = coded
+    task, text = planned.task, _said(planned, reason, -1)
     own = [state_over(found.snapshot.states[n], planned.lo, planned.hi) for n in outputs(task)]
     # With other reads than now there is no telling whether an input changed.
     alike = np.logical_and.reduce([s.reads == len(task.inputs) for s in own])
-    sound = coded & (other.need == Reason.NONE)
+    sound = here & (other.need == Reason.NONE)
     groups = [
         Group(task, Kind.CODE, text, PartitionSet.where(sound & alike, planned.lo)),
         Group(
@@ -127,7 +132,7 @@ def _by_code(found: Plan, planned: TaskPlan, other: TaskPlan, coded: Mask) -> li
         ),
     ]
     shown = replace(planned, reason=other.need, cause=other.cause)
-    for at in _parted(shown, coded & ~sound):
+    for at in _parted(shown, here & ~sound):
         i = at.ranges[0][0] - planned.lo
         more = _said(planned, int(other.need[i]), int(other.cause[i]))
         groups.append(Group(task, Kind.LEFT, f"{text}, and {more}", at))

@@ -5,7 +5,7 @@ a changed fingerprint leads to. What it could not follow it says.
 """
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,18 +14,26 @@ from partflow.captured import bytecode, captured, name_of, plain_qualname
 from partflow.reach import Key, NotFollowed, Piece, Reach, SourceOf, SqlOf
 from partflow.syntax import digest_of, encoded, framed
 
-__all__ = ["CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf", "SqlOf"]
+__all__ = ["RULES", "CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf", "SqlOf"]
+
+RULES: Final = 2
+"""The number of the present rules. Later rules only add parts to what those before gave."""
 
 _TAG: Final = "partflow code 1"
 
 
 @dataclass(frozen=True, slots=True)
 class CodeFingerprint:
-    """`parts` are (name, digest), sorted: those that differ between two are what changed."""
+    """`parts` are (name, digest), sorted: those that differ between two are what changed.
+
+    `older` are (rules, digest): what this same code was under rules of before, where they give
+    another digest than the present ones.
+    """
 
     digest: str
     parts: tuple[tuple[str, str], ...]
     not_followed: tuple[NotFollowed, ...]
+    older: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,9 +76,15 @@ class CodeReader:
         self._reach = Reach(source_of, sql_of)
 
     def fingerprint(
-        self, function: Callable[..., object], declared: tuple[tuple[str, str], ...] = ()
+        self,
+        function: Callable[..., object],
+        declared: tuple[tuple[str, str], ...] = (),
+        added: tuple[tuple[str, str], ...] = (),
     ) -> CodeFingerprint:
-        """`declared` are names and texts that count too; they are parts named `declared.<name>`."""
+        """`declared` are names and texts that count too; they are parts named `declared.<name>`.
+
+        `added` are such that did not count under the rules of before.
+        """
         walk = _Walk(objects=[function])
         for name, text in declared:
             walk.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
@@ -82,10 +96,13 @@ class CodeReader:
                 self._object(walk, value, is_asked_for=value is function)
         reached = self._follow(walk)
         self._report_changes_by_calls(walk, reached)
-        parts = tuple(sorted(walk.parts.items()))
-        content = (framed("part", encoded(name), digest.encode()) for name, digest in parts)
+        before = _whole(walk.parts)
+        for name, text in added:
+            walk.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
+        digest, parts = _whole(walk.parts), tuple(sorted(walk.parts.items()))
         found = sorted(walk.not_followed, key=_by_place)
-        return CodeFingerprint(digest_of(framed(_TAG, *content)), parts, tuple(found))
+        older = () if digest == before else ((1, before),)
+        return CodeFingerprint(digest, parts, tuple(found), older)
 
     def _follow(self, walk: _Walk) -> set[Key]:
         reached: set[Key] = set()
@@ -187,6 +204,12 @@ class CodeReader:
             return False
         walk.take(f"{module}.{top}", piece)
         return True
+
+
+def _whole(parts: Mapping[str, str]) -> str:
+    """The digest over all parts."""
+    content = (framed("part", encoded(n), digest.encode()) for n, digest in sorted(parts.items()))
+    return digest_of(framed(_TAG, *content))
 
 
 def _written_name(function: object) -> str:

@@ -49,7 +49,10 @@ class LineageRead:
 
 @dataclass(frozen=True, slots=True)
 class CodeChange:
-    """A function, class, constant or part of a declaration: changed, added or removed."""
+    """A function, class, constant or part of a declaration: changed, added or removed.
+
+    Or counted: it did not count, under the rules of before, in code that is the same.
+    """
 
     name: str
     how: str
@@ -197,7 +200,9 @@ def _code_changes(case: _Case, planned: TaskPlan, record: Record | None) -> tupl
         return ()
     was, parts = case.metastore.code_parts(record.code), dict(now.parts)
     found = [CodeChange(n, "changed") for n in parts if n in was and was[n] != parts[n]]
-    found += [CodeChange(n, "added") for n in parts if was and n not in was]
+    is_same = record.code in case.plan.snapshot.older.get(planned.task.name, ())
+    more = "counted" if is_same else "added"
+    found += [CodeChange(n, more) for n in parts if was and n not in was]
     found += [CodeChange(n, "removed") for n in was if n not in parts]
     return tuple(sorted(found, key=lambda c: (c.how, c.name)))
 

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from partflow.code import CodeFingerprint
+from partflow.code import RULES, CodeFingerprint
 from partflow.errors import MetastoreError
 from partflow.metastore import Metastore
 from partflow.opening import at_once
-from partflow.record import Record
+from partflow.record import CodeRecord, Record
 from partflow.store import Store
 
 _LARGEST = 2**40
@@ -30,7 +30,7 @@ class Journal:
     """What a journal says; `unread` counts lines that are none of ours, such as a torn last one."""
 
     records: list[Record] = field(default_factory=list)
-    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    codes: dict[str, CodeRecord] = field(default_factory=dict)
     effects: dict[str, int] = field(default_factory=dict)
     unread: int = 0
 
@@ -39,19 +39,20 @@ class Journal:
         try:
             found = json.loads(line)
             if "code_parts" in found:
-                self.codes[str(found["digest"])] = dict(found["code_parts"])
+                rules = _number(found.get("rules", 1))
+                self.codes[str(found["digest"])] = CodeRecord(dict(found["code_parts"]), rules)
             elif "effect" in found:
-                self.effects.setdefault(str(found["effect"]), _ordinal(found["since"]))
+                self.effects.setdefault(str(found["effect"]), _number(found["since"]))
             else:
                 self.records.append(Record.from_json(line))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self.unread += 1
 
 
-def _ordinal(value: object) -> int:
-    """The ordinal since which an effect runs; ValueError if it is none."""
+def _number(value: object) -> int:
+    """The ordinal since which an effect runs, the rules of a code; ValueError if it is none."""
     if type(value) is not int or abs(value) >= _LARGEST:
-        raise ValueError(f"{value!r} is no ordinal")
+        raise ValueError(f"{value!r} is no number of ours")
     return value
 
 
@@ -97,8 +98,11 @@ def note_begun(
     metastore: Metastore, store: Store, codes: Iterable[CodeFingerprint], effects: dict[str, int]
 ) -> None:
     """Record the code fingerprints and the effects that a run knows and no run did before."""
-    new_codes, new_effects = metastore.unknown({c.digest: dict(c.parts) for c in codes}, effects)
-    lines: list[object] = [{"digest": d, "code_parts": p} for d, p in new_codes.items()]
+    present = {c.digest: CodeRecord(dict(c.parts), RULES) for c in codes}
+    new_codes, new_effects = metastore.unknown(present, effects)
+    lines: list[object] = [
+        {"digest": d, "code_parts": dict(c.parts), "rules": c.rules} for d, c in new_codes.items()
+    ]
     lines += [{"effect": n, "since": o} for n, o in new_effects.items()]
     if lines:
         store.journal([json.dumps(line, sort_keys=True) for line in lines])

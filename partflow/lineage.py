@@ -6,7 +6,7 @@ Knows nothing of files or frames: content fingerprints come in as texts and leav
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -73,8 +73,9 @@ _COLUMNS = tuple(one.name for one in fields(DatasetState) if one.name != "lo")
 class Snapshot:
     """What is current at one moment, for every dataset and effect of a graph.
 
-    `codes` gives each task's present code fingerprint. `effects_since` gives for an effect the
-    ordinal that was the newest due one when it was first seen; it is missing for a new effect.
+    `codes` gives each task's present code fingerprint, `older` what that same code was under rules
+    of before, where it was another and nothing was made by it since. `effects_since` gives for an
+    effect the ordinal that was the newest due one when it was first seen; a new effect is missing.
     `now` is in epoch seconds; `version` is the last sequence number of the metastore.
     """
 
@@ -83,6 +84,7 @@ class Snapshot:
     codes: Mapping[str, str]
     effects_since: Mapping[str, int]
     version: int = 0
+    older: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:

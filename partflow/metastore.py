@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from importlib import resources
@@ -22,7 +22,7 @@ from partflow.errors import MetastoreError, PublishError, understood
 from partflow.failpoints import failpoint
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
 from partflow.opening import alone_with
-from partflow.record import Intent, Record
+from partflow.record import CodeRecord, Intent, Record
 from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of, version_of
 from partflow.sqlitefile import connected, damaged, make_folder
 
@@ -159,6 +159,15 @@ class Metastore(AbstractContextManager["Metastore"]):
         with understood(f"the code {digest}"):
             return dict(json.loads(str(found[0][0]))) if found else {}
 
+    def code_rules(self, digests: Iterable[str]) -> dict[str, int]:
+        """Of those that were ever recorded, the last rules by which each was a fingerprint."""
+        found = {}
+        for digest in digests:
+            rows = self.connection.execute("SELECT rules FROM codes WHERE digest = ?", (digest,))
+            for (rules,) in rows:
+                found[digest] = int(str(rules))
+        return found
+
     # --- writing: each is one transaction ------------------------------------------------------
 
     def observe(self, records: Sequence[Record], touched: Sequence[Record]) -> None:
@@ -186,7 +195,7 @@ class Metastore(AbstractContextManager["Metastore"]):
                     ),
                 )
 
-    def begin(self, codes: dict[str, dict[str, str]], effects: dict[str, int]) -> None:
+    def begin(self, codes: Mapping[str, CodeRecord], effects: dict[str, int]) -> None:
         """Record code fingerprints with their parts, and effects that were first seen now."""
         with self.transaction() as c:
             _begin(c, codes, effects)
@@ -195,7 +204,7 @@ class Metastore(AbstractContextManager["Metastore"]):
         self,
         records: Sequence[Record],
         first: int,
-        codes: dict[str, dict[str, str]],
+        codes: Mapping[str, CodeRecord],
         effects: dict[str, int],
     ) -> None:
         """Fill an empty metastore with what is known from elsewhere, numbered from `first` on."""
@@ -206,13 +215,13 @@ class Metastore(AbstractContextManager["Metastore"]):
                 put(c, record, epoch=None, seq=seq)
 
     def unknown(
-        self, codes: dict[str, dict[str, str]], effects: dict[str, int]
-    ) -> tuple[dict[str, dict[str, str]], dict[str, int]]:
-        """Those code fingerprints and effects that are not recorded yet."""
-        known = {r[0] for r in self.connection.execute("SELECT digest FROM codes")}
+        self, codes: Mapping[str, CodeRecord], effects: dict[str, int]
+    ) -> tuple[dict[str, CodeRecord], dict[str, int]]:
+        """Those code fingerprints, by these rules or later ones, and effects not recorded yet."""
+        known = self.code_rules(codes)
         seen = self.effects()
         return (
-            {d: p for d, p in codes.items() if d not in known},
+            {d: c for d, c in codes.items() if known.get(d, 0) < c.rules},
             {n: o for n, o in effects.items() if n not in seen},
         )
 
@@ -365,9 +374,13 @@ class Metastore(AbstractContextManager["Metastore"]):
                     c.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(old + 1),))
 
 
-def _begin(c: apsw.Connection, codes: dict[str, dict[str, str]], effects: dict[str, int]) -> None:
-    for digest, parts in codes.items():
-        c.execute("INSERT OR IGNORE INTO codes VALUES (?, ?)", (digest, json.dumps(parts)))
+def _begin(c: apsw.Connection, codes: Mapping[str, CodeRecord], effects: dict[str, int]) -> None:
+    for digest, code in codes.items():
+        c.execute(
+            "INSERT INTO codes (digest, parts, rules) VALUES (?, ?, ?) "
+            "ON CONFLICT (digest) DO UPDATE SET rules = max(rules, excluded.rules)",
+            (digest, json.dumps(dict(code.parts)), code.rules),
+        )
     for name, since in effects.items():
         c.execute("INSERT OR IGNORE INTO effects VALUES (?, ?)", (name, since))
 

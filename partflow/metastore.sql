@@ -71,8 +71,11 @@ CREATE TABLE intents (
     record TEXT NOT NULL
 ) STRICT;
 
--- The parts of each code fingerprint, so that `why` can name the function that changed.
-CREATE TABLE codes (digest TEXT PRIMARY KEY, parts TEXT NOT NULL) STRICT, WITHOUT ROWID;
+-- The parts of each code fingerprint, so that `why` can name the function that changed. `rules` is
+-- the number of the last rules by which it was that of a task.
+CREATE TABLE codes (
+    digest TEXT PRIMARY KEY, parts TEXT NOT NULL, rules INTEGER NOT NULL DEFAULT 1
+) STRICT, WITHOUT ROWID;
 
 -- The newest due partition of each effect when it was first seen.
 CREATE TABLE effects (name TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;

@@ -6,7 +6,7 @@ version in one transaction. What a new metastore looks like stands in `metastore
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 MIGRATIONS = {
     1: (
@@ -34,4 +34,5 @@ MIGRATIONS = {
         "ALTER TABLE steps ADD COLUMN worker INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE steps ADD COLUMN has_log INTEGER NOT NULL DEFAULT 0;"
     ),
+    3: ("ALTER TABLE codes ADD COLUMN rules INTEGER NOT NULL DEFAULT 1;"),
 }

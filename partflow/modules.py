@@ -178,7 +178,7 @@ def codes_of(root: Path, stacklevel: int = 1) -> Callable[[Task], CodeFingerprin
         if is_near and isinstance(module, ModuleType) and modules.keep(module):
             warnings.warn(_EDITED.format(module.__name__), stacklevel=stacklevel)
     reader = CodeReader(modules.source, modules.sql)
-    return lambda task: reader.fingerprint(task.function, task.declared)
+    return lambda task: reader.fingerprint(task.function, task.declared, task.declared_since)
 
 
 def _candidates(folder: Path, parts: list[str]) -> tuple[Path, Path]:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     Causes = NDArray[np.int16]
 
 
+_SPARED = (Reason.INPUT, Reason.RECKONED, Reason.CODE, Reason.REFRESH)
+"""What does not make a pinned partition stale."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a plan is made from."""
@@ -82,13 +86,14 @@ def needs_of(look: Look, made: Made) -> tuple[Codes, Causes, Mask]:
     for position in reversed(range(len(task.inputs))):
         for differs in _differing(made, position):
             need[differs], cause[differs] = Reason.INPUT, position
-    code, kept = _code_differs(look, task, own)
+    code, reckoned, kept = _code_differs(look, task, own)
+    need[reckoned], cause[reckoned] = Reason.RECKONED, -1
     need[code], cause[code] = Reason.CODE, -1
     for reason, mask in _file_reasons(look, task, own):
         need[mask], cause[mask] = reason, -1
     for state in own:
         if state.pinned.any():
-            spared = pinned(own) & np.isin(need, (Reason.INPUT, Reason.CODE, Reason.REFRESH))
+            spared = pinned(own) & np.isin(need, _SPARED)
             need[spared], cause[spared] = Reason.NONE, -1
     return need, cause, kept
 
@@ -118,17 +123,30 @@ def pinned(own: list[DatasetState]) -> Mask:
     return np.asarray(np.logical_or.reduce(found))
 
 
-def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask]:
-    """Where the code is another one than that of the record; and where such is kept."""
+def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask, Mask]:
+    """Where the code is another one than the record's; where only its rules are; where it is kept.
+
+    By the rules alone it differs where the record has what this code was under rules of before.
+    """
     n = len(own[0].condition)
     none = np.zeros(n, np.bool_)
     if task.is_effect:
-        return none, none
-    one, two = lanes(look.snapshot.codes[task.name])
-    differs = none.copy()
+        return none, none, none
+    differs, other = none.copy(), none.copy()
+    older = look.snapshot.older.get(task.name, ())
     for s in own:
-        differs |= ((s.code[:, 0] != one) | (s.code[:, 1] != two)) & (s.seq > 0)
-    return (none, differs) if task.options.on_code_change == "keep" else (differs, none)
+        here = ~_is_by(s, look.snapshot.codes[task.name]) & (s.seq > 0)
+        differs |= here
+        other |= here & ~np.logical_or.reduce([none, *(_is_by(s, digest) for digest in older)])
+    if task.options.on_code_change == "keep":
+        return none, none, differs
+    return other, differs & ~other, none
+
+
+def _is_by(state: DatasetState, code: str) -> Mask:
+    """Where a code fingerprint is the recorded one."""
+    one, two = lanes(code)
+    return np.asarray((state.code[:, 0] == one) & (state.code[:, 1] == two))
 
 
 def _file_reasons(look: Look, task: Task, own: list[DatasetState]) -> list[tuple[Reason, Mask]]:

@@ -363,7 +363,21 @@ class Project:
         self, metastore: Metastore, verify: Verify, asked: Asked, frames: HandOver | None = None
     ) -> Observed:
         codes, only = {t: c.digest for t, c in self.codes.items()}, needed_for(self.graph, asked)
-        return observe(self.graph, codes, metastore, self.store, self.clock(), verify, frames, only)
+        seen = observe(self.graph, codes, metastore, self.store, self.clock(), verify, frames, only)
+        seen.snapshot = replace(seen.snapshot, older=self._older(metastore))
+        return seen
+
+    def _older(self, metastore: Metastore) -> dict[str, tuple[str, ...]]:
+        """By task, what its code was under rules of before, unless it was that under later ones.
+
+        Then something was added to the code since: that is another code, not other rules.
+        """
+        found = {}
+        for name, code in self.codes.items():
+            known = metastore.code_rules(digest for _, digest in code.older)
+            older = tuple(d for rules, d in code.older if known.get(d, rules) <= rules)
+            found.update({name: older} if older else {})
+        return found
 
     def _restored(self, saved: SavedPlan, seen: Observed, log: RunLog) -> Plan:
         """A saved plan on what is there now."""

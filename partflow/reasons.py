@@ -99,6 +99,8 @@ def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  
             return "still corrected outside, so due for a refresh"
         case Reason.CODE:
             return f"the code of {planned.task.name} changed"
+        case Reason.RECKONED:
+            return f"the code of {planned.task.name} is reckoned anew"
         case Reason.INPUT:
             return f"{name} changed"
         case Reason.ASKED:

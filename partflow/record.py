@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 
@@ -18,6 +19,14 @@ class FileIdentity:
     mtime_ns: int
     ctime_ns: int
     inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRecord:
+    """A code fingerprint's named parts, and the number of the last rules by which it was one."""
+
+    parts: Mapping[str, str]
+    rules: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ class Reason(IntEnum):
     """It was made by other code, and its task says to keep such partitions."""
     PINNED = 14
     """It is somebody's file, which was accepted and stays until a backfill."""
+    RECKONED = 15
+    """It was made by this code, of which more counts now than did then."""
 
 
 class Action(IntEnum):

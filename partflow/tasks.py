@@ -84,6 +84,14 @@ class Task:
         version = () if self.options.version is None else (("version", self.options.version),)
         return reads + writes + names + version
 
+    @property
+    def declared_since(self) -> tuple[tuple[str, str], ...]:
+        """The same for what does not count under the first rules of the code fingerprint.
+
+        Where there is any, partitions from before are reckoned anew.
+        """
+        return ()
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the user's function as it is; no part of partflow takes part."""
         return self.function(*args, **kwargs)

@@ -343,15 +343,19 @@ class Judge:
                 return Reason.REFRESH, -1
             others = any(self._has_other_code(task, s) for s in own)
             if others and task.options.on_code_change == "stale":
-                return Reason.CODE, -1
+                other = any(self._has_other_code(task, s, older=True) for s in own)
+                return Reason.CODE if other else Reason.RECKONED, -1
         for position, one in enumerate(task.inputs):
             now = self._digests(one.read, self.world.reads(task, one.read, ordinal))
             if any(s.inputs[position] not in now for s in own):
                 return Reason.INPUT, position
         return Reason.NONE, -1
 
-    def _has_other_code(self, task: Task, record: Record) -> bool:
-        return record.code != lanes(self.snapshot.codes[task.name])
+    def _has_other_code(self, task: Task, record: Record, *, older: bool = False) -> bool:
+        """Other code than the present; also than what it was under rules of before."""
+        codes = [self.snapshot.codes[task.name]]
+        codes += self.snapshot.older.get(task.name, ()) if older else ()
+        return record.code not in {lanes(code) for code in codes}
 
     def _is_pinned(self, record: Record) -> bool:
         """Somebody's file, which was accepted, and which nobody has touched since."""

@@ -34,6 +34,8 @@ ERAS = {
     "America/Sao_Paulo": ("2018-11-03", "2018-02-17"),
 }
 OTHER_CODE = "f" * 32
+OLDER_CODE = "e" * 32
+"""What the code of some tasks was under rules of before."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,8 @@ class _Recorder:
             self.chance.randrange(1, 99),
             self.world.now - self.chance.randrange(15 * DAY),
         )
-        code = OTHER_CODE if self._is_flawed() else self.codes[writer.name]
+        others = (OTHER_CODE, OLDER_CODE)
+        code = self.chance.choice(others) if self._is_flawed() else self.codes[writer.name]
         inputs = [self._digest(writer, one.read, ordinal) for one in writer.inputs]
         for node in outputs(writer):
             state = self.states[node]
@@ -306,7 +309,8 @@ def snapshots(draw: st.DrawFn, graph: Graph, era: str) -> Snapshot:
         found = recorder.world.ranges[one.name]
         if one.is_effect and found and draw(st.booleans()):
             since[one.name] = found[0] + draw(st.integers(0, 20))
-    return Snapshot(now, recorder.states, codes, since, version=99)
+    older = {one.name: (OLDER_CODE,) for one in graph.tasks if draw(st.booleans())}
+    return Snapshot(now, recorder.states, codes, since, version=99, older=older)
 
 
 @st.composite

@@ -25,8 +25,7 @@ def plan_lines(plan: Plan) -> list[str]:
     rows += [_row(group, group.state.name.lower()) for group in reasons.held(plan)]
     lines = aligned(rows) if rows else []
     lines = [painted(line, _COLOURS[row[1]]) for line, row in zip(lines, rows, strict=True)]
-    changed = sentences.code_changed(plan)
-    return [*lines, *([changed] if changed else []), sentences.planned(plan)]
+    return [*lines, *sentences.code_changed(plan), sentences.planned(plan)]
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

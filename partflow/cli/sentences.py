@@ -103,17 +103,21 @@ def cut_off(row: RunRow) -> str:
     )
 
 
-def code_changed(plan: Plan) -> str | None:
-    """How many partitions other code makes stale, and of which datasets; None if it makes none."""
-    found = {
-        name: int(np.count_nonzero((t.reason == Reason.CODE) & (t.action == Action.RUN)))
-        for name, t in plan.tasks.items()
-    }
-    found = {name: number for name, number in found.items() if number}
-    if not found:
-        return None
-    names = ", ".join(f"{name} {number:,}" for name, number in found.items())
-    return f"changed code makes {count(sum(found.values()), 'partition')} stale: {names}"
+def code_changed(plan: Plan) -> list[str]:
+    """How many partitions other code or other rules make stale, and of which datasets."""
+    lines = []
+    for reason, before, after in (
+        (Reason.CODE, "changed code makes", ""),
+        (Reason.RECKONED, "what counts as code now makes", "; `partflow accept` keeps them"),
+    ):
+        found = {
+            name: int(np.count_nonzero((t.reason == reason) & (t.action == Action.RUN)))
+            for name, t in plan.tasks.items()
+        }
+        names = ", ".join(f"{name} {number:,}" for name, number in found.items() if number)
+        stale = f"{count(sum(found.values()), 'partition')} stale"
+        lines += [f"{before} {stale}: {names}{after}"] if names else []
+    return lines
 
 
 def scope_lines(scopes: tuple[Scope, ...]) -> list[str]:

@@ -175,6 +175,17 @@ def test_what_is_declared_counts_by_name_and_text():
     assert old.digest != new.digest
 
 
+def test_what_a_later_rule_adds_is_a_part_and_the_digest_of_before_is_told():
+    project = Project({"jobs/__init__.py": "", "jobs/sales.py": "def clean_sales(raw): return raw"})
+    old = project.fingerprint()
+    with project.imported():
+        function = importlib.import_module("jobs.sales").clean_sales
+        new = CodeReader(project.sources.get).fingerprint(function, (), (("hours", "zoned"),))
+    assert old.older == ()
+    assert new.older == ((1, old.digest),)
+    assert {name for name, _ in set(old.parts) ^ set(new.parts)} == {"declared.hours"}
+
+
 DECLARED = """
     from partflow.dataset import Dataset
     from partflow.grain import Daily
