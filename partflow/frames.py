@@ -10,6 +10,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
+from partflow.connections import Relations
 from partflow.content import (
     file_digest,
     fingerprint_frame,
@@ -98,8 +99,11 @@ def read_frames(
     format: str,  # noqa: A002 - the word of the public interface
     schema: Mapping[str, pl.DataType] | None,
     kind: ParameterKind,
+    relations: Relations | None = None,
 ) -> object:
     """The rows of the files, in their order, as what a parameter of that kind gets.
+
+    A DuckDB relation is one of `relations`, or has a connection to itself.
 
     The partition column comes last, unless the files have one of that name: then theirs stands.
     A lazy frame reads Parquet, and text with a schema, only when it is collected; what is wrong
@@ -117,7 +121,7 @@ def read_frames(
         message = f"BUG: {format} files are not frames; read them with read_objects"
         raise AssertionError(message)  # noqa: TRY004 - a bug, not a wrong argument
     if kind is not ParameterKind.LAZY and len(paths) == 1:
-        return as_kind(_read_one(paths[0], column, form), kind)
+        return as_kind(_read_one(paths[0], column, form), kind, relations)
     lazy = _scan(paths, column, form)
     if kind is ParameterKind.LAZY:
         return lazy
@@ -125,7 +129,7 @@ def read_frames(
         frame = lazy.collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise explain(paths, format, schema) or unreadable(paths[0], error) from error
-    return as_kind(frame, kind)
+    return as_kind(frame, kind, relations)
 
 
 def read_objects(paths: Sequence[Path], form: SourceFormat) -> object:
@@ -244,8 +248,8 @@ def _nothing(
     return frame.hstack([column.series().clear()])
 
 
-def as_kind(frame: pl.DataFrame, kind: ParameterKind) -> object:
-    """A frame as what a parameter of that kind gets."""
+def as_kind(frame: pl.DataFrame, kind: ParameterKind, relations: Relations | None = None) -> object:
+    """A frame as what a parameter of that kind gets; see `read_frames` for `relations`."""
     match kind:
         case ParameterKind.LAZY:
             return frame.lazy()
@@ -254,11 +258,7 @@ def as_kind(frame: pl.DataFrame, kind: ParameterKind) -> object:
         case ParameterKind.ARROW:
             return frame.to_arrow()
         case ParameterKind.DUCKDB:
-            import duckdb
-
-            # The default connection: relations of two connections can't be joined, and a task
-            # that says duckdb.sql("... from sales") runs on this one.
-            return duckdb.from_arrow(frame.to_arrow())
+            return (relations or Relations()).over(frame.to_arrow())
         case ParameterKind.PATHS | ParameterKind.PARTITION | ParameterKind.OBJECT:
             message = f"BUG: {kind} is not a frame"
             raise AssertionError(message)

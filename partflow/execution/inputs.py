@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from partflow.connections import Relations
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats import Parquet, format_of
@@ -33,13 +34,14 @@ def read_partitions(
     ordinals: Sequence[int],
     kind: ParameterKind,
     frames: HandOver | None = None,
+    relations: Relations | None = None,
 ) -> object:
     """What a parameter of that kind gets for partitions of a dataset, in order."""
     names = [store.place(dataset, key) for key in keys_of(dataset, ordinals)]
     if frames is not None and names and kind is not ParameterKind.PATHS:
         found = _at_hand(dataset, names, ordinals, frames)
         if found is not None:
-            return as_kind(found, kind)
+            return as_kind(found, kind, relations)
     paths = [Path(name) for name in names]
     if dataset.format == "skops":
         return paths if kind is ParameterKind.PATHS else read_objects(paths, _Remembered(dataset))
@@ -53,7 +55,7 @@ def read_partitions(
         if not path.exists():
             raise ReadError(str(path), "the file is gone", "run again: it is looked at anew")
     column = partition_column(dataset, ordinals)
-    return read_frames(paths, column, dataset.format, dataset.schema, kind)
+    return read_frames(paths, column, dataset.format, dataset.schema, kind, relations)
 
 
 def keys_of(dataset: Dataset, ordinals: Sequence[int]) -> list[str]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from partflow.connections import Relations
 from partflow.content import file_digest
 from partflow.dataset import Dataset
 from partflow.errors import ReadError, ResultError
@@ -42,22 +43,28 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     A batch whose call fails is told so as a whole: which partition is at fault is not known.
     """
     meter, work = _Meter(), Work(order, graph, graph.task(order.task), store, frames)
-    parts: list[Sequence[Prepared] | Failure]
+    with Relations() as relations:
+        parts = _carried_out(work, relations)
+    return Called(order, parts, meter.cost(len(parts)), work)
+
+
+def _carried_out(work: Work, relations: Relations) -> list[Sequence[Prepared] | Failure]:
+    """For each attempt what stores its outputs, or why it failed. Nothing lazy is left in it."""
+    attempts = work.order.attempts
     try:
         if work.task.is_effect:  # which may move files itself
             _require_as_seen(work)
-        results = _parts(work, _called(work))
+        results = _parts(work, _called(work, relations))
     except Exception as error:  # noqa: BLE001 - the user's function may raise anything
         failure = failure_of(error, work)
-        if len(order.attempts) > 1 and not isinstance(error, ResultError):
+        if len(attempts) > 1 and not isinstance(error, ResultError):
             failure = replace(failure, is_shared=True)
-        parts = [failure for _ in order.attempts]
-    else:
-        pairs = zip(order.attempts, results, strict=True)
-        parts = [_prepared(work, attempt, part) for attempt, part in pairs]
-        if not work.task.is_effect:
-            parts = [_moved(work, a) or p for a, p in zip(order.attempts, parts, strict=True)]
-    return Called(order, parts, meter.cost(len(parts)), work)
+        return [failure for _ in attempts]
+    pairs = zip(attempts, results, strict=True)
+    parts = [_prepared(work, attempt, part) for attempt, part in pairs]
+    if work.task.is_effect:
+        return parts
+    return [_moved(work, a) or p for a, p in zip(attempts, parts, strict=True)]
 
 
 class _Meter:
@@ -77,12 +84,12 @@ class _Meter:
         )
 
 
-def _called(work: Work) -> object:
+def _called(work: Work, relations: Relations) -> object:
     """What the user's function returns for the partitions of an order."""
     attempts, task = work.order.attempts, work.task
     arguments = {
         one.parameter: read_partitions(
-            work.store, one.read.dataset, union_of(attempts, i), one.kind, work.frames
+            work.store, one.read.dataset, union_of(attempts, i), one.kind, work.frames, relations
         )
         for i, one in enumerate(task.inputs)
     }

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from partflow.connections import Relations
 from partflow.content import fingerprint_frame
 from partflow.errors import ReadError
 from partflow.formats import Skops
@@ -160,12 +161,14 @@ def test_each_kind_gets_its_own_type(days, count):
 
 
 def test_two_relations_of_one_task_can_be_joined(days):
-    sales, again = (
-        read_frames(days[:1], None, "parquet", None, ParameterKind.DUCKDB) for _ in range(2)
-    )
-    assert len(sales.join(again, "qty")) == 2
-    joined = duckdb.sql("select count(*) from sales join again using (qty)")
-    assert joined.fetchall() == [(2,)]
+    with Relations() as relations:
+        sales, again = (
+            read_frames(days[:1], None, "parquet", None, ParameterKind.DUCKDB, relations)
+            for _ in range(2)
+        )
+        assert len(sales.join(again, "qty")) == 2
+        joined = duckdb.sql("select count(*) from sales join again using (qty)")
+        assert joined.fetchall() == [(2,)]
 
 
 def test_files_that_are_not_frames_are_objects(tmp_path):

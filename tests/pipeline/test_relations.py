@@ -1,0 +1,74 @@
+"""DuckDB relations in tasks: a connection for each call, wherever it is carried out."""
+
+import duckdb
+import polars as pl
+import pytest
+
+from partflow.project import Controls
+
+JOBS = """
+    import duckdb
+    DAYS = Daily("2024-01-01", "2024-02-10")
+    sales = Dataset("sales", DAYS)
+    totals = Dataset("totals", DAYS)
+
+    @task(writes=sales)
+    def land(partition: Partition) -> pl.DataFrame:
+        return pl.DataFrame({"n": [partition.start.toordinal()] * 1000})
+
+    @task(reads=[sales], writes=totals, OPTIONS)
+    def total(sales: duckdb.DuckDBPyRelation):
+        return RESULT
+    """
+LOW_AND_HIGH = 'sales.aggregate("min(n) as low, max(n) as high, count(*) as rows")'
+RESULTS = {
+    "a relation": LOW_AND_HIGH,
+    "a lazy frame over a relation": f"{LOW_AND_HIGH}.pl(lazy=True)",
+    "an Arrow reader of a relation": f"{LOW_AND_HIGH}.to_arrow_reader()",
+    "a relation of a query": (
+        'sales.query("s", "select min(n) as low, max(n) as high, count(*) as rows from s")'
+    ),
+    "a relation of a cursor": (
+        'duckdb.sql("select min(n) as low, max(n) as high, count(*) as rows from sales",'
+        " connection=duckdb.cursor())"
+    ),
+}
+
+
+def totals_of(world):
+    return world.read("totals").with_columns(day=pl_ordinal("date")).rows(named=True)
+
+
+def pl_ordinal(column):
+    return pl.col(column).cast(pl.Int64) + 719163  # days since year 1, as toordinal() counts
+
+
+@pytest.mark.parametrize("result", RESULTS)
+@pytest.mark.parametrize("options", ['executor="threads"', "retries=0"])
+def test_every_call_gets_its_own_rows_however_it_returns_them(world, options, result):
+    world.jobs(JOBS.replace("OPTIONS", options).replace("RESULT", RESULTS[result]))
+    assert world.run().failed == 0
+    found = totals_of(world)
+    assert len(found) == 40
+    assert all(row["low"] == row["high"] == row["day"] for row in found)
+
+
+def test_worker_processes_get_a_connection_for_each_call_too(world):
+    world.jobs(JOBS.replace("OPTIONS", "retries=0").replace("RESULT", LOW_AND_HIGH))
+    assert world.run(controls=Controls(workers=2)).failed == 0
+    assert all(row["low"] == row["high"] == row["day"] for row in totals_of(world))
+
+
+def test_what_duckdb_is_asked_in_a_task_can_name_the_relations_of_the_call(world):
+    result = 'duckdb.sql("select min(n) as low, max(n) as high from sales")'
+    world.jobs(JOBS.replace("OPTIONS", "retries=0").replace("RESULT", result))
+    before = duckdb.default_connection()
+    assert world.run().failed == 0
+    assert all(row["low"] == row["high"] == row["day"] for row in totals_of(world))
+    assert duckdb.default_connection() is before
+
+
+def test_a_batch_that_returns_a_relation_is_split_before_its_connection_is_closed(world):
+    world.jobs(JOBS.replace("OPTIONS", "batch=7").replace("RESULT", "sales"))
+    assert world.run().failed == 0
+    assert world.read("totals").height == 40_000
