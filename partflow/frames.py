@@ -37,12 +37,14 @@ _ORIGIN = "__partflow_origin__"
 class PartitionColumn:
     """The column that stands in the path and not in the file: one value for each file, in order.
 
-    Dates, or datetimes in `zone` (aware ones; naive ones are taken as local there).
+    Dates, or datetimes in `zone` (aware ones, or naive ones of UTC). `is_timed` says of a column
+    without values which of the two it is.
     """
 
     name: str
     values: tuple[dt.date | dt.datetime, ...]
     zone: str | None = None
+    is_timed: bool = False
 
     def series(self) -> pl.Series:
         """The values, typed; a column of dates if there is nothing to tell by."""
@@ -54,7 +56,8 @@ def _series(column: PartitionColumn, own: str | None) -> pl.Series:
     """Values in two zones are equal, and not the same: so their `own` zone is told apart."""
     import polars as pl
 
-    if not column.zone and not any(isinstance(each, dt.datetime) for each in column.values):
+    is_timed = column.is_timed or any(isinstance(each, dt.datetime) for each in column.values)
+    if not column.zone and not is_timed:
         days = [dt.date(each.year, each.month, each.day) for each in column.values]
         return pl.Series(column.name, days, dtype=pl.Date)
     zone = column.zone or own
@@ -144,7 +147,12 @@ def explain(
     format: str,  # noqa: A002
     schema: Mapping[str, pl.DataType] | None,
 ) -> ReadError | None:
-    """The file that makes a read of these fail, found by reading one after the other."""
+    """The file that makes a read of these fail, found by reading one after the other.
+
+    None if none of them does; so where there are no files.
+    """
+    if not paths:
+        return None
     form = format_named(format, schema)
     schemas: dict[Path, Mapping[str, pl.DataType]] = {}
     try:

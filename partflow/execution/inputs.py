@@ -72,8 +72,8 @@ def partition_column(dataset: Dataset, ordinals: Sequence[int]) -> PartitionColu
     if dataset.column is None:
         return None
     if not ordinals:
-        zone = None if dataset.grain.column_type == "date" else "naive"
-        return PartitionColumn(dataset.column, (), zone)
+        is_timed = dataset.grain.column_type == "datetime"
+        return PartitionColumn(dataset.column, (), is_timed=is_timed)
     low = min(ordinals)
     values = dataset.grain.column_values(low, max(ordinals) + 1)
     return PartitionColumn(dataset.column, tuple(values[o - low] for o in ordinals))

@@ -19,6 +19,7 @@ from partflow.execution.orders import Attempt, Failure, Order
 from partflow.frames import explain
 from partflow.graph import Graph
 from partflow.handover import SMALL, HandOver
+from partflow.parameters import ParameterKind
 from partflow.store import Store
 from partflow.tasks import Task
 
@@ -67,9 +68,9 @@ def _file_behind(error: Exception, work: Work) -> ReadError | None:
     if not type(error).__module__.startswith("polars"):
         return None
     for i, one in enumerate(work.task.inputs):
-        dataset = one.read.dataset
-        if dataset.format == "skops":
+        if one.kind is not ParameterKind.LAZY:  # else partflow has read all of it, or nothing
             continue
+        dataset = one.read.dataset
         keys = keys_of(dataset, union_of(work.order.attempts, i))
         paths = [work.store.path(dataset, key) for key in keys]
         found = explain(paths, dataset.format, dataset.schema)
