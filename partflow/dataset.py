@@ -40,6 +40,10 @@ _ENDINGS = {
 }
 
 
+SRC = "src"
+"""A folder in the root that packages lie in without its being one of them."""
+
+
 def declared_at(depth: int = 2) -> Place:
     """The place of the caller's caller, cut to the module's own part of the path."""
     frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the only way to know a caller
@@ -50,6 +54,7 @@ def declared_at(depth: int = 2) -> Place:
     parts = frame.f_code.co_filename.replace("\\", "/").split("/")
     module = str(frame.f_globals.get("__name__", ""))
     kept = module.count(".") + 1 + (parts[-1] == "__init__.py")
+    kept += parts[-kept - 1 : -kept] == [SRC]
     return Place(f"{'/'.join(parts[-kept:])}:{frame.f_lineno}")
 
 
@@ -227,22 +232,45 @@ class Source(Dataset):
         given: object = self.path
         if not isinstance(given, str) or not given:
             return "a source needs a path, such as path='landing/sales/{key}.csv'"
-        parts = self.path.split("/")
-        if self.path.startswith("/") or ".." in parts or "\0" in self.path:
-            return f"path {self.path!r} must be relative to the project and stay inside it"
+        if problem := _problem_of_path(self.path):
+            return f"path {self.path!r} {problem}"
         braces = re.findall(r"\{(.*?)\}", self.path)
         if isinstance(self.grain, Grain):
             if isinstance(self.grain, Whole) and braces:
                 return f"path {self.path!r} has a {{key}}, but the source is Whole: it has one file"
             if not isinstance(self.grain, Whole) and set(braces) != {"key"}:
                 return f"path {self.path!r} must have {{key}} in it, and no other braces"
-        if self.format not in set(_ENDINGS.values()):
-            return f"its format is not clear from {self.path!r}; give format='csv' or another"
+        known = list(dict.fromkeys(_ENDINGS.values()))
+        if not self.format:
+            return (
+                f"its format is not clear from {self.path!r}; give format=..., one of "
+                f"{', '.join(known)}"
+            )
+        if self.format not in known:
+            return f"format {self.format!r} is not known for a source; there are {', '.join(known)}"
         return super()._problem()
 
     def path_of(self, key: str) -> str:
         """The path of one partition's file, relative to the project."""
         return self.path.replace("{key}", key)
+
+
+def _problem_of_path(path: str) -> str | None:
+    """What a source's path says that means nothing here; it would be taken by its letters."""
+    if "://" in path:
+        return (
+            "is an address; a source's files lie below the project, or a link there leads to them"
+        )
+    if "\\" in path:
+        return "has a \\; write / between folders, on every system"
+    if pattern := next((c for c in path if c in "*?["), None):
+        return (
+            f"has a {pattern}, and patterns mean nothing here: each partition of a source is one "
+            "file; name that file"
+        )
+    if path.startswith(("/", "~")) or ".." in path.split("/") or "\0" in path:
+        return "must be relative to the project and stay inside it"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

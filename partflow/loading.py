@@ -16,15 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from partflow.dataset import Dataset
+from partflow.dataset import SRC, Dataset
 from partflow.errors import ConfigurationError, PartflowError
 from partflow.tasks import Task
 
 
 def load_jobs(root: Path, names: tuple[str, ...]) -> tuple[list[Task], list[Dataset]]:
     """The tasks and datasets of the jobs' modules, every submodule imported, sorted by name."""
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    _make_importable(root, names)
     importlib.invalidate_caches()
     tasks: dict[int, Task] = {}
     datasets: dict[int, Dataset] = {}
@@ -36,6 +35,21 @@ def load_jobs(root: Path, names: tuple[str, ...]) -> tuple[list[Task], list[Data
                 else:
                     datasets[id(found)] = found
     return list(tasks.values()), list(datasets.values())
+
+
+def _make_importable(root: Path, names: tuple[str, ...]) -> None:
+    """Put the root on `sys.path`, and its folder `src` after it if packages lie in there.
+
+    Where `src` is itself a package, or the jobs are named by it, its content is not importable.
+    """
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    folder = root / SRC
+    is_package = _is_file(folder / "__init__.py") or any(
+        name.split(".", maxsplit=1)[0] == SRC for name in names
+    )
+    if folder.is_dir() and not is_package and str(folder) not in sys.path:
+        sys.path.insert(sys.path.index(str(root)) + 1, str(folder))
 
 
 def require_pools(tasks: Iterable[Task], pools: Mapping[str, int]) -> None:
@@ -107,9 +121,12 @@ def _imported(name: str, root: Path) -> ModuleType:
         raise
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ConfigurationError(_missing(name, root)) from None
+        parts = name.split(".")
+        if parts[0] == SRC and error.name and error.name.split(".")[0] in parts[1:2]:
             raise ConfigurationError(
-                f"jobs: there is no module {name!r} below {root}; make it, or name another in "
-                "jobs = [...]"
+                f"jobs: {name!r} imports {error.name!r}, without src; name the jobs so too, "
+                f'jobs = ["{parts[1]}"]: packages in the folder src are found'
             ) from None
         raise _broken(name, root, error) from error
     except KeyboardInterrupt:
@@ -117,6 +134,28 @@ def _imported(name: str, root: Path) -> ModuleType:
     except BaseException as error:
         # A module that calls sys.exit must not end the command as if all were well.
         raise _broken(name, root, error) from error
+
+
+def _missing(name: str, root: Path) -> str:
+    """That there is no such module, and where one of its name lies that Python does not look at."""
+    top = name.split(".", maxsplit=1)[0]
+    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        if any(_is_file(folder / p) for p in (f"{top}/__init__.py", f"{top}.py")):
+            return (
+                f"jobs: there is no module {name!r} in {root} or its folder src, but {top!r} lies "
+                f"in {folder}; move it, or install your project (pip install -e .)"
+            )
+    return (
+        f"jobs: there is no module {name!r} below {root}; make it, or name another in jobs = [...]"
+    )
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file is there to be seen."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _broken(name: str, root: Path, error: BaseException) -> ConfigurationError:

@@ -6,7 +6,7 @@ that deciding never imports one.
 
 from __future__ import annotations
 
-import re
+import ast
 import types
 import typing
 from enum import Enum
@@ -34,21 +34,27 @@ _KNOWN = {
     "DuckDBPyRelation": (ParameterKind.DUCKDB, {"", "duckdb", "_duckdb"}),
     "Partition": (ParameterKind.PARTITION, {"", "pf", "partflow"}),
 }
-_PATHS = re.compile(r"(?:typing\.)?[lL]ist\[(?:pathlib\.)?Path\]")
-_OPTIONAL = re.compile(r"(?:typing\.|t\.)?Optional\[(.+)\]")
 
 
 def kind_of(annotation: object) -> ParameterKind:
     """The kind that an annotation, or its text, stands for.
 
-    No annotation is LAZY; `X | None` is X. What is none of the known types is OBJECT: right for a
-    dataset of another format, and the caller's to refuse for frames.
+    No annotation is LAZY. `X | None`, `Annotated[X, ...]`, and other names of X are X. What is none
+    of the known types is OBJECT: right for a dataset of another format, and the caller's to refuse
+    for frames.
     """
     if annotation is None or annotation is Parameter.empty or annotation == "":
         return ParameterKind.LAZY
     if isinstance(annotation, str):
         return _kind_of_text(annotation)
+    if isinstance(annotation, typing.ForwardRef):
+        return _kind_of_text(annotation.__forward_arg__)
+    for other_name in ("__value__", "__supertype__"):  # of `type X = ...`, of NewType
+        if hasattr(annotation, other_name):
+            return kind_of(getattr(annotation, other_name))
     origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return kind_of(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
         members = [each for each in typing.get_args(annotation) if each is not types.NoneType]
         return kind_of(members[0]) if len(members) == 1 else ParameterKind.OBJECT
@@ -64,16 +70,42 @@ def _kind_of_list(members: tuple[object, ...]) -> ParameterKind:
 
 
 def _kind_of_text(text: str) -> ParameterKind:
-    text = re.sub(r"[\s'\"]", "", text)
-    if optional := _OPTIONAL.fullmatch(text):
-        text = optional[1]
-    members = [each for each in text.split("|") if each != "None"]
-    if len(members) != 1:
+    try:
+        return _kind_of_expression(ast.parse(text.strip(), mode="eval").body)
+    except SyntaxError:
         return ParameterKind.OBJECT
-    if _PATHS.fullmatch(members[0]):
-        return ParameterKind.PATHS
-    module, _, name = members[0].rpartition(".")
-    return _kind_named(module.partition(".")[0], name)
+
+
+def _kind_of_expression(written: ast.expr) -> ParameterKind:
+    """The kind that the syntax of an annotation stands for, as far as names alone tell."""
+    match written:
+        case ast.Constant(value=str(text)):
+            return _kind_of_text(text)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _kind_of_union([left, right])
+        case ast.Subscript(value=generic, slice=inner):
+            members = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            return _kind_of_generic(ast.unparse(generic).rpartition(".")[2], members)
+        case ast.Name() | ast.Attribute():
+            package, _, name = ast.unparse(written).rpartition(".")
+            return _kind_named(package.partition(".")[0], name)
+        case _:
+            return ParameterKind.OBJECT
+
+
+def _kind_of_generic(name: str, members: list[ast.expr]) -> ParameterKind:
+    if name in ("Optional", "Union"):
+        return _kind_of_union(members)
+    if name == "Annotated":
+        return _kind_of_expression(members[0])
+    if name in ("list", "List"):
+        return _kind_of_list(tuple(ast.unparse(m).strip("'\"") for m in members))
+    return ParameterKind.OBJECT
+
+
+def _kind_of_union(members: list[ast.expr]) -> ParameterKind:
+    kinds = [_kind_of_expression(m) for m in members if ast.unparse(m) != "None"]
+    return kinds[0] if len(kinds) == 1 else ParameterKind.OBJECT
 
 
 def _kind_named(package: str, name: str) -> ParameterKind:

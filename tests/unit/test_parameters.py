@@ -2,7 +2,7 @@
 
 import inspect
 from pathlib import Path
-from typing import Any, Optional
+from typing import Annotated, Any, NewType, Optional, Union
 
 import duckdb
 import polars as pl
@@ -27,6 +27,15 @@ from partflow.parameters import ParameterKind, kind_of
         (list[str], ParameterKind.OBJECT),
         (dict, ParameterKind.OBJECT),
         (Any, ParameterKind.OBJECT),
+        (Annotated[pl.DataFrame, "sales of a day"], ParameterKind.EAGER),
+        (Annotated[list[Path], "files"], ParameterKind.PATHS),
+        (Annotated[pl.DataFrame, 1] | None, ParameterKind.EAGER),
+        (Annotated[pl.DataFrame | None, 1], ParameterKind.EAGER),
+        (Annotated["pl.DataFrame", 1], ParameterKind.EAGER),
+        (Annotated[dict, pl.DataFrame], ParameterKind.OBJECT),
+        (Optional["pl.DataFrame"], ParameterKind.EAGER),
+        (NewType("Sales", pl.DataFrame), ParameterKind.EAGER),
+        (Union[pl.DataFrame, None], ParameterKind.EAGER),  # noqa: UP007 - users write it
     ],
 )
 def test_an_annotation_stands_for_its_kind(annotation, kind):
@@ -52,6 +61,17 @@ def test_an_annotation_stands_for_its_kind(annotation, kind):
         ("pd.DataFrame", ParameterKind.OBJECT),
         ("Ridge", ParameterKind.OBJECT),
         ("list[str]", ParameterKind.OBJECT),
+        ("Annotated[pl.DataFrame, 'sales, of a day']", ParameterKind.EAGER),
+        ("typing.Annotated[list[Path], pl.DataFrame]", ParameterKind.PATHS),
+        ("Annotated[Partition, 1] | None", ParameterKind.PARTITION),
+        ("t.Annotated[Optional['pl.LazyFrame'], Rule(a=[1, 2])]", ParameterKind.LAZY),
+        ("Annotated[dict, pl.DataFrame]", ParameterKind.OBJECT),
+        ("Union[pl.DataFrame, None]", ParameterKind.EAGER),
+        ("Union[pl.DataFrame, pl.LazyFrame]", ParameterKind.OBJECT),
+        ("pl.DataFrame | pl.LazyFrame | None", ParameterKind.OBJECT),
+        ("List['Path']", ParameterKind.PATHS),
+        ("no annotation at all", ParameterKind.OBJECT),
+        ("1", ParameterKind.OBJECT),
     ],
 )
 def test_the_text_of_an_annotation_stands_for_its_kind(text, kind):
