@@ -33,7 +33,7 @@ class Controls:
 
     With `newest_first` the latest partitions are made first; `retries` stands in for what tasks
     say; `batch_size` bounds how many partitions one call makes. `waiting` is told who has the
-    warehouse when the run has to wait for it.
+    warehouse when the run has to wait for it, `planned` the plan before anything of it is made.
     """
 
     workers: int = 1
@@ -47,6 +47,7 @@ class Controls:
     stop: Stop = field(default_factory=Stop)
     observer: Observer | None = None
     waiting: Callable[[str], None] = lambda _: None
+    planned: Callable[[Plan], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

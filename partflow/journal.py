@@ -1,9 +1,10 @@
 """The journal beside the metastore: what no footer can hold, and a rebuild needs.
 
 Knows nothing of files of data or of plans. A line is a JSON object: a record (remakes that kept the
-file, effects, acceptances, what was observed), a code fingerprint with its parts, or an effect with
-the ordinal since which it runs. The `seq` of a record's line is the next number at that time: the
-one that the record was given is not lower.
+file, effects, acceptances, what was observed), a code fingerprint with its parts, an effect with
+the ordinal since which it runs, or one that a run has begun, or that ended and was not done. The
+`seq` of a record's line is the next number at that time: the one that the record was given is not
+lower.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ _TAIL = 2**16
 
 @dataclass(slots=True)
 class Journal:
-    """What a journal says; `unread` counts lines that are none of ours, such as a torn last one."""
+    """What a journal says; `unread` counts lines that are none of ours, such as a torn last one.
+
+    `begun` gives by (effect, key) the run that began an effect whose end the journal does not tell.
+    """
 
     records: list[Record] = field(default_factory=list)
     codes: dict[str, CodeRecord] = field(default_factory=dict)
     effects: dict[str, int] = field(default_factory=dict)
+    begun: dict[tuple[str, str], str] = field(default_factory=dict)
     unread: int = 0
 
     def add(self, line: str) -> None:
@@ -43,8 +48,15 @@ class Journal:
                 self.codes[str(found["digest"])] = CodeRecord(dict(found["code_parts"]), rules)
             elif "effect" in found:
                 self.effects.setdefault(str(found["effect"]), _number(found["since"]))
+            elif "begun" in found:
+                self.begun[str(found["begun"]), str(found["key"])] = str(found["run"])
+            elif "ended" in found:
+                self.begun.pop((str(found["ended"]), str(found["key"])), None)
             else:
-                self.records.append(Record.from_json(line))
+                record = Record.from_json(line)
+                self.records.append(record)
+                if record.how == "done":
+                    self.begun.pop((record.node, record.key), None)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self.unread += 1
 
@@ -76,6 +88,20 @@ def record_lines(metastore: Metastore, records: Iterable[Record]) -> list[str]:
     return [replace(record, seq=seq).to_json() for record in kept]
 
 
+def begun_lines(run: str, effects: Iterable[tuple[str, str]]) -> list[str]:
+    """The lines of each (effect, key) that a run is about to begin."""
+    return [_line({"begun": node, "key": key, "run": run}) for node, key in effects]
+
+
+def ended_lines(effects: Iterable[tuple[str, str]]) -> list[str]:
+    """The lines of each (effect, key) that was begun and ended, but was not done."""
+    return [_line({"ended": node, "key": key}) for node, key in effects]
+
+
+def _line(said: object) -> str:
+    return json.dumps(said, sort_keys=True)
+
+
 def note_seen(
     metastore: Metastore, store: Store, news: Sequence[Record], touched: Sequence[Record]
 ) -> None:
@@ -105,8 +131,15 @@ def note_begun(
     ]
     lines += [{"effect": n, "since": o} for n, o in new_effects.items()]
     if lines:
-        store.journal([json.dumps(line, sort_keys=True) for line in lines])
+        store.journal([_line(line) for line in lines])
         metastore.begin(new_codes, new_effects)
+
+
+def note_told(metastore: Metastore, store: Store, told: Sequence[tuple[str, str, str]]) -> None:
+    """Somebody was told of each (effect, key, run) that is perhaps done: it is told no more."""
+    if told:
+        store.journal(ended_lines((node, key) for node, key, _ in told))
+        metastore.end_effects(told)
 
 
 def require_not_older(metastore: Metastore, store: Store) -> None:

@@ -77,6 +77,8 @@ class Snapshot:
     of before, where it was another and nothing was made by it since. `effects_since` gives for an
     effect the ordinal that was the newest due one when it was first seen; a new effect is missing.
     `now` is in epoch seconds; `version` is the last sequence number of the metastore.
+    `perhaps_done` gives for an effect the ordinals that a run began which then was cut off, each
+    with that run.
     """
 
     now: int
@@ -85,6 +87,7 @@ class Snapshot:
     effects_since: Mapping[str, int]
     version: int = 0
     older: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    perhaps_done: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
 def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:

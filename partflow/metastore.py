@@ -152,6 +152,11 @@ class Metastore(AbstractContextManager["Metastore"]):
         rows = self.connection.execute("SELECT name, since FROM effects")
         return {str(name): int(str(since)) for name, since in rows}
 
+    def begun(self) -> list[tuple[str, str, str]]:
+        """The (effect, key, run) of effects that were begun and whose end is not recorded."""
+        rows = self.connection.execute("SELECT node, key, run FROM begun ORDER BY node, key")
+        return [(str(node), str(key), str(run)) for node, key, run in rows]
+
     def code_parts(self, digest: str) -> dict[str, str]:
         """The named parts of a code fingerprint; empty if it was never recorded."""
         rows = self.connection.execute("SELECT parts FROM codes WHERE digest = ?", (digest,))
@@ -206,10 +211,15 @@ class Metastore(AbstractContextManager["Metastore"]):
         first: int,
         codes: Mapping[str, CodeRecord],
         effects: dict[str, int],
+        begun: Iterable[tuple[str, str, str]] = (),
     ) -> None:
-        """Fill an empty metastore with what is known from elsewhere, numbered from `first` on."""
+        """Fill an empty metastore with what is known from elsewhere, numbered from `first` on.
+
+        `begun` are effects as `begun()` gives them.
+        """
         with self.transaction() as c:
             _begin(c, codes, effects)
+            _begin_effects(c, begun)
             count_changes(c, (r.node for r in records))
             for seq, record in enumerate(records, first):
                 put(c, record, epoch=None, seq=seq)
@@ -226,11 +236,18 @@ class Metastore(AbstractContextManager["Metastore"]):
         )
 
     def claim(
-        self, owner: str, wanted: Iterable[tuple[str, str, int]]
+        self,
+        owner: str,
+        wanted: Iterable[tuple[str, str, int]],
+        begun: Iterable[tuple[str, str]] = (),
     ) -> dict[tuple[str, str], int]:
-        """Raise the epoch of each (node, key, start) by one; the new epochs."""
+        """Raise the epoch of each (node, key, start) by one; the new epochs.
+
+        `begun` are the (effect, key) of effects that the owner begins now.
+        """
         found = {}
         with self.transaction() as c:
+            _begin_effects(c, ((node, key, owner) for node, key in begun))
             for node, key, start in wanted:
                 rows = c.execute(
                     "INSERT INTO partitions (node, key, start, epoch, owner) "
@@ -285,6 +302,7 @@ class Metastore(AbstractContextManager["Metastore"]):
             for intent in intents:
                 _check_epoch(c, intent)
                 put(c, intent.record, epoch=intent.epoch)
+            end_effects(c, ((i.node, i.key, i.run) for i in intents if i.record.how == "done"))
             drop_intents(c, intents)
         failpoint("recorded")
 
@@ -317,6 +335,11 @@ class Metastore(AbstractContextManager["Metastore"]):
                 "UPDATE partitions SET failure = ?3 WHERE node = ?1 AND key = ?2 AND owner = ?4",
                 [(*failure, owner) for failure in failures],
             )
+
+    def end_effects(self, ended: Sequence[tuple[str, str, str]]) -> None:
+        """Take it for known what became of each (effect, key, run) that was begun."""
+        with self.transaction() as c:
+            end_effects(c, ended)
 
     @property
     def is_current(self) -> bool:
@@ -389,6 +412,18 @@ def _create(connection: apsw.Connection) -> None:
     connection.execute(resources.files("partflow").joinpath("metastore.sql").read_text("utf-8"))
     connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
     connection.execute("INSERT INTO meta VALUES ('incarnation', ?)", (os.urandom(8).hex(),))
+
+
+def _begin_effects(c: apsw.Connection, begun: Iterable[tuple[str, str, str]]) -> None:
+    c.executemany("INSERT OR REPLACE INTO begun VALUES (?, ?, ?)", begun)
+
+
+def end_effects(c: apsw.Connection, ended: Iterable[tuple[str, str, str]]) -> None:
+    """The end of each (effect, key, run) is known, within the caller's transaction.
+
+    What another run has begun since stays begun.
+    """
+    c.executemany("DELETE FROM begun WHERE node = ? AND key = ? AND run = ?", ended)
 
 
 def drop_intents(c: apsw.Connection, intents: Sequence[Intent]) -> None:

@@ -80,6 +80,14 @@ CREATE TABLE codes (
 -- The newest due partition of each effect when it was first seen.
 CREATE TABLE effects (name TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
+-- Effects that a run began and of whose end nothing is known: if the run is dead, perhaps done.
+CREATE TABLE begun (
+    node TEXT NOT NULL,
+    key TEXT NOT NULL,
+    run TEXT NOT NULL,
+    PRIMARY KEY (node, key)
+) STRICT, WITHOUT ROWID;
+
 -- Backfills that were asked for; `since` is the sequence number at that time.
 CREATE TABLE requests (
     id INTEGER PRIMARY KEY,

@@ -34,5 +34,9 @@ MIGRATIONS = {
         "ALTER TABLE steps ADD COLUMN worker INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE steps ADD COLUMN has_log INTEGER NOT NULL DEFAULT 0;"
     ),
-    3: ("ALTER TABLE codes ADD COLUMN rules INTEGER NOT NULL DEFAULT 1;"),
+    3: (
+        "ALTER TABLE codes ADD COLUMN rules INTEGER NOT NULL DEFAULT 1;"
+        "CREATE TABLE begun (node TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, "
+        "PRIMARY KEY (node, key)) STRICT, WITHOUT ROWID;"
+    ),
 }

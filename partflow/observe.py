@@ -5,7 +5,8 @@ Knows nothing of plans. Looking never writes: what is found is given back to be 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from partflow.columns import ColumnCache, Columns
 from partflow.content import file_digest, fingerprint_frame, fingerprint_parquet
 from partflow.dataset import Dataset
-from partflow.errors import ReadError
+from partflow.errors import ReadError, UsageError
 from partflow.footers import record_in
 from partflow.formats import Parquet, format_of
 from partflow.grain import Grain
@@ -184,6 +185,22 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
             stretch = stretches.over(task.grain, lo, hi)
             columns, at = _placed(cache.load(task.name, identities=False), stretch)
             states[task.name] = _state(columns, at, stretch, len(task.inputs))
+    return found
+
+
+def effects_cut_off(
+    graph: Graph, metastore: Metastore, is_held: Callable[[str], bool]
+) -> dict[str, dict[int, str]]:
+    """For each effect the ordinals that a run began and did not end, each with that run.
+
+    `is_held` says whether a run has its lease: what a living one is at is left out.
+    """
+    grains = {task.name: task.grain for task in graph.tasks if task.is_effect}
+    found: dict[str, dict[int, str]] = {}
+    for node, key, run in metastore.begun():
+        if node in grains and not is_held(run):
+            with suppress(UsageError):  # a key of the grain that it had before
+                found.setdefault(node, {})[grains[node].ordinal(key)] = run
     return found
 
 

@@ -30,6 +30,7 @@ from partflow.steps import (
     Request,
     State,
     TaskPlan,
+    perhaps_done,
     wanted_mask,
 )
 from partflow.tasks import Task
@@ -50,6 +51,7 @@ __all__ = [
     "State",
     "TaskPlan",
     "horizon_of",
+    "perhaps_done",
     "plan",
     "state_over",
     "task_span",

@@ -25,12 +25,12 @@ from partflow.footprint import Footprint, footprint_of_request, footprint_of_ste
 from partflow.graph import Graph, derive
 from partflow.handover import HandOver
 from partflow.history import History, store_of
-from partflow.journal import note_begun
+from partflow.journal import note_begun, note_told
 from partflow.loading import load_jobs, require_pools
 from partflow.metastore import Metastore
 from partflow.modules import codes_of
-from partflow.observe import Observed, Verify, observe
-from partflow.plan import Force, Only, Plan, Request, plan
+from partflow.observe import Observed, Verify, effects_cut_off, observe
+from partflow.plan import Force, Only, Plan, Request, perhaps_done, plan
 from partflow.planfiles import read_plan, write_plan
 from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.savedplan import SavedPlan, document_of, moved, refusal, restored
@@ -231,11 +231,14 @@ class Project:
 
         starter, run = self._starter(controls, asked), new_run_id(self.clock())
         ahead = starter.looked(decide)
-        if ahead is not None and ahead.is_idle:
+        if ahead is not None and ahead.is_idle and not perhaps_done(ahead.decided):
             return Result(ahead.decided, None)
         with starter.begun(run, controls, decide, ahead) as one:
             found, metastore = one.decided, one.metastore
             one.note(self.store)
+            controls.planned(found)
+            over = [(p.effect, p.key, p.run) for p in perhaps_done(found) if p.is_over]
+            note_told(metastore, self.store, over)
             if not found.steps:
                 keep_catalog(self.graph, self.store, only_missing=True)
                 ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
@@ -363,8 +366,11 @@ class Project:
         self, metastore: Metastore, verify: Verify, asked: Asked, frames: HandOver | None = None
     ) -> Observed:
         codes, only = {t: c.digest for t, c in self.codes.items()}, needed_for(self.graph, asked)
-        seen = observe(self.graph, codes, metastore, self.store, self.clock(), verify, frames, only)
-        seen.snapshot = replace(seen.snapshot, older=self._older(metastore))
+        graph = self.graph
+        seen = observe(graph, codes, metastore, self.store, self.clock(), verify, frames, only)
+        perhaps = effects_cut_off(graph, metastore, self.history.leases.is_held)
+        older = self._older(metastore)
+        seen.snapshot = replace(seen.snapshot, older=older, perhaps_done=perhaps)
         return seen
 
     def _older(self, metastore: Metastore) -> dict[str, tuple[str, ...]]:

@@ -98,7 +98,9 @@ def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_
         Path(f"{new}{side}").unlink(missing_ok=True)
     first, records = _numbered(store, chains)
     with Metastore.open(new, durable=store.durable) as metastore:
-        metastore.restore(records, first, {} if journal is None else journal.codes, effects)
+        codes = {} if journal is None else journal.codes
+        begun = [] if journal is None else [(*at, run) for at, run in journal.begun.items()]
+        metastore.restore(records, first, codes, effects, begun)
         _fold_in(metastore, new)
     aside = _put_in_place(store, new, path)
     current = [chain.records[-1][1].node for chain in chains.values()]

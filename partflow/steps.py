@@ -156,6 +156,37 @@ class Plan:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PerhapsDone:
+    """An effect that `run` began before that was cut off; `action` is what the plan does with it.
+
+    `is_over` says that no plan will make it: a later partition took its place, or it is done.
+    """
+
+    effect: str
+    ordinal: int
+    key: str
+    run: str
+    action: Action
+    is_over: bool
+
+
+def perhaps_done(plan: Plan) -> list[PerhapsDone]:
+    """The effects within the request that a run began which was cut off, in order."""
+    found = []
+    for name, ordinals in plan.snapshot.perhaps_done.items():
+        planned, wanted = plan.tasks[name], plan.request.wanted
+        for ordinal, run in sorted(ordinals.items()):
+            i, action, is_over = ordinal - planned.lo, Action.NONE, True
+            if 0 <= i < len(planned.state):
+                action = Action(int(planned.action[i]))
+                is_over = action is Action.NONE and planned.state[i] == State.FRESH
+            if action is not Action.NONE or wanted is None or ordinal in wanted.get(name, ()):
+                key = planned.task.grain.key(ordinal)
+                found.append(PerhapsDone(name, ordinal, key, run, action, is_over))
+    return found
+
+
 def wanted_mask(request: Request, planned: TaskPlan) -> Mask:
     """Which partitions of a task a request names itself."""
     if request.wanted is None:

@@ -234,6 +234,7 @@ def _carried_out(
     interrupt: Interrupt,
 ) -> Result:
     """Make it, with somebody watching and Ctrl-C in hand."""
+    from partflow.cli.outcome import warn_of_effects
     from partflow.cli.progress import watched
     from partflow.project import Controls
 
@@ -251,6 +252,7 @@ def _carried_out(
                     command=session.command,
                     stop=interrupt.stop,
                     observer=observer,
+                    planned=warn_of_effects,
                     waiting=lambda owner: click.echo(f"waiting for {owner}", err=True),
                 )
             )

@@ -28,6 +28,7 @@ def show_plan(plan: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
     """Print a plan; 1 if a partition named by its key cannot be made, 3 for pending work."""
     refused = sentences.unmakeable(plan, asked)
     _refuse(refused)
+    warn_of_effects(plan)
     _warn(plan)
     if output == "json":
         print_json({**plan_document(plan), "unmakeable": refused})
@@ -75,6 +76,12 @@ def _refuse(refused: list[str]) -> None:
 
 def _warn(plan: Plan) -> None:
     for text in sentences.unreadable(plan):
+        click.echo(painted(f"warning: {text}", "yellow"), err=True)
+
+
+def warn_of_effects(plan: Plan) -> None:
+    """Name the effects that a run began which was cut off: before they are done again."""
+    for text in sentences.perhaps(plan):
         click.echo(painted(f"warning: {text}", "yellow"), err=True)
 
 

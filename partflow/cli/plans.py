@@ -11,7 +11,7 @@ from partflow import reasons
 from partflow.cli import sentences
 from partflow.cli.columns import aligned, count, painted
 from partflow.cli.session import Session
-from partflow.plan import Action, Plan, Reason, State
+from partflow.plan import Action, Plan, Reason, State, perhaps_done
 from partflow.selection import Scope, scopes
 
 _SHOWN = 5
@@ -46,6 +46,9 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "blocked": found.blocked,
         },
         "waiting_for": found.waiting,
+        "perhaps_done": [
+            {"effect": p.effect, "key": p.key, "run": p.run} for p in perhaps_done(plan)
+        ],
         "sentence": sentences.planned(plan),
     }
 

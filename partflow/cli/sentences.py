@@ -13,8 +13,9 @@ import numpy as np
 
 from partflow.cli.columns import count, span
 from partflow.lineage import Condition
-from partflow.plan import Action, Plan, Reason, State, TaskPlan, wanted_mask
+from partflow.plan import Action, Plan, Reason, State, TaskPlan, perhaps_done, wanted_mask
 from partflow.selection import Asked, Scope
+from partflow.steps import PerhapsDone
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Summary
@@ -198,6 +199,26 @@ def _waited_for(plan: Plan, name: str) -> Counter[str]:
 def _listed(nodes: list[str]) -> str:
     shown = ", ".join(nodes[:_NAMED])
     return shown if len(nodes) <= _NAMED else f"{shown} and {len(nodes) - _NAMED} more"
+
+
+def perhaps(plan: Plan) -> list[str]:
+    """Which effects a run began that was cut off, and whether they are done again."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for one in perhaps_done(plan):
+        found.setdefault((one.effect, one.run, _will_be(one)), []).append(one.key)
+    return [
+        f"{effect}@{', '.join(keys)} is perhaps done: run {run} began it and did not come to its "
+        f"end; {will_be}"
+        for (effect, run, will_be), keys in found.items()
+    ]
+
+
+def _will_be(one: PerhapsDone) -> str:
+    if one.is_over:
+        return "it is not done again by itself"
+    if one.action is Action.NONE:
+        return "it waits for what it reads"
+    return "it is done again" + (" if what it reads changes" if one.action is Action.MAYBE else "")
 
 
 def ranged(ranges: tuple[tuple[str, str], ...]) -> str:

@@ -90,13 +90,17 @@ class InlineExecutor:
         return bool(self._queue) or self._is_broken_off
 
     def submit(self, order: Order) -> None:
-        """Queue it."""
-        self._queue.append(order)
+        """Queue it; an effect goes first: by now its beginning is recorded."""
+        if self._is_effect(order):
+            self._queue.appendleft(order)
+        else:
+            self._queue.append(order)
 
     def collect(self, patience: float) -> list[Outcome]:  # noqa: ARG002 - it does not wait
         """Carry out what is queued, for a quarter of a second at most before the last one.
 
-        A failure is given back at once: after it the run may want to begin nothing more. Broken
+        A failure is given back at once: after it the run may want to begin nothing more. So is an
+        effect: its end has to be recorded before anything else begins. Broken
         off by Ctrl-C it gives back what was done before; asked again, it raises what broke it off.
         """
         if self._is_broken_off:
@@ -105,14 +109,15 @@ class InlineExecutor:
         calls: list[Called] = []
         found: list[_Stored] = []
         while self._queue and (not (calls or found) or time.monotonic() - began < _LONG_ENOUGH):
+            order = self._queue.popleft()
             try:
-                calls.append(_captured(self._queue.popleft(), self._place, self._capture))
+                calls.append(_captured(order, self._place, self._capture))
             except KeyboardInterrupt:
                 if not calls and not found:
                     raise
                 self._is_broken_off = True
                 break
-            if calls[-1].has_failed:
+            if calls[-1].has_failed or self._is_effect(order):
                 break
             if len(calls) >= _TOGETHER or sum(one.nbytes for one in calls) > TOGETHER:
                 found.append(self._beside.submit(stored, calls, is_beside=True))
@@ -122,6 +127,9 @@ class InlineExecutor:
         if calls:
             found.append(self._beside.submit(stored, calls, is_beside=True))
         return [o for group in found for outcomes in group.result() for o in outcomes]
+
+    def _is_effect(self, order: Order) -> bool:
+        return self._place.graph.task(order.task).is_effect
 
     def recall(self) -> list[Order]:
         """Empty the queue."""

@@ -109,7 +109,8 @@ class Failure:
     """Why an attempt failed: the message, the user's own line, the traceback from there on.
 
     `is_final` says that trying again cannot help. `is_shared` says that a batch failed as a whole:
-    which of its partitions is at fault shows when each is made by itself.
+    which of its partitions is at fault shows when each is made by itself. `is_cut_off` says that
+    its process ended in the middle: how far it had come nobody knows.
     """
 
     message: str
@@ -117,6 +118,7 @@ class Failure:
     trace: str = ""
     is_final: bool = False
     is_shared: bool = False
+    is_cut_off: bool = False
 
     def __post_init__(self) -> None:
         """Keep what can be written down: no bytes of paths that are no text, nor a novel."""

@@ -16,15 +16,16 @@ import numpy as np
 from partflow.errors import advice_of
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
 from partflow.graph import outputs
-from partflow.journal import record_lines
+from partflow.journal import begun_lines, ended_lines, record_lines
 from partflow.lineage import Condition
-from partflow.metastore import Metastore
+from partflow.metastore import Metastore, end_effects
 from partflow.plan import Action, Plan, Reason, TaskPlan
 from partflow.record import Intent, Record
 from partflow.runlog import StepLog, write_steps
 from partflow.store import Store
 
 if TYPE_CHECKING:
+    import apsw
     from numpy.typing import NDArray
 
 _AHEAD = 256
@@ -70,16 +71,21 @@ class Publisher:
     def claim(self, attempts: Sequence[tuple[str, Attempt]]) -> None:
         """Raise the epochs of what these attempts may publish, so that no earlier owner can.
 
-        Their neighbours are claimed ahead, in one transaction with them.
+        Their neighbours are claimed ahead, in one transaction with them. Of effects it is recorded
+        that they begin: who finds no end of them knows that they are perhaps done.
         """
         wanted: list[tuple[str, str, int]] = []
+        tasks = self.plan.tasks
+        begun = [(t, a.lineage.key) for t, a in attempts if tasks[t].task.is_effect]
         for task, attempt in attempts:
             planned = self.plan.tasks[task]
             claimed = self._claimed.setdefault(task, planned.action == Action.NONE)
             if not claimed[attempt.ordinal - planned.lo]:
                 wanted += self._next(planned, attempt.ordinal, claimed)
+        self.store.journal(begun_lines(self.run, begun))
+        if wanted or begun:
+            self._epochs |= self.metastore.claim(self.run, wanted, begun)
         if wanted:
-            self._epochs |= self.metastore.claim(self.run, wanted)
             self._records |= self.metastore.current([(n, k) for n, k, _ in wanted])
 
     def _next(
@@ -95,6 +101,25 @@ class Publisher:
         return [
             (node, keys[k - low], starts[k - low]) for node in outputs(planned.task) for k in chosen
         ]
+
+    def fail(
+        self,
+        failures: Sequence[tuple[str, str, str]],
+        logs: Sequence[StepLog],
+        ended: Sequence[tuple[str, str]],
+    ) -> None:
+        """Record (node, key, message) of what failed, with its log.
+
+        `ended` are the (effect, key) of effects that were begun and are known not to be done.
+        """
+        self.store.journal(ended_lines(ended))
+        at = self.now()
+
+        def also(c: apsw.Connection) -> None:
+            write_steps(c, self.run, at, logs)
+            end_effects(c, ((node, key, self.run) for node, key in ended))
+
+        self.metastore.fail(self.run, failures, also)
 
     def publish(self, group: Sequence[Done]) -> tuple[dict[int, Published], dict[int, Failure]]:
         """Publish a group of steps; what the disk refused comes back as failures, by serial.

@@ -43,13 +43,15 @@ class _Line:
 
 Rank = tuple[int, int, int, int]
 _Entry = tuple[Rank, int, Step, _Line | None]
+_Pool = tuple[str, str]
 
 
 class ReadyQueue:
     """Ready steps by rank; those whose pool is full are parked until a call of it ends.
 
-    `pools` are limits by name; a pool that is not among them has none. What was ready from the
-    beginning costs an integer a step and no object.
+    `pools` are limits by name; a pool that is not among them has none. Each effect is a pool of one
+    place by itself: it is at one partition at a time. What was ready from the beginning costs an
+    integer a step and no object.
     """
 
     def __init__(
@@ -61,8 +63,9 @@ class ReadyQueue:
         batch_size: int | None = None,
     ) -> None:
         self.sign = -1 if newest_first else 1
-        self._free = dict(pools or {})
-        self._pool = {n: t.task.options.pool for n, t in plan.tasks.items()}
+        self._pools = {n: _pools_of(t.task) for n, t in plan.tasks.items()}
+        self._free: dict[_Pool, int] = {("pool", name): n for name, n in (pools or {}).items()}
+        self._free |= {("effect", n): 1 for n, t in plan.tasks.items() if t.task.is_effect}
         self._order = {name: i for i, name in enumerate(plan.tasks)}
         self._priority = _priorities(plan)
         self._starts = {n: t.task.grain.edges(t.lo, t.hi)[:-1] for n, t in plan.tasks.items()}
@@ -72,7 +75,7 @@ class ReadyQueue:
         self._block = max((length for length, _ in spans), default=1)
         self._since = min((since for length, since in spans if length > 1), default=0)
         self._heap: list[_Entry] = []
-        self._parked: dict[str, list[_Entry]] = {}
+        self._parked: dict[_Pool, list[_Entry]] = {}
         self._number = count()
 
     def offer(self, step: Step) -> None:
@@ -89,9 +92,9 @@ class ReadyQueue:
         while self._heap:
             entry = heapq.heappop(self._heap)
             _, _, step, line = entry
-            pool = self._pool[step.task]
-            if pool is not None and self._free.get(pool, 1) < 1:
-                self._parked.setdefault(pool, []).append(entry)
+            full = next((p for p in self._pools[step.task] if self._free.get(p, 1) < 1), None)
+            if full is not None:
+                self._parked.setdefault(full, []).append(entry)
                 continue
             if line is not None:
                 line.at += 1
@@ -101,17 +104,17 @@ class ReadyQueue:
 
     def begun(self, task: str) -> None:
         """A call of a task has begun: it has a place of its pool."""
-        pool = self._pool[task]
-        if pool in self._free:
-            self._free[pool] -= 1
+        for pool in self._pools[task]:
+            if pool in self._free:
+                self._free[pool] -= 1
 
     def ended(self, task: str) -> None:
         """A call of a task has ended: what waited for its pool is ready again."""
-        pool = self._pool[task]
-        if pool in self._free:
-            self._free[pool] += 1
-            for entry in self._parked.pop(pool, []):
-                heapq.heappush(self._heap, entry)
+        for pool in self._pools[task]:
+            if pool in self._free:
+                self._free[pool] += 1
+                for entry in self._parked.pop(pool, []):
+                    heapq.heappush(self._heap, entry)
 
     def clear(self) -> None:
         """Forget all of it."""
@@ -135,6 +138,13 @@ class ReadyQueue:
             self._order[step.task],
             self.sign * step.ordinal,
         )
+
+
+def _pools_of(task: Task) -> tuple[_Pool, ...]:
+    """The pools in which a call of a task takes a place."""
+    own: list[_Pool] = [("effect", task.name)] if task.is_effect else []
+    pool = task.options.pool
+    return tuple(own if pool is None else [("pool", pool), *own])
 
 
 def batch_limit(task: Task, batch_size: int | None) -> int:

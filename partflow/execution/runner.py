@@ -21,7 +21,7 @@ from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMad
 from partflow.execution.summary import Failed, Observer, StopSignal, Summary
 from partflow.graph import outputs
 from partflow.plan import Plan, Reason
-from partflow.runlog import RunLog, StepLog, write_steps
+from partflow.runlog import RunLog, StepLog
 
 _PATIENCE = 0.5
 """So many seconds an executor is waited for before stop signals are looked at again."""
@@ -90,12 +90,15 @@ class Runner:
             state.handle(StepFailed(step, is_final=True))
             failures += self._lost(state, step, failure)
         self._later.clear()
-        if failures:
-            self.publisher.metastore.fail(self.run, failures)
+        ended = []
         for order in self.executor.recall():
             self._open.discard(order.serial)
             for attempt in order.attempts:
                 state.recall(self._in_hand.pop(attempt.serial).step)
+                if _is_effect(state, order.task):
+                    ended.append((order.task, attempt.lineage.key))
+        if failures or ended:
+            self.publisher.fail(failures, (), ended)
         state.cancel()
 
     def _abandon(self, state: RunState) -> None:
@@ -110,12 +113,17 @@ class Runner:
         while self._later and self._later[0][0] <= time.monotonic():
             state.resume(heapq.heappop(self._later)[2])
         starts: list[Start] = []
-        while len(self._open) + len(starts) < self.executor.slots:
+        effects = sum(_is_effect(state, one.step.task) for one in self._in_hand.values())
+        # An effect is handed out when it can begin, for then its beginning is recorded.
+        while len(self._open) + len(starts) < self.executor.slots and (
+            effects < self.executor.workers
+        ):
             busy = len(self._open) + len(starts) >= self.executor.workers
             start = state.take(is_busy=busy)
             if start is None:
                 break
             starts.append(start)
+            effects += _is_effect(state, start.steps[0].task)
         if not starts:
             return
         self._read_seq = self.publisher.metastore.seq
@@ -180,19 +188,18 @@ class Runner:
         ]
         published, refused = self.publisher.publish(made)
         failures: list[tuple[str, str, str]] = []
-        logs = []
+        logs, ended = [], []
         for one, outcome in pairs:
             failure = outcome.failure or refused.get(outcome.serial)
             if failure is None:
                 state.handle(_event(one, outcome, published[outcome.serial]))
             else:
                 logs.append(_logged(state, one, outcome, failure))
+                if _is_effect(state, one.step.task) and not failure.is_cut_off:
+                    ended.append((one.step.task, one.attempt.lineage.key))
                 failures += self._failed(state, one, failure)
         if logs:
-            at = self.now()
-            self.publisher.metastore.fail(
-                self.run, failures, lambda c: write_steps(c, self.run, at, logs)
-            )
+            self.publisher.fail(failures, logs, ended)
         self._open -= {o.serial for o in outcomes}
 
     def _failed(
@@ -228,6 +235,10 @@ class Runner:
             seconds,
             tuple(self._failures),
         )
+
+
+def _is_effect(state: RunState, task: str) -> bool:
+    return state.plan.tasks[task].task.is_effect
 
 
 def _event(one: _InHand, outcome: Outcome, found: Published) -> StepMade:

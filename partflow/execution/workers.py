@@ -240,7 +240,7 @@ class ProcessExecutor:
         place, trace = last_place(worker.words, self._store.root)
         failure = Failure(
             _why(worker, order, code), place or self._graph.task(order.task).place, trace,
-            is_shared=len(order.attempts) > 1,
+            is_shared=len(order.attempts) > 1, is_cut_off=True,
         )  # fmt: skip
         has_log = worker.forget(log_paths(self._store, order))
         self._sweep(order)
