@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from partflow.connections import Settings, opened
 from partflow.errors import PublishError, UsageError, advice_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ WRITTEN_IN = "catalog-"
 """How the names of the folders begin in which catalogs are written; below partflow's own."""
 
 _READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+_SETTINGS: Settings = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "python_enable_replacements": False,
@@ -113,9 +114,7 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
 
 def connect() -> duckdb.DuckDBPyConnection:
     """A connection for one query."""
-    import duckdb
-
-    return duckdb.connect(config=_SETTINGS)
+    return opened(settings=_SETTINGS)
 
 
 def query(
@@ -151,7 +150,6 @@ def types_of(schema: Mapping[str, Any]) -> dict[str, str]:
 
 def types_of_each(schemas: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """The same for many schemas: DuckDB is opened once, and asked once for each type."""
-    import duckdb
     import polars as pl
 
     wanted = [dict(schema) for schema in schemas]
@@ -159,7 +157,7 @@ def types_of_each(schemas: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     if not kinds:
         return wanted
     frame = pl.DataFrame(schema={str(i): kind for i, kind in enumerate(kinds)})
-    with closing(duckdb.connect()) as connection:
+    with closing(opened()) as connection:
         types = connection.from_arrow(frame.to_arrow()).types
         said = dict(zip(kinds, map(str, types), strict=True))
     return [{name: said[kind] for name, kind in schema.items()} for schema in wanted]
@@ -232,7 +230,7 @@ def _stored(path: Path) -> dict[str, str] | None:
     if not path.is_file():  # a pipe would be waited for
         return None
     try:
-        with closing(duckdb.connect(path, read_only=True)) as connection:
+        with closing(opened(path, read_only=True)) as connection:
             return dict(connection.execute("select name, sql from partflow.views").fetchall())
     except duckdb.Error:
         return None
@@ -248,7 +246,7 @@ def _make(path: Path, root: Path, statements: Mapping[str, str]) -> dict[str, st
     with tempfile.TemporaryDirectory(prefix="partflow-") as folder:
         link, made = Path(folder) / "root", Path(folder) / path.name
         link.symlink_to(root.resolve(), target_is_directory=True)
-        with closing(duckdb.connect(made, config=_SETTINGS)) as connection:
+        with closing(opened(made, settings=_SETTINGS)) as connection:
             connection.execute(f"set file_search_path = {_quoted(os.fspath(link))}")
             connection.execute("create schema partflow")
             connection.execute("create table partflow.views (name varchar, sql varchar)")

@@ -1,4 +1,4 @@
-"""The DuckDB connections that tasks get: one for each call, opened and closed here, nowhere else.
+"""Opens DuckDB's connections, all of them, with the settings that could change what they answer.
 
 Knows nothing of datasets and tasks, or of what is asked of a connection.
 """
@@ -9,26 +9,81 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
     from types import TracebackType
 
     import duckdb
     import pyarrow as pa
 
+Settings = dict[str, str | bool | int | float | list[str]]
 
-def connection_for_call() -> duckdb.DuckDBPyConnection:
-    """Opens the connection that one call of a task gets, in a few microseconds.
+STATED: Settings = {
+    "arrow_large_buffer_size": False,
+    "arrow_lossless_conversion": False,
+    "arrow_output_list_view": False,
+    "arrow_output_version": "1.0",
+    "default_collation": "",
+    "default_null_order": "nulls_last",
+    "default_order": "asc",
+    "dialect_compatibility_mode": "none",
+    "disable_timestamptz_casts": False,
+    "error_on_division_by_zero": True,
+    "ieee_floating_point_ops": True,
+    "integer_division": False,
+    "order_by_non_integer_literal": False,
+    "pandas_analyze_sample": 1000,
+    "preserve_identifier_case": "preserve_case",
+    "preserve_insertion_order": True,
+    "regex_match_operator_semantics": "partial",
+}
+"""The settings of DuckDB that can change a result, as partflow's own connections have them.
 
-    This is the one place where such a connection is opened: settings that all of them are to have
-    (a time zone) are made here, on the connection that is returned, before anything is asked of it.
+The zone and the calendar are such too, and can only be set once a connection is open. Of all of
+them only the zone is the machine's where nobody states it.
+"""
+
+
+def opened(
+    path: Path | str = ":memory:",
+    *,
+    zone: str = "UTC",
+    read_only: bool = False,
+    settings: Mapping[str, str | bool | int | float | list[str]] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Opens a connection of partflow's own; `settings` stand beside those that are stated.
+
+    This is the one place that opens a database of DuckDB. Raises DuckDB's error for a file that is
+    none.
+    """
+    import duckdb
+
+    config: Settings = {**STATED, **(settings or {})}
+    connection = duckdb.connect(path, read_only=read_only, config=config)
+    connection.execute("set Calendar = 'gregorian'")
+    state_zone(connection, zone)
+    return connection
+
+
+def state_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
+    """Says by which zone's clock moments are shown, cut and cast; DuckDB would ask the machine."""
+    quoted = zone.replace("'", "''")
+    connection.execute(f"set session TimeZone = '{quoted}'")
+
+
+def connection_for_call(zone: str = "UTC") -> duckdb.DuckDBPyConnection:
+    """Opens the connection that one call of a task gets, in a fraction of a millisecond.
 
     It is a connection of its own to the database of DuckDB's default connection. So tables and
     functions that the user's modules made there are seen, and `duckdb.sql` can read its relations;
     what belongs to one connection alone (settings of the session, temporary tables, what was
-    registered) is not shared.
+    registered) is not shared. What the modules set for the whole database holds here too.
     """
     import duckdb
 
-    return duckdb.default_connection().cursor()
+    connection = duckdb.default_connection().cursor()
+    state_zone(connection, zone)
+    return connection
 
 
 class Relations:
@@ -38,10 +93,12 @@ class Relations:
     returned has been computed, since a relation is lazy; then it is closed. In the main thread it
     is DuckDB's default connection meanwhile: `duckdb.sql("... from sales")` runs on it, and what
     `duckdb.read_csv` gives can be joined with what was handed over. Other threads share the
-    default connection, so theirs is left as it is.
+    default connection, so theirs is left as it is. Moments are shown and cut by the clock of
+    `zone`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, zone: str = "UTC") -> None:
+        self._zone = zone
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._default: duckdb.DuckDBPyConnection | None = None
         self._is_entered = False
@@ -74,7 +131,7 @@ class Relations:
     def _opened(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
-        opened = connection_for_call()
+        opened = connection_for_call(self._zone)
         if self._is_entered and threading.current_thread() is threading.main_thread():
             self._default = duckdb.default_connection()
             duckdb.set_default_connection(opened)

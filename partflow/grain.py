@@ -16,7 +16,7 @@ import numpy as np
 from partflow.cron import Cron
 from partflow.errors import DeclarationError
 from partflow.every import Every
-from partflow.line import DataInterval, Grain
+from partflow.line import DataInterval, Grain, common_zone
 from partflow.zone import HOUR, clamped, days_at, days_of, starts_of_days
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = [
     "Monthly",
     "Weekly",
     "Whole",
+    "common_zone",
 ]
 
 ALWAYS = 2**62

@@ -19,7 +19,7 @@ from partflow.errors import DeclarationError, UsageError
 from partflow.zone import DAY, HOUR, YEARS, days_of, in_zone, moment_of, plain_date, zone_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import date, datetime
 
     import pendulum
@@ -265,6 +265,12 @@ class Grain(ABC):
         if self.is_timed:
             return self.key(ordinal) + "Z"
         return str(self.column_values(ordinal, ordinal + 1)[0])
+
+
+def common_zone(grains: Iterable[Grain]) -> str:
+    """The zone of all that is cut by time; UTC where there are several, or none."""
+    zones = {grain.tz for grain in grains if grain.column_type is not None}
+    return zones.pop() if len(zones) == 1 else "UTC"
 
 
 def numbers_of(text: NDArray[np.str_], template: str) -> list[Ordinals] | None:

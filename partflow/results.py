@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from partflow.errors import ResultError
 from partflow.frames import PartitionColumn, streamed
+from partflow.relationtypes import as_frame, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ class Target:
     """What a result is to be stored as; the values of `column` are those that its rows may have.
 
     `is_small` says that little was read for it, so that a lazy result may be computed in memory.
+    `zone` is the one of the call's DuckDB, whose moments have none of their own.
     """
 
     dataset: str
@@ -33,6 +35,7 @@ class Target:
     sort_by: tuple[str, ...] = ()
     column: PartitionColumn | None = None
     is_small: bool = False
+    zone: str = "UTC"
 
     def refuse(self, problem: str, advice: str) -> ResultError:
         """The error for a result that can't be stored as this."""
@@ -122,8 +125,9 @@ def _as_polars(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
             schema = pl.DataFrame(known.schema.empty_table()).schema
             return streamed((pl.DataFrame(batch) for batch in known), schema)
         case ("duckdb" | "_duckdb", "DuckDBPyRelation"):
-            lazy: pl.LazyFrame = known.pl(lazy=True)
-            return lazy
+            if refused := refusal(known):
+                raise target.refuse(*refused)
+            return as_frame(known, target.zone, target.schema)
         case ("pandas", "DataFrame"):
             advice = "return polars.from_pandas(frame)"
         case _:

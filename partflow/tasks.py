@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from partflow.dataset import NAME, Dataset, Form, Place, Read, as_read, declared_at
 from partflow.errors import DeclarationError
-from partflow.grain import Grain
+from partflow.grain import Grain, common_zone
 from partflow.options import Options, options_of
 from partflow.parameters import ParameterKind, kind_of
 from partflow.span import Duration
@@ -74,6 +74,11 @@ class Task:
         return any(i.read.dataset in self.writes for i in self.inputs)
 
     @property
+    def zone(self) -> str:
+        """By which zone's clock DuckDB works in its calls: that of all it reads, or else UTC."""
+        return common_zone(one.read.dataset.grain for one in self.inputs)
+
+    @property
     def declared(self) -> tuple[tuple[str, str], ...]:
         """What of the declaration can change the result, as named texts for the fingerprint."""
         reads = tuple(
@@ -88,9 +93,11 @@ class Task:
     def declared_since(self) -> tuple[tuple[str, str], ...]:
         """The same for what does not count under the first rules of the code fingerprint.
 
-        Where there is any, partitions from before are reckoned anew.
+        Where there is any, partitions from before are reckoned anew: the machine's zone decided
+        what relations gave.
         """
-        return ()
+        has_relation = any(one.kind is ParameterKind.DUCKDB for one in self.inputs)
+        return (("reads.zone", self.zone),) if has_relation and self.zone != "UTC" else ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the user's function as it is; no part of partflow takes part."""

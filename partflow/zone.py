@@ -31,6 +31,7 @@ HOUR, DAY = 3600, 86400
 YEARS = range(1800, 2300)
 """The years of the calendar."""
 
+_NO_PLACES = ("localtime", "posixrules", "Factory")
 _NEVER = np.iinfo(np.int64).max
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"(?a)\d{4}-\d\d-\d\d")
@@ -47,6 +48,8 @@ def zone_problem(tz: str) -> str | None:
         return None
     from zoneinfo import ZoneInfo, available_timezones
 
+    if _is_no_place(str(tz)):
+        return "a zone is one of the time zone database, the same on every machine; write its place"
     try:
         ZoneInfo(tz)
     except (KeyError, ValueError, TypeError, OSError):
@@ -54,6 +57,11 @@ def zone_problem(tz: str) -> str | None:
         advice = f"did you mean {close[0]!r}?" if close else "write one such as 'Europe/Berlin'"
         return f"no such time zone; {advice}"
     return None
+
+
+def _is_no_place(tz: str) -> bool:
+    """Whether it names what a machine has set, or a folder of its own copy of the database."""
+    return tz in _NO_PLACES or tz.partition("/")[0] in ("posix", "right")
 
 
 def moment_of(value: Moment, tz: str) -> int:

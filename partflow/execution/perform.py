@@ -43,7 +43,7 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     A batch whose call fails is told so as a whole: which partition is at fault is not known.
     """
     meter, work = _Meter(), Work(order, graph, graph.task(order.task), store, frames)
-    with Relations() as relations:
+    with Relations(work.task.zone) as relations:
         parts = _carried_out(work, relations)
     return Called(order, parts, meter.cost(len(parts)), work)
 
@@ -116,7 +116,9 @@ def _parts(work: Work, result: object) -> list[list[object]]:
 
 def _target(work: Work, dataset: Dataset, ordinals: Sequence[int], key: str) -> Target:
     column = partition_column(dataset, ordinals)
-    return Target(dataset.name, key, dataset.schema, dataset.order, column, work.is_small)
+    return Target(
+        dataset.name, key, dataset.schema, dataset.order, column, work.is_small, work.task.zone
+    )
 
 
 def _prepared(

@@ -1,5 +1,10 @@
 """DuckDB relations in tasks: a connection for each call, wherever it is carried out."""
 
+import os
+import shutil
+import subprocess
+import sys
+
 import duckdb
 import polars as pl
 import pytest
@@ -72,3 +77,42 @@ def test_a_batch_that_returns_a_relation_is_split_before_its_connection_is_close
     world.jobs(JOBS.replace("OPTIONS", "batch=7").replace("RESULT", "sales"))
     assert world.run().failed == 0
     assert world.read("totals").height == 40_000
+
+
+MOMENTS = """
+    import duckdb
+    from datetime import datetime, UTC
+    DAYS = Daily("2024-01-01", "2024-01-03", tz="America/New_York")
+    events = Dataset("events", DAYS)
+    by_day = Dataset("by_day", DAYS)
+    joined = Dataset("joined", DAYS)
+
+    @task(writes=events)
+    def land() -> pl.DataFrame:
+        return pl.DataFrame({"ts": [datetime(2024, 1, 1, h, 30, tzinfo=UTC) for h in (3, 12, 20)]})
+
+    @task(reads=[events], writes=by_day)
+    def count(events: duckdb.DuckDBPyRelation):
+        return events.aggregate("ts::date as day, max(ts) as last, count(*) as n").order("day")
+
+    @task(reads=[events.window(-1, 0), by_day.window(-1, 0)], writes=joined)
+    def join(events: duckdb.DuckDBPyRelation, days: duckdb.DuckDBPyRelation):
+        return duckdb.sql("select ts, day, n from events join days on ts::date = day order by all")
+    """
+
+
+def test_two_machines_in_two_zones_make_the_same_partitions(world):
+    world.jobs(MOMENTS)
+    made = {}
+    for zone in ("UTC", "Asia/Tokyo", "America/New_York"):
+        command = [sys.executable, "-m", "partflow", "materialize"]
+        environment = {**os.environ, "TZ": zone}
+        subprocess.run(command, cwd=world.root, env=environment, check=True)
+        files = sorted((world.root / "warehouse").glob("*/*/data.parquet"))
+        frames = [pl.read_parquet(file, hive_partitioning=False) for file in files]
+        made[zone] = [(frame.schema, frame.rows()) for frame in frames]
+        shutil.rmtree(world.root / "warehouse")
+    assert made["UTC"] == made["Asia/Tokyo"] == made["America/New_York"]
+    schema, rows = made["UTC"][0]
+    assert schema["last"] == pl.Datetime("us", "America/New_York")
+    assert [str(day) for day, _, _ in rows] == ["2023-12-31", "2024-01-01"]

@@ -1,12 +1,15 @@
 """The DuckDB connections of calls: each its own, closed after it; the default one stays."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import duckdb
 import polars as pl
 import pytest
 
-from partflow.connections import Relations
+from partflow.connections import STATED, Relations, opened
 
 ROWS = pl.DataFrame({"store": ["north", "south"], "qty": [1, 2]}).to_arrow()
 
@@ -85,3 +88,100 @@ def test_another_thread_leaves_the_default_connection_as_it_is():
 
 def test_without_a_call_a_relation_keeps_its_connection_as_long_as_it_lives():
     assert Relations().over(ROWS).aggregate("sum(qty)").fetchall() == [(3,)]
+
+
+NEUTRAL = """
+access_mode active_grammar_extensions allocator_background_threads
+allocator_bulk_deallocation_flush_threshold allocator_flush_threshold allow_community_extensions
+allow_extension_repositories allow_extensions_metadata_mismatch allow_parser_override_extension
+allow_persistent_secrets allow_unredacted_secrets allow_unsigned_extensions allowed_configs
+allowed_directories allowed_paths approximate_join_order_threshold asof_loop_join_threshold
+async_threads auto_checkpoint_skip_wal_threshold autoinstall_extension_repository
+autoinstall_known_extensions autoload_known_extensions binary_as_string block_allocator_memory
+cache_local_files catalog_error_max_schemas checkpoint_on_detach checkpoint_threshold
+current_dialect current_transaction_invalidation_policy custom_extension_repository
+custom_user_agent debug_checkpoint_scan_sleep_ms default_block_size default_secret_storage
+default_transaction_invalidation_policy delim_join_as_cte disable_database_invalidation
+disable_parquet_prefetching disabled_compression_methods disabled_filesystems disabled_log_types
+disabled_optimizers duckdb_api dynamic_or_filter_threshold enable_external_access
+enable_external_file_cache enable_fsst_vectors enable_geoparquet_conversion
+enable_http_metadata_cache enable_logging enable_macro_dependencies enable_optimistic_write
+enable_optimizer enable_profiling enable_progress_bar enable_progress_bar_print
+enable_view_dependencies enabled_log_types errors_as_json experimental_metadata_reuse
+explain_output extension_directories extension_repository_directory
+external_file_cache_local_max_block_size external_file_cache_remote_max_block_size
+external_file_cache_remote_min_block_size external_file_cache_request_sizing
+external_file_cache_spill external_threads file_search_path force_column_metadata_reuse
+force_compression fsync_mode geometry_minimum_shredding_size home_directory
+http_client_pool_capacity http_proxy http_proxy_password http_proxy_username ignore_unknown_crs
+immediate_transaction_mode index_scan_max_count index_scan_percentage
+initial_column_segment_size json_geometry_format late_materialization_max_rows
+legacy_disable_null_type lock_configuration log_query_path logging_level logging_mode
+logging_storage max_execution_time max_expression_depth max_memory max_streaming_buffer_size
+max_temp_directory_size max_vacuum_tasks memory_limit merge_join_threshold
+nested_loop_join_threshold operator_memory_limit ordered_aggregate_threshold
+parquet_metadata_cache parquet_prefetch_column_gap partitioned_write_flush_threshold
+partitioned_write_max_open_files password perfect_ht_threshold pin_threads
+pivot_filter_threshold pivot_limit prefer_range_joins prefetch_all_parquet_files profile_output
+profiling_coverage profiling_output profiling_renderer_settings progress_bar_time
+python_enable_replacements python_scan_all_frames read_ahead_depth redact_http_logs
+scalar_subquery_error_on_multiple_rows scheduler_process_partial schema search_path
+secret_directory show_behavior standard_vector_size storage_block_prefetch
+storage_compatibility_version streaming_buffer_size table_function_identifier_conversion
+temp_directory temp_file_encryption threads tracked_metrics user username
+validate_external_file_cache variant_minimum_shredding_size wal_autocheckpoint
+wal_autocheckpoint_entries warnings_as_errors worker_threads write_buffer_row_group_count
+write_buffer_row_group_memory_limit zstd_min_string_length
+"""
+"""Settings that cannot change what a query of ours answers: how fast it is, what it may touch, what
+it says of itself; or that only a file or extension could have which no query of ours reads."""
+
+
+def test_every_setting_of_duckdb_that_can_change_a_result_is_stated():
+    with opened() as connection:
+        rows = connection.sql("select name from duckdb_settings()").fetchall()
+    same = {"null_order"}  # another name of one that is stated
+    names = {name for (name,) in rows} - {"TimeZone", "Calendar"} - same
+    assert names - set(NEUTRAL.split()) - set(STATED) == set()
+
+
+SETTINGS = """
+from partflow.connections import Relations, opened
+import pyarrow as pa
+with opened() as own, Relations("Europe/Berlin") as relations:
+    print(own.sql("select name, value from duckdb_settings() order by 1").fetchall())
+    ours = relations.over(pa.table({"a": [1]}))
+    print(ours.query("t", "select name, value from duckdb_settings() order by 1").fetchall())
+    print(ours.query("t", "select timestamptz '2024-01-01 23:30:00+00'::date::varchar").fetchall())
+"""
+
+
+def test_the_machine_s_zone_and_language_set_nothing():
+    said = set()
+    for zone, language in (
+        ("UTC", "C"),
+        ("Asia/Tokyo", "ja_JP.UTF-8"),
+        ("America/New_York", "th_TH.UTF-8"),
+    ):
+        environment = {**os.environ, "TZ": zone, "LC_ALL": language}
+        command = [sys.executable, "-c", SETTINGS]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        said.add(run.stdout)
+    assert len(said) == 1
+    assert "('TimeZone', 'UTC')" in said.pop()
+
+
+def test_a_call_s_moments_are_cut_by_the_clock_of_its_zone():
+    query = "select timestamptz '2024-01-01 23:30:00+00'::date::varchar from sales"
+    for zone, day in (("UTC", "2024-01-01"), ("Asia/Tokyo", "2024-01-02")):
+        with Relations(zone) as relations:
+            sales = relations.over(ROWS)
+            assert sales.query("sales", query).fetchall()[0] == (day,)
+            assert duckdb.sql(query).fetchall()[0] == (day,)
+
+
+def test_a_call_leaves_the_zone_of_the_default_connection_as_it_was():
+    before = duckdb.sql("select current_setting('TimeZone')").fetchall()
+    with Relations("Asia/Tokyo") as relations:
+        relations.over(ROWS)
+    assert duckdb.sql("select current_setting('TimeZone')").fetchall() == before

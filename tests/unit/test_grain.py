@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import subprocess
 import sys
@@ -237,6 +238,16 @@ def test_a_wrong_key_is_named_with_the_grain_and_an_example() -> None:
         (
             lambda: Daily("2024-01-01", tz="../etc"),
             "Daily(tz='../etc'): no such time zone; write one such as 'Europe/Berlin'",
+        ),
+        *(
+            (
+                functools.partial(Hourly, "2024-01-01", tz=tz),
+                (
+                    f"Hourly(tz={tz!r}): a zone is one of the time zone database, the same on "
+                    "every machine; write its place"
+                ),
+            )
+            for tz in ("localtime", "posixrules", "Factory", "posix/Europe/Berlin", "right/UTC")
         ),
         (
             lambda: Every("3 days", "2024-01-01"),

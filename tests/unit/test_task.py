@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from datetime import timedelta
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -161,3 +162,41 @@ def test_only_what_can_change_a_result_is_part_of_the_declaration() -> None:
     assert declared(version="2") != plain
     assert declared(Dataset("clean", DAILY, sort_by="a")) != plain
     assert declared(Dataset("clean", Hourly("2024-01-01"))) != plain
+
+
+def relations(table: duckdb.DuckDBPyRelation) -> None:
+    del table
+
+
+def frames(table: pl.DataFrame) -> None:
+    del table
+
+
+@pytest.mark.parametrize(
+    ("zones", "wanted"),
+    [
+        (["UTC"], "UTC"),
+        (["Europe/Berlin"], "Europe/Berlin"),
+        (["Europe/Berlin", "Europe/Berlin"], "Europe/Berlin"),
+        (["Europe/Berlin", "UTC"], "UTC"),
+        ([], "UTC"),
+    ],
+)
+def test_the_zone_of_a_task_is_that_of_all_it_reads(zones, wanted) -> None:
+    days = [Dataset(f"d{i}", Daily("2024-01-01", tz=tz)) for i, tz in enumerate(zones)]
+    reads = {f"p{i}": day for i, day in enumerate([*days, Dataset("shops", Whole())])}
+    names = ", ".join(reads)
+    function = eval(f"lambda {names}: None")  # a function with as many parameters
+    out = Dataset("out", Daily("2024-01-01"))
+    assert task(reads=reads, writes=out, name="t")(function).zone == wanted
+
+
+def test_the_zone_of_relations_counts_where_it_is_not_utc() -> None:
+    for function, tz, counted in (
+        (relations, "Europe/Berlin", (("reads.zone", "Europe/Berlin"),)),
+        (relations, "UTC", ()),
+        (frames, "Europe/Berlin", ()),
+    ):
+        day = Dataset("day", Daily("2024-01-01", tz=tz))
+        made = task(reads=[day], writes=Dataset("out", Daily("2024-01-01", tz=tz)))(function)
+        assert made.declared_since == counted

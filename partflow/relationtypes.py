@@ -1,0 +1,140 @@
+"""What a DuckDB relation holds, as a polars frame has it: each value as it is, or refused.
+
+Knows nothing of tasks or datasets. DuckDB hands its rows to Arrow, and some of its types lose on
+the way what they are: an offset, the upper half of all numbers, the length of a text of bits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+_NUMBERS = "boolean tinyint smallint integer bigint utinyint usmallint uinteger ubigint"
+_OTHERS = "float double decimal varchar blob uuid enum date time time_ns null"
+_MOMENTS = ("timestamp", "timestamp_ms", "timestamp_ns", "timestamp with time zone")
+_AS_IT_IS = {*_NUMBERS.split(), *_OTHERS.split(), *_MOMENTS, "timestamptz_ns"}
+_NESTED = {"list", "array", "struct", "tuple", "map"}
+_CAST = {"hugeint": "DECIMAL(38,0)", "timestamp_s": "TIMESTAMP_MS"}
+"""Types of which Arrow gets some values wrong, and those in which it gets all of them right.
+
+A hugeint of 39 digits came out as a decimal that has no such digit, infinity in seconds as 1969.
+"""
+_ADVICE = {
+    "uhugeint": "cast it to VARCHAR; or to HUGEINT, which takes numbers of up to 38 digits",
+    "time with time zone": "cast it to VARCHAR, which keeps the offset, or to TIME",
+    "interval": "cast it to VARCHAR, or store its length, as in epoch_us(...)",
+    "variant": "cast it to JSON",
+    "union": "cast it to VARCHAR, or take its members out into columns of their own",
+}
+_MOST = 10**38 - 1
+
+
+def refusal(relation: Any) -> tuple[str, str] | None:
+    """What is wrong with the first column that can't be stored as it is, and what to do."""
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        wrong = _unknown_in(kind)
+        if wrong is not None:
+            within = "" if wrong is kind else f" within {kind}"
+            problem = (
+                f"the column {name!r} is DuckDB's {wrong}{within}, which Parquet does not hold"
+            )
+            return problem, _ADVICE.get(wrong.id, "cast it to VARCHAR")
+    return None
+
+
+def as_frame(
+    relation: Any, zone: str, schema: Mapping[str, pl.DataType] | None = None
+) -> pl.LazyFrame:
+    """The rows of a relation, computed by DuckDB when they are collected.
+
+    DuckDB's moments (TIMESTAMPTZ) have no zone of their own: each gets the one that `schema` says
+    of its column, or `zone`, whatever the session's is. DuckDB's errors come when it is collected,
+    also for a hugeint of more than 38 digits.
+
+    Requires: `refusal(relation)` is None.
+    """
+    import polars as pl
+
+    checked = relation
+    if any(_has_cast(kind) for kind in relation.types):
+        pairs = zip(relation.columns, relation.types, strict=True)
+        checked = relation.project(", ".join(_checked(name, kind) for name, kind in pairs))
+    frame: pl.LazyFrame = checked.pl(lazy=True)
+    casts = []
+    for name, dtype in frame.collect_schema().items():
+        wanted = (schema or {}).get(name)
+        if wanted is None or _in_zone(dtype, zone) != _in_zone(wanted, zone):
+            wanted = _in_zone(dtype, zone)
+        if wanted != dtype:
+            casts.append(pl.col(name).cast(wanted))
+    return frame.with_columns(casts) if casts else frame
+
+
+def _unknown_in(kind: Any) -> Any | None:
+    """The first type within this one that Arrow does not take as it is."""
+    if kind.id in _NESTED:
+        return next((bad for each in _members(kind) if (bad := _unknown_in(each))), None)
+    return None if kind.id in _AS_IT_IS or kind.id in _CAST else kind
+
+
+def _has_cast(kind: Any) -> bool:
+    return kind.id in _CAST or (kind.id in _NESTED and any(map(_has_cast, _members(kind))))
+
+
+def _members(kind: Any) -> list[Any]:
+    return [each for name, each in kind.children if name != "size" or kind.id != "array"]
+
+
+def _checked(name: str, kind: Any) -> str:
+    """A column as an expression that gives the values as they are, or fails."""
+    column = '"' + name.replace('"', '""') + '"'
+    if kind.id == "hugeint":
+        told = f"the column {name!r} holds a HUGEINT of more than 38 digits; cast it to VARCHAR"
+        text = told.replace("'", "''")
+        fits = f"{column} is null or {column} between -{_MOST} and {_MOST}"
+        return f"case when {fits} then {column} else error('{text}') end as {column}"
+    return f"cast({column} as {_cast_text(kind)}) as {column}" if _has_cast(kind) else column
+
+
+def _cast_text(kind: Any) -> str:
+    """The type in SQL, with what is to be cast within it replaced."""
+    if not _has_cast(kind):
+        return str(kind)
+    match kind.id:
+        case "list":
+            return f"{_cast_text(_members(kind)[0])}[]"
+        case "array":
+            return f"{_cast_text(_members(kind)[0])}[{dict(kind.children)['size']}]"
+        case "map":
+            return f"MAP({', '.join(map(_cast_text, _members(kind)))})"
+        case "tuple":
+            return f"TUPLE({', '.join(map(_cast_text, _members(kind)))})"
+        case "struct":
+            fields = (
+                '"' + name.replace('"', '""') + '" ' + _cast_text(each)
+                for name, each in kind.children
+            )
+            return f"STRUCT({', '.join(fields)})"
+        case _:
+            return _CAST[kind.id]
+
+
+def _in_zone(dtype: Any, zone: str) -> Any:
+    """The type with every moment in it in that zone."""
+    import polars as pl
+
+    if isinstance(dtype, pl.Datetime):
+        return pl.Datetime(dtype.time_unit, zone) if dtype.time_zone else dtype
+    if isinstance(dtype, pl.List):
+        return pl.List(_in_zone(dtype.inner, zone))
+    if isinstance(dtype, pl.Array):
+        return pl.Array(_in_zone(dtype.inner, zone), dtype.size)
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({each.name: _in_zone(each.dtype, zone) for each in dtype.fields})
+    if isinstance(dtype, pl.Map):
+        return pl.Map(dtype.key, _in_zone(dtype.value, zone))
+    return dtype
