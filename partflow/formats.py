@@ -6,11 +6,13 @@ The last two are formats of sources only: others write them, so they have no `st
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import re
+from collections.abc import Hashable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from partflow.content import (
@@ -26,7 +28,7 @@ from partflow.models import Skops
 from partflow.vetting import rows_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -316,6 +318,20 @@ def format_of(dataset: Declared) -> Parquet | Csv | Ndjson | Skops:
     if dataset.format == "skops":
         return Skops(dataset.trusted)
     return format_named(dataset.format, dataset.schema, ordered=bool(dataset.sort_by))
+
+
+@functools.lru_cache(maxsize=4096)
+def way_of(dataset: Declared) -> Hashable:
+    """All that decides what reading one of a dataset's files gives.
+
+    Two datasets with the same way read the same from one file: see `HandOver`.
+    """
+    form = format_of(dataset)
+    return (form.name, *(_hashable(getattr(form, each.name)) for each in fields(form)))
+
+
+def _hashable(value: Hashable) -> Hashable:
+    return tuple(value.items()) if isinstance(value, Mapping) else value
 
 
 def footer(path: Path) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Frames that this process has just made or read, for their next readers, within a budget of bytes.
 
-Knows nothing of datasets or tasks. A frame is handed over only while the file at its path is the
-very one that it was made or read with: what a reader gets never differs from reading the file.
+Knows nothing of datasets or tasks. A frame is handed over only to who would read the file in the
+same way, and while the file at its path is the very one that it was made or read with: what a
+reader gets never differs from reading the file. Each reader gets a copy, and may write into it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from partflow.content import SIMPLE
+from partflow.copies import Packed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,16 +28,25 @@ SMALL = 2**20
 Identity = tuple[int, int, int]
 
 
+class AsRead(NamedTuple):
+    """A path, and the way in which what lies there is read: see `formats.way_of`.
+
+    The partition column is no part of it, as it does not stand in the file.
+    """
+
+    path: str
+    way: Hashable
+
+
 @dataclass(slots=True)
 class _Held:
-    """A frame, the size, time of modification and inode of its file, and its size in memory.
+    """A frame, and the size, time of modification and inode of its file.
 
     `ctime_ns` is that of the file when it was first seen in its place, where renaming had put it.
     """
 
-    frame: pl.DataFrame
+    frame: Packed
     identity: Identity
-    nbytes: int
     ctime_ns: int | None = None
 
 
@@ -47,48 +59,47 @@ class HandOver:
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
-        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._held: OrderedDict[AsRead, _Held] = OrderedDict()
         self._nbytes = 0
         self._lock = threading.Lock()
 
+    def wants(self, frame: pl.DataFrame) -> bool:
+        """Whether a frame would be kept: it has room, and comes back from its file as it is."""
+        return self._has_room(int(frame.estimated_size())) and _round_trips(tuple(frame.dtypes))
+
     def keep(
-        self,
-        path: Path | str,
-        identity: Identity,
-        frame: pl.DataFrame,
-        ctime_ns: int | None = None,
+        self, file: AsRead, identity: Identity, frame: Packed, ctime_ns: int | None = None
     ) -> None:
-        """Keep the frame that is in the file of that identity, now or once it is renamed there."""
-        if not _round_trips(tuple(frame.dtypes)):
-            return
-        held = _Held(frame.clone(), identity, int(frame.estimated_size()), ctime_ns)
+        """Keep the frame that is in the file of that identity, now or once it is renamed there.
+
+        Requires: the frame is wanted.
+        """
         with self._lock:
-            self._drop(str(path))
-            if held.nbytes > self._budget // 4:
+            self._drop(file)
+            if not self._has_room(frame.nbytes):
                 return
-            self._held[str(path)] = held
-            self._nbytes += held.nbytes
+            self._held[file] = _Held(frame, identity, ctime_ns)
+            self._nbytes += frame.nbytes
             while self._nbytes > self._budget:
                 self._drop(next(iter(self._held)))
 
-    def take(self, path: Path | str) -> pl.DataFrame | None:
-        """The frame in the file at that path; None if it has to be read."""
-        name = str(path)
+    def take(self, file: AsRead) -> pl.DataFrame | None:
+        """A copy of the frame in a file; None if it has to be read."""
         with self._lock:
-            held = self._held.get(name)
+            held = self._held.get(file)
             if held is None:
                 return None
             try:
-                stat = os.stat(name)  # noqa: PTH116 - a million of these
+                stat = os.stat(file.path)  # noqa: PTH116 - a million of these
             except OSError:
                 return None
             same = (stat.st_size, stat.st_mtime_ns, stat.st_ino) == held.identity
             if not same or held.ctime_ns not in (None, stat.st_ctime_ns):
-                self._drop(name)
+                self._drop(file)
                 return None
             held.ctime_ns = stat.st_ctime_ns
-            self._held.move_to_end(name)
-            return held.frame.clone()
+            self._held.move_to_end(file)
+        return held.frame.copy()
 
     def clear(self) -> None:
         """Forget all frames."""
@@ -96,10 +107,13 @@ class HandOver:
             self._held.clear()
             self._nbytes = 0
 
-    def _drop(self, name: str) -> None:
-        held = self._held.pop(name, None)
+    def _has_room(self, nbytes: int) -> bool:
+        return nbytes <= self._budget // 4
+
+    def _drop(self, file: AsRead) -> None:
+        held = self._held.pop(file, None)
         if held is not None:
-            self._nbytes -= held.nbytes
+            self._nbytes -= held.frame.nbytes
 
 
 def identity_of(path: Path | str) -> Identity:

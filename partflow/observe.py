@@ -16,13 +16,14 @@ import numpy as np
 
 from partflow.columns import ColumnCache, Columns
 from partflow.content import file_digest, fingerprint_frame, fingerprint_parquet
+from partflow.copies import pack
 from partflow.dataset import Dataset
 from partflow.errors import ReadError, UsageError
 from partflow.footers import record_in
-from partflow.formats import Parquet, format_of
+from partflow.formats import Parquet, format_of, way_of
 from partflow.grain import Grain
 from partflow.graph import Graph
-from partflow.handover import SMALL, HandOver
+from partflow.handover import SMALL, AsRead, HandOver
 from partflow.journal import require_not_older
 from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lanes
 from partflow.metastore import Metastore
@@ -34,6 +35,7 @@ from partflow.store import Store, is_settled
 from partflow.vetting import rows_in
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
     _Places = slice | NDArray[np.int64]
@@ -387,6 +389,15 @@ def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> 
             return fingerprint_parquet(path, ordered=form.ordered), rows
     frame = form.read(path)
     if look.frames is not None and found.size <= SMALL and is_settled(found, look.now_ns):
-        identity = (found.size, found.mtime_ns, found.inode)
-        look.frames.keep(path, identity, frame, found.ctime_ns)
+        _keep(look.frames, dataset, path, found, frame)
     return fingerprint_frame(frame), frame.height
+
+
+def _keep(
+    frames: HandOver, dataset: Dataset, path: Path, found: FileIdentity, frame: pl.DataFrame
+) -> None:
+    """Keep the rows of a file for those that would read it as this source declares."""
+    packed = pack(frame) if frames.wants(frame) else None
+    if packed is not None:
+        identity = (found.size, found.mtime_ns, found.inode)
+        frames.keep(AsRead(str(path), way_of(dataset)), identity, packed, found.ctime_ns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from partflow.copies import copied
 from partflow.errors import ResultError
 from partflow.frames import PartitionColumn, streamed
 from partflow.relationtypes import as_frame, refusal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 3
 _PLACE = "__partflow_place__"
+_LAZY = frozenset({"polars", "pyarrow", "duckdb", "_duckdb"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def normalise(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
 def split(result: object, target: Target) -> list[pl.DataFrame]:
     """The rows that a batch returned, by partition: a frame for each value of `target.column`.
 
-    A partition without rows gets an empty frame. Rows keep their order; the column goes.
+    A partition without rows gets an empty frame. Rows keep their order; the column goes. The frames
+    share no memory with what was returned.
 
     Raises:
         ResultError: it is no frame, lacks the column, or holds rows of other partitions.
@@ -101,12 +104,21 @@ def split(result: object, target: Target) -> list[pl.DataFrame]:
         raise target.refuse(problem, "return it as the frames that are read have it")
     rest = frame.clone()
     rest.drop_in_place(column.name)
+    rest = copied(rest)
+    del frame, result
     places = pl.int_range(0, allowed.len(), eager=True)
     numbers = values.replace_strict(allowed, places, return_dtype=pl.Int64).alias(_PLACE)
     found = rest.hstack([numbers]).partition_by(
         _PLACE, maintain_order=True, include_key=False, as_dict=True
     )
     return [found[(i,)] if (i,) in found else rest.clear() for i in range(allowed.len())]
+
+
+def is_lazy(result: object) -> bool:
+    """Whether what a task returned is computed only when it is asked for, by the user's code."""
+    kind = type(result)
+    names = ("LazyFrame", "RecordBatchReader", "DuckDBPyRelation")
+    return kind.__name__ in names and kind.__module__.partition(".")[0] in _LAZY
 
 
 def _as_polars(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
@@ -123,7 +135,8 @@ def _as_polars(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
             return pl.DataFrame(known)
         case ("pyarrow", "RecordBatchReader"):
             schema = pl.DataFrame(known.schema.empty_table()).schema
-            return streamed((pl.DataFrame(batch) for batch in known), schema)
+            # Copied, since what makes the batches may fill the same memory for each.
+            return streamed((copied(pl.DataFrame(batch)) for batch in known), schema)
         case ("duckdb" | "_duckdb", "DuckDBPyRelation"):
             if refused := refusal(known):
                 raise target.refuse(*refused)

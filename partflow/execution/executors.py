@@ -112,6 +112,7 @@ class InlineExecutor:
             order = self._queue.popleft()
             try:
                 calls.append(_captured(order, self._place, self._capture))
+                calls[-1].secure()
             except KeyboardInterrupt:
                 if not calls and not found:
                     raise

@@ -6,19 +6,20 @@ from there.
 
 from __future__ import annotations
 
-import copy
 import functools
+import pickle  # within this process, never from a file  # nosec B403
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.connections import Relations
+from partflow.copies import pack
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
-from partflow.formats import Parquet, format_of
+from partflow.formats import Parquet, format_of, way_of
 from partflow.frames import PartitionColumn, as_kind, read_frames, read_objects
-from partflow.handover import SMALL, HandOver, identity_of
+from partflow.handover import SMALL, AsRead, HandOver, identity_of
 from partflow.models import Skops
 from partflow.parameters import ParameterKind
 from partflow.record import FileIdentity
@@ -88,21 +89,17 @@ def _at_hand(
     """
     if dataset.format == "skops":
         return None
+    way = way_of(dataset)
     found: list[pl.DataFrame] = []
     for name, ordinal in zip(names, ordinals, strict=True):
-        frame = frames.take(name)
-        if dataset.is_source:
-            # What was looked at before the run; else a scan knows how its files are to be read.
-            if frame is None:
-                return None
-            if dataset.column is not None and dataset.column not in frame.columns:
-                frame = with_column(frame, partition_column(dataset, (ordinal,)))
-        elif frame is None:
-            path = Path(name)
-            frame = _small(dataset, path, partition_column(dataset, (ordinal,)))
-            if frame is None:
-                return None
-            frames.keep(name, identity_of(path), frame)
+        file = AsRead(name, way)
+        frame = frames.take(file)
+        if frame is None and not dataset.is_source:
+            frame = _small(dataset, file, frames)
+        if frame is None:  # of a source: a scan knows how its files are to be read together
+            return None
+        if dataset.column is not None and dataset.column not in frame.columns:
+            frame = with_column(frame, partition_column(dataset, (ordinal,)))
         if found and not _alike(frame, found[0]):
             return None
         found.append(frame)
@@ -119,8 +116,9 @@ def _alike(one: pl.DataFrame, other: pl.DataFrame) -> bool:
     return one.columns == other.columns and one.dtypes == other.dtypes
 
 
-def _small(dataset: Dataset, path: Path, column: PartitionColumn | None) -> pl.DataFrame | None:
-    """The frame in a file that is small enough to be read at once; None if it is not."""
+def _small(dataset: Dataset, file: AsRead, frames: HandOver) -> pl.DataFrame | None:
+    """The frame in a file that is small enough to be read at once and kept; None if it is not."""
+    path = Path(file.path)
     try:
         before = identity_of(path)
         if before[0] > SMALL:
@@ -130,9 +128,10 @@ def _small(dataset: Dataset, path: Path, column: PartitionColumn | None) -> pl.D
             return None
     except (ReadError, OSError):
         return None
-    if column is not None and column.name in frame.columns:
-        return None
-    return with_column(frame, column)
+    packed = pack(frame) if frames.wants(frame) else None
+    if packed is not None:
+        frames.keep(file, before, packed)
+    return frame
 
 
 def with_column(frame: pl.DataFrame, column: PartitionColumn | None) -> pl.DataFrame:
@@ -147,7 +146,7 @@ class _Remembered:
     """A dataset's format that remembers the last few objects of this process.
 
     A week of forecasts reads one model: taking it apart again costs more than forecasting. What is
-    handed out is a copy, so that a task that changes its model changes nobody else's.
+    handed out is made anew from bytes, so that a task that changes its model changes nobody else's.
     """
 
     dataset: Dataset
@@ -157,7 +156,12 @@ class _Remembered:
 
     def read(self, path: Path) -> object:
         """The object in the file, as reading it anew would give it."""
-        return copy.deepcopy(_object_in(path, identity(path), self.dataset.trusted))
+        trusted = self.dataset.trusted
+        try:
+            packed = _object_in(path, identity(path), trusted)
+        except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
+            return Skops(trusted).read(path)  # skops knows more than pickling does
+        return pickle.loads(packed)  # noqa: S301 - it was pickled here  # nosec B301
 
     def fingerprint(self, path: Path) -> str:
         """As the format's own."""
@@ -165,5 +169,5 @@ class _Remembered:
 
 
 @functools.lru_cache(maxsize=4)
-def _object_in(path: Path, _: FileIdentity | None, trusted: tuple[str, ...]) -> object:
-    return Skops(trusted).read(path)
+def _object_in(path: Path, _: FileIdentity | None, trusted: tuple[str, ...]) -> bytes:
+    return pickle.dumps(Skops(trusted).read(path), pickle.HIGHEST_PROTOCOL)

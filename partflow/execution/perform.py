@@ -9,6 +9,7 @@ import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from partflow.connections import Relations
 from partflow.content import file_digest
@@ -17,16 +18,19 @@ from partflow.errors import ReadError, ResultError
 from partflow.execution.inputs import keys_of, partition_column, read_partitions
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.stamps import is_as_seen
-from partflow.execution.storing import Called, Prepared, Unwritten, streamed_to
+from partflow.execution.storing import Called, Prepared, Unwritten, secured, streamed_to
 from partflow.execution.work import Work, failure_of, refused, union_of
 from partflow.formats import format_of
 from partflow.graph import Graph
 from partflow.handover import HandOver
 from partflow.models import Skops
 from partflow.partition import Partition
-from partflow.results import Target, normalise, split
+from partflow.results import Target, is_lazy, normalise, split
 from partflow.store import Store
 from partflow.tasks import Task
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FOOTER = "partflow"
 """The key under which a Parquet footer carries the lineage."""
@@ -110,8 +114,20 @@ def _parts(work: Work, result: object) -> list[list[object]]:
         return [results]
     ordinals = [a.ordinal for a in attempts]
     whole = [_target(work, d, ordinals, "..".join(keys)) for d in task.writes]
-    frames = [split(one, target) for one, target in zip(results, whole, strict=True)]
-    return [list(part) for part in zip(*frames, strict=True)]
+    del result
+    frames: dict[int, list[pl.DataFrame]] = {}
+    for i in _lazy_last(results):
+        frames[i] = split(results[i], whole[i])
+        results[i] = None
+    return [list(part) for part in zip(*(frames[i] for i in range(len(results))), strict=True)]
+
+
+def _lazy_last(results: Sequence[object]) -> list[int]:
+    """The places of the results in the order in which they are taken.
+
+    To compute a lazy one runs the user's code, which may change what else was returned.
+    """
+    return sorted(range(len(results)), key=lambda i: is_lazy(results[i]))
 
 
 def _target(work: Work, dataset: Dataset, ordinals: Sequence[int], key: str) -> Target:
@@ -124,11 +140,19 @@ def _target(work: Work, dataset: Dataset, ordinals: Sequence[int], key: str) -> 
 def _prepared(
     work: Work, attempt: Attempt, results: Sequence[object]
 ) -> Sequence[Prepared] | Failure:
-    """What stores the outputs of one attempt; what is too large for memory is streamed at once."""
+    """What stores the outputs of one attempt; what is too large for memory is streamed at once.
+
+    Whatever was taken before a lazy one is computed is secured.
+    """
+    found: dict[int, Prepared] = {}
+    has_lazy = len(results) > 1 and any(is_lazy(one) for one in results)
     try:
-        return [_output(work, attempt, i, one) for i, one in enumerate(results)]
+        for i in _lazy_last(results):
+            prepared = _output(work, attempt, i, results[i])
+            found[i] = secured(prepared) if has_lazy else prepared
     except Exception as error:  # noqa: BLE001 - a lazy frame runs the user's code here
         return refused(work, attempt, error)
+    return [found[i] for i in range(len(results))]
 
 
 def _require_as_seen(work: Work) -> None:
@@ -199,7 +223,8 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Prep
         metadata = {FOOTER: attempt.lineage.to_json()}
         if isinstance(frame, pl.LazyFrame):
             return streamed_to(work, attempt, dataset, frame, staged, metadata)
-        return Unwritten(work, attempt, dataset, frame, staged, metadata)
+        is_ours = len(work.order.attempts) > 1  # split from a copy
+        return Unwritten(work, attempt, dataset, frame, staged, metadata, is_ours)
     form = format_of(dataset)
     if result is None:
         raise ResultError(dataset.name, key, "the task returned None", "return the object")

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.content import equal_within
+from partflow.copies import Packed, pack
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
-from partflow.execution.inputs import partition_column, with_column
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.work import Work, refused
-from partflow.formats import Parquet
+from partflow.formats import Parquet, way_of
 from partflow.frames import Encoded, StagedFrame, encode_frames, stage_frame
+from partflow.handover import AsRead
 from partflow.readback import confirm, validate
 
 if TYPE_CHECKING:
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 TOGETHER = 32 * 2**20
 """Frames of up to so many bytes in all are encoded in one go."""
 
+COPIED = 64 * 2**20
+"""What a call returned is copied up to so many bytes a frame; a larger one is stored at once."""
+
 
 @dataclass(slots=True)
 class Called:
     """A call that has returned: for each attempt what stores its outputs, or why it failed.
 
-    `cost` is that of each attempt so far, in equal parts.
+    `cost` is that of each attempt so far, in equal parts. What it returned is the caller's, who may
+    change it in the next call: before that, it is `secured` or stored.
     """
 
     order: Order
@@ -57,6 +62,25 @@ class Called:
         for part in self.parts:
             if not isinstance(part, Failure):
                 yield from (one for one in part if isinstance(one, Unwritten))
+
+    def secure(self) -> None:
+        """Take what waits to be stored out of the caller's hands: copied, or stored at once."""
+        wall, cpu = time.perf_counter(), time.thread_time()
+        for i, (attempt, part) in enumerate(zip(self.order.attempts, self.parts, strict=True)):
+            if not isinstance(part, Failure):
+                self.parts[i] = self._secured(attempt, part)
+        n = max(1, len(self.parts))
+        seconds = self.cost.seconds + (time.perf_counter() - wall) / n
+        self.cost = replace(
+            self.cost, seconds=seconds, cpu=self.cost.cpu + (time.thread_time() - cpu) / n
+        )
+
+    def _secured(self, attempt: Attempt, part: Sequence[Prepared]) -> Sequence[Prepared] | Failure:
+        assert self.work is not None, "BUG: there is nothing to secure of what was not carried out"
+        try:
+            return [secured(one) for one in part]
+        except Exception as error:  # noqa: BLE001 - the disk, or polars, may refuse it
+            return refused(self.work, attempt, error)
 
     def stored(self) -> tuple[Outcome, ...]:
         """Store the outputs of all attempts, staged and sealed."""
@@ -134,7 +158,7 @@ def streamed_to(
 class Unwritten:
     """A frame in memory that is to be stored; `encoded` is what its file is to hold, once known.
 
-    None of the user's code is left in that.
+    None of the user's code is left in that. Its memory may be the caller's, unless it `is_ours`.
     """
 
     work: Work
@@ -143,7 +167,9 @@ class Unwritten:
     frame: pl.DataFrame
     staged: Path
     metadata: Mapping[str, str]
+    is_ours: bool = False
     encoded: Encoded | None = None
+    packed: Packed | None = None
 
     @property
     def nbytes(self) -> int:
@@ -158,14 +184,31 @@ class Unwritten:
         )
         confirm(self.staged, frame, made.sha256)
         output, identity = _sealed(work, self.attempt, dataset, self.staged, made)
-        if work.is_read(dataset):
-            read = with_column(frame, partition_column(dataset, (self.attempt.ordinal,)))
-            work.frames.keep(work.store.place(dataset, output.key), identity, read)
+        if work.is_read(dataset) and work.frames.wants(frame):
+            packed = self.packed or pack(frame)
+            if packed is not None:
+                place = work.store.place(dataset, output.key)
+                work.frames.keep(AsRead(place, way_of(dataset)), identity, packed)
         return output
 
 
 Prepared = Output | Unwritten
 """An output that is stored already, or what is to be stored."""
+
+
+def secured(prepared: Prepared) -> Prepared:
+    """An output out of the caller's hands: a copy that is to be stored, or stored already.
+
+    A copy costs a tenth of encoding, and what is copied can be encoded beside the next call. What
+    is too large to have twice in memory is stored at once.
+    """
+    if isinstance(prepared, Output) or prepared.is_ours:
+        return prepared
+    packed = pack(prepared.frame) if prepared.nbytes <= COPIED else None
+    if packed is None:
+        return prepared.stored()
+    prepared.packed, prepared.frame, prepared.is_ours = packed, packed.frame, True
+    return prepared
 
 
 def _sealed(
