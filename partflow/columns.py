@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DIGEST = 16
-_MARK = "partflow columns 4"
+_MARK = "partflow columns 5"
 _ENDING = ".columns"
 _HEADER = 192
 """The bytes before the first column, which begins where a number may begin."""
 
 _SELECT = (
     "SELECT key, start, seq, content, code, inputs, reads, made_at, rows, nbytes, size, mtime_ns, "
-    "ctime_ns, inode, failure IS NOT NULL, pinned FROM partitions WHERE node = ? AND seq > ? "
-    "ORDER BY start"
+    "ctime_ns, inode, failure IS NOT NULL, pinned, rules FROM partitions "
+    "WHERE node = ? AND seq > ? ORDER BY start"
 )
 
 
@@ -57,6 +57,7 @@ class Columns:
     rows: NDArray[np.int64]
     nbytes: NDArray[np.int64]
     reads: NDArray[np.int16]
+    rules: NDArray[np.int16]
     failed: NDArray[np.bool_]
     pinned: NDArray[np.bool_]
     key: NDArray[np.bytes_]
@@ -204,6 +205,7 @@ def _layout(n: int, reads: int, width: int) -> dict[str, tuple[np.dtype[Any], tu
         "rows": (wide, (n,)),
         "nbytes": (wide, (n,)),
         "reads": (np.dtype("<i2"), (n,)),
+        "rules": (np.dtype("<i2"), (n,)),
         "failed": (np.dtype("?"), (n,)),
         "pinned": (np.dtype("?"), (n,)),
         "key": (np.dtype(f"S{width}"), (n,)),
@@ -303,6 +305,7 @@ _POSITIONS: Mapping[str, int] = {
     "nbytes": 9,
     "failed": 14,
     "pinned": 15,
+    "rules": 16,
 }
 
 

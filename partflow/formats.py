@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-import re
 from collections.abc import Hashable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -23,8 +22,12 @@ from partflow.content import (
     type_text,
     unreadable,
 )
+from partflow.csvtext import beginning_of, opened
 from partflow.errors import ReadError
+from partflow.fitting import Misfit, parsed
+from partflow.jsontext import as_read, naming_lines, require_utf8
 from partflow.models import Skops
+from partflow.texttypes import RULES, typed
 from partflow.vetting import rows_in
 
 if TYPE_CHECKING:
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
 _AT_ONCE = 256 * 2**20
 """A frame of up to so many bytes is encoded in memory and written at once."""
 
+_TEXT_AT_ONCE = 64 * 2**20
+"""Files of text of up to so many bytes in all are read at once, also as a lazy frame."""
+
 _GLOB = frozenset("*?[")
-_TIME = re.compile(r"\s*\d{1,4}[-/.:]\d")
 
 
 class SourceFormat(Protocol):
@@ -173,67 +178,51 @@ class Csv:
     """Comma-separated text with a header, typed by the schema or else from the whole file.
 
     Columns that the schema doesn't name are left out; one that it names and the file lacks is an
-    error. Without a schema, columns that look like dates and times throughout become such.
+    error, as is a line that has too few fields, or too many. Blank lines are no rows.
     """
 
     schema: Schema | None = None
+    at_once: int = _TEXT_AT_ONCE
 
     name = "csv"
     extension = "csv"
 
     def read(self, path: Path) -> pl.DataFrame:
         """The frame in the file."""
-        import polars as pl
-
         with reading(path):
-            if self.schema is not None:
-                # All columns are read and then ours taken: what isn't read isn't checked.
-                types: dict[str, Any] = {
-                    **self.schema,
-                    **dict.fromkeys(self._extras(path), pl.String),
-                }
-                return pl.read_csv(path, schema=types, glob=False).select(self.schema.keys())
-            frame = pl.read_csv(path, infer_schema_length=None, glob=False)
-            if not any(_may_be_time(column) for column in frame.iter_columns()):
-                return frame  # looking for times takes polars five times as long as all the rest
-            return pl.read_csv(path, infer_schema_length=None, try_parse_dates=True, glob=False)
+            file = opened(path)
+            if self.schema is None:
+                return file.rows(typed)
+            return file.rows(functools.partial(_fitted, path, schema=self.schema))
 
     def fingerprint(self, path: Path) -> str:
         """The fingerprint of the values as read: quoting, line ends and order don't count."""
         return fingerprint_frame(self.read(path))
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
-        """Lazy with a schema; without one all files are read, since only values tell the types."""
-        import polars as pl
+        """What `read` gives of each file; read piece by piece if they are large and have a schema.
 
-        if self.schema is None:
+        Without one all files are read at once, since only values tell the types.
+        """
+        if self.schema is None or _nbytes(paths) <= self.at_once:
             return _read_alike(self, paths, origin).lazy()
-        # polars can ignore columns that a schema lacks, but then it also cuts lines that are too
-        # long without a word: so it is told of all columns, and ours are taken of those.
-        kept = [*self.schema, *([origin] if origin else [])]
-        extras = {path: self._extras(path) for path in paths}
-        groups = [list(paths)] if len(set(extras.values())) == 1 else [[each] for each in paths]
-        scans = [
-            pl.scan_csv(
-                group,
-                schema={**self.schema, **dict.fromkeys(extras[group[0]], pl.String)},
-                glob=False,
-                include_file_paths=origin,
-            )
-            for group in groups
-        ]
-        return pl.concat([each.select(kept) for each in scans])
+        return _pieces(self, paths, origin, self.schema)
+
+    def pieces(self, path: Path) -> Iterator[pl.DataFrame]:
+        """What `read` gives, some rows at a time."""
+        assert self.schema is not None
+        try:
+            with reading(path):
+                for rows in opened(path).batches():
+                    yield _fitted(path, rows, self.schema)
+        except ReadError:
+            self.read(path)  # of several things that are wrong it says the first
+            raise
 
     def columns(self, path: Path) -> list[str]:
         """The names in the file's header; its rows are not read."""
-        import polars as pl
-
         with reading(path):
-            return pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns
-
-    def _extras(self, path: Path) -> tuple[str, ...]:
-        """The columns of a file that the schema doesn't name."""
-        return tuple(name for name in self.columns(path) if name not in (self.schema or {}))
+            return list(opened(path).names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +234,7 @@ class Ndjson:
     """
 
     schema: Schema | None = None
+    at_once: int = _TEXT_AT_ONCE
 
     name = "ndjson"
     extension = "ndjson"
@@ -253,11 +243,13 @@ class Ndjson:
         """The frame in the file."""
         import polars as pl
 
-        with reading(path):
+        with reading(path), naming_lines(path):
             # Bytes, because polars takes a path for a pattern here, and one with `[` finds nothing.
             source = path.read_bytes()
-            schema = dict(self.schema) if self.schema is not None else None
-            return pl.read_ndjson(source, schema=schema, infer_schema_length=None)
+            require_utf8(path, source)
+            if self.schema is None:
+                return pl.read_ndjson(source, infer_schema_length=None)
+            return _fitted(path, pl.read_ndjson(source, schema=as_read(self.schema)), self.schema)
 
     def columns(self, path: Path) -> list[str]:
         """The names of all fields of the file, which any of its lines may have."""
@@ -268,12 +260,24 @@ class Ndjson:
         return fingerprint_frame(self.read(path))
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
-        """Lazy with a schema; without one all files are read, since only values tell the types."""
+        """What `read` gives of each file; read piece by piece if they are large and have a schema.
+
+        Without one all files are read at once, since only values tell the types.
+        """
+        patterns = any(_GLOB.intersection(str(path)) for path in paths)
+        if self.schema is None or patterns or _nbytes(paths) <= self.at_once:
+            return _read_alike(self, paths, origin).lazy()
+        return _pieces(self, paths, origin, self.schema)
+
+    def pieces(self, path: Path) -> Iterator[pl.DataFrame]:
+        """What `read` gives, some rows at a time."""
         import polars as pl
 
-        if self.schema is None or any(_GLOB.intersection(str(path)) for path in paths):
-            return _read_alike(self, paths, origin).lazy()
-        return pl.scan_ndjson(list(paths), schema=dict(self.schema), include_file_paths=origin)
+        assert self.schema is not None
+        with reading(path), naming_lines(path):
+            require_utf8(path, beginning_of(path))
+            for rows in pl.scan_ndjson(path, schema=as_read(self.schema)).collect_batches():
+                yield _fitted(path, rows, self.schema)
 
 
 def format_named(
@@ -334,6 +338,14 @@ def _hashable(value: Hashable) -> Hashable:
     return tuple(value.items()) if isinstance(value, Mapping) else value
 
 
+def rules_of(dataset: Declared) -> int:
+    """The number of the rules by which a dataset's files are typed and checked; 0 if they are not.
+
+    What was read by older ones may have come to other values.
+    """
+    return RULES if dataset.format in {"csv", "ndjson"} else 0
+
+
 def footer(path: Path) -> dict[str, str]:
     """The metadata that was staged with a Parquet file, and what its writer added."""
     import polars as pl
@@ -365,13 +377,59 @@ def require_alike(schemas: Mapping[Path, Schema]) -> None:
                 raise ReadError(str(path), problem, "declare a schema for files that vary")
 
 
-def _may_be_time(column: pl.Series) -> bool:
+def _fitted(path: Path, frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """The columns of a schema out of a frame of text, each as the type that it says."""
+    columns = []
+    for name, kind in _types(schema).items():
+        if name not in frame.columns:
+            problem = f"has no column {name!r}; it has {', '.join(frame.columns)}"
+            raise ReadError(str(path), problem, "have it delivered again, or mend the schema")
+        found = parsed(frame[name], kind) if frame[name].dtype != kind else frame[name]
+        if isinstance(found, Misfit):
+            raise ReadError(str(path), f"column {name!r}: {found.problem}", found.advice)
+        columns.append(found)
+    return frame.select(columns)
+
+
+def _types(schema: Schema) -> dict[str, pl.DataType]:
+    """A schema with every type in full: `pl.Datetime` alone has no units."""
     import polars as pl
 
-    if column.dtype != pl.String:
-        return False
-    first = column.first(ignore_nulls=True)
-    return isinstance(first, str) and _TIME.match(first) is not None
+    return dict(pl.Schema(schema))
+
+
+def _nbytes(paths: Sequence[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _pieces(
+    form: Csv | Ndjson, paths: Sequence[Path], origin: str | None, schema: Schema
+) -> pl.LazyFrame:
+    """The rows of files as a lazy frame that reads some at a time."""
+    import polars as pl
+    from polars.io.plugins import register_io_source
+
+    def taken(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        for path in paths:
+            for piece in form.pieces(path):
+                frame = _marked(piece, path, origin)
+                frame = frame if predicate is None else frame.filter(predicate)
+                frame = frame if columns is None else frame.select(columns)
+                yield frame if limit is None else frame.head(limit)
+                if limit is not None and (limit := limit - frame.height) <= 0:
+                    return
+
+    types = _types(schema) | ({origin: pl.String()} if origin else {})
+    return register_io_source(taken, schema=types, is_pure=True)
+
+
+def _marked(frame: pl.DataFrame, path: Path, origin: str | None) -> pl.DataFrame:
+    """A frame with a column of that name that says from which file it is."""
+    import polars as pl
+
+    return frame if origin is None else frame.with_columns(pl.lit(str(path)).alias(origin))
 
 
 def _read_alike(form: Csv | Ndjson, paths: Sequence[Path], origin: str | None) -> pl.DataFrame:
@@ -386,7 +444,5 @@ def _read_alike(form: Csv | Ndjson, paths: Sequence[Path], origin: str | None) -
     parts = []
     for path, frame in frames.items():
         part = frame.select(schema.keys()) if frame.height else pl.DataFrame(schema=schema)
-        if origin is not None:
-            part = part.with_columns(pl.lit(str(path)).alias(origin))
-        parts.append(part)
+        parts.append(_marked(part, path, origin))
     return pl.concat(parts)

@@ -112,14 +112,16 @@ class Metastore(AbstractContextManager["Metastore"]):
         """Every materialization of a partition, the newest first."""
         columns = "node, key, start, content, code, inputs, reads, read_seq, rows, nbytes, sha256"
         rows = self.connection.execute(
-            f"SELECT {columns}, made_at, run, how, seq, pinned, note "  # noqa: S608
+            f"SELECT {columns}, made_at, run, how, seq, pinned, note, rules "  # noqa: S608
             "FROM materializations "
             "WHERE node = ? AND key = ? ORDER BY seq DESC",
             (node, key),
         )
         return [
             replace(
-                record_of((*r[:11], None, None, None, None, *r[11:13], r[14], 0, None, r[15])),
+                record_of(
+                    (*r[:11], None, None, None, None, *r[11:13], r[14], 0, None, r[15], r[17])
+                ),
                 how=r[13],
                 note=r[16],
             )
@@ -187,7 +189,7 @@ class Metastore(AbstractContextManager["Metastore"]):
                 assert identity is not None
                 c.execute(
                     "UPDATE partitions SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, "
-                    "nbytes = ?, sha256 = ? WHERE node = ? AND key = ?",
+                    "nbytes = ?, sha256 = ?, rules = ? WHERE node = ? AND key = ?",
                     (
                         identity.size,
                         identity.mtime_ns,
@@ -195,6 +197,7 @@ class Metastore(AbstractContextManager["Metastore"]):
                         identity.inode,
                         identity.size,
                         record.sha256,
+                        record.rules,
                         record.node,
                         record.key,
                     ),

@@ -5,7 +5,8 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT R
 -- What is current: one row a partition that was ever claimed or observed. `seq` numbers its
 -- materialization (0: only claimed), `content_seq` the one since which its content is the present
 -- one, `read_seq` the last one that had been recorded when its inputs were read. `pinned` is one
--- that somebody made by hand and that was accepted.
+-- that somebody made by hand and that was accepted. `rules` are those by which a source's text was
+-- typed and checked: what was read by older ones is read once more.
 CREATE TABLE partitions (
     node TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -30,6 +31,7 @@ CREATE TABLE partitions (
     run TEXT,
     failure TEXT,
     pinned INTEGER NOT NULL DEFAULT 0,
+    rules INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (node, key)
 ) STRICT, WITHOUT ROWID;
 
@@ -54,7 +56,8 @@ CREATE TABLE materializations (
     run TEXT,
     how TEXT NOT NULL,
     pinned INTEGER NOT NULL DEFAULT 0,
-    note TEXT
+    note TEXT,
+    rules INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX materializations_of ON materializations (node, key, seq);
 

@@ -38,5 +38,7 @@ MIGRATIONS = {
         "ALTER TABLE codes ADD COLUMN rules INTEGER NOT NULL DEFAULT 1;"
         "CREATE TABLE begun (node TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, "
         "PRIMARY KEY (node, key)) STRICT, WITHOUT ROWID;"
+        "ALTER TABLE partitions ADD COLUMN rules INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE materializations ADD COLUMN rules INTEGER NOT NULL DEFAULT 0;"
     ),
 }

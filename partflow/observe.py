@@ -20,7 +20,7 @@ from partflow.copies import pack
 from partflow.dataset import Dataset
 from partflow.errors import ReadError, UsageError
 from partflow.footers import record_in
-from partflow.formats import Parquet, format_of, way_of
+from partflow.formats import Parquet, format_of, rules_of, way_of
 from partflow.grain import Grain
 from partflow.graph import Graph
 from partflow.handover import SMALL, AsRead, HandOver
@@ -180,7 +180,9 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
             columns, at = _placed(cache.load(name, identities=name in stated), over[name])
             states[name] = state = _state(columns, at, over[name], reads)
             if name in seen:
-                _compare(look, dataset, state, over[name], _recorded(columns, at, len(over[name])))
+                recorded = _recorded(columns, at, len(over[name]))
+                older = _read_by_older_rules(dataset, columns, at, len(over[name]))
+                _compare(look, dataset, state, over[name], recorded, older)
     for task in graph.tasks:
         if task.is_effect:
             lo, hi = graph.task_extents[task.name].lo, horizon_of(graph, task.name, now)
@@ -251,6 +253,15 @@ def _recorded(columns: Columns, at: _Places, n: int) -> NDArray[np.int64]:
     return found
 
 
+def _read_by_older_rules(
+    dataset: Dataset, columns: Columns, at: _Places, n: int
+) -> NDArray[np.bool_]:
+    """Which files of text were read by older rules than those of now: they are read once more."""
+    found = np.zeros(n, np.bool_)
+    found[at] = columns.rules < rules_of(dataset)
+    return found
+
+
 @dataclass(slots=True)
 class _Seen:
     """A record and how its file stands beside it."""
@@ -265,26 +276,28 @@ def _compare(
     state: DatasetState,
     stretch: _Stretch,
     recorded: NDArray[np.int64],
+    older: NDArray[np.bool_],
 ) -> None:
     """Set the conditions by the files; those that are as recorded cost one stat each."""
     known = state.seq > 0
     if look.verify is Verify.RECORD:
         # What is recorded is trusted; only a source can have brought something new.
-        asked = np.flatnonzero(~known) if dataset.is_source else np.zeros(0, np.int64)
+        asked = np.flatnonzero(~known | older) if dataset.is_source else np.zeros(0, np.int64)
         if not len(asked):
             return
         found = recorded.copy()
         found[asked] = look.store.identities(dataset, [stretch.text(i) for i in asked.tolist()])
-        differs = ~known & (found[:, 0] >= 0)
+        differs = (~known | older) & (found[:, 0] >= 0)
     else:
         found = look.stats.of(dataset.name)
         if dataset.is_source:
             look.found.stats[dataset.name] = found
-        if look.verify is Verify.STAT and np.array_equal(found, recorded):
+        if look.verify is Verify.STAT and not older.any() and np.array_equal(found, recorded):
             return
         there = found[:, 0] >= 0
         state.condition[~there] = np.where(known[~there], Condition.GONE, Condition.ABSENT)
-        differs = there & (look.verify is Verify.CONTENT or (found != recorded).any(axis=1))
+        moved = (found != recorded).any(axis=1)
+        differs = there & (moved | older | (look.verify is Verify.CONTENT))
     for i in np.flatnonzero(differs).tolist():
         key = stretch.text(i)
         fresh = Record(dataset.name, key, int(stretch.edges[i]))
@@ -320,7 +333,8 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
     try:
         sha256, size = file_digest(path)
         trusted = found if is_settled(found, look.now_ns) else FileIdentity(size, 0, 0, 0)
-        if record.seq and sha256 == record.sha256:
+        rules = rules_of(dataset)
+        if record.seq and sha256 == record.sha256 and record.rules >= rules:
             seen.condition = Condition.GOOD
             if found != record.identity:
                 look.found.touched.append(replace(record, identity=trusted, sha256=sha256))
@@ -330,7 +344,9 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
         seen.condition = Condition.DAMAGED
         look.found.problems[dataset.name, record.key] = str(error)
         return
-    present = replace(record, content=content, sha256=sha256, identity=trusted, nbytes=size)
+    present = replace(
+        record, content=content, sha256=sha256, identity=trusted, nbytes=size, rules=rules
+    )
     if record.seq and content == record.content:
         seen.condition = Condition.GOOD
         look.found.touched.append(present)

@@ -37,6 +37,7 @@ class Record:
     `inputs` the digests of its `reads` in 16 bytes each, `how` one of made, kept (made again with
     equal content: the old file stayed), observed, adopted, accepted, done (an effect). `pinned` is
     somebody's file that was accepted and stays until a backfill; `note` says what `how` cannot.
+    `rules` is the number of the rules by which a source's text was typed and checked, else 0.
     """
 
     node: str
@@ -59,6 +60,7 @@ class Record:
     failure: str | None = None
     pinned: bool = False
     note: str | None = None
+    rules: int = 0
 
     def to_json(self) -> str:
         """For an intent and the journal."""

@@ -19,7 +19,7 @@ RESTATED = 1 << 32
 
 COLUMNS = (
     "node, key, start, content, code, inputs, reads, read_seq, rows, nbytes, sha256, "
-    "size, mtime_ns, ctime_ns, inode, made_at, run, seq, content_seq, failure, pinned"
+    "size, mtime_ns, ctime_ns, inode, made_at, run, seq, content_seq, failure, pinned, rules"
 )
 
 
@@ -31,7 +31,7 @@ def record_of(row: Sequence[Any]) -> Record:
         reads=row[6], read_seq=row[7], rows=row[8], nbytes=row[9], sha256=row[10],
         identity=None if size is None else FileIdentity(size, mtime_ns, ctime_ns, inode),
         made_at=row[15], run=row[16], seq=row[17], content_seq=row[18], failure=row[19],
-        pinned=bool(row[20]),
+        pinned=bool(row[20]), rules=row[21],
     )  # fmt: skip
     with understood(f"{found.node}@{found.key}"):
         return found.checked()
@@ -80,7 +80,7 @@ def put(c: apsw.Connection, r: Record, *, epoch: int | None, seq: int | None = N
         "node": r.node, "key": r.key, "start": r.start, "content": r.content, "code": r.code,
         "inputs": r.inputs, "reads": r.reads, "read_seq": r.read_seq, "rows": r.rows,
         "nbytes": r.nbytes, "sha256": r.sha256, "made_at": r.made_at, "run": r.run,
-        "pinned": int(r.pinned),
+        "pinned": int(r.pinned), "rules": r.rules,
     }  # fmt: skip
     numbered = {} if seq is None else {"seq": seq}
     _insert(c, "materializations", {**numbered, **history, "how": r.how, "note": r.note})

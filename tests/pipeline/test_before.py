@@ -15,12 +15,18 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from partflow.lineage import Condition
+from partflow.metastore import Metastore
 from partflow.project import Project
 from partflow.reasons import held, steps
+from partflow.texttypes import RULES
 
 FOLDER = Path(__file__).parent / "before"
 
-STALE: dict[str, str] = {}
+STALE: dict[str, str] = {
+    "by_code": "codes changed",  # 007 was 7
+    "by_date": "american_dates changed",  # the second of January was the first of February
+}
 """By task, why its partitions are to be made again."""
 
 HELD: dict[str, str] = {}
@@ -57,7 +63,20 @@ def test_what_is_stale_in_a_warehouse_that_exists(warehouse):
     assert {g.task: g.text for g in held(plan)} == HELD
 
 
+def test_a_file_that_the_rules_of_now_refuse_is_a_fault_and_not_what_was_recorded(warehouse):
+    stock = load(warehouse).plan().snapshot.states["stock"]
+    assert stock.condition.tolist() == [Condition.GOOD, Condition.GOOD, Condition.DAMAGED]
+
+
+def test_what_was_read_again_by_the_rules_of_now_is_not_read_a_third_time(warehouse):
+    load(warehouse).materialize()
+    with Metastore.open(warehouse / "warehouse/.partflow/metastore.sqlite") as metastore:
+        rules = {n: [r.rules for r in metastore.records(n)] for n in ("weather", "visits", "warm")}
+    assert rules == {"weather": [RULES] * 3, "visits": [0] * 3, "warm": [0] * 3}
+
+
 def test_once_it_is_made_anew_it_is_as_a_warehouse_from_nothing(warehouse, tmp_path_factory):
+    (warehouse / "landing/stock/2024-01-03.csv").write_text("shop,qty,price\na,3,1.5\nb,3,2.5\n")
     fresh = tmp_path_factory.mktemp("fresh")
     for name in ("partflow.toml", "shop_before", "landing"):
         copy = shutil.copytree if (warehouse / name).is_dir() else shutil.copy

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from partflow.columns import ColumnCache, Columns
+from partflow.controls import Controls
 from partflow.dataset import Dataset, Source
 from partflow.grain import Daily, Whole
 from partflow.observe import Verify, observe
+from partflow.rows import count_changes
 from partflow.store import Store
+from partflow.texttypes import RULES
 
 NODES = ("landing", "clean", "trailing", "monthly")
 KEYS = ["2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"]
@@ -179,3 +182,36 @@ def test_what_is_written_beside_a_selection_is_looked_at_too(two_chains):
     assert two_chains.run("low").unchanged == 1
     assert two_chains.made() == [("parted", KEYS[1])]
     assert two_chains.planned() == {"rested": [KEYS[1]]}
+
+
+def read_by_older_rules(world, keys: list[str]) -> None:
+    """Record that these files were read by older rules, as an older partflow did."""
+    with world.metastore() as metastore, metastore.transaction() as c:
+        c.executemany(
+            "UPDATE partitions SET rules = 0 WHERE node = 'landing' AND key = ?",
+            [(k,) for k in keys],
+        )
+        count_changes(c, ["landing"], restated=True)
+
+
+def rules_of_landing(world) -> dict[str, int]:
+    with world.metastore() as metastore:
+        return {r.key: r.rules for r in metastore.records("landing")}
+
+
+def test_what_older_rules_read_is_read_once_more_though_it_is_the_same_file(sales):
+    sales.run()
+    assert set(rules_of_landing(sales).values()) == {RULES}
+    read_by_older_rules(sales, ["2024-01-31"])
+    path = sales.root / "landing/2024-01-31.csv"
+    before = path.stat()
+    assert sales.planned() == {}
+    sales.run()
+    assert set(rules_of_landing(sales).values()) == {RULES}
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_rebuild_knows_by_which_rules_a_file_was_read(sales):
+    sales.run()
+    sales.project.upkeep.rebuild(Controls())
+    assert set(rules_of_landing(sales).values()) == {RULES}

@@ -104,11 +104,11 @@ def test_csv_files_with_different_columns_beside_the_schema_are_read_as_one(tmp_
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a,more,b\n1,x,2,3\n", "more fields"),
+        ("a,more,b\n1,x,2,3\n", "line 2 has 4 fields, and the header 3"),
         ("a\n1\n", "b"),
-        ("a,b\nx,y\n", "`x` as dtype `i64`"),
+        ("a,b\nx,y\n", "column 'a': 'x' is no Int64"),
         ("", "empty"),
-        ("a,b\n1,2,3\n", "more"),
+        ("a,b\n1,2,3\n", "line 2 has 3 fields, and the header 2"),
     ],
 )
 def test_csv_that_does_not_fit_its_schema_is_a_read_error(csv, text, problem):
@@ -145,7 +145,7 @@ def test_ndjson_in_a_file_whose_name_looks_like_a_pattern_is_read(ndjson):
 @pytest.mark.parametrize("text", ["", "{", '{"a":"x"}\n'])
 def test_ndjson_that_is_damaged_is_a_read_error(ndjson, text):
     form = Ndjson({"a": pl.Int64}) if "x" in text else Ndjson()
-    with pytest.raises(ReadError, match="cannot be read"):
+    with pytest.raises(ReadError, match=r"cannot be read|line 1 is no JSON object"):
         form.read(ndjson(text))
 
 

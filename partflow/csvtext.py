@@ -1,0 +1,290 @@
+"""CSV files as text: every field of every line as it was delivered, or why the file is not one.
+
+Knows nothing of types. Readers of CSV fill lines that are too short with nulls, and so does polars:
+here they are counted. All lines are whole iff there are as many commas outside of values as lines
+need, for lines that are too long are refused by the reader; and none is too short unless a last
+field is null.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import mmap
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from partflow.content import bytes_or_path, unreadable
+from partflow.errors import ReadError
+from partflow.opening import at_once
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+_AT_ONCE = 2**20
+_BLANK = re.compile(rb"\n(?:[ \t]*\r?\n|[ \t]+\r?\Z)")
+_BEGINNING = 2**16
+_MENDED = (
+    "have it delivered again; a task that is to read such files as they are takes `list[Path]`"
+)
+_CUT = "it may be cut off"
+_LONG = "a value with a comma in it must stand in quotation marks"
+_OTHERS = {";": "';'", "\t": "a tab", "|": "'|'"}
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """A CSV file and the names in its header, each once; `source` is its path or its bytes."""
+
+    path: Path
+    names: tuple[str, ...]
+    source: Path | bytes
+
+    def rows(self, typed: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+        """All lines but blank ones, as `typed` makes them of text that is null where it is empty.
+
+        Raises ReadError for a line with too few fields or too many, and for a header within.
+        """
+        import polars as pl
+
+        fields = self._fields()
+        if self._has_spaces_alone(fields):
+            blank = self._blank(fields, self.names)
+            return typed(fields if blank is None else fields.filter(~blank))
+        try:
+            frame = typed(fields)
+        except ReadError:
+            self._blank(fields, self.names)  # a line that is cut off may be why
+            raise
+        # What is no text now has no commas in it, and is not looked at for them.
+        others = {name for name, kind in frame.schema.items() if kind != pl.String}
+        blank = self._blank(fields, [name for name in self.names if name not in others])
+        return frame if blank is None else frame.filter(~blank)
+
+    def _fields(self) -> pl.DataFrame:
+        import polars as pl
+
+        with self._naming_lines():
+            frame = pl.read_csv(self.source, schema=self._texts(), glob=False)
+        self._require_one_header(frame)
+        return frame
+
+    def _has_spaces_alone(self, fields: pl.DataFrame) -> bool:
+        """Whether a line may consist of spaces: its only field is not empty then."""
+        first, *rest = fields.iter_columns()
+        if not rest or not rest[-1].null_count():
+            return False
+        spaces = first.filter(rest[-1].is_null()).str.strip_chars(" \t") == ""
+        return bool(spaces.any())
+
+    def _blank(self, fields: pl.DataFrame, texts: Sequence[str]) -> pl.Series | None:
+        """Which fields are of blank lines; None if none is. ReadError for a line that is too short.
+
+        `texts` are the columns whose values may have commas in them.
+        """
+        import polars as pl
+
+        if not fields[self.names[-1]].null_count():
+            return None
+        if fields.width == 1:
+            return fields.to_series().is_null()
+        values = _commas(fields.select(texts)) if self._has(b'"') else 0
+        if not self._commas_missing(fields.height, values):
+            return None
+        return pl.Series(self._blank_lines(fields.height), dtype=pl.Boolean)
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """The text of all `rows`, some at a time; what is wrong may come at the end."""
+        import polars as pl
+
+        if self._may_have_blank_lines():
+            yield self.rows(lambda fields: fields)
+            return
+        scan = pl.scan_csv(self.source, schema=self._texts(), glob=False)
+        rows = values = nulls = 0
+        quoted = self._has(b'"')
+        with self._naming_lines():
+            for batch in scan.collect_batches():
+                self._require_one_header(batch)
+                rows, nulls = rows + batch.height, nulls + batch[self.names[-1]].null_count()
+                values += _commas(batch) if quoted else 0
+                yield batch
+        if nulls and self._commas_missing(rows, values):
+            self._blank_lines(rows)
+
+    def _may_have_blank_lines(self) -> bool:
+        if len(self.names) == 1:
+            return True
+        with self._bytes() as data:
+            return _BLANK.search(data) is not None
+
+    def _texts(self) -> dict[str, pl.DataType]:
+        import polars as pl
+
+        return dict.fromkeys(self.names, pl.String())
+
+    def _commas_missing(self, rows: int, in_values: int) -> int:
+        """How many commas there are too few for so many rows with so many commas in values."""
+        in_names = sum(name.count(",") for name in self.names)
+        needed = (len(self.names) - 1) * (rows + 1)
+        return needed + in_values + in_names - self._count(b",")
+
+    def _blank_lines(self, rows: int | None = None) -> list[bool]:
+        """Which lines after the header are blank; ReadError for the first odd one.
+
+        With `rows` there must be so many.
+        """
+        found = []
+        try:
+            with self._text() as text:
+                lines = csv.reader(text)
+                next(fields for fields in lines if any(fields))  # the header
+                for fields in lines:
+                    odd = len(fields) != len(self.names)
+                    if odd and (len(fields) > 1 or "".join(fields).strip(" \t")):
+                        raise self._odd(lines.line_num, len(fields))
+                    found.append(odd)
+        except csv.Error as error:
+            raise unreadable(self.path, error) from error
+        if rows not in (None, len(found)):
+            problem = "has quotation marks that begin no field or end none"
+            raise ReadError(str(self.path), problem, _MENDED)
+        return found
+
+    def _odd(self, line: int, fields: int) -> ReadError:
+        has = f"line {line:,} has {fields} fields, and the header {len(self.names)}"
+        why = _CUT if fields < len(self.names) else _LONG
+        return ReadError(str(self.path), f"{has}: {why}", _MENDED)
+
+    @contextmanager
+    def _naming_lines(self) -> Iterator[None]:
+        """Let what polars raises over a line of too many fields name that line."""
+        import polars as pl
+
+        try:
+            yield
+        except pl.exceptions.PolarsError as error:
+            with suppress(UnicodeDecodeError):
+                self._blank_lines()
+            raise unreadable(self.path, error) from error
+
+    def _require_one_header(self, frame: pl.DataFrame) -> None:
+        first, *rest = self.names
+        again = frame.filter(frame[first] == first)
+        for name in rest:
+            if not again.height:
+                return
+            again = again.filter(again[name] == name)
+        if again.height:
+            raise ReadError(str(self.path), "has its header twice", _MENDED)
+
+    def _has(self, part: bytes) -> bool:
+        with self._bytes() as data:
+            return data.find(part) >= 0
+
+    def _count(self, byte: bytes) -> int:
+        import numpy as np
+
+        with self._bytes() as data:
+            parts = range(0, len(data), _AT_ONCE)
+            found = (np.frombuffer(data[i : i + _AT_ONCE], np.uint8) == byte[0] for i in parts)
+            return sum(int(np.count_nonzero(each)) for each in found)
+
+    @contextmanager
+    def _bytes(self) -> Iterator[bytes | mmap.mmap]:
+        if isinstance(self.source, bytes):
+            yield self.source
+            return
+        with (
+            open(self.source, "rb", opener=at_once) as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        ):
+            yield mapped
+
+    @contextmanager
+    def _text(self) -> Iterator[io.TextIOBase]:
+        if isinstance(self.source, bytes):
+            yield io.StringIO(self.source.decode("utf-8-sig"), newline="")
+            return
+        with open(self.source, encoding="utf-8-sig", newline="", opener=at_once) as file:
+            yield file
+
+
+def opened(path: Path) -> CsvFile:
+    """The CSV file at that path; what is compressed with gzip or zstd is taken apart.
+
+    Raises:
+        ReadError: it has no header, one name twice in it, another separator, or is not UTF-8.
+    """
+    source = _unpacked(path)
+    beginning = source[:_BEGINNING] if isinstance(source, bytes) else beginning_of(source)
+    if beginning.startswith(_MARKS) or b"\0" in beginning:
+        problem = "is no UTF-8 text, but UTF-16 or something else that holds zeros"
+        raise ReadError(str(path), problem, "have it delivered as UTF-8")
+    names = _header(path, beginning)
+    for other, shown in _OTHERS.items():
+        if sum(name.count(other) for name in names) > len(names) - 1:
+            problem = f"has no commas between its columns, but {shown}, as it seems"
+            raise ReadError(str(path), problem, _MENDED.replace("again", "with commas"))
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ReadError(str(path), f"has column {twice[0]!r} twice in its header", _MENDED)
+    return CsvFile(path, names, source)
+
+
+def _header(path: Path, beginning: bytes) -> tuple[str, ...]:
+    """The names in the first line that is not blank."""
+    if not beginning.strip():
+        raise ReadError(str(path), "is empty, without even a header", _MENDED)
+    try:
+        text = beginning.decode("utf-8-sig", "strict" if len(beginning) < _BEGINNING else "ignore")
+        lines = csv.reader(io.StringIO(text, newline=""))
+        names = next((fields for fields in lines if any(fields)), [])
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path) from error
+    except csv.Error as error:
+        raise unreadable(path, error) from error
+    return tuple(names)
+
+
+def _not_utf8(path: Path) -> ReadError:
+    return ReadError(str(path), "is no UTF-8 text", "have it delivered as UTF-8")
+
+
+def beginning_of(path: Path) -> bytes:
+    """The first bytes of a file."""
+    with open(path, "rb", opener=at_once) as file:
+        return file.read(_BEGINNING)
+
+
+def _unpacked(path: Path) -> Path | bytes:
+    """The path of a file; the bytes of one that is small, or is compressed."""
+    found = bytes_or_path(path)
+    beginning = found[:4] if isinstance(found, bytes) else beginning_of(found)[:4]
+    kinds = [kind for mark, kind in _PACKED.items() if beginning.startswith(mark)]
+    if not kinds:
+        return found
+    import pyarrow as pa
+
+    try:
+        with pa.OSFile(str(path)) as file, pa.CompressedInputStream(file, kinds[0]) as stream:
+            return bytes(stream.read())
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def _commas(frame: pl.DataFrame) -> int:
+    """The commas in all values."""
+    import polars as pl
+
+    if not frame.width:
+        return 0
+    found = frame.select(pl.all().str.count_matches(",", literal=True).sum())
+    return sum(int(n) for n in found.row(0))

@@ -1,0 +1,221 @@
+"""Makes a column the type that is asked for, from text or from another type, or says what misfits.
+
+Knows nothing of files or of datasets. No value changes on the way: what would lose digits, a part
+of a second or a zone does not fit. Text is read as ISO 8601 writes dates and times, and no other
+way: whether 01/02 is in January or in February a file does not say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from partflow.content import type_text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+_OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_DIGITS = {"ms": 3, "us": 6, "ns": 9}
+_SHOWN = 60
+_ISO_ONLY = "only ISO dates and times are read by themselves: declare pl.String, and in a task say "
+_ZONED = "declare pl.Datetime('us', 'UTC') for moments with an offset"
+_NAIVE = "declare pl.Datetime('us'), and in a task say .dt.replace_time_zone('...')"
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why a column is not of a type: the first value that does not fit, and what to do."""
+
+    problem: str
+    advice: str = "mend the file, or declare a type that holds it"
+
+
+def parsed(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
+    """A column of text as that type; empty text is null, but for what is text itself."""
+    import polars as pl
+
+    if wanted == pl.String:
+        return column
+    if isinstance(wanted, (pl.Categorical, pl.Enum)):
+        return _whole(column, column.cast(wanted, strict=False), wanted)
+    if (column == "").any():
+        column = column.replace("", None)
+    found = _of_text(column, wanted)
+    if found is None:
+        problem = f"text is not read as {type_text(wanted)}"
+        return Misfit(problem, "declare pl.String, and make more of it in a task")
+    whole = _whole(column, found, wanted)
+    if isinstance(whole, Misfit) and wanted.is_numeric():
+        bare = _of_text(column.str.strip_chars(), wanted)
+        return whole if bare is None else _whole(column, bare, wanted)
+    return whole
+
+
+def bridged(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
+    """A column as another type of its kind: numbers, text, moments, spans, lists of such."""
+    import polars as pl
+
+    have = column.dtype
+    if have == wanted:
+        return column
+    if have == pl.Null:
+        return column.cast(wanted)
+    if not _are_kin(have, wanted):
+        problem = f"it is {type_text(have)}, and the schema says {type_text(wanted)}"
+        return Misfit(problem, "declare the type that the files have")
+    try:
+        found = column.cast(wanted, strict=False)
+        back = found.cast(have, strict=False)
+    except pl.exceptions.PolarsError:
+        problem = f"{type_text(have)} cannot be made {type_text(wanted)}"
+        return Misfit(problem, "declare the type that the files have")
+    return _whole(column, found, wanted, column.ne_missing(back))
+
+
+def _whole(
+    column: pl.Series, found: pl.Series, wanted: pl.DataType, differs: pl.Series | None = None
+) -> pl.Series | Misfit:
+    """What was found, if every value of the column is in it."""
+    lost = column.is_not_null() & found.is_null()
+    lost = lost if differs is None else lost | differs
+    if not lost.any():
+        return found
+    value = str(column.filter(lost)[0])
+    short = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+    return _misfit(short, wanted)
+
+
+def _misfit(value: str, wanted: pl.DataType) -> Misfit:
+    import polars as pl
+
+    problem = f"{value!r} is no {type_text(wanted)}"
+    if isinstance(wanted, pl.Date):
+        return Misfit(problem, f"{_ISO_ONLY}.str.to_date('%d/%m/%Y')")
+    if isinstance(wanted, pl.Time):
+        return Misfit(problem, f"{_ISO_ONLY}.str.to_time('%H.%M')")
+    if isinstance(wanted, pl.Datetime):
+        digits = value.partition(".")[2]
+        if value.endswith("Z") or "+" in value:
+            return Misfit(problem, _ZONED if wanted.time_zone is None else "declare finer units")
+        if wanted.time_zone is not None and _is_iso(value):
+            return Misfit(f"{value!r} has no offset, and is no {type_text(wanted)}", _NAIVE)
+        if digits.isdecimal():
+            return Misfit(problem, "declare finer units, such as pl.Datetime('ns')")
+        return Misfit(problem, f"{_ISO_ONLY}.str.to_datetime('%d/%m/%Y %H:%M')")
+    return Misfit(problem)
+
+
+def _is_iso(value: str) -> bool:
+    import re
+
+    return re.fullmatch(f"{_DATE}[T ]{_CLOCK}", value) is not None
+
+
+def _of_text(column: pl.Series, wanted: pl.DataType) -> pl.Series | None:
+    """The values of a type in text, null for what is none; None for a type that text has not."""
+    import polars as pl
+
+    if isinstance(wanted, pl.Decimal):
+        rest = rf"\.[0-9]{{{wanted.scale}}}0*[1-9]"
+        found = column.cast(wanted, strict=False)
+        return _where(found, ~column.str.contains(rest) & ~column.str.contains(r"[eE]"))
+    if wanted.is_numeric():
+        return column.cast(wanted, strict=False)
+    if isinstance(wanted, pl.Boolean):
+        small = column.str.to_lowercase()
+        return _where(small == "true", small.is_in(["true", "false"]))
+    if isinstance(wanted, pl.Date):
+        found = column.str.to_date("%Y-%m-%d", strict=False)
+        return _where(found, column.str.contains(f"^{_DATE}$"))
+    if isinstance(wanted, pl.Time):
+        filled = _seconds(column, 5)
+        return _where(
+            filled.str.to_time("%H:%M:%S%.f", strict=False), column.str.contains(f"^{_CLOCK}$")
+        )
+    if isinstance(wanted, pl.Datetime):
+        return _moments(column, wanted)
+    return None
+
+
+def _moments(column: pl.Series, wanted: pl.Datetime) -> pl.Series:
+    """Text as moments: with an offset if the type has a zone, without one if it has none.
+
+    A date alone is its midnight, where there is no zone.
+    """
+    import polars as pl
+
+    unit: Any = wanted.time_unit
+    if wanted.time_zone is None:
+        clock = column.str.contains(f"^{_DATE}(?:[T ]{_CLOCK})?$")
+        filled = pl.select(
+            pl.when(column.str.len_bytes() == 10).then(column + "T00:00:00").otherwise(column)  # noqa: PLR2004 - the length of a date
+        ).to_series()
+        return _where(_naive(filled, unit), clock)
+    clock = column.str.contains(f"^{_DATE}[T ]{_CLOCK}{_OFFSET}$")
+    base = column.str.replace(f"{_OFFSET}$", "")
+    parts = column.str.extract_groups(r"([+-])([0-9]{2}):?([0-9]{2})?$").struct.unnest()
+    sign = (parts["1"] == "-").cast(pl.Int64) * -2 + 1
+    hours = parts["2"].cast(pl.Int64, strict=False)
+    minutes = parts["3"].cast(pl.Int64, strict=False).fill_null(0)
+    offset = (sign * (hours * 60 + minutes)).fill_null(0)
+    offset = pl.select(pl.when(column.str.ends_with("Z")).then(0).otherwise(offset)).to_series()
+    span = (offset * 60_000).cast(pl.Duration("ms"))
+    moments = (_naive(base, unit) - span).dt.cast_time_unit(unit)
+    zoned = moments.dt.replace_time_zone("UTC").dt.convert_time_zone(wanted.time_zone)
+    return _where(zoned, clock)
+
+
+def _naive(column: pl.Series, unit: Any) -> pl.Series:
+    """ISO dates with a clock in units of time; null for what has finer ones, or is too far off."""
+    import polars as pl
+
+    filled = _seconds(column.str.replace(" ", "T", literal=True), 16)
+    found = filled.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit=unit, strict=False)
+    finer = filled.str.contains(rf"\.[0-9]{{{_DIGITS[unit]}}}0*[1-9]")
+    if unit == "ns":  # those of before 1678 and after 2261 wrap around
+        finer |= ~filled.str.slice(0, 4).cast(pl.Int32, strict=False).is_between(1678, 2261)
+    leap = filled.str.contains(":60", literal=True)
+    return _where(found, ~finer & ~leap)
+
+
+def _seconds(column: pl.Series, length: int) -> pl.Series:
+    """Text with seconds on its clock, where it ends after the minutes, at that length."""
+    import polars as pl
+
+    short = column.str.len_bytes() == length
+    if not short.any():
+        return column
+    return pl.select(pl.when(short).then(column + ":00").otherwise(column)).to_series()
+
+
+def _where(found: pl.Series, holds: pl.Series) -> pl.Series:
+    """The values where something holds, null elsewhere."""
+    if holds.all():
+        return found
+    return found.set(~holds.fill_null(value=True), None)
+
+
+def _are_kin(one: pl.DataType, other: pl.DataType) -> bool:
+    """Whether values of one type can be values of another: of a finer unit, of a wider number."""
+    import polars as pl
+
+    if isinstance(one, (pl.List, pl.Array)) and isinstance(other, (pl.List, pl.Array)):
+        return isinstance(one, pl.List) == isinstance(other, pl.List) and _are_kin(
+            one.inner,  # type: ignore[arg-type]
+            other.inner,  # type: ignore[arg-type]
+        )
+    if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
+        pairs = zip(one.fields, other.fields, strict=False)
+        same = [f.name for f in one.fields] == [f.name for f in other.fields]
+        return same and all(_are_kin(a.dtype, b.dtype) for a, b in pairs)  # type: ignore[arg-type]
+    if isinstance(one, pl.Datetime) and isinstance(other, pl.Datetime):
+        return (one.time_zone is None) == (other.time_zone is None)
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    if isinstance(one, texts) and isinstance(other, texts):
+        return True
+    if isinstance(one, pl.Duration) and isinstance(other, pl.Duration):
+        return True
+    return one in {pl.Null(), other} or (one.is_numeric() and other.is_numeric())

@@ -1,0 +1,125 @@
+"""CSV as it was delivered: whole lines, one header, commas, UTF-8; anything else is said."""
+
+import gzip
+
+import polars as pl
+import pytest
+
+from partflow.csvtext import opened
+from partflow.errors import ReadError
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(data):
+        path = tmp_path / "f.csv"
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return path
+
+    return write
+
+
+def rows(path):
+    return opened(path).rows(lambda fields: fields).rows()
+
+
+def pieces(path):
+    return [row for batch in opened(path).batches() for row in batch.rows()]
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a,b,c\n1,2,3\n4,5\n", "line 3 has 2 fields, and the header 3: it may be cut off"),
+        ("a,b,c\n1,2,3\n4,5", "line 3 has 2 fields"),
+        ("a,b,c\n4\n1,2,3\n", "line 2 has 1 fields"),
+        ("a,b,c\r\n1,2,3\r\n4,5\r\n", "line 3 has 2 fields"),
+        ("a,b,c\n1,2,\n\n\n4,5\n", "line 5 has 2 fields"),
+        ('a,b,c\n1,"2,3"\n', "line 2 has 2 fields"),
+        ('a,b,c\n"1\n,",2\n', "line 3 has 2 fields"),
+        ('a,b,c\n1,",",\n4,5\n', "line 3 has 2 fields"),
+        ("a,b,c\n1,2,\n,", "line 3 has 2 fields"),
+        ('"a,b",c\n1\n', "line 2 has 1 fields, and the header 2"),
+        ("a,b,c\n1,2,3,4\n", "line 2 has 4 fields, and the header 3: a value with a comma"),
+        ("a,b,c\n1,2,3\n1,2,3,4,\n", "line 3 has 5 fields"),
+        ('a,b,c\n1,"2,3\n', "line 2 has 2 fields"),
+    ],
+)
+def test_a_line_of_too_few_fields_or_too_many_is_named(file, read, text, line):
+    with pytest.raises(ReadError, match=line) as caught:
+        read(file(text))
+    assert "list[Path]" in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a,b\n1,2\n3,4", [("1", "2"), ("3", "4")]),
+        ("a,b\n1,\n3,", [("1", None), ("3", None)]),
+        ("a,b\n1,2\n\n\n", [("1", "2")]),
+        ("\n\na,b\n\n1,2\n  \n3,\n\n", [("1", "2"), ("3", None)]),
+        ("a,b\r\n1,\r\n\r\n3,4\r\n", [("1", None), ("3", "4")]),
+        ('a,b\n"x\n\ny",\n', [("x\n\ny", None)]),
+        ('a,b\n"1,2",\n",",","\n', [("1,2", None), (",", ",")]),
+        ('"a,b",c\n1,\n', [("1", None)]),
+        ('a,b\n"say ""so, so""",\n', [('say "so, so"', None)]),
+        ("a,b\n,\n", [(None, None)]),
+        ("a\n1\n\n2\n\n", [("1",), ("2",)]),
+        ("a,b\n", []),
+        ("a,b", []),
+        ("\ufeffa,b\nx,\n", [("x", None)]),
+    ],
+)
+def test_whole_lines_are_rows_and_blank_ones_are_none(file, read, text, wanted):
+    assert read(file(text)) == wanted
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("a,b\n1,2\na,b\n3,4\n", "has its header twice"),
+        ("a,b,a\n1,2,3\n", "has column 'a' twice in its header"),
+        ("a;b\n1;2\n", "no commas between its columns, but ';'"),
+        ("a;b;c, net\n1;2;3,5\n", "no commas between its columns, but ';'"),
+        ("a\tb\n1\t2\n", "no commas between its columns, but a tab"),
+        ("a|b\n1|2\n", "no commas between its columns, but '|'"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "UTF-16"),
+        ("a,b\nx,\u00e9\n".encode("latin-1"), "no UTF-8 text"),
+        ("", "is empty"),
+        ("\n \n", "is empty"),
+    ],
+)
+def test_what_is_no_csv_of_ours_is_refused_and_said(file, read, data, problem):
+    with pytest.raises(ReadError, match=problem):
+        read(file(data))
+
+
+def test_a_compressed_file_is_counted_as_what_is_in_it(file):
+    assert rows(file(gzip.compress(b"a,b\n1,\n"))) == [("1", None)]
+    with pytest.raises(ReadError, match="line 2 has 1 fields"):
+        rows(file(gzip.compress(b"a,b\n1\n")))
+
+
+def test_a_file_that_is_large_enough_to_be_mapped_is_counted_alike(file):
+    lines = [f"{n},{'x' * 40}," for n in range(40_000)]
+    assert len(rows(file("\n".join(["a,b,c", *lines])))) == len(lines)
+    lines[30_000] = "30000,cut"
+    for read in (rows, pieces):
+        with pytest.raises(ReadError, match="line 30,002 has 2 fields"):
+            read(file("\n".join(["a,b,c", *lines])))
+
+
+def test_a_word_that_is_its_columns_name_is_no_header(file):
+    assert rows(file("a,b\na,1\n")) == [("a", "1")]
+
+
+def test_what_is_typed_is_what_is_no_blank_line(file):
+    def numbers(fields):
+        return fields.select(pl.col("a").cast(pl.Int64), "b")
+
+    text = "a,b\n1,\n   \n2,x\n"
+    assert opened(file(text)).rows(numbers).rows() == [(1, None), (2, "x")]

@@ -1,0 +1,118 @@
+"""A column as a type that is asked for: every value as it was, or the one that does not fit."""
+
+import datetime as dt
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from partflow.fitting import Misfit, bridged, parsed
+
+UTC = pl.Datetime("us", "UTC")
+
+
+def text(*values):
+    return pl.Series("a", values, dtype=pl.String)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "wanted"),
+    [
+        ("7", pl.Int8(), 7),
+        (" 7 ", pl.Int64(), 7),
+        ("", pl.Int64(), None),
+        ("", pl.String(), ""),
+        ("007", pl.Int64(), 7),
+        ("007", pl.String(), "007"),
+        ("1e3", pl.Float64(), 1000.0),
+        ("True", pl.Boolean(), True),
+        ("1.50", pl.Decimal(12, 2), Decimal("1.50")),
+        ("1.500", pl.Decimal(12, 2), Decimal("1.50")),
+        ("x", pl.Enum(["x"]), "x"),
+        ("2024-01-31", pl.Date(), dt.date(2024, 1, 31)),
+        ("2024-01-31", pl.Datetime("us"), dt.datetime(2024, 1, 31)),  # noqa: DTZ001
+        ("2024-01-31T05:00+01:00", UTC, dt.datetime(2024, 1, 31, 4, tzinfo=dt.UTC)),
+        ("05:15", pl.Time(), dt.time(5, 15)),
+    ],
+)
+def test_text_becomes_what_it_says(value, kind, wanted):
+    found = parsed(text(value, None), kind)
+    assert found.dtype == kind
+    assert found.to_list() == [wanted, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "advice"),
+    [
+        ("300", pl.UInt8(), "a type that holds it"),
+        ("1.0", pl.Int64(), "a type that holds it"),
+        ("1", pl.Boolean(), "a type that holds it"),
+        ("1.005", pl.Decimal(12, 2), "a type that holds it"),
+        ("100", pl.Decimal(4, 2), "a type that holds it"),
+        ("y", pl.Enum(["x"]), "a type that holds it"),
+        ("01/02/2024", pl.Date(), ".str.to_date('%d/%m/%Y')"),
+        ("2024-1-2", pl.Date(), ".str.to_date('%d/%m/%Y')"),
+        ("2024-02-30", pl.Date(), ".str.to_date('%d/%m/%Y')"),
+        ("01/02/2024 05:00", pl.Datetime("us"), ".str.to_datetime('%d/%m/%Y %H:%M')"),
+        ("2024-01-31T05:00Z", pl.Datetime("us"), "pl.Datetime('us', 'UTC')"),
+        ("2024-01-31T05:00", UTC, ".dt.replace_time_zone('...')"),
+        ("2024-01-31T05:00:00.1234567", pl.Datetime("us"), "finer units"),
+        ("1600-01-31T05:00", pl.Datetime("ns"), "to_datetime"),
+        ("05.15", pl.Time(), ".str.to_time('%H.%M')"),
+        ("[1]", pl.List(pl.Int64), "pl.String"),
+    ],
+)
+def test_the_first_value_that_does_not_fit_is_said(value, kind, advice):
+    found = parsed(text(None, value), kind)
+    assert isinstance(found, Misfit)
+    assert advice in found.advice
+    assert value in found.problem or kind == pl.List(pl.Int64)
+
+
+@pytest.mark.parametrize(
+    ("values", "have", "wanted"),
+    [
+        ([1, None], pl.Int16, pl.Int64()),
+        ([1, None], pl.Int64, pl.Float64()),
+        ([dt.datetime(2024, 1, 1, 12)], pl.Datetime("ns"), pl.Datetime("us")),  # noqa: DTZ001
+        ([dt.datetime(2024, 1, 1, 12)], pl.Datetime("ms"), pl.Datetime("ns")),  # noqa: DTZ001
+        ([dt.timedelta(1)], pl.Duration("ns"), pl.Duration("us")),
+        (["x", None], pl.Categorical, pl.String()),
+        (["x", None], pl.String, pl.Enum(["x"])),
+        (["x", None], pl.Enum(["x"]), pl.Categorical()),
+        ([Decimal("1.50")], pl.Decimal(18, 4), pl.Decimal(12, 2)),
+        ([Decimal("1.50")], pl.Decimal(12, 2), pl.Decimal(18, 4)),
+        ([None, None], pl.Null, pl.Int64()),
+        ([[1], None], pl.List(pl.Int32), pl.List(pl.Int64)),
+        ([{"k": 1}], pl.Struct({"k": pl.Int32}), pl.Struct({"k": pl.Int64})),
+    ],
+)
+def test_a_column_becomes_another_type_of_its_kind(values, have, wanted):
+    found = bridged(pl.Series("a", values, dtype=have), wanted)
+    assert found.dtype == wanted
+    assert found.to_list() == values
+
+
+@pytest.mark.parametrize(
+    ("values", "have", "wanted"),
+    [
+        ([1, 300], pl.Int64, pl.Int8()),
+        ([2**53 + 1], pl.Int64, pl.Float64()),
+        ([0.1], pl.Float64, pl.Float32()),
+        ([0.5], pl.Float64, pl.Int64()),
+        ([1], pl.Datetime("ns"), pl.Datetime("us")),
+        ([1], pl.Datetime("us"), UTC),
+        ([1], UTC, pl.Datetime("us")),
+        ([Decimal("1.005")], pl.Decimal(18, 3), pl.Decimal(12, 2)),
+        ([Decimal(1000)], pl.Decimal(18, 0), pl.Decimal(4, 2)),
+        (["y"], pl.String, pl.Enum(["x"])),
+        (["1"], pl.String, pl.Int64()),
+        ([1], pl.Int64, pl.String()),
+        (["2024-01-01"], pl.String, pl.Date()),
+        ([{"k": 1}], pl.Struct({"k": pl.Int32}), pl.Struct({"l": pl.Int64})),
+        ([[300]], pl.List(pl.Int64), pl.List(pl.Int8)),
+    ],
+)
+def test_what_would_lose_something_is_a_misfit(values, have, wanted):
+    column = pl.Series("a", values, dtype=have)
+    assert isinstance(bridged(column, wanted), Misfit)
