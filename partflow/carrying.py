@@ -5,7 +5,6 @@ Knows nothing of how the plan came about, or of who may run: the caller holds th
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from partflow.plan import task_span
 from partflow.runlog import RunLog, RunRow
 from partflow.selection import scopes
 from partflow.store import Store
+from partflow.surroundings import working_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,7 @@ class Carrier:
             controls.fail_fast,
         )  # fmt: skip
         try:
-            with contextlib.chdir(self.root):
+            with working_in(self.root):
                 summary = runner.carry_out(found)
         except BaseException:
             self.log.cut_off(row.id, self._now())

@@ -18,6 +18,7 @@ from types import ModuleType
 
 from partflow.dataset import SRC, Dataset
 from partflow.errors import ConfigurationError, PartflowError
+from partflow.surroundings import own_process_only
 from partflow.tasks import Task
 
 
@@ -116,7 +117,8 @@ def _is_below(path: Path, root: Path) -> bool:
 
 def _imported(name: str, root: Path) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        with own_process_only():
+            return importlib.import_module(name)
     except PartflowError:
         raise
     except ModuleNotFoundError as error:

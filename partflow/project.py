@@ -36,6 +36,7 @@ from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.selection import Asked, needed_for, request_of
 from partflow.starting import Starter
+from partflow.surroundings import working_in
 
 if TYPE_CHECKING:
     import duckdb
@@ -305,7 +306,7 @@ class Project:
         if not wanted.select:
             raise UsageError("accept needs to be told what: a dataset, or a selection of them")
         decide = self._deciding(wanted, makes=True)
-        with self._starter(how, wanted).begun(run, how, decide) as one, contextlib.chdir(self.root):
+        with self._starter(how, wanted).begun(run, how, decide) as one, working_in(self.root):
             metastore = one.metastore
             one.note(self.store)
             found = acceptable(one.decided, one.seen, self.store)
@@ -326,7 +327,7 @@ class Project:
         how, decide = controls or Controls(), self._deciding(wanted, makes=False)
         with (
             self._starter(how, wanted).begun(run, how, decide) as one,
-            contextlib.chdir(self.root),
+            working_in(self.root),
             contextlib.closing(Aside(one.decided, self.store, run)) as aside,
         ):
             return tuple(tried(one.decided, aside, every=wanted.has_partitions))

@@ -16,14 +16,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from partflow.surroundings import handled, woken
+
 if TYPE_CHECKING:
     from types import FrameType
 
     from partflow.project import Stop
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 _PERFORM = "partflow.execution.perform"
 _GRACE = 2.0
+_OVER = b"\0"
 
 
 @dataclass(slots=True)
@@ -31,9 +36,9 @@ class Interrupt:
     """What Ctrl-C and signals do: before the run begins they end the command.
 
     Then the first Ctrl-C only asks the run to finish what is running, as `cancel --gently` does
-    however often; the second, and SIGTERM, stop it now. What runs in the main thread is broken off
-    by an exception; elsewhere the run looks at `stop` by itself, so that no publication is broken
-    off. A third signal breaks off whatever it is.
+    however often; the second, SIGTERM, and the hang-up of a connection that is gone, stop it now.
+    What runs in the main thread is broken off by an exception; elsewhere the run looks at `stop` by
+    itself, so that no publication is broken off. A further signal breaks off whatever it is.
 
     Python sees a signal only between two steps of its own. If a task does not come back from C
     within some seconds, a thread says `last_words` and ends the process.
@@ -64,30 +69,26 @@ class Interrupt:
         """Stand in for Python's own reactions meanwhile; `exit_code` is for the worst case."""
         from partflow.cancelling import GENTLY
 
-        numbers = (*_STOPPING, GENTLY)
-        reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        watching = threading.Thread(target=self._watch, args=(reading, exit_code), daemon=True)
-        before = {number: signal.signal(number, self) for number in numbers}
-        woken = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        watching.start()
-        try:
-            yield
-        finally:
-            self._is_over.set()
-            signal.set_wakeup_fd(woken)
-            for number, reaction in before.items():
-                signal.signal(number, reaction)
-            os.close(writing)
-            watching.join()
-            os.close(reading)
+        with woken() as (reading, writing):
+            watching = threading.Thread(target=self._watch, args=(reading, exit_code), daemon=True)
+            watching.start()
+            try:
+                with handled(dict.fromkeys((*_STOPPING, GENTLY), self)):
+                    yield
+            finally:
+                self._is_over.set()
+                with suppress(BlockingIOError):  # then there is enough in it that it is woken by
+                    os.write(writing, _OVER)
+                watching.join()
 
     def _watch(self, reading: int, exit_code: int) -> None:
         """See every signal, whatever the main thread is at; end the process if it is stuck."""
         interrupts = 0
-        while came := os.read(reading, 1):
-            interrupts += came[0] == signal.SIGINT
-            if (came[0] != signal.SIGTERM and interrupts < 2) or not self.running:  # noqa: PLR2004
+        while not self._is_over.is_set():
+            came = os.read(reading, 1)[0]
+            interrupts += came == signal.SIGINT
+            stops = came in _STOPPING and came != signal.SIGINT
+            if not (stops or interrupts > 1) or not self.running:
                 continue
             if self._is_over.wait(_GRACE):
                 return

@@ -27,6 +27,7 @@ from partflow.models import Skops
 from partflow.partition import Partition
 from partflow.results import Target, is_lazy, normalise, split
 from partflow.store import Store
+from partflow.surroundings import own_process_only, put_back
 from partflow.tasks import Task
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _called(work: Work, relations: Relations) -> object:
     if task.partition_parameter is not None:
         first, last = attempts[0].ordinal, attempts[-1].ordinal
         arguments[task.partition_parameter] = Partition.spanning(task.grain, first, last)
-    return task.function(**arguments)
+    with own_process_only(), put_back():
+        return task.function(**arguments)
 
 
 def _parts(work: Work, result: object) -> list[list[object]]:

@@ -30,6 +30,7 @@ from partflow.execution.storing import Called
 from partflow.graph import Graph
 from partflow.handover import HandOver
 from partflow.store import Store
+from partflow.surroundings import own_process_only, put_back
 from partflow.tasks import Task
 
 Loaded = tuple[Graph, Store, Callable[[Task], CodeFingerprint]]
@@ -71,7 +72,8 @@ class Workplace:
             )
             return Called(order, [failure for _ in order.attempts], Cost())
         try:
-            found = call(order, self.graph, self.store, self.frames)
+            with own_process_only(), put_back():
+                found = call(order, self.graph, self.store, self.frames)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and self._is_coordinating():
                 raise
@@ -189,6 +191,7 @@ def _settle(spool: Spool) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    os.register_at_fork(after_in_child=_be_nobodys)
     os.setpgid(0, 0)
     spool.take_over()
     faulthandler.enable()
@@ -197,12 +200,27 @@ def _settle(spool: Spool) -> None:
     threading.Thread(target=_end_with_coordinator, daemon=True).start()
 
 
+def _be_nobodys() -> None:
+    """In a process that a task forked: react to signals as a program does, and not as a worker."""
+    faulthandler.unregister(signal.SIGTERM)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _end_with_coordinator() -> None:
-    """End this worker and all that it started when the coordinator has died."""
+    """End this worker and all that it started when the coordinator has died.
+
+    The end of its pipe does not tell alone: what a task has forked there may hold it open.
+    """
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.killpg(0, signal.SIGKILL)
+    if parent is None or parent.pid is None:
+        return
+    ends: list[int] = [parent.sentinel]
+    with suppress(AttributeError, OSError):
+        ends.append(os.pidfd_open(parent.pid))
+    if os.getppid() == parent.pid:
+        wait(ends)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _flush() -> None:

@@ -39,6 +39,12 @@ if __name__ == "__main__":
 """
 
 
+def started(shop, *words: str) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    command = [sys.executable, *(words or RUN)]
+    return subprocess.Popen(command, cwd=shop.root, stdout=pipe, stderr=pipe, text=True)
+
+
 @contextmanager
 def hanging(shop, body: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
     """A run whose step hangs, and what lets it go when it is closed; two were made before."""
@@ -46,10 +52,8 @@ def hanging(shop, body: str, *words: str) -> Iterator[tuple[subprocess.Popen[str
         assert shop.run("materialize", "clean_sales", "-p", key).code == 0
     shop.edit(GO_ON, body + GO_ON)
     os.mkfifo(shop.root / "gate")
-    command = [sys.executable, *(words or RUN)]
-    pipe = subprocess.PIPE
     with (
-        subprocess.Popen(command, cwd=shop.root, stdout=pipe, stderr=pipe, text=True) as process,
+        started(shop, *words) as process,
         # This blocks until the task opens it to read: the run is under way then.
         (shop.root / "gate").open("w") as gate,
     ):
@@ -161,9 +165,10 @@ def test_a_gentle_cancel_lets_the_step_end_and_may_be_repeated(shop):
     assert is_whole(shop, HANGS)
 
 
-def test_a_service_manager_ends_a_run_with_a_signal(shop):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_service_manager_or_a_dropped_connection_ends_a_run_with_a_signal(shop, number):
     with hanging(shop, HANGS) as (process, _):
-        process.terminate()
+        process.send_signal(number)
         out, err = process.communicate()
     assert process.returncode == 130
     assert out.startswith("interrupted: ran 0, unchanged 0, failed 0 in ")
@@ -203,3 +208,51 @@ def test_only_what_goes_on_can_be_cancelled(shop, word):
     assert (
         "does not go on: it is done" if word == "last" else "there is no run 'nope'"
     ) in said.err
+
+
+def test_a_second_signal_ends_what_does_not_heed_the_first(shop):
+    stubborn = HANGS.replace("open", "try: open") + (
+        "\n    except KeyboardInterrupt: open('second').read()"
+    )
+    os.mkfifo(shop.root / "second")
+    with hanging(shop, stubborn) as (process, _):
+        process.terminate()
+        with (shop.root / "second").open("w"):
+            process.terminate()
+            process.wait()
+    assert process.returncode == 130
+
+
+def test_a_signal_at_the_start_ends_the_command_as_ctrl_c_does(shop):
+    os.mkfifo(shop.root / "gate")
+    shop.edit("import polars", "open('gate').read()\nimport polars")
+    with started(shop) as process, (shop.root / "gate").open("w"):
+        process.terminate()
+        out, err = process.communicate()
+    assert (process.returncode, out, err.strip()) == (130, "", "interrupted")
+
+
+def test_a_second_signal_at_the_start_ends_what_does_not_heed_the_first(shop):
+    os.mkfifo(shop.root / "gate")
+    os.mkfifo(shop.root / "second")
+    stubborn = "try: open('gate').read()\nexcept BaseException: open('second').read()\n"
+    shop.edit("import polars", f"{stubborn}import polars")
+    with started(shop) as process, (shop.root / "gate").open("w"):
+        process.terminate()
+        with (shop.root / "second").open("w"):
+            process.terminate()
+            process.wait()
+    assert process.returncode == 130
+
+
+def test_a_run_that_is_to_outlive_its_terminal_does(shop):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; children inherit it
+    try:
+        with hanging(shop, HANGS, *RUN, "-p", "2024-01-03") as (process, gate):
+            process.send_signal(signal.SIGHUP)
+            gate.close()
+            out, _ = process.communicate()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert process.returncode == 0
+    assert out.startswith("ran 1, ")
