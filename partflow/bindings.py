@@ -17,7 +17,7 @@ STAR: Final = "*"
 
 # What Python's own containers are changed by; a call of another method inside a function
 # (`logger.info`) is not taken for a change.
-_CHANGING_METHODS: Final = frozenset(
+CHANGING_METHODS: Final = frozenset(
     [
         "add",
         "append",
@@ -65,16 +65,30 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class Star:
+    """One `from module import *`, its line, and the branches of `if` that it is in."""
+
+    module: str
+    line: int
+    guards: tuple[tuple[ast.expr, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleIndex:
-    """`changers`: which names of the module a call of one of its functions changes."""
+    """`changers`: which names of the module a call of one of its functions changes.
+
+    `reaching`: which names of others it changes. `stars` are `from ... import *`, in order.
+    """
 
     source: Source
     tree: ast.Module
     units: Mapping[str, tuple[Unit, ...]]
     origins: Mapping[str, tuple[Origin, ...]]
-    stars: tuple[str, ...]
+    stars: tuple[Star, ...]
     exported: frozenset[str] | None
     changers: Mapping[str, frozenset[str]]
+    reaching: Mapping[str, frozenset[str]]
+    statements: tuple[Unit, ...]
 
     def exports(self, name: str) -> bool:
         """Whether a star import of this module would take `name` if the module binds it."""
@@ -90,10 +104,18 @@ def index_of(source: Source) -> ModuleIndex:
     statements = list(_flattened(tree.body, ()))
     origins: dict[str, list[Origin]] = defaultdict(list)
     for statement, _ in statements:
-        for name, origin in _imports(statement, source):
+        for _, name, origin in _imports(statement, source):
             origins[name].append(origin)
-    stars = tuple(origin.module for origin in origins.pop(STAR, ()))
-    changers = _changers(tree.body, set(origins))
+    origins.pop(STAR, None)
+    stars = tuple(
+        Star(origin.module, node.lineno, guards)
+        for statement, guards in statements
+        for node, name, origin in _imports(statement, source)
+        if name == STAR
+    )
+    changed = [(f.name, _changed_inside(f)) for f in tree.body if isinstance(f, FUNCTION_NODES)]
+    changers = _of_functions(changed, set(origins), of_others=False)
+    reaching = _of_functions(changed, set(origins), of_others=True)
     units: dict[str, list[Unit]] = defaultdict(list)
     for statement, guards in statements:
         if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -113,6 +135,8 @@ def index_of(source: Source) -> ModuleIndex:
         stars,
         _exported(statements),
         changers,
+        reaching,
+        tuple(Unit(statement, None, guards) for statement, guards in statements),
     )
 
 
@@ -152,10 +176,13 @@ def _is_main_test(test: ast.expr) -> bool:
             return False
 
 
-def _imports(statement: ast.stmt, source: Source) -> Iterator[tuple[str, Origin]]:
+def _imports(
+    statement: ast.stmt, source: Source
+) -> Iterator[tuple[ast.Import | ast.ImportFrom, str, Origin]]:
     for node in _within(statement):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from import_origins(node, source.name, is_package=source.is_package)
+            for name, origin in import_origins(node, source.name, is_package=source.is_package):
+                yield node, name, origin
 
 
 def _within(statement: ast.stmt) -> Iterator[ast.AST]:
@@ -184,7 +211,7 @@ def _touched(
                 names.add(root_name(node) or "")
             case ast.Expr(value=ast.Call() as call):
                 names.update(_changed_by_call(call, imported))
-            case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _CHANGING_METHODS:
+            case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in CHANGING_METHODS:
                 names.add(root_name(value) or "")
             case ast.Import() | ast.ImportFrom():
                 names.update(alias.asname or alias.name.partition(".")[0] for alias in node.names)
@@ -216,14 +243,12 @@ def _called(node: ast.AST) -> Iterator[str]:
             yield function.id
 
 
-def _changers(body: Iterable[ast.stmt], imported: set[str]) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
-    for function in body:
-        if isinstance(function, FUNCTION_NODES):
-            names = set(_changed_inside(function)) - imported
-            if names:
-                found[function.name] = frozenset(names)
-    return found
+def _of_functions(
+    changed: Iterable[tuple[str, set[str]]], imported: set[str], *, of_others: bool
+) -> dict[str, frozenset[str]]:
+    """What each function changes of the names that are imported, or of those that are not."""
+    kept = ((f, names & imported if of_others else names - imported) for f, names in changed)
+    return {function: frozenset(names) for function, names in kept if names}
 
 
 def _changed_inside(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
@@ -241,7 +266,7 @@ def _changed_inside(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str
                 | ast.Subscript(ctx=ast.Store() | ast.Del())
             ):
                 changed.add(root_name(node))
-            case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _CHANGING_METHODS:
+            case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in CHANGING_METHODS:
                 changed.add(root_name(value))
             case ast.arg(arg=name):
                 own.add(name)

@@ -5,10 +5,11 @@ a changed fingerprint leads to. What it could not follow it says.
 """
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from partflow.additions import Additions, Gathered
 from partflow.bindings import Source
 from partflow.captured import bytecode, captured, name_of, plain_qualname
 from partflow.reach import Key, NotFollowed, Piece, Reach, SourceOf, SqlOf
@@ -44,6 +45,7 @@ class _Walk:
     not_followed: set[NotFollowed] = field(default_factory=set)
     keys: list[Key] = field(default_factory=list)
     objects: list[object] = field(default_factory=list)
+    gathered: Gathered = field(default_factory=Gathered)
     # Kept, not only their ids: an id is free again when its object is gone.
     seen: dict[int, object] = field(default_factory=dict)
 
@@ -56,6 +58,7 @@ class _Walk:
         self.parts[free] = digest
 
     def take(self, name: str, piece: Piece) -> None:
+        self.gathered.take(piece)
         self.add(name, piece.digest)
         for path, digest in piece.files:
             self.add(path, digest)
@@ -69,11 +72,16 @@ class _Walk:
 class CodeReader:
     """Fingerprints the functions of one project; each module is parsed once.
 
+    `modules` are those that are imported before any function runs, wherever they are: what they
+    change in each other counts. Those that they import are found.
     Without `sql_of`, files that are read by `partflow.sql_file` are reported as not followed.
     """
 
-    def __init__(self, source_of: SourceOf, sql_of: SqlOf | None = None) -> None:
+    def __init__(
+        self, source_of: SourceOf, sql_of: SqlOf | None = None, modules: Iterable[str] = ()
+    ) -> None:
         self._reach = Reach(source_of, sql_of)
+        self._additions = Additions(self._reach, modules)
 
     def fingerprint(
         self,
@@ -94,9 +102,10 @@ class CodeReader:
             if id(value) not in walk.seen:
                 walk.seen[id(value)] = value
                 self._object(walk, value, is_asked_for=value is function)
-        reached = self._follow(walk)
-        self._report_changes_by_calls(walk, reached)
+        self._follow(walk)
         before = _whole(walk.parts)
+        self._add(walk, function)
+        self._report_changes_by_calls(walk, walk.gathered.keys)
         for name, text in added:
             walk.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
         digest, parts = _whole(walk.parts), tuple(sorted(walk.parts.items()))
@@ -104,8 +113,8 @@ class CodeReader:
         older = () if digest == before else ((1, before),)
         return CodeFingerprint(digest, parts, tuple(found), older)
 
-    def _follow(self, walk: _Walk) -> set[Key]:
-        reached: set[Key] = set()
+    def _follow(self, walk: _Walk) -> None:
+        reached = walk.gathered.keys
         while walk.keys:
             key = walk.keys.pop()
             if key in reached:
@@ -113,7 +122,21 @@ class CodeReader:
             reached.add(key)
             piece = self._reach.piece(key)
             walk.take(".".join(key), piece)
-        return reached
+
+    def _add(self, walk: _Walk, function: object) -> None:
+        """Add what counts under the second rules alone, and all that it leads to."""
+        gathered, size, done = walk.gathered, -1, set[str]()
+        self._additions.begin(_module_of(function))
+        while size != gathered.size:
+            size = gathered.size
+            added = [each for key in gathered.keys for each in self._additions.of_key(key)]
+            for name, piece in (*added, *self._additions.of_all(gathered)):
+                if name not in done:
+                    done.add(name)
+                    walk.take(name, piece)
+            walk.keys.extend(self._additions.leads(gathered))
+            self._follow(walk)
+        walk.not_followed.update(self._additions.not_followed(gathered))
 
     def _report_changes_by_calls(self, walk: _Walk, reached: set[Key]) -> None:
         """Reports names that a function changes which is not reached, as a registering decorator.
@@ -210,6 +233,17 @@ def _whole(parts: Mapping[str, str]) -> str:
     """The digest over all parts."""
     content = (framed("part", encoded(n), digest.encode()) for n, digest in sorted(parts.items()))
     return digest_of(framed(_TAG, *content))
+
+
+def _module_of(function: object) -> str:
+    """The module that a function was written in, beneath partials and decorators."""
+    while not isinstance(function, types.FunctionType):
+        inner = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
+        inner = inner or getattr(function, "__func__", None)
+        if inner is None or isinstance(function, type):
+            return str(getattr(function, "__module__", ""))
+        function = inner
+    return str(function.__globals__.get("__name__"))
 
 
 def _written_name(function: object) -> str:

@@ -165,9 +165,12 @@ class ProjectModules:
         return True
 
 
-def codes_of(root: Path, stacklevel: int = 1) -> Callable[[Task], CodeFingerprint]:
+def codes_of(
+    root: Path, jobs: tuple[str, ...] = (), stacklevel: int = 1
+) -> Callable[[Task], CodeFingerprint]:
     """Tells the code fingerprints of tasks that are imported, from the text that was imported.
 
+    `jobs` are the modules, and packages of modules, in which tasks are declared.
     What is edited afterwards does not count: this process would not run it. A warning says so, at
     the caller that many calls above.
     """
@@ -177,7 +180,8 @@ def codes_of(root: Path, stacklevel: int = 1) -> Callable[[Task], CodeFingerprin
         is_near = file.startswith(f"{root}{os.sep}") and "site-packages" not in file
         if is_near and isinstance(module, ModuleType) and modules.keep(module):
             warnings.warn(_EDITED.format(module.__name__), stacklevel=stacklevel)
-    reader = CodeReader(modules.source, modules.sql)
+    begun = sorted(n for n in sys.modules if any(n == j or n.startswith(f"{j}.") for j in jobs))
+    reader = CodeReader(modules.source, modules.sql, begun)
     return lambda task: reader.fingerprint(task.function, task.declared, task.declared_since)
 
 

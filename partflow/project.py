@@ -69,7 +69,7 @@ class Project:
         self.overrides = overrides
         self.store = store_of(root, config)
         self.frames = HandOver()
-        self.code_of = codes_of(root, stacklevel=4)
+        self.code_of = codes_of(root, config.jobs, stacklevel=4)
         self.clock: Callable[[], int] = time.time_ns
 
     @classmethod

@@ -7,12 +7,13 @@ import ast
 import builtins
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from partflow.bindings import ModuleIndex, Source, Unit, index_of
+from partflow.bindings import ModuleIndex, Source, Star, Unit, index_of
 from partflow.declarations import is_declaring, own_name, uncounted_arguments
-from partflow.references import MentionReader, Mentions, Origin, Reference
+from partflow.outside import in_sql, is_file_method, is_opaque, is_opaque_builtin
+from partflow.references import MentionReader, Mentions, Origin, Reference, Sight
 from partflow.syntax import FUNCTION_NODES, constant_form, digest_of, encoded, framed, normal_form
 
 SourceOf = Callable[[str], Source | None]
@@ -22,30 +23,7 @@ SqlOf = Callable[[str, str], tuple[str, str] | None]
 """Of a module and a path that it hands to `sql_file`: the path from the root, and the text."""
 
 _SQL: Final = "sql_file"
-_OPAQUE_BUILTINS: Final = frozenset(
-    (
-        "__import__",
-        "compile",
-        "eval",
-        "exec",
-        "getattr",
-        "globals",
-        "input",
-        "locals",
-        "open",
-        "vars",
-    )
-)
-_OPAQUE_LIBRARY: Final = (
-    "os.environ",
-    "os.environb",
-    "os.getenv",
-    "os.popen",
-    "sys.argv",
-    "io.open",
-    "importlib.import_module",
-)
-_READING: Final = ("read_", "scan_")
+Decorated = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 Key = tuple[str, str]  # a module and one of its names
 
@@ -62,25 +40,39 @@ class NotFollowed:
 class Piece:
     """What one name of a module stands for by itself, and where it leads.
 
-    `files` are (path from the root, digest) of the SQL that it reads.
+    `files` are (path from the root, digest) of the SQL that it reads. `unbound` are names that it
+    asks modules of the project for and that those do not bind themselves; `libraries` are dotted
+    names with their calls.
     """
 
     digest: str
     leads_to: tuple[Key, ...]
     not_followed: tuple[NotFollowed, ...]
     files: tuple[tuple[str, str], ...] = ()
+    unbound: tuple[Key, ...] = ()
+    libraries: tuple[tuple[str, ast.Call | None], ...] = ()
+    sight: Sight = field(default_factory=Sight)
+    module: str = ""
+    decorated: tuple[Decorated, ...] = ()
+
+    def leading_to(self, more: tuple[Key, ...]) -> "Piece":
+        """The same, leading to these names as well."""
+        return replace(self, leads_to=(*self.leads_to, *more))
 
 
 @dataclass(slots=True)
-class _Found:
+class Found:
     """Where a reference leads: names of the project, dotted names of libraries.
 
-    `unread`: modules of the project whose text can't be read. `is_bound`: whether the module has
-    the name at all.
+    `modules`: those of the project that it is as a whole. `unread`: those whose text can't be read.
+    `unbound`: names that a module is asked for and does not bind. `is_bound`: whether the first
+    module has the name at all.
     """
 
     keys: list[Key] = field(default_factory=list)
     libraries: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+    unbound: list[Key] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     is_bound: bool = True
     seen: set[tuple[str, str, tuple[str, ...]]] = field(default_factory=set)
@@ -113,7 +105,7 @@ class Reach:
 
     def keys(self, module: str, name: str) -> list[Key]:
         """`name` in `module` and what it is imported from; empty if it is not of the project."""
-        found = _Found()
+        found = Found()
         self._resolve(found, module, name, ())
         return found.keys
 
@@ -122,6 +114,16 @@ class Reach:
         if key not in self._pieces:
             self._pieces[key] = self._read(key)
         return self._pieces[key]
+
+    def found(self, module: str, name: str, attributes: tuple[str, ...] = ()) -> Found:
+        """Where a name of a module and attributes taken of it lead."""
+        found = Found()
+        self._resolve(found, module, name, attributes)
+        return found
+
+    def mentioned(self, index: ModuleIndex, node: ast.AST) -> tuple[Reference, ...]:
+        """What syntax at the top level of a module refers to."""
+        return self._mentions(index, [node], ()).references
 
     def lambdas(self, module: str, line: int) -> Piece | None:
         """The lambdas that begin on a line: of several, any may be the one that is asked for."""
@@ -133,7 +135,7 @@ class Reach:
             for node in ast.walk(index.tree)
             if isinstance(node, ast.Lambda) and node.lineno == line
         ]
-        omit = self._uncounted(index, nodes)
+        omit = self._uncounted(index, nodes, [])
         content = framed("lambdas", *(normal_form(node, omit) for node in nodes))
         return self._piece(index, content, self._mentions(index, nodes, omit)) if nodes else None
 
@@ -147,14 +149,26 @@ class Reach:
         units = index.units.get(name, ())
         if not units:
             origin = Origin(self._star_of(index, name) or "", name)
-            return Piece(digest_of(framed("unit", _origin_form(origin))), (), ())
+            return Piece(digest_of(framed("unit", origin_form(origin))), (), (), module=module)
+        return self.piece_of(index, units)
+
+    def piece_of(self, index: ModuleIndex, units: Sequence[Unit]) -> Piece:
+        """What statements of one module stand for, and where they lead."""
         nodes: list[ast.AST] = [unit.node for unit in units if unit.origin is None]
         guards = [test for unit in units for test, _ in unit.guards]
-        omit = self._uncounted(index, nodes)
-        forms = [framed("unit", _unit_form(unit, omit), *_guard_forms(unit)) for unit in units]
-        return self._piece(
-            index, framed("units", *forms), self._mentions(index, [*nodes, *guards], omit)
+        decorated = _decorated(nodes)
+        omit = self._uncounted(index, nodes, decorated)
+        forms = [
+            framed("unit", _unit_form(unit, omit), *guard_forms(unit.guards)) for unit in units
+        ]
+        mentions = self._mentions(index, [*nodes, *guards], omit)
+        return replace(
+            self._piece(index, framed("units", *forms), mentions), decorated=tuple(decorated)
         )
+
+    def piece_beside(self, index: ModuleIndex, content: bytes, nodes: Sequence[ast.AST]) -> Piece:
+        """Other content, which leads where syntax of the module leads."""
+        return self._piece(index, content, self._mentions(index, nodes, ()))
 
     def _mentions(
         self, index: ModuleIndex, nodes: Sequence[ast.AST], omit: Sequence[ast.AST]
@@ -167,6 +181,9 @@ class Reach:
         path = index.source.path
         leads_to: dict[Key, None] = {}
         files: dict[str, str] = {}
+        unbound: dict[Key, None] = {}
+        libraries: list[tuple[str, ast.Call | None]] = []
+        texts = list(mentions.sight.texts)
         opaque = [NotFollowed(f"{path}:{line}", what) for line, what in mentions.opaque]
         for reference in mentions.references:
             found = self._found(index, reference)
@@ -175,19 +192,28 @@ class Reach:
             opaque += [NotFollowed(place, what) for what in self._opaque(index, reference, found)]
             unread = (f"the module {module!r}, whose text is not Python" for module in found.unread)
             opaque += [NotFollowed(place, what) for what in unread]
+            unbound.update(dict.fromkeys(found.unbound))
+            libraries += [(name, reference.call) for name in found.libraries]
             if any(own_name(name) == _SQL for name in found.libraries):
                 text = self._sql(index, reference.call)
                 opaque += [NotFollowed(place, text)] if isinstance(text, str) else []
-                files.update([text] if isinstance(text, tuple) else [])
+                files.update([text[:2]] if isinstance(text, tuple) else [])
+                texts += [(reference.line, text[2])] if isinstance(text, tuple) else []
+        for line, text in texts:
+            opaque += [NotFollowed(f"{path}:{line}", what) for what in in_sql(text)]
         return Piece(
             digest_of(content),
             tuple(leads_to),
             tuple(dict.fromkeys(opaque)),
             tuple(sorted(files.items())),
+            tuple(unbound),
+            tuple(libraries),
+            replace(mentions.sight, texts=tuple(texts)),
+            index.source.name,
         )
 
-    def _sql(self, index: ModuleIndex, call: ast.Call | None) -> tuple[str, str] | str:
-        """Path and digest of what a call of `sql_file` reads, or why it can't be followed."""
+    def _sql(self, index: ModuleIndex, call: ast.Call | None) -> tuple[str, str, str] | str:
+        """Path, digest and text of what `sql_file` reads, or why it can't be followed."""
         match call:
             case (
                 ast.Call(args=[ast.Constant(value=str() as path)], keywords=[])
@@ -199,13 +225,15 @@ class Reach:
                 found = self._sql_of(index.source.name, path) if self._sql_of else None
                 if found is None:
                     return f"{_SQL}({path!r}): no file of the project that can be read"
-                return found[0], digest_of(framed("sql", encoded(found[1])))
+                return found[0], digest_of(framed("sql", encoded(found[1]))), found[1]
             case _:
                 return f"{_SQL}(...) of a path that is not written out"
 
-    def _uncounted(self, index: ModuleIndex, nodes: Sequence[ast.AST]) -> list[ast.AST]:
+    def _uncounted(
+        self, index: ModuleIndex, nodes: Sequence[ast.AST], decorated: Sequence[Decorated]
+    ) -> list[ast.AST]:
         """What partflow's own declarations say that can't change a result, or is counted apart."""
-        decorators: list[ast.AST] = list(self._declarations(index, nodes))
+        decorators: list[ast.AST] = list(self._declarations(index, decorated))
         arguments = (
             argument
             for reference in self._mentions(index, nodes, decorators).references
@@ -215,11 +243,11 @@ class Reach:
         )
         return [*decorators, *arguments]
 
-    def _declarations(self, index: ModuleIndex, nodes: Sequence[ast.AST]) -> Iterator[ast.expr]:
+    def _declarations(
+        self, index: ModuleIndex, decorated: Sequence[Decorated]
+    ) -> Iterator[ast.expr]:
         """The decorators `task` and `effect`: what they declare is counted beside the code."""
-        functions = (
-            inner for node in nodes for inner in ast.walk(node) if isinstance(inner, FUNCTION_NODES)
-        )
+        functions = (node for node in decorated if isinstance(node, FUNCTION_NODES))
         for decorator in (each for function in functions for each in function.decorator_list):
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             if any(self._declares(index, each, frozenset()) for each in {called, decorator}):
@@ -239,27 +267,35 @@ class Reach:
             for value in _values(home.units.get(key[1], ()))
         )
 
-    def _stands_for(self, index: ModuleIndex, node: ast.expr) -> _Found:
+    def _stands_for(self, index: ModuleIndex, node: ast.expr) -> Found:
         is_name = isinstance(node, ast.Name | ast.Attribute)
         references = self._mentions(index, [node], []).references if is_name else ()
-        return self._found(index, references[0]) if references else _Found()
+        return self._found(index, references[0]) if references else Found()
 
-    def _opaque(self, index: ModuleIndex, reference: Reference, found: _Found) -> Iterator[str]:
-        root = reference.root
+    def _opaque(self, index: ModuleIndex, reference: Reference, found: Found) -> Iterator[str]:
+        root, call = reference.root, reference.call
         if isinstance(root, str) and not found.is_bound and not reference.attributes:
-            if root in _OPAQUE_BUILTINS and not _only_writes(root, reference.call):
-                yield f"{root}(...)" if reference.call else root
-            if not hasattr(builtins, root):
-                for star in index.stars:
-                    if self.index(star) is None:
-                        yield f"{root!r}, perhaps of 'from {star} import *'"
+            yield from self._opaque_unbound(index, root, call)
         for name in found.libraries:
-            if _is_opaque(name):
-                yield f"{name}(...)" if reference.call else name
-            elif reference.call and name.rpartition(".")[2].startswith(_READING):
-                yield f"{name}(...)"
+            if is_opaque(name, call):
+                yield f"{name}(...)" if call else name
+        is_method = call is not None and reference.attributes and not found.libraries
+        if is_method and call and is_file_method(reference.attributes[-1], call, of_anything=True):
+            start = root if isinstance(root, str) else root.attribute or root.module
+            yield f"{'.'.join((start, *reference.attributes))}(...)"
         if isinstance(root, str) and reference.call and self._holds_anything(index, reference):
             yield f"a call through the variable {root!r}"
+
+    def _opaque_unbound(
+        self, index: ModuleIndex, name: str, call: ast.Call | None
+    ) -> Iterator[str]:
+        """What a name that its module does not bind may bring in."""
+        if is_opaque_builtin(name, call):
+            yield f"{name}(...)" if call else name
+        if not hasattr(builtins, name):
+            for star in dict.fromkeys(star.module for star in index.stars):
+                if self.index(star) is None:
+                    yield f"{name!r}, perhaps of 'from {star} import *'"
 
     def _holds_anything(self, index: ModuleIndex, reference: Reference) -> bool:
         """Whether a called name of the module was taken out of a container."""
@@ -268,15 +304,15 @@ class Reach:
 
     # References
 
-    def _found(self, index: ModuleIndex, reference: Reference) -> _Found:
-        found = _Found()
+    def _found(self, index: ModuleIndex, reference: Reference) -> Found:
+        found = Found()
         if isinstance(reference.root, Origin):
             self._resolve_origin(found, reference.root, reference.attributes)
         else:
             self._resolve(found, index.source.name, reference.root, reference.attributes)
         return found
 
-    def _resolve(self, found: _Found, module: str, name: str, attributes: tuple[str, ...]) -> None:
+    def _resolve(self, found: Found, module: str, name: str, attributes: tuple[str, ...]) -> None:
         step = (module, name, attributes)
         index = self.index(module)
         if index is None or step in found.seen:
@@ -292,12 +328,13 @@ class Reach:
             self._resolve(found, star, name, attributes)
         elif "__getattr__" in index.units and not hasattr(builtins, name):
             found.keys.append((module, "__getattr__"))
-        elif "partflow" in index.stars and name in _given_by_star():
+        elif any(star.module == "partflow" for star in index.stars) and name in _given_by_star():
             found.libraries.append(f"partflow.{name}")
         else:
             found.is_bound = False
+            found.unbound.append((module, name))
 
-    def _resolve_origin(self, found: _Found, origin: Origin, attributes: tuple[str, ...]) -> None:
+    def _resolve_origin(self, found: Found, origin: Origin, attributes: tuple[str, ...]) -> None:
         chain = attributes if origin.attribute is None else (origin.attribute, *attributes)
         module = origin.module
         while True:
@@ -308,6 +345,7 @@ class Reach:
                 return
             if not chain:
                 # The module itself is handed on: any of its names may be used.
+                found.modules.append(module)
                 found.keys.extend((module, name) for name in index.units)
                 return
             head, *rest = chain
@@ -326,20 +364,29 @@ class Reach:
     ) -> str | None:
         """The module that gives `name` to another one by `from … import *`: the last one wins."""
         for star in reversed(index.stars):
-            other = self.index(star)
-            if other is None or star in seen or not other.exports(name):
-                continue
-            if name in other.units or self._star_of(other, name, seen | {star}):
-                return star
+            if star.module not in seen and self.gives(star, name, seen):
+                return star.module
         return None
+
+    def gives(self, star: Star, name: str, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether a star import binds a name to something of the project."""
+        other = self.index(star.module)
+        return (
+            other is not None
+            and other.exports(name)
+            and (
+                name in other.units or self._star_of(other, name, seen | {star.module}) is not None
+            )
+        )
 
 
 def _unit_form(unit: Unit, omit: Sequence[ast.AST]) -> bytes:
     """An import counts by what it leads to: relative or absolute, alone or listed is the same."""
-    return _origin_form(unit.origin) if unit.origin else normal_form(unit.node, omit)
+    return origin_form(unit.origin) if unit.origin else normal_form(unit.node, omit)
 
 
-def _origin_form(origin: Origin) -> bytes:
+def origin_form(origin: Origin) -> bytes:
+    """An import by what it binds."""
     attribute = [] if origin.attribute is None else [encoded(origin.attribute)]
     if attribute and own_name(f"{origin.module}.{origin.attribute}"):
         # In which of its modules partflow keeps a thing is its own affair.
@@ -347,8 +394,19 @@ def _origin_form(origin: Origin) -> bytes:
     return framed("import", encoded(origin.module), *attribute)
 
 
-def _guard_forms(unit: Unit) -> Iterator[bytes]:
-    return (framed("if", normal_form(test), constant_form(holds)) for test, holds in unit.guards)
+def guard_forms(guards: Sequence[tuple[ast.expr, bool]]) -> Iterator[bytes]:
+    """The branches of `if` that something is in."""
+    return (framed("if", normal_form(test), constant_form(holds)) for test, holds in guards)
+
+
+def _decorated(nodes: Sequence[ast.AST]) -> list[Decorated]:
+    """The functions and classes that are decorated, at any depth."""
+    return [
+        inner
+        for node in nodes
+        for inner in ast.walk(node)
+        if isinstance(inner, (*FUNCTION_NODES, ast.ClassDef)) and inner.decorator_list
+    ]
 
 
 def _values(units: Sequence[Unit]) -> Iterator[ast.expr]:
@@ -362,17 +420,3 @@ def _given_by_star() -> Sequence[str]:
     """What `from partflow import *` binds; the package is above this module, so not imported."""
     names: Sequence[str] = getattr(sys.modules["partflow"], "__all__", ())
     return names
-
-
-def _is_opaque(name: str) -> bool:
-    """Whether `name` is one of those, or an attribute of one (`os.environ.get`)."""
-    return any(name == known or name.startswith(f"{known}.") for known in _OPAQUE_LIBRARY)
-
-
-def _only_writes(name: str, call: ast.Call | None) -> bool:
-    """Whether this is an `open` for writing: such a file is no constant that a task reads."""
-    if name != "open" or call is None:
-        return False
-    modes = [keyword.value for keyword in call.keywords if keyword.arg == "mode"] + call.args[1:2]
-    texts = [mode.value for mode in modes if isinstance(mode, ast.Constant)]
-    return any(isinstance(text, str) and not set("r+") & set(text) for text in texts)

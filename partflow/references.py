@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from partflow.outside import is_file_method, words_of
 from partflow.syntax import FUNCTION_NODES
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 # In nodes: longer expressions are not written out in a report.
 _SHORT: Final = 12
-_READING_METHODS: Final = frozenset({"read_text", "read_bytes"})
+# Which methods and functions run SQL that may name what stands around their call.
+_SQL_CALLS: Final = words_of("""
+    sql query execute executemany from_query SQLContext register_globals sql_expr read_sql
+    read_database query_df
+    """)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,24 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """What a piece of syntax says besides names: attributes, texts with their lines, calls of SQL.
+
+    Of each of those calls the names that are bound around it by other than the module.
+    """
+
+    attributes: frozenset[str] = frozenset()
+    texts: tuple[tuple[int, str], ...] = ()
+    sites: tuple[frozenset[str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Mentions:
     """What a piece of syntax refers to, and (line, what) of each thing that can't be followed."""
 
     references: tuple[Reference, ...]
     opaque: tuple[tuple[int, str], ...]
+    sight: Sight = field(default_factory=Sight)
 
 
 class _Local(Enum):
@@ -73,6 +91,13 @@ class _Scope:
                 return scope.names[name]
             scope = scope.parent
         return None
+
+    def visible(self) -> Iterator[str]:
+        """The names that are bound between here and the module."""
+        scope: _Scope | None = self
+        while scope is not None:
+            yield from scope.names
+            scope = scope.parent
 
     def is_variable(self, name: str) -> bool:
         """Whether a call of `name` may call anything."""
@@ -114,6 +139,9 @@ class MentionReader:
         omitted = {id(node) for node in omit}
         self._references: list[Reference] = []
         self._opaque: list[tuple[int, str]] = []
+        self._attributes: set[str] = set()
+        self._texts: list[tuple[int, str]] = []
+        self._sites: list[frozenset[str]] = []
         top = _Scope({}, None)
         stack: list[tuple[ast.AST, _Scope]] = [(root, top) for root in roots]
         while stack:
@@ -121,7 +149,8 @@ class MentionReader:
             if id(node) not in omitted:
                 stack.extend(self._visited(node, scope))
         self._references.sort(key=lambda reference: reference.line)
-        return Mentions(tuple(self._references), tuple(sorted(set(self._opaque))))
+        sight = Sight(frozenset(self._attributes), tuple(self._texts), tuple(self._sites))
+        return Mentions(tuple(self._references), tuple(sorted(set(self._opaque))), sight)
 
     def _visited(self, node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
         match node:
@@ -138,6 +167,10 @@ class MentionReader:
                 yield from self._call(node, scope)
             case ast.Attribute() | ast.Name():
                 yield from self._chain(node, scope, None)
+            case ast.Constant(value=str() as text):
+                self._texts.append((node.lineno, text))
+            case ast.Expr(value=ast.Constant()):  # a docstring
+                pass
             case _:
                 yield from ((child, scope) for child in ast.iter_child_nodes(node))
 
@@ -212,8 +245,14 @@ class MentionReader:
                 self._opaque.append((node.lineno, f"a call through the variable {name!r}"))
             case ast.Subscript(value=value):
                 self._opaque.append((node.lineno, f"a call of what '{_written(value)}[...]' holds"))
-            case ast.Attribute(value=value, attr=attr) if attr in _READING_METHODS:
-                self._opaque.append((node.lineno, f"{_written(value)}.{attr}(...)"))
+            case ast.Attribute(value=value, attr=attr):
+                of_anything = not _is_module_name(value, scope)
+                if is_file_method(attr, node, of_anything=of_anything):
+                    self._opaque.append((node.lineno, f"{_written(value)}.{attr}(...)"))
+            case _:
+                pass
+        if called_name(node.func) in _SQL_CALLS:
+            self._sites.append(frozenset(scope.visible()))
         if isinstance(node.func, ast.Name | ast.Attribute):
             yield from self._chain(node.func, scope, node)
         else:
@@ -228,6 +267,7 @@ class MentionReader:
         while isinstance(root, ast.Attribute):
             attributes.append(root.attr)
             root = root.value
+        self._attributes.update(attributes)
         if not isinstance(root, ast.Name):
             yield root, scope
             return
@@ -277,6 +317,23 @@ def root_name(node: ast.expr) -> str | None:
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
+
+
+def called_name(node: ast.expr) -> str | None:
+    """`f` of the function `f` and of the method `x.f`."""
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case _:
+            return None
+
+
+def _is_module_name(node: ast.expr, scope: _Scope) -> bool:
+    """Whether a chain begins with a name that the module or an import may bind: for others."""
+    name = root_name(node)
+    return name is not None and (
+        scope.lookup(name) is None or isinstance(scope.lookup(name), Origin)
+    )
 
 
 def _how(node: ast.AST) -> _Local:

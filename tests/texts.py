@@ -61,7 +61,9 @@ class Project(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module, _, attribute = name.rpartition(".")
         with self.imported():
             function: Callable[..., object] = getattr(importlib.import_module(module), attribute)
-            return CodeReader(self.sources.get).fingerprint(function, tuple(declared.items()))
+            return CodeReader(self.sources.get, modules=self.sources).fingerprint(
+                function, tuple(declared.items())
+            )
 
 
 def of(text: str, name: str = "clean_sales", more: dict[str, str] | None = None) -> CodeFingerprint:

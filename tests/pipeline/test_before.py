@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parent / "before"
 STALE: dict[str, str] = {
     "by_code": "codes changed",  # 007 was 7
     "by_date": "american_dates changed",  # the second of January was the first of February
+    "sized": "the code of sized is reckoned anew",  # what is registered did not count
 }
 """By task, why its partitions are to be made again."""
 

@@ -5,7 +5,11 @@ import sys
 
 import pytest
 
+from partflow.acceptance import Kind
+from partflow.metastore import Metastore
+from partflow.plan import Reason
 from partflow.project import Project
+from partflow.rows import count_changes
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 
@@ -166,3 +170,80 @@ def test_sql_that_is_edited_counts_once_it_is_read_again(coded):
     assert again.materialize().summary.ran == len(DAYS)
     assert again.read("clean", DAYS[0]).collect()["qty"].sum() < 0
     assert coded.planned() == {}
+
+
+DISPATCHED = """
+from functools import singledispatch
+
+landing = Source("landing", Daily("2024-01-30", end="2024-02-04"), path="landing/{key}.csv")
+clean = Dataset("clean", Daily("2024-01-30", end="2024-02-04"))
+
+@singledispatch
+def least(value):
+    return 0
+
+@task(reads=[landing], writes=clean)
+def clean_sales(raw: pl.LazyFrame) -> pl.LazyFrame:
+    return raw.filter(pl.col("qty") > least(1))
+
+@least.register
+def _(value: int):
+    return 1
+"""
+
+
+@pytest.fixture
+def from_before(coded):
+    """A warehouse that was made when what is registered with a dispatch did not count."""
+    coded.jobs(DISPATCHED)
+    coded.run()
+    project = coded.project
+    ((_, older),) = project.codes["clean_sales"].older
+    with Metastore.open(project.metastore_path) as metastore:
+        c = metastore.connection
+        c.execute("UPDATE partitions SET code = ? WHERE node = 'clean'", (older,))
+        count_changes(c, ["clean"], restated=True)
+        parts = c.execute("SELECT parts FROM codes").fetchall()[0][0]
+        c.execute("DELETE FROM codes")
+        c.execute("INSERT INTO codes (digest, parts) VALUES (?, ?)", (older, parts))
+    return coded
+
+
+def needs(world):
+    return {Reason(int(r)) for r in world.project.plan().tasks["clean_sales"].need}
+
+
+def test_code_that_is_the_same_and_of_which_more_counts_now_is_reckoned_anew(from_before):
+    assert needs(from_before) == {Reason.RECKONED}
+    why = from_before.project.why("clean", DAYS[0])
+    assert why.text == "the code of clean_sales is reckoned anew"
+
+
+def test_code_that_is_reckoned_anew_is_accepted_as_it_is(from_before):
+    accepted = from_before.project.accept("clean").acceptance
+    assert accepted.count(Kind.CODE) == len(DAYS)
+    assert needs(from_before) == {Reason.NONE}
+    edited(from_before, "tasks", "return 1", "return 2")
+    assert needs(from_before) == {Reason.CODE}
+
+
+def test_code_that_was_edited_as_well_has_changed(from_before):
+    edited(from_before, "tasks", "return 0", "return 3")
+    assert needs(from_before) == {Reason.CODE}
+
+
+def test_what_only_the_present_rules_count_is_a_change_once_they_have_counted(coded):
+    without = DISPATCHED.partition("@least.register")[0]
+    coded.jobs(without)
+    coded.run()
+    coded.jobs(DISPATCHED)
+    assert coded.project.codes["clean_sales"].older
+    assert needs(coded) == {Reason.CODE}
+
+
+def test_a_constant_that_another_module_sets_makes_partitions_stale(coded):
+    coded.jobs("from PACKAGE import rules\nrules.LEAST = 2\n", "settings")
+    coded.run()
+    assert coded.planned() == {}
+    edited(coded, "settings", "rules.LEAST = 2", "rules.LEAST = 3")
+    assert coded.planned() == {"clean_sales": list(DAYS)}

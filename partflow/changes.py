@@ -1,0 +1,479 @@
+"""Finds which statements of a project change what lies elsewhere: in another module, in a library.
+
+Beside the statements that an index of one module knows. It does not know what a fingerprint
+gathers.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from partflow.bindings import CHANGING_METHODS, ModuleIndex, Unit
+from partflow.denoted import Denoted, Denoter, Local, Place, locals_of
+from partflow.outside import words_of
+from partflow.reach import Key, Reach
+from partflow.syntax import FUNCTION_NODES
+
+_HARMLESS: Final = words_of("""
+    abc argparse atexit builtins click collections contextlib dataclasses enum faulthandler
+    functools gc inspect itertools logging loguru matplotlib operator partflow pprint pytest re
+    rich signal structlog sys tqdm traceback typer types typing typing_extensions unittest
+    warnings
+    """)
+"""Libraries whose state changes no table."""
+
+_REGISTERING: Final = words_of("""
+    register create_ overload implement extend hook listen add_ plugin extension udf
+""")
+"""What is in the names of functions by which a library comes to know a function or a class."""
+_SETTING: Final = words_of("""
+    set seed manual_seed enable disable use config option update load_dotenv default tzset chdir
+    putenv reset init install
+""")
+"""What names of functions begin with that set a library's state."""
+_SHARED: Final = words_of("get default current root shared")
+"""What names of functions begin with that give what is one for all: `decimal.getcontext`."""
+
+_MAKING: Final = words_of("__init__ __new__ __post_init__ __prepare__")
+"""The methods that run when an instance is made: of a metaclass, a class."""
+_DERIVING: Final = words_of("__init_subclass__")
+
+
+class Kind(Enum):
+    """What a change is of."""
+
+    NAME = "a name of a module"
+    MODULE = "any name of a module"
+    WORD = "what is called by a word: an attribute of a library's class, a function of SQL"
+    LIBRARY = "the state of a library"
+
+
+Touch = tuple[Kind, Key | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A statement of a module that changes something elsewhere."""
+
+    index: ModuleIndex
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """What a call of a function changes; whether also what it is handed."""
+
+    touches: frozenset[Touch] = frozenset()
+    changes_arguments: bool = False
+
+
+@dataclass(slots=True)
+class Changes:
+    """The changes that importing a project's modules makes, by what they are of.
+
+    `classes` are the classes that derive from one; `callers` are functions that would change a name
+    of another module if they were called: (the function, its place, the name).
+    """
+
+    of: dict[Touch, list[Change]] = field(default_factory=dict)
+    classes: dict[Key, list[Key]] = field(default_factory=dict)
+    callers: list[tuple[Key, str, Key]] = field(default_factory=list)
+
+
+class ChangeReader:
+    """Reads the statements of the modules of one project."""
+
+    def __init__(self, reach: Reach, modules: Iterable[ModuleIndex]) -> None:
+        self._reach = reach
+        self._denoter = Denoter(reach)
+        self._modules = list(modules)
+        self._summaries: dict[int, _Summary] = {}
+        self._methods: dict[str, list[tuple[ModuleIndex, ast.stmt]]] | None = None
+
+    def read(self) -> Changes:
+        """All of them, each name's in the order of modules and lines."""
+        found = Changes()
+        for index in self._modules:
+            for unit in index.statements:
+                for touch in dict.fromkeys(self._touches_of(index, unit, found)):
+                    if not self._is_known(index, unit, touch):
+                        found.of.setdefault(touch, []).append(Change(index, unit))
+            for name in index.reaching:
+                self._callers(index, name, found)
+        return found
+
+    def _is_known(self, index: ModuleIndex, unit: Unit, touch: Touch) -> bool:
+        """Whether the module's own index counts the statement for that name."""
+        kind, what = touch
+        if kind is not Kind.NAME or what[0] != index.source.name:
+            return False
+        return any(known.node is unit.node for known in index.units.get(what[1], ()))
+
+    def _callers(self, index: ModuleIndex, name: str, found: Changes) -> None:
+        for unit in index.units.get(name, ()):
+            if isinstance(unit.node, FUNCTION_NODES):
+                place = f"{index.source.path}:{unit.node.lineno}"
+                for kind, what in sorted(self._summary(index, unit.node).touches, key=str):
+                    if kind is Kind.NAME and isinstance(what, tuple):
+                        found.callers.append(((index.source.name, name), place, what))
+
+    # What runs when a module is imported
+
+    def _touches_of(self, index: ModuleIndex, unit: Unit, found: Changes) -> Iterator[Touch]:
+        place = Place(index)
+        for node, is_statement in _executed(unit.node):
+            match node:
+                case ast.Call():
+                    yield from self._call(place, node, is_statement=is_statement, at_top=True)
+                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                    for decorator in node.decorator_list:
+                        yield from self._decorator(place, decorator)
+                    if isinstance(node, ast.ClassDef):
+                        yield from self._class(place, node, found)
+                case _:
+                    yield from self._assigned(place, node)
+
+    def _assigned(self, place: Place, node: ast.AST) -> Iterator[Touch]:
+        """What an assignment or `del` changes that it does not bind."""
+        match node:
+            case ast.AugAssign(target=ast.Name() as target):
+                # `RATES |= ...` changes what another module has under its own name, too.
+                name = ast.Name(target.id, ast.Load())
+                yield from _names(self._denoter.of(place, name))
+            case ast.Assign(targets=targets, value=value):
+                for each in targets:
+                    yield from self._target(place, each, value)
+            case (
+                ast.AnnAssign(target=target, value=value)
+                | ast.AugAssign(target=target, value=value)
+            ):
+                yield from self._target(place, target, value)
+            case ast.Delete(targets=targets):
+                for each in targets:
+                    yield from self._target(place, each, None)
+            case _:
+                pass
+
+    def _target(self, place: Place, target: ast.expr, value: ast.expr | None) -> Iterator[Touch]:
+        match target:
+            case ast.Tuple(elts=inner) | ast.List(elts=inner):
+                for each in inner:
+                    yield from self._target(place, each, None)
+            case ast.Starred(value=inner):
+                yield from self._target(place, inner, None)
+            case ast.Attribute(value=owner, attr=attr):
+                of = self._denoter.of(place, owner)
+                yield from _names(self._denoter.of(place, target))
+                yield from self._of_library(place, of, attr, value)
+            case ast.Subscript(value=owner):
+                of = self._denoter.of(place, owner)
+                is_written = isinstance(target.slice, ast.Constant)
+                if of.namespaces and not is_written:
+                    yield from ((Kind.MODULE, module) for module in of.namespaces)
+                elif "sys.modules" in of.libraries:
+                    whole = self._denoter.of(place, target)
+                    yield from ((Kind.MODULE, module) for module in whole.modules)
+                else:
+                    yield from _names(self._denoter.of(place, target))
+                    yield from self._of_library(place, of, None, value)
+            case _:
+                pass
+
+    def _of_library(
+        self, place: Place, of: Denoted, attr: str | None, value: ast.expr | None
+    ) -> Iterator[Touch]:
+        """What setting an attribute or an item of a library's thing changes."""
+        if attr is not None and value is not None and of.libraries and self._is_code(place, value):
+            yield Kind.WORD, attr
+            return
+        for name in (*of.libraries, *(each for each in of.objects if _is_shared(each))):
+            if _top(name) not in _HARMLESS:
+                yield Kind.LIBRARY, _top(name)
+
+    def _is_code(self, place: Place, value: ast.expr) -> bool:
+        if isinstance(value, ast.Lambda):
+            return True
+        keys = self._denoter.of(place, value).keys
+        units = (unit for key in keys for unit in self._denoter.units(key))
+        return any(isinstance(unit.node, (*FUNCTION_NODES, ast.ClassDef)) for unit in units)
+
+    # Calls
+
+    def _call(
+        self, place: Place, call: ast.Call, *, is_statement: bool, at_top: bool
+    ) -> Iterator[Touch]:
+        function = call.func
+        if isinstance(function, ast.Name) and place.is_builtin(function.id):
+            yield from self._builtin(place, call, function.id, at_top=at_top)
+            return
+        loosely = is_statement and at_top
+        if isinstance(function, ast.Attribute):
+            yield from self._method(place, call, function, loosely=loosely)
+        of = self._denoter.of(place, function)
+        summaries = [self._summary_of(key) for key in of.keys]
+        for summary in summaries:
+            yield from summary.touches
+        arguments = (*call.args, *(keyword.value for keyword in call.keywords))
+        if loosely or any(summary.changes_arguments for summary in summaries):
+            for argument in arguments:
+                if isinstance(argument, ast.Name | ast.Attribute | ast.Subscript | ast.Starred):
+                    yield from self._changed_argument(place, argument)
+        for name in of.libraries:
+            yield from _by_library(name, call, loosely=loosely)
+        for name in of.objects:
+            yield from _by_library(f"{name}.{_last(function)}", call, loosely=False, of_object=True)
+
+    def _changed_argument(self, place: Place, argument: ast.expr) -> Iterator[Touch]:
+        of = self._denoter.of(place, argument)
+        for key in of.keys:
+            units = self._denoter.units(key)
+            # A function that is handed on is called, not changed.
+            if not units or not all(isinstance(unit.node, FUNCTION_NODES) for unit in units):
+                yield Kind.NAME, key
+
+    def _builtin(self, place: Place, call: ast.Call, name: str, *, at_top: bool) -> Iterator[Touch]:
+        match name, call.args:
+            case "setattr" | "delattr", [owner, ast.Constant(value=str() as attr), *rest]:
+                target = ast.Attribute(owner, attr, ast.Store())
+                yield from self._target(place, target, rest[0] if rest else None)
+            case "setattr" | "delattr", [owner, *_]:
+                of = self._denoter.of(place, owner)
+                yield from _names(of)
+                yield from ((Kind.MODULE, module) for module in of.modules)
+            case "exec" | "eval", [_, within, *_]:
+                yield from _names(self._denoter.of(place, within))
+            case "exec", [_] if at_top or not place.names:
+                yield Kind.MODULE, place.index.source.name
+            case _:
+                pass
+
+    def _method(
+        self, place: Place, call: ast.Call, function: ast.Attribute, *, loosely: bool
+    ) -> Iterator[Touch]:
+        of = self._denoter.of(place, function.value)
+        is_changing = function.attr in CHANGING_METHODS or _begins(function.attr, _REGISTERING)
+        if of.namespaces and function.attr in {*CHANGING_METHODS, "__setitem__"}:
+            names = _written_keys(call)
+            for module in of.namespaces:
+                yield from (
+                    [(Kind.MODULE, module)]
+                    if names is None
+                    else ((Kind.NAME, (module, name)) for name in names)
+                )
+            return
+        if loosely or is_changing:
+            yield from ((Kind.NAME, key) for key in of.keys)
+        if of.keys:
+            yield from self._by_name(function.attr)
+
+    def _by_name(self, method: str) -> Iterator[Touch]:
+        """What the methods of that name change, of whatever class of the project."""
+        if self._methods is None:
+            self._methods = {}
+            for index in self._modules:
+                for unit in index.statements:
+                    if isinstance(unit.node, ast.ClassDef):
+                        for node in unit.node.body:
+                            if isinstance(node, FUNCTION_NODES):
+                                self._methods.setdefault(node.name, []).append((index, node))
+        for index, function in self._methods.get(method, ()):
+            yield from self._summary(index, function).touches
+
+    def _decorator(self, place: Place, decorator: ast.expr) -> Iterator[Touch]:
+        """A decorator on an attribute of something touches that; else it is a call."""
+        call = decorator if isinstance(decorator, ast.Call) else None
+        function = call.func if call else decorator
+        of = self._denoter.of(place, function)
+        if isinstance(function, ast.Attribute):
+            owner = self._denoter.of(place, function.value)
+            yield from ((Kind.NAME, key) for key in owner.keys)
+            if owner.keys:
+                yield from self._by_name(function.attr)
+        for key in of.keys:
+            yield from self._summary_of(key).touches
+            if any(isinstance(unit.node, ast.Assign) for unit in self._denoter.units(key)):
+                yield Kind.NAME, key
+        for name in of.libraries:
+            if any(word in name.lower() for word in _REGISTERING):
+                yield from _by_library(name, call or ast.Call(function, [], []), loosely=True)
+
+    def _class(self, place: Place, node: ast.ClassDef, found: Changes) -> Iterator[Touch]:
+        """A class is known to those that it derives from, and their hooks run for it."""
+        own = (place.index.source.name, node.name)
+        for base in node.bases:
+            for key in self._denoter.of(place, base).keys:
+                found.classes.setdefault(key, []).append(own)
+                yield from self._hooks(key, _DERIVING, frozenset())
+        for metaclass in _metaclasses(node):
+            for key in self._denoter.of(place, metaclass).keys:
+                yield from self._hooks(key, _MAKING, frozenset())
+
+    def _hooks(self, key: Key, methods: frozenset[str], seen: frozenset[Key]) -> Iterator[Touch]:
+        """What a class, or one that it derives from, does when another derives from it."""
+        index = self._reach.index(key[0])
+        if key in seen or index is None:
+            return
+        seen |= {key}
+        for node in (unit.node for unit in self._denoter.units(key)):
+            if not isinstance(node, ast.ClassDef):
+                continue
+            for inner in node.body:
+                if isinstance(inner, FUNCTION_NODES) and inner.name in methods:
+                    yield Kind.NAME, key
+                    yield from self._summary(index, inner).touches
+            above = [(base, methods) for base in node.bases]
+            above += [(metaclass, _MAKING) for metaclass in _metaclasses(node)]
+            for expression, hooks in above:
+                for other in self._denoter.of(Place(index), expression).keys:
+                    yield from self._hooks(other, hooks, seen)
+
+    # Functions
+
+    def _summary_of(self, key: Key) -> _Summary:
+        """What calling a function, or making an instance of a class, changes."""
+        index = self._reach.index(key[0])
+        found = _Summary()
+        for unit in self._denoter.units(key) if index else ():
+            nodes: list[ast.stmt] = [unit.node]
+            if isinstance(unit.node, ast.ClassDef):
+                nodes = [n for n in unit.node.body if getattr(n, "name", "") in _MAKING]
+            for node in nodes:
+                if isinstance(node, FUNCTION_NODES) and index is not None:
+                    other = self._summary(index, node)
+                    found = _Summary(
+                        found.touches | other.touches,
+                        found.changes_arguments or other.changes_arguments,
+                    )
+        return found
+
+    def _summary(self, index: ModuleIndex, function: ast.AST) -> _Summary:
+        if id(function) not in self._summaries:
+            self._summaries[id(function)] = _Summary()  # while it is read: it may call itself
+            if isinstance(function, FUNCTION_NODES):
+                self._summaries[id(function)] = self._summarised(index, function)
+        return self._summaries[id(function)]
+
+    def _summarised(
+        self, index: ModuleIndex, function: ast.FunctionDef | ast.AsyncFunctionDef
+    ) -> _Summary:
+        names: dict[str, Local] = locals_of(function, index)
+        place, touches, changed = Place(index, names), set[Touch](), False
+        outer = {name for n in ast.walk(function) if isinstance(n, ast.Global) for name in n.names}
+        for node, is_statement in _whole(function):
+            match node:
+                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) if name in outer:
+                    touches.add((Kind.NAME, (index.source.name, name)))
+                case ast.Call(func=called):
+                    touches.update(self._call(place, node, is_statement=is_statement, at_top=False))
+                    if isinstance(called, ast.Attribute) and called.attr in CHANGING_METHODS:
+                        changed |= bool(self._denoter.of(place, called.value).parameters)
+                case (
+                    ast.Attribute(ctx=ast.Store() | ast.Del())
+                    | ast.Subscript(ctx=ast.Store() | ast.Del())
+                ):
+                    changed |= bool(self._denoter.of(place, node.value).parameters)
+                case _:
+                    touches.update(self._assigned(place, node))
+        return _Summary(frozenset(touches), changed)
+
+
+def _metaclasses(node: ast.ClassDef) -> list[ast.expr]:
+    return [keyword.value for keyword in node.keywords if keyword.arg == "metaclass"]
+
+
+def _names(of: Denoted) -> Iterator[Touch]:
+    yield from ((Kind.NAME, key) for key in of.keys)
+    yield from ((Kind.MODULE, module) for module in of.namespaces)
+
+
+def _by_library(
+    name: str, call: ast.Call, *, loosely: bool, of_object: bool = False
+) -> Iterator[Touch]:
+    """What a call of a library changes: what goes by a word, or its state."""
+    if _top(name) in _HARMLESS:
+        return
+    last = name.rpartition(".")[2].lower()
+    is_registering = any(word in last for word in _REGISTERING)
+    if not (loosely or is_registering or _begins(last, _SETTING)):
+        return
+    texts = [*call.args, *(keyword.value for keyword in call.keywords)]
+    words = [
+        text.value
+        for text in texts
+        if isinstance(text, ast.Constant)
+        and isinstance(text.value, str)
+        and text.value.isidentifier()
+    ]
+    if is_registering and words:
+        yield from ((Kind.WORD, word) for word in words)
+    elif not of_object or _is_shared(name.rpartition(".")[0]):
+        yield Kind.LIBRARY, _top(name)
+
+
+def _executed(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
+    """What of a statement runs when its module is imported, and whether it is a call by itself.
+
+    The bodies of functions do not.
+    """
+    stack: list[ast.AST] = [statement]
+    while stack:
+        node = stack.pop()
+        match node:
+            case ast.Expr(value=ast.Call() as call):
+                yield call, True
+                stack.extend(ast.iter_child_nodes(call))
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node, False
+                stack.extend(each for each in (*node.args.defaults, *node.args.kw_defaults) if each)
+                stack.extend(d for d in node.decorator_list if isinstance(d, ast.Call))
+            case ast.Lambda():
+                pass
+            case _:
+                yield node, False
+                stack.extend(ast.iter_child_nodes(node))
+
+
+def _whole(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[ast.AST, bool]]:
+    """All of a function's body, and whether each is a call by itself."""
+    by_themselves = set[int]()
+    for statement in function.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Expr):
+                by_themselves.add(id(node.value))
+            yield node, id(node) in by_themselves
+
+
+def _written_keys(call: ast.Call) -> list[str] | None:
+    """The names that `update(...)` of a namespace sets; None if they are not written out."""
+    names: list[str] = []
+    for argument in call.args:
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            return [argument.value]  # setdefault, pop and __setitem__
+        if not isinstance(argument, ast.Dict):
+            return None
+        for key in argument.keys:
+            if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+                return None
+            names.append(key.value)
+    if any(keyword.arg is None for keyword in call.keywords):
+        return None
+    return names + [keyword.arg for keyword in call.keywords if keyword.arg]
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _last(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else ""
+
+
+def _begins(name: str, words: Iterable[str]) -> bool:
+    return any(name.startswith(word) for word in words)
+
+
+def _is_shared(name: str) -> bool:
+    """Whether what a call of that name gives is one for all: `decimal.getcontext()`."""
+    return _begins(name.rpartition(".")[2].lower(), _SHARED)

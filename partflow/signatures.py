@@ -1,0 +1,217 @@
+"""Reads what of functions and classes counts only where somebody reads it: annotations and texts.
+
+It does not know who does.
+"""
+
+import ast
+import builtins
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from partflow.bindings import ModuleIndex, Unit
+from partflow.outside import words_of
+from partflow.reach import Found, Key, Piece, Reach
+from partflow.references import Sight, called_name
+from partflow.syntax import FUNCTION_NODES, encoded, framed, normal_form
+
+_PLAIN: Final = words_of("""
+    abc builtins contextlib dataclasses enum functools partflow typing typing_extensions warnings
+    """)
+"""Libraries whose decorators read no annotation that could change a result."""
+_CALLING: Final = _PLAIN | words_of("""
+    asyncio atexit collections concurrent copy heapq inspect itertools dask duckdb joblib json
+    lightgbm logging math matplotlib multiprocessing numba numpy operator pandas polars pyarrow
+    random scipy sklearn statistics statsmodels sys tenacity threading time tqdm xgboost
+    """)
+"""Libraries that take functions and only call them."""
+
+_ACCESSORS: Final = words_of("setter getter deleter")
+
+_READS_ANNOTATIONS: Final = words_of("""
+    __annotations__ __annotate__ __signature__ get_type_hints get_annotations getfullargspec
+    signature Signature
+    """)
+_READS_DOCSTRINGS: Final = frozenset(["__doc__", "getdoc", "render_doc", "help"])
+_READS_TEXT: Final = frozenset(
+    ["getsource", "getsourcelines", "findsource", "getcomments", "getblock", "getsegment"]
+)
+
+
+class Reads:
+    """Which of these the reached code reads, as far as what it names tells."""
+
+    def __init__(self, sight: Sight, roots: Iterable[str], libraries: Iterable[str]) -> None:
+        texts = (text for _, text in sight.texts if text.isidentifier())
+        named = {*sight.attributes, *texts, *roots, *(n.rpartition(".")[2] for n in libraries)}
+        self.annotations = bool(named & _READS_ANNOTATIONS)
+        self.docstrings = bool(named & _READS_DOCSTRINGS)
+        self.text = bool(named & _READS_TEXT)
+
+
+def functions_in(
+    nodes: Iterable[ast.AST],
+) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions in pieces of syntax, at any depth."""
+    for node in nodes:
+        yield from (inner for inner in ast.walk(node) if isinstance(inner, FUNCTION_NODES))
+
+
+def annotation_nodes(nodes: Iterable[ast.AST]) -> list[ast.AST]:
+    """The annotations of functions and of variables, those of class bodies too."""
+    found: list[ast.AST] = []
+    for node in (inner for each in nodes for inner in ast.walk(each)):
+        match node:
+            case (
+                ast.FunctionDef(returns=ast.expr() as returns)
+                | ast.AsyncFunctionDef(returns=ast.expr() as returns)
+            ):
+                found.append(returns)
+            case (
+                ast.arg(annotation=ast.expr() as annotation) | ast.AnnAssign(annotation=annotation)
+            ):
+                found.append(annotation)
+            case _:
+                pass
+    return found
+
+
+def annotations_form(nodes: Sequence[ast.AST]) -> bytes:
+    """The annotations of functions and variables, each with what it is of."""
+    forms: list[bytes] = []
+    for node in (inner for each in nodes for inner in ast.walk(each)):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                returns = b"" if node.returns is None else normal_form(node.returns)
+                parameters = (normal_form(p) for p in getattr(node, "type_params", ()))
+                forms.append(framed("function", encoded(node.name), returns, *parameters))
+            case ast.arg(annotation=ast.expr() as annotation):
+                forms.append(framed("parameter", encoded(node.arg), normal_form(annotation)))
+            case ast.AnnAssign():
+                of, given = normal_form(node.target), normal_form(node.annotation)
+                forms.append(framed("variable", of, given))
+            case _:
+                pass
+    return framed("annotations", *forms)
+
+
+def docstrings_form(nodes: Sequence[ast.AST]) -> bytes:
+    """The docstrings of functions, classes and modules, as they are written."""
+    forms = [
+        framed("docstring", encoded(text))
+        for node in (inner for each in nodes for inner in ast.walk(each))
+        if isinstance(node, (*FUNCTION_NODES, ast.ClassDef, ast.Module))
+        and (text := ast.get_docstring(node, clean=False)) is not None
+    ]
+    return framed("docstrings", *forms)
+
+
+def text_form(index: ModuleIndex, units: Sequence[Unit]) -> bytes:
+    """The lines of statements, with comments and all."""
+    lines, forms = index.source.text.splitlines(), list[bytes]()
+    for node in (unit.node for unit in units if unit.origin is None):
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+        forms.append(encoded("\n".join(lines[first - 1 : node.end_lineno])))
+    return framed("text", *forms)
+
+
+class SignatureReader:
+    """Tells which functions are handed to libraries that may read their annotations."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._handing: dict[Key, bool] = {}
+
+    def read_by_libraries(self, index: ModuleIndex, piece: Piece) -> list[ast.AST]:
+        """The functions and classes of a piece that a library decorates, or may."""
+        return [
+            node
+            for node in piece.decorated
+            if any(self._is_read_by(index, decorator) for decorator in node.decorator_list)
+        ]
+
+    def handed_over(self, index: ModuleIndex, piece: Piece, units: Sequence[Unit]) -> list[Key]:
+        """The functions of the project that a piece hands to a library that may read them."""
+        calls = [c for n, c in piece.libraries if c and n.partition(".")[0] not in _CALLING]
+        if "create_function" in piece.sight.attributes:
+            nodes = (inner for unit in units for inner in ast.walk(unit.node))
+            calls += [n for n in nodes if isinstance(n, ast.Call) and self._may_read(index, n)]
+        found: dict[Key, None] = {}
+        for call in calls:
+            for argument in (*call.args, *(k.value for k in call.keywords)):
+                if isinstance(argument, ast.Name | ast.Attribute):
+                    keys = self._found(index, argument).keys
+                    found.update(dict.fromkeys(key for key in keys if self._is_function(key)))
+        return list(found)
+
+    def _may_read(self, index: ModuleIndex, call: ast.Call) -> bool:
+        if called_name(call.func) == "create_function":
+            return True
+        function = call.func
+        while isinstance(function, ast.Call):  # `retrying(times=3)(function)`
+            function = function.func
+        if not isinstance(function, ast.Name | ast.Attribute):
+            return False
+        names = self._found(index, function).libraries
+        return any(name.partition(".")[0] not in _CALLING for name in names)
+
+    def _is_function(self, key: Key) -> bool:
+        index = self._reach.index(key[0])
+        units = index.units.get(key[1], ()) if index else ()
+        return any(isinstance(unit.node, FUNCTION_NODES) for unit in units)
+
+    def _is_read_by(self, index: ModuleIndex, decorator: ast.expr) -> bool:
+        """Whether a decorator is a library's, or hands on to one, or is an attribute of a thing."""
+        function = decorator
+        while isinstance(function, ast.Call):
+            inner, function = function, function.func
+            if inner.args and "functools.partial" in self._found(index, function).libraries:
+                return self._is_read_by(index, inner.args[0])
+        if not isinstance(function, ast.Name | ast.Attribute):
+            return True
+        found = self._found(index, function)
+        if found.libraries:
+            return any(name.partition(".")[0] not in _PLAIN for name in found.libraries)
+        last = function.attr if isinstance(function, ast.Attribute) else function.id
+        if not found.keys:
+            # A name of the class or function that it stands in; `size.register` there, too.
+            return last not in _ACCESSORS and not hasattr(builtins, last)
+        # `helpers.timed` of a module is a function of its; `size.register` is of a thing.
+        module, name = found.keys[-1]
+        home = self._reach.index(module)
+        is_of_thing = name != last or not (home and home.units.get(name))
+        return (is_of_thing and isinstance(function, ast.Attribute)) or any(
+            self._hands_on(key) for key in found.keys
+        )
+
+    def _hands_on(self, key: Key) -> bool:
+        """Whether a decorator of the project gives what it decorates to a library."""
+        if key not in self._handing:
+            self._handing[key] = False
+            index = self._reach.index(key[0])
+            units = index.units.get(key[1], ()) if index else ()
+            self._handing[key] = index is not None and any(
+                self._gives_away(index, unit.node) for unit in units if unit.origin is None
+            )
+        return self._handing[key]
+
+    def _gives_away(self, index: ModuleIndex, node: ast.stmt) -> bool:
+        parameters = {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
+        for inner in ast.walk(node):
+            if isinstance(inner, FUNCTION_NODES) and inner is not node:
+                if any(self._is_read_by(index, each) for each in inner.decorator_list):
+                    return True
+            elif isinstance(inner, ast.Call) and any(
+                isinstance(argument, ast.Name) and argument.id in parameters
+                for argument in (inner.args if self._may_read(index, inner) else ())
+            ):
+                return True
+        return False
+
+    def _found(self, index: ModuleIndex, node: ast.expr) -> Found:
+        attributes: list[str] = []
+        while isinstance(node, ast.Attribute):
+            attributes.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return Found()
+        return self._reach.found(index.source.name, node.id, tuple(reversed(attributes)))
