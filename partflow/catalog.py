@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from partflow.connections import Settings, opened
+from partflow.connections import Settings, opened, state_zone
 from partflow.errors import PublishError, UsageError, advice_of
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ _STARTS = {
     "0000-00-00": "cast({key} as date)",
     "0000-00": "cast({key} || '-01' as date)",
     "0000-W00": "cast(strptime({key} || '-1', '%G-W%V-%u') as date)",
-    "0000-00-00T00": "strptime({key}, '%Y-%m-%dT%H')",
-    "0000-00-00T0000": "strptime({key}, '%Y-%m-%dT%H%M')",
+    "0000-00-00T00": "(strptime({key}, '%Y-%m-%dT%H') at time zone 'UTC')",
+    "0000-00-00T0000": "(strptime({key}, '%Y-%m-%dT%H%M') at time zone 'UTC')",
 }
 """The start of a partition by the shape of its key, as DuckDB works it out for each file.
 
@@ -58,7 +58,7 @@ class View:
 
     `path` is relative to the project's root, with `{key}` for a partition's key, which has the
     shape `key_template` (a 0 for each digit). `schema` has DuckDB's types: for a dataset without
-    files, and to enforce those of text files. `column` is None for what is whole.
+    files, and to enforce those of text files. `column` is None for what is whole; so is `zone`.
     """
 
     name: str
@@ -69,6 +69,7 @@ class View:
     has_files: bool
     schema: Mapping[str, str] | None = None
     column_in_file: bool = False
+    zone: str | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -122,9 +123,10 @@ def query(
 ) -> duckdb.DuckDBPyRelation:
     """The result of one SELECT over the views, read lazily; the working directory plays no part.
 
-    `connection` is one of `connect`, for who wants to interrupt it. Raises UsageError for what is
-    no query, or names what is not there. What fails in a row fails while the result is read, as an
-    error of DuckDB.
+    Moments are shown, cut and cast by the clock of the zone that all views it names have; by UTC if
+    they have several, of which `zones_differ` tells. `connection` is one of `connect`, for who
+    wants to interrupt it. Raises UsageError for what is no query, or names what is not there. What
+    fails in a row fails while the result is read, as an error of DuckDB.
     """
     import duckdb
 
@@ -133,7 +135,9 @@ def query(
     try:
         _require_select(connection, sql)
         # Making a view lists its files, so only what the query could mean is made.
-        named = [view for view in views if re.search(rf"\b{view.name}\b", sql, re.IGNORECASE)]
+        named = _named(views, sql)
+        zones = _zones(named)
+        state_zone(connection, zones.pop() if len(zones) == 1 else "UTC")
         for view in named or views:
             if view.is_shown:
                 connection.execute(view_sql(view, root))
@@ -141,6 +145,27 @@ def query(
         return connection.sql(sql)
     except duckdb.Error as error:
         raise UsageError(f"query: {error}") from None
+
+
+def zones_differ(views: Sequence[View], sql: str) -> str | None:
+    """That a query's moments are shown in UTC because what it names has several zones; else None.
+
+    A sentence for people.
+    """
+    named = _named(views, sql)
+    if len(zones := _zones(named)) <= 1:
+        return None
+    told = (", ".join(v.name for v in named if v.zone == zone) + f" in {zone}" for zone in zones)
+    return f"moments are shown in UTC, since the zones differ: {'; '.join(told)}"
+
+
+def _named(views: Sequence[View], sql: str) -> list[View]:
+    """The views that a query could mean."""
+    return [view for view in views if re.search(rf"\b{view.name}\b", sql, re.IGNORECASE)]
+
+
+def _zones(views: Sequence[View]) -> list[str]:
+    return sorted({view.zone for view in views if view.zone is not None})
 
 
 def types_of(schema: Mapping[str, Any]) -> dict[str, str]:
@@ -199,7 +224,7 @@ def _key(view: View, column: str) -> tuple[list[str], str, str]:
 def _select_nothing(view: View) -> str:
     columns = dict(view.schema or {})
     if view.column is not None and view.column not in columns:
-        columns[view.column] = "timestamp" if "T" in view.key_template else "date"
+        columns[view.column] = "timestamptz" if "T" in view.key_template else "date"
     nulls = ", ".join(f"cast(null as {kind}) as {_name(c)}" for c, kind in columns.items())
     return f"select {nulls} where false"
 

@@ -37,35 +37,28 @@ _ORIGIN = "__partflow_origin__"
 class PartitionColumn:
     """The column that stands in the path and not in the file: one value for each file, in order.
 
-    Dates, or datetimes in `zone` (aware ones, or naive ones of UTC). `is_timed` says of a column
-    without values which of the two it is.
+    Dates; or moments (aware, or naive on the clock of UTC) that are shown in `zone`.
     """
 
     name: str
     values: tuple[dt.date | dt.datetime, ...]
     zone: str | None = None
-    is_timed: bool = False
 
     def series(self) -> pl.Series:
-        """The values, typed; a column of dates if there is nothing to tell by."""
-        return _series(self, _zone_of(self.values[0]) if self.values else None)
+        """The values, as dates or as aware datetimes in the zone."""
+        return _series(self)
 
 
 @functools.lru_cache(maxsize=256)
-def _series(column: PartitionColumn, own: str | None) -> pl.Series:
-    """Values in two zones are equal, and not the same: so their `own` zone is told apart."""
+def _series(column: PartitionColumn) -> pl.Series:
     import polars as pl
 
-    is_timed = column.is_timed or any(isinstance(each, dt.datetime) for each in column.values)
-    if not column.zone and not is_timed:
+    if column.zone is None:
         days = [dt.date(each.year, each.month, each.day) for each in column.values]
         return pl.Series(column.name, days, dtype=pl.Date)
-    zone = column.zone or own
     moments = [_since_epoch(each) for each in column.values]
-    stamps = pl.Series(column.name, moments, dtype=pl.Int64).cast(pl.Datetime("us"))
-    if zone is None:
-        return stamps
-    return stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    stamps = pl.Series(column.name, moments, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
+    return stamps.dt.convert_time_zone(column.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,15 +266,8 @@ def as_kind(frame: pl.DataFrame, kind: ParameterKind, relations: Relations | Non
     assert_never(kind)
 
 
-def _zone_of(value: dt.date | dt.datetime) -> str | None:
-    zone = getattr(value, "tzinfo", None)
-    if zone is None:
-        return None
-    return str(getattr(zone, "key", None) or getattr(zone, "name", None) or "UTC")
-
-
 def _since_epoch(value: dt.date | dt.datetime) -> int:
-    """Microseconds since 1970, of an aware moment or on a naive clock."""
+    """Microseconds since 1970 of a moment; a naive one is on the clock of UTC."""
     zone = getattr(value, "tzinfo", None)
     epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC if zone else None)
     return (value - epoch) // dt.timedelta(microseconds=1)

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -352,10 +353,17 @@ class Project:
         return read_dataset(self.graph, self.store, asked, self.clock() // 1_000_000_000)
 
     def sql(self, text: str) -> duckdb.DuckDBPyRelation:
-        """One SELECT over all datasets as views; it only reads, and only what its filters need."""
-        from partflow.catalog import query
+        """One SELECT over all datasets as views; it only reads, and only what its filters need.
 
-        return query(self.root, self.views(), text)
+        Its moments are in the zone of the datasets that it names; in UTC, with a warning, if these
+        are in several.
+        """
+        from partflow.catalog import query, zones_differ
+
+        views = self.views()
+        if said := zones_differ(views, text):
+            warnings.warn(said, stacklevel=2)
+        return query(self.root, views, text)
 
     def views(self) -> list[View]:
         """Every table as a view for DuckDB."""

@@ -96,18 +96,18 @@ def split(result: object, target: Target) -> list[pl.DataFrame]:
     if column.name not in frame.columns:
         problem = f"the frame lacks the column {column.name!r}, by which a batch is split"
         raise target.refuse(problem, "return it as the frames that are read have it")
-    allowed = _allowed(column, frame.schema[column.name], target)
     values = frame[column.name]
+    allowed = _allowed(column, values.dtype, target)
+    _require_clock(values, column, target)
     _require_values(values, allowed, target, counted=True)
-    if allowed.n_unique() < allowed.len():
-        problem = f"the column {column.name!r} has no time zone, and its clock is turned back here"
-        raise target.refuse(problem, "return it as the frames that are read have it")
     rest = frame.clone()
     rest.drop_in_place(column.name)
     rest = copied(rest)
     del frame, result
-    places = pl.int_range(0, allowed.len(), eager=True)
-    numbers = values.replace_strict(allowed, places, return_dtype=pl.Int64).alias(_PLACE)
+    places, once = pl.int_range(0, allowed.len(), eager=True), allowed.is_first_distinct()
+    numbers = values.replace_strict(
+        allowed.filter(once), places.filter(once), return_dtype=pl.Int64
+    ).alias(_PLACE)
     found = rest.hstack([numbers]).partition_by(
         _PLACE, maintain_order=True, include_key=False, as_dict=True
     )
@@ -157,6 +157,7 @@ def _without_column(
         if column.name not in frame.columns:
             return frame
         allowed = _allowed(column, frame[column.name].dtype, target)
+        _require_clock(frame[column.name], column, target)
         _require_values(frame[column.name], allowed, target, counted=True)
         rest = frame.clone()
         rest.drop_in_place(column.name)  # `drop` would go the long way through a query
@@ -167,6 +168,7 @@ def _without_column(
     allowed = _allowed(column, schema[column.name], target)
 
     def check(batch: pl.DataFrame) -> pl.DataFrame:
+        _require_clock(batch[column.name], column, target)
         # Batches come as they are made, so the counts of one would only mislead.
         _require_values(batch[column.name], allowed, target, counted=False)
         return batch.drop(column.name)
@@ -199,6 +201,35 @@ def _as_type(allowed: pl.Series, dtype: pl.DataType) -> pl.Series | None:
         naive = allowed.dt.replace_time_zone(None) if allowed.dtype != pl.Date else allowed
         return naive.cast(dtype)
     return None if allowed.dtype == pl.Date else allowed.cast(dtype)
+
+
+def _require_clock(values: pl.Series, column: PartitionColumn, target: Target) -> None:
+    """Refuse naive moments that could be more than one: shown twice, or UTC's as it was before."""
+    if column.zone is None or getattr(values.dtype, "time_zone", None) is not None:
+        return
+    moments = column.series()
+    shown = moments.dt.replace_time_zone(None)
+    back = shown.dt.replace_time_zone(column.zone, ambiguous="null", non_existent="null")
+    advice = "return it as the frames that are read have it, or leave it out"
+    what = f"the column {column.name!r} has no time zone"
+    if values.is_in(shown.filter(back.is_null()).cast(values.dtype).implode()).any():
+        problem = f"{what}, and the clock of {column.zone} is turned back here: which hour is it?"
+        raise target.refuse(problem, advice)
+    utc = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if shown.equals(utc) or not values.len() or not _all_in(values, utc):
+        return
+    if _all_in(values, shown):
+        problem = f"{what}, and its values may be UTC's clock as well as that of {column.zone}"
+    else:
+        problem = (
+            f"{what} and holds UTC's clock, as hours did once; without a zone it is read as the "
+            f"clock of {column.zone}"
+        )
+    raise target.refuse(problem, advice)
+
+
+def _all_in(values: pl.Series, allowed: pl.Series) -> bool:
+    return bool(values.is_in(allowed.cast(values.dtype).implode()).fill_null(value=False).all())
 
 
 def _require_values(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,11 +93,21 @@ class Task:
     def declared_since(self) -> tuple[tuple[str, str], ...]:
         """The same for what does not count under the first rules of the code fingerprint.
 
-        Where there is any, partitions from before are reckoned anew: the machine's zone decided
-        what relations gave.
+        Where there is any, partitions from before are reckoned anew. Relations had the machine's
+        zone, and the partition column of what is shorter than a day was naive, in UTC.
         """
-        has_relation = any(one.kind is ParameterKind.DUCKDB for one in self.inputs)
-        return (("reads.zone", self.zone),) if has_relation and self.zone != "UTC" else ()
+        kinds = {one.kind for one in self.inputs}
+        zone = ParameterKind.DUCKDB in kinds and self.zone != "UTC"
+        return (*((("relations.zone", self.zone),) if zone else ()), *self._moments())
+
+    def _moments(self) -> Iterator[tuple[str, str]]:
+        """The partition columns that it reads which are moments; paths have none."""
+        for one in self.inputs:
+            dataset = one.read.dataset
+            is_frame = one.kind not in (ParameterKind.PATHS, ParameterKind.OBJECT)
+            is_own = dataset.is_source and dataset.column in (dataset.schema or {})
+            if is_frame and dataset.grain.is_timed and not is_own:
+                yield f"reads.{one.parameter}.{dataset.column}", f"a moment in {dataset.grain.tz}"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the user's function as it is; no part of partflow takes part."""

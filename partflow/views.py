@@ -48,6 +48,7 @@ def _view(dataset: Dataset, store: Store, schema: Mapping[str, str] | None) -> V
         has_files=first is not None,
         schema=schema,
         column_in_file=dataset.is_source and _is_in_file(dataset, first),
+        zone=None if dataset.column is None else dataset.grain.tz,
     )
 
 

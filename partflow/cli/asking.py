@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -18,9 +18,12 @@ from partflow.cli.session import Session
 from partflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
     import pyarrow as pa
 
+    from partflow.catalog import View
     from partflow.project import Project
 
 _T = TypeVar("_T")
@@ -58,7 +61,7 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     """Ask one SELECT of DuckDB, in which every dataset is a view; a dash reads it from stdin."""
     import duckdb
 
-    from partflow.catalog import connect
+    from partflow.catalog import connect, zones_differ
     from partflow.cli.answers import write_answer
 
     project = session.project()
@@ -68,7 +71,10 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     form = output or _form_of(target)
     _check_stream(form, target)
     try:
-        answer = _Asked(connect(), project, text)
+        views = project.views()
+        answer = _Asked(connect(), project.root, views, text)
+        if said := zones_differ(views, text):
+            click.echo(f"note: {said}", err=True)
         with _written(target) as file:
             write_answer(answer, form, file, rows)
     except UsageError as error:
@@ -83,15 +89,18 @@ class _Asked:
     DuckDB may work in its threads, and the one that asked waits where no signal reaches it.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, project: Project, text: str) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        root: Path,
+        views: Sequence[View],
+        text: str,
+    ) -> None:
         from partflow.catalog import query as ask
 
         self._connection = connection
         self._pool = ThreadPoolExecutor(1)
-        views = project.views()
-        self._rows = self._done(
-            lambda: ask(project.root, views, text, connection).to_arrow_reader(_BATCH)
-        )
+        self._rows = self._done(lambda: ask(root, views, text, connection).to_arrow_reader(_BATCH))
 
     @property
     def schema(self) -> pa.Schema:

@@ -72,12 +72,12 @@ def partition_column(dataset: Dataset, ordinals: Sequence[int]) -> PartitionColu
     """The partition column of a dataset with the values of these partitions."""
     if dataset.column is None:
         return None
+    zone = dataset.grain.tz if dataset.grain.is_timed else None
     if not ordinals:
-        is_timed = dataset.grain.column_type == "datetime"
-        return PartitionColumn(dataset.column, (), is_timed=is_timed)
+        return PartitionColumn(dataset.column, (), zone)
     low = min(ordinals)
     values = dataset.grain.column_values(low, max(ordinals) + 1)
-    return PartitionColumn(dataset.column, tuple(values[o - low] for o in ordinals))
+    return PartitionColumn(dataset.column, tuple(values[o - low] for o in ordinals), zone)
 
 
 def _at_hand(

@@ -27,6 +27,7 @@ STALE: dict[str, str] = {
     "by_code": "codes changed",  # 007 was 7
     "by_date": "american_dates changed",  # the second of January was the first of February
     "sized": "the code of sized is reckoned anew",  # what is registered did not count
+    "order_hours": "the code of order_hours is reckoned anew",  # hours were naive and of UTC
 }
 """By task, why its partitions are to be made again."""
 

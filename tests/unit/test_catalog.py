@@ -6,14 +6,23 @@ import gc
 import re
 import subprocess
 import sys
-from datetime import date, datetime
+from datetime import UTC, date
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
 
-from partflow.catalog import View, query, types_of, types_of_each, view_sql, write_catalog
+from partflow.catalog import (
+    View,
+    query,
+    types_of,
+    types_of_each,
+    view_sql,
+    write_catalog,
+    zones_differ,
+)
+from partflow.connections import opened
 from partflow.errors import UsageError
 from partflow.grain import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 
@@ -57,7 +66,8 @@ def view_of(name: str, grain: Grain, **more) -> View:
     column = column_of(grain)
     folder = f"{column}={{key}}/" if column else ""
     path = f"warehouse/{name}/{folder}data.parquet"
-    return View(name, path, "parquet", grain.template, column, **{"has_files": True, **more})
+    defaults = {"has_files": True, "zone": grain.tz if column else None}
+    return View(name, path, "parquet", grain.template, column, **{**defaults, **more})
 
 
 def landed(root: Path, path: str, texts: dict[str, str], **more) -> View:
@@ -78,8 +88,10 @@ def files_read(relation: duckdb.DuckDBPyRelation) -> str:
 def test_a_view_carries_the_start_of_each_partition_as_its_last_column(root, grain) -> None:
     relation = query(root, [stored(root, "sales", grain)], "from sales order by n")
     starts = grain.column_values(grain.lo, grain.hi)
+    if grain.is_timed:
+        starts = [start.replace(tzinfo=UTC) for start in starts]
     assert relation.columns == ["n", "text", column_of(grain)]
-    assert relation.fetchall() == [(n, "a", start) for n, start in enumerate(starts)]
+    assert relation.pl().rows() == [(n, "a", start) for n, start in enumerate(starts)]
 
 
 @pytest.mark.parametrize("grain", GRAINS, ids=repr)
@@ -164,7 +176,7 @@ def test_a_dataset_without_files_is_empty_with_its_schema(root) -> None:
     relation = query(root, [hours], "from hours")
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     assert relation.fetchall() == []
-    assert types == {"n": "BIGINT", "odd name": "DECIMAL(10,2)", "hour": "TIMESTAMP"}
+    assert types == {"n": "BIGINT", "odd name": "DECIMAL(10,2)", "hour": "TIMESTAMP WITH TIME ZONE"}
 
 
 def test_a_dataset_without_files_or_schema_is_left_out(root) -> None:
@@ -333,7 +345,51 @@ def test_the_statement_of_a_view_is_one_that_a_person_can_read() -> None:
     )
 
 
-def test_hours_are_naive_in_utc(root) -> None:
-    grain = Hourly("2024-10-27", end="2024-10-27T02", tz="Europe/Berlin")
-    relation = query(root, [stored(root, "hours", grain)], "select hour from hours order by hour")
-    assert relation.fetchall()[0] == (datetime(2024, 10, 26, 22),)  # noqa: DTZ001
+def zoned(root, name: str, tz: str) -> View:
+    """Six hours around the midnight in which Berlin's clock is turned back."""
+    grain = Hourly("2024-10-26T22Z", end="2024-10-27T04Z", tz=tz)
+    return stored(root, name, grain)
+
+
+def test_hours_are_moments_in_the_zone_of_what_is_asked(root) -> None:
+    view = zoned(root, "hours", "Europe/Berlin")
+    relation = query(root, [view], "select hour, hour::date as day from hours order by hour")
+    assert str(relation.types[0]) == "TIMESTAMP WITH TIME ZONE"
+    frame = relation.pl()
+    assert frame.schema["hour"] == pl.Datetime("us", "Europe/Berlin")
+    assert frame["hour"][0].isoformat() == "2024-10-27T00:00:00+02:00"
+    assert {str(day) for day in frame["day"]} == {"2024-10-27"}
+    assert frame["hour"].n_unique() == 6
+
+
+def test_where_zones_differ_moments_are_in_utc_and_it_is_said(root) -> None:
+    views = [zoned(root, "berlin", "Europe/Berlin"), zoned(root, "lagos", "Africa/Lagos")]
+    views.append(stored(root, "shops", Whole()))
+    both = "select b.hour from berlin b join lagos l using (hour), shops"
+    assert zones_differ(views, both) == (
+        "moments are shown in UTC, since the zones differ: "
+        "lagos in Africa/Lagos; berlin in Europe/Berlin"
+    )
+    assert query(root, views, both).pl().schema["hour"] == pl.Datetime("us", "UTC")
+    assert zones_differ(views, "from berlin, shops") is None
+    assert zones_differ(views, "select 1") is None
+
+
+def test_a_filter_on_hours_opens_one_file_of_thousands(root) -> None:
+    grain = Hourly("2024-01-01", end="2024-04-10", tz="America/New_York")
+    view = stored(root, "hours", grain)
+    for moment in ("2024-03-10T03:00", "2024-03-10 07:00+00", "2024-03-10T03:00-04:00"):
+        relation = query(root, [view], f"from hours where hour = '{moment}'")
+        assert files_read(relation) == "1/2399"
+    night = "from hours where hour >= '2024-03-10' and hour < '2024-03-11'"
+    assert files_read(query(root, [view], night)) == "23/2399"
+
+
+def test_the_hours_of_a_catalog_are_shown_as_its_reader_says(root, monkeypatch) -> None:
+    monkeypatch.chdir(root)
+    view = zoned(root, "hours", "Europe/Berlin")
+    write_catalog(root, root / "catalog.duckdb", [view])
+    with opened(root / "catalog.duckdb", zone="Asia/Tokyo", read_only=True) as connection:
+        sql = "select hour::varchar, (hour at time zone 'Europe/Berlin')::varchar from hours"
+        first = connection.sql(f"{sql} order by hour").fetchall()[0]
+    assert first == ("2024-10-27 07:00:00+09", "2024-10-27 00:00:00")

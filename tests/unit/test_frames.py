@@ -60,7 +60,7 @@ def test_the_partition_column_of_hours_is_a_moment_in_the_zone(days, count):
     zone = ZoneInfo("Europe/Berlin")
     # The hour that is twice on the clock: both must stay what they are.
     hours = tuple(dt.datetime(2026, 10, 25, 2, fold=fold, tzinfo=zone) for fold in (0, 1))
-    frame = read(days[:count], PartitionColumn("hour", hours[:count]))
+    frame = read(days[:count], PartitionColumn("hour", hours[:count], zone="Europe/Berlin"))
     assert frame.schema["hour"] == pl.Datetime("us", "Europe/Berlin")
     moments = frame["hour"].dt.convert_time_zone("UTC").unique(maintain_order=True).to_list()
     assert moments == [each.astimezone(dt.UTC) for each in hours[:count]]

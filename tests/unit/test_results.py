@@ -9,7 +9,7 @@ import pytest
 
 from partflow.errors import ResultError
 from partflow.frames import PartitionColumn, stage_frame
-from partflow.results import Target, normalise
+from partflow.results import Target, normalise, split
 
 DAY = dt.date(2026, 3, 1)
 FRAME = pl.DataFrame({"a": [2, 1], "b": ["x", None]})
@@ -114,20 +114,74 @@ def test_a_moment_is_the_day_only_at_its_start(value, fits):
             stored(frame)
 
 
+@pytest.mark.parametrize("own", ["UTC", "America/New_York", "Asia/Kathmandu"])
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", None])
 @pytest.mark.parametrize("unit", ["ms", "ns"])
-def test_an_hour_is_the_same_moment_in_every_zone_and_unit(zone, unit):
+def test_an_hour_may_come_aware_in_any_zone_or_naive_on_the_clock_of_its_own(own, zone, unit):
     hour = dt.datetime(2026, 3, 1, 5, tzinfo=dt.UTC)
     frame = pl.DataFrame({"a": [1], "hour": [hour]}).with_columns(
         pl.col("hour").dt.cast_time_unit(unit)
     )
-    moved = (
-        pl.col("hour").dt.convert_time_zone(zone)
-        if zone
-        else pl.col("hour").dt.replace_time_zone(None)
-    )
-    column = PartitionColumn("hour", (hour,))
+    moved = pl.col("hour").dt.convert_time_zone(zone or own)
+    if zone is None:
+        moved = moved.dt.replace_time_zone(None)
+    column = PartitionColumn("hour", (hour,), zone=own)
     assert stored(frame.with_columns(moved), column=column).columns == ["a"]
+
+
+HOURS = tuple(dt.datetime.fromisoformat("2024-10-26T20") + dt.timedelta(hours=i) for i in range(8))
+"""On the clock of UTC; Berlin's is turned back from 3 to 2 within them."""
+
+
+def hours(clocks, zone="Europe/Berlin"):
+    frame = pl.DataFrame({"a": range(len(clocks)), "hour": clocks})
+    return frame, target(column=PartitionColumn("hour", HOURS, zone=zone))
+
+
+def on_the_clock(zone, *places):
+    moments = pl.Series("hour", HOURS).gather(places).dt.replace_time_zone("UTC")
+    return moments.dt.convert_time_zone(zone).dt.replace_time_zone(None).to_list()
+
+
+def test_a_batch_is_split_by_the_clock_of_the_zone_where_that_is_the_only_one_it_can_be():
+    parts = split(*hours(on_the_clock("Europe/Berlin", 0, 0, 7)))
+    assert [part["a"].to_list() for part in parts] == [[0, 1], [], [], [], [], [], [], [2]]
+
+
+@pytest.mark.parametrize(
+    ("clocks", "problem"),
+    [
+        (on_the_clock("Europe/Berlin", 0, 4), "clock of Europe/Berlin is turned back here"),
+        (on_the_clock("UTC", 0, 1), "holds UTC's clock, as hours did once"),
+        (on_the_clock("UTC", 2, 3), "may be UTC's clock as well as that of Europe/Berlin"),
+    ],
+)
+def test_naive_hours_that_could_be_others_are_refused_in_a_batch(clocks, problem):
+    with pytest.raises(ResultError, match=f"no time zone.*{problem}.*as the frames"):
+        split(*hours(clocks))
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["eager", "lazy"])
+@pytest.mark.parametrize(
+    ("hour", "problem"),
+    [
+        (HOURS[0], "holds UTC's clock, as hours did once; without a zone"),
+        (dt.datetime.fromisoformat("2024-10-27T02"), "turned back here"),
+        (dt.datetime.fromisoformat("2024-10-26T23"), "holds 2024-10-26 23:00"),
+    ],
+)
+def test_a_naive_hour_of_utc_is_refused_with_a_word_of_why(tmp_path, hour, problem, lazy):
+    at = HOURS[4] if hour.hour == 2 else HOURS[0]
+    frame = pl.DataFrame({"a": [1], "hour": [hour]})
+    column = PartitionColumn("hour", (at,), zone="Europe/Berlin")
+    result = frame.lazy() if lazy else frame
+    with pytest.raises(ResultError, match=problem):
+        stage_frame(normalise(result, target(column=column)), tmp_path / "f", {})
+
+
+def test_hours_of_utc_may_be_naive_as_before():
+    frame, wanted = hours(list(HOURS), zone="UTC")
+    assert [part.height for part in split(frame, wanted)] == [1] * 8
 
 
 def test_a_partition_column_of_another_type_is_refused():

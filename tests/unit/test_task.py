@@ -193,7 +193,7 @@ def test_the_zone_of_a_task_is_that_of_all_it_reads(zones, wanted) -> None:
 
 def test_the_zone_of_relations_counts_where_it_is_not_utc() -> None:
     for function, tz, counted in (
-        (relations, "Europe/Berlin", (("reads.zone", "Europe/Berlin"),)),
+        (relations, "Europe/Berlin", (("relations.zone", "Europe/Berlin"),)),
         (relations, "UTC", ()),
         (frames, "Europe/Berlin", ()),
     ):
