@@ -109,7 +109,7 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
         said = str(error)
         if isinstance(error, OSError):
             said = f"{error.strerror}; {advice_of(error)}, and run again"
-        raise PublishError(f"{path} could not be written, all else is done: {said}") from None
+        raise PublishError(f"{path} could not be written: {said}") from None
     return problems
 
 

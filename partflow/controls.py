@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from partflow.observe import Verify
-from partflow.plan import Plan
+from partflow.plan import Fault, Plan
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Observer, Summary
@@ -52,13 +52,25 @@ class Controls:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A plan and what its run came to; `summary` is None if there was nothing to do."""
+    """A plan and what its run came to; `summary` is None if there was nothing to do.
+
+    `catalog` says why the catalog for DuckDB could not be written, if it could not; the run itself
+    is done then as it says.
+    """
 
     plan: Plan
     summary: Summary | None
+    catalog: str | None = None
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What somebody has to put right before all that was asked for can be made."""
+        return self.plan.faults
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to be done: no step failed, was blocked or was cancelled."""
+        """Whether nothing is left to be done: no fault, no step failed, blocked or cancelled."""
         found = self.summary
+        if self.faults:
+            return False
         return found is None or not (found.failed or found.blocked or found.cancelled)

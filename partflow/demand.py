@@ -5,6 +5,7 @@ Knows nothing of reasons: it follows the ranges that tasks read, from what is wa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,17 @@ if TYPE_CHECKING:
     from partflow.steps import Bounds, Mask
 
 
-def restricted(whole: Plan) -> Plan:
+def restricted(whole: Plan, needed: Mapping[str, Mask]) -> Plan:
     """The plan without the steps that nothing wanted needs; states stay as they are."""
+    tasks = {
+        n: replace(t, action=np.where(needed[n], t.action, np.uint8(Action.NONE)))
+        for n, t in whole.tasks.items()
+    }
+    return replace(whole, tasks=tasks)
+
+
+def needed_of(whole: Plan) -> dict[str, Mask]:
+    """For each task the partitions, not simply fresh, that are wanted or that those need."""
     needed = {name: _demand(whole, planned) for name, planned in whole.tasks.items()}
     for planned in reversed(tuple(whole.tasks.values())):
         mine = needed[planned.task.name]
@@ -33,13 +43,9 @@ def restricted(whole: Plan) -> Plan:
             for writer in whole.graph.writers(one.read.dataset.name):
                 if writer is not planned.task and writer.name in whole.tasks:
                     other = whole.tasks[writer.name]
-                    covered = _covered(bounds, mine, other.lo, len(other.state))
-                    needed[writer.name] |= covered & _restless(other)
-    tasks = {
-        n: replace(t, action=np.where(needed[n], t.action, np.uint8(Action.NONE)))
-        for n, t in whole.tasks.items()
-    }
-    return replace(whole, tasks=tasks)
+                    read = covered(bounds, mine, other.lo, len(other.state))
+                    needed[writer.name] |= read & _restless(other)
+    return needed
 
 
 def _demand(whole: Plan, planned: TaskPlan) -> Mask:
@@ -65,7 +71,7 @@ def _restless(planned: TaskPlan) -> Mask:
     return np.asarray((planned.action != Action.NONE) | (planned.state != State.FRESH))
 
 
-def _covered(bounds: Bounds, of: Mask, lo: int, n: int) -> Mask:
+def covered(bounds: Bounds, of: Mask, lo: int, n: int) -> Mask:
     """Which of the `n` ordinals from `lo` on lie in any of the ranges that are chosen."""
     a, b = (np.clip(x[of] - lo, 0, n) for x in bounds)
     change = np.bincount(a, minlength=n + 1) - np.bincount(np.maximum(a, b), minlength=n + 1)

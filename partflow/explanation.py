@@ -171,12 +171,15 @@ def _source(case: _Case, node: str, key: str) -> Why:
 def _source_text(case: _Case, node: str, key: str, state: State) -> str:
     dataset = case.graph.datasets[node]
     assert isinstance(dataset, Source)
-    if state is State.WAITING:
-        return f"has not arrived: there is no file {dataset.path_of(key)}"
     if state is State.BLOCKED:
-        return f"cannot be read: {case.seen.problems.get((node, key), dataset.path_of(key))}"
+        said = case.seen.problems.get((node, key))
+        more = f": {said.reason}; {said.advice}" if said else ""
+        return f"cannot be read: {dataset.path_of(key)}{more}"
     held = case.plan.snapshot.states[node]
-    if held.condition[dataset.grain.ordinal(key) - held.lo] == Condition.GONE:
+    condition = held.condition[dataset.grain.ordinal(key) - held.lo]
+    if condition == Condition.ABSENT:
+        return f"has not arrived: there is no file {dataset.path_of(key)}"
+    if condition == Condition.GONE:
         return f"is gone, and its last content remembered: there is no file {dataset.path_of(key)}"
     return f"is there: {dataset.path_of(key)}"
 
@@ -259,7 +262,6 @@ def _links(case: _Case, planned: TaskPlan, ordinal: int) -> list[Link]:
             state = State(
                 int(case.plan.sources[name][ordinal - case.plan.snapshot.states[name].lo])
             )
-            state = State.WAITING if reason is Reason.NOT_ARRIVED else state
             return [*found, Link(name, key, _source_text(case, name, key, state))]
         planned, i = other, ordinal - other.lo
         text = describe(planned, Reason(int(planned.reason[i])), _cause(planned, i))
@@ -282,12 +284,10 @@ def _first_culprit(
     """The first partition in a range that is the reason; its task's plan is None for a source."""
     if name in case.plan.sources:
         held = case.plan.snapshot.states[name]
-        states = case.plan.sources[name]
         lo, hi = max(span[0], held.lo), min(span[1], held.hi)
-        bad = np.flatnonzero(
-            (states[lo - held.lo : hi - held.lo] != State.FRESH)
-            | (held.condition[lo - held.lo : hi - held.lo] > 1)
-        )
+        here = held.condition[lo - held.lo : hi - held.lo]
+        worst = {Reason.AWAY: Condition.GONE, Reason.NOT_ARRIVED: Condition.ABSENT}
+        bad = np.flatnonzero(here == worst.get(reason, Condition.DAMAGED))
         return (None, lo + int(bad[0])) if len(bad) else None
     for task in case.graph.writers(name):
         planned = case.plan.tasks[task.name]
@@ -299,6 +299,7 @@ def _first_culprit(
             Reason.UPSTREAM: planned.action[cut] != Action.NONE,
             Reason.NOT_ARRIVED: planned.state[cut] == State.WAITING,
             Reason.BEHIND: planned.state[cut] == State.BLOCKED,
+            Reason.LAST_GOOD: planned.state[cut] == State.BLOCKED,
         }.get(reason)
         at = np.flatnonzero(wanted) if wanted is not None else np.zeros(0, np.int64)
         if len(at):

@@ -36,6 +36,9 @@ class Flow:
     `parts` are the elements of digests, `there` those without what is gone or cannot be read, each
     of shape (n, 2). The sums have n + 1 entries, and are None for what holds of no partition;
     `planned` are steps, `waits`, `blocked` and `late` what a reader cannot have, or not yet.
+    `away` and `broken` are those of the waiting and of the blocked that a reader cannot do without
+    even where it need not be there: a file was there. `faults` lie behind a source's file that
+    cannot be read.
     """
 
     lo: int
@@ -46,6 +49,9 @@ class Flow:
     waits: Sums | None = None
     blocked: Sums | None = None
     late: Sums | None = None
+    away: Sums | None = None
+    broken: Sums | None = None
+    faults: Sums | None = None
     _sums: NDArray[np.uint64] | None = None
 
     @property
@@ -164,6 +170,7 @@ class _Marks:
     waits: Mask
     blocked: Mask
     late: Mask
+    faults: Mask
 
 
 @dataclass(slots=True)
@@ -171,13 +178,15 @@ class Flows:
     """Every dataset's flow, from the plans of its writers that have been made so far.
 
     `late` says from which ordinal on which of a planned task's partitions are not due, and None
-    where all are; what several datasets or tasks have in common is found once.
+    where all are; `faults` which lie behind a fault, None where none does. What several datasets or
+    tasks have in common is found once.
     """
 
     graph: Graph
     snapshot: Snapshot
     plans: Mapping[str, TaskPlan]
     late: Mapping[str, tuple[int, int, Mask | None]]
+    faults: Mapping[str, Mask | None]
     _flows: dict[str, Flow] = field(default_factory=dict)
     _salts: dict[object, NDArray[np.uint64]] = field(default_factory=dict)
     _ranges: dict[object, Ranges] = field(default_factory=dict)
@@ -226,8 +235,10 @@ class Flows:
             found.there = np.where(absent[:, None], np.uint64(0), parts)
         marks = self._marks(name, state)
         found.planned, found.late = _counts(marks.planned), _counts(marks.late)
-        found.waits = _counts(marks.waits & ~marks.late)
-        found.blocked = _counts(marks.blocked & ~marks.late)
+        waits, blocked = marks.waits & ~marks.late, marks.blocked & ~marks.late
+        found.waits, found.blocked = _counts(waits), _counts(blocked)
+        found.away, found.broken = _counts(waits & absent), _counts(blocked & absent)
+        found.faults = _counts(marks.faults & ~marks.late)
         return found
 
     def _is_at_rest(self, task: Task, state: DatasetState) -> bool:
@@ -247,8 +258,10 @@ class Flows:
             (condition == Condition.ABSENT) | (condition == Condition.GONE),
             (condition == Condition.DAMAGED) | (condition == Condition.CHANGED),
             np.zeros(len(condition), np.bool_),
+            np.zeros(len(condition), np.bool_),
         )
         if self.graph.datasets[name].is_source:
+            marks.faults = condition == Condition.DAMAGED
             return marks
         for task in self.graph.writers(name):
             done = self.plans.get(task.name)
@@ -258,6 +271,8 @@ class Flows:
             marks.planned[here] = done.action[there] != Action.NONE
             marks.waits[here] = done.state[there] == State.WAITING
             marks.blocked[here] = done.state[there] == State.BLOCKED
+            faulty = self.faults.get(task.name)
+            marks.faults[here] = False if faulty is None else faulty[there]
             lo, n, late = self.late[task.name]
             beyond, _ = _common(state, lo + n, self.graph.task_extents[task.name].until(state.hi))
             marks.late[beyond] = True  # its lag has not passed

@@ -150,6 +150,15 @@ class Parquet:
         with reading(path):
             return list(pl.read_parquet_schema(path))
 
+    def require_schema(self, path: Path) -> None:
+        """Raise ReadError if the file's columns cannot be read as the schema says, if there is one.
+
+        One row is read.
+        """
+        if self.schema is not None:
+            with reading(path):
+                self._scan(path, None).head(1).collect()
+
     def fingerprint(self, path: Path) -> str:
         """The fingerprint of the values, whoever wrote the file."""
         rows_in(path)  # it may be anybody's file

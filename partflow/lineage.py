@@ -70,6 +70,18 @@ _COLUMNS = tuple(one.name for one in fields(DatasetState) if one.name != "lo")
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a file cannot be read: its path, relative to the project where it lies there, and words.
+
+    `reason` says what is wrong with it and `advice` what to do, each without the path.
+    """
+
+    file: str
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What is current at one moment, for every dataset and effect of a graph.
 
@@ -79,6 +91,8 @@ class Snapshot:
     `now` is in epoch seconds; `version` is the last sequence number of the metastore.
     `perhaps_done` gives for an effect the ordinals that a run began which then was cut off, each
     with that run.
+    `unreadable` says by (dataset, key) why a file cannot be read. `newest_at` is when what was
+    recorded last was made, in epoch seconds; 0 if nothing was.
     """
 
     now: int
@@ -88,6 +102,8 @@ class Snapshot:
     version: int = 0
     older: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     perhaps_done: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    unreadable: Mapping[tuple[str, str], Unreadable] = field(default_factory=dict)
+    newest_at: int = 0
 
 
 def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:

@@ -159,6 +159,13 @@ class Metastore(AbstractContextManager["Metastore"]):
         rows = self.connection.execute("SELECT node, key, run FROM begun ORDER BY node, key")
         return [(str(node), str(key), str(run)) for node, key, run in rows]
 
+    def newest_at(self) -> int:
+        """When what was recorded last was made, in epoch seconds; 0 if nothing was recorded."""
+        rows = self.connection.execute(
+            "SELECT made_at FROM materializations ORDER BY seq DESC LIMIT 1"
+        ).fetchall()
+        return int(str(rows[0][0])) if rows else 0
+
     def code_parts(self, digest: str) -> dict[str, str]:
         """The named parts of a code fingerprint; empty if it was never recorded."""
         rows = self.connection.execute("SELECT parts FROM codes WHERE digest = ?", (digest,))

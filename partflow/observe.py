@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.columns import ColumnCache, Columns
-from partflow.content import file_digest, fingerprint_frame, fingerprint_parquet
+from partflow.content import (
+    REPLACE,
+    file_digest,
+    fingerprint_frame,
+    fingerprint_parquet,
+    unreadable,
+)
 from partflow.copies import pack
 from partflow.dataset import Dataset
 from partflow.errors import ReadError, UsageError
@@ -25,14 +31,22 @@ from partflow.grain import Grain
 from partflow.graph import Graph
 from partflow.handover import SMALL, AsRead, HandOver
 from partflow.journal import require_not_older
-from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lanes
+from partflow.lineage import (
+    Condition,
+    DatasetState,
+    Snapshot,
+    Unreadable,
+    empty_state,
+    lanes,
+)
 from partflow.metastore import Metastore
 from partflow.models import Skops
+from partflow.muffling import muffled
 from partflow.plan import horizon_of
 from partflow.record import FileIdentity, Record
 from partflow.sidebyside import SideBySide
 from partflow.store import Store, is_settled
-from partflow.vetting import rows_in
+from partflow.vetting import require_likely, rows_in
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,8 +73,10 @@ class Observed:
     """A snapshot, and what was found that is not recorded yet.
 
     `news` are new contents (of sources; adopted files), `touched` files with other times or inodes
-    and the content that they had, `problems` says by (dataset, key) why a file cannot be read.
-    `hands` are tasks' files that somebody changed, as they are now, beside what was made.
+    and the content that they had, `problems` says by (dataset, key) why a file cannot be read,
+    and is what the snapshot has as `unreadable`.
+    `hands` are tasks' files that somebody changed, as they are now, beside what was made;
+    `replaced` are sources' files, by (dataset, key), that hold other values than were recorded.
     `versions` are those of the metastore that was looked at, `stats` what stat said of the files of
     each source that was looked at, shape (n, 4), -1 where there is none.
     """
@@ -68,8 +84,9 @@ class Observed:
     snapshot: Snapshot
     news: list[Record] = field(default_factory=list)
     touched: list[Record] = field(default_factory=list)
-    problems: dict[tuple[str, str], str] = field(default_factory=dict)
+    problems: dict[tuple[str, str], Unreadable] = field(default_factory=dict)
     hands: dict[tuple[str, str], Record] = field(default_factory=dict)
+    replaced: set[tuple[str, str]] = field(default_factory=set)
     versions: tuple[str, dict[str, int]] = ("", {})
     stats: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
@@ -163,8 +180,12 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
     require_not_older(metastore, store)
     now = now_ns // 1_000_000_000
     states: dict[str, DatasetState] = {}
-    snapshot = Snapshot(now, states, codes, metastore.effects(), metastore.seq)
-    found = Observed(snapshot, versions=metastore.versions())
+    problems: dict[tuple[str, str], Unreadable] = {}
+    snapshot = Snapshot(
+        now, states, codes, metastore.effects(), metastore.seq,
+        unreadable=problems, newest_at=metastore.newest_at(),
+    )  # fmt: skip
+    found = Observed(snapshot, problems=problems, versions=metastore.versions())
     cache, stretches = ColumnCache(metastore, store.columns), _Stretches()
     over = {
         n: stretches.over(d.grain, graph.dataset_extents[n].lo, horizon_of(graph, n, now))
@@ -331,6 +352,7 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
     record = seen.record
     path = look.store.path(dataset, record.key)
     try:
+        require_likely(path, dataset.format)
         sha256, size = file_digest(path)
         trusted = found if is_settled(found, look.now_ns) else FileIdentity(size, 0, 0, 0)
         rules = rules_of(dataset)
@@ -339,10 +361,11 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
             if found != record.identity:
                 look.found.touched.append(replace(record, identity=trusted, sha256=sha256))
             return
-        content, rows = _content(look, dataset, path, found)
+        with muffled():
+            content, rows = _content(look, dataset, path, found)
     except (ReadError, OSError) as error:
         seen.condition = Condition.DAMAGED
-        look.found.problems[dataset.name, record.key] = str(error)
+        look.found.problems[dataset.name, record.key] = _said(look.store, dataset, path, error)
         return
     present = replace(
         record, content=content, sha256=sha256, identity=trusted, nbytes=size, rules=rules
@@ -355,8 +378,20 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
         seen.record = replace(present, how="observed", made_at=made_at, seq=1, run=None, rows=rows)
         seen.condition = Condition.GOOD
         look.found.news.append(seen.record)
+        if record.seq:
+            look.found.replaced.add((record.node, record.key))
     else:
         _adopt(look, dataset, seen, present)
+
+
+def _said(store: Store, dataset: Dataset, path: Path, error: ReadError | OSError) -> Unreadable:
+    """Why a file cannot be read, without saying twice which or that it cannot."""
+    said = error if isinstance(error, ReadError) else unreadable(path, error)
+    file = path.relative_to(store.root) if path.is_relative_to(store.root) else path
+    reason, advice = said.problem.removeprefix("cannot be read: "), said.advice
+    if dataset.is_source and advice == REPLACE:
+        advice = f"have it delivered again, or mend the declaration at {dataset.place}"
+    return Unreadable(str(file), reason, advice)
 
 
 def _adopt(look: _Look, dataset: Dataset, seen: _Seen, present: Record) -> None:
@@ -401,6 +436,7 @@ def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> 
         return form.fingerprint(path), 0
     if isinstance(form, Parquet):
         rows = rows_in(path)
+        form.require_schema(path)
         if form.schema is not None or found.size > SMALL:  # it is read as the schema says
             return fingerprint_parquet(path, ordered=form.ordered), rows
     frame = form.read(path)

@@ -8,13 +8,14 @@ are differences of prefix sums.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partflow import selfreads
-from partflow.demand import restricted
+from partflow.demand import needed_of, restricted
+from partflow.faults import faults_of
 from partflow.flow import Flow, Flows, Ranges, counts, horizon_of, source_states, task_span
 from partflow.grain import Whole
 from partflow.graph import Graph, outputs
@@ -23,6 +24,7 @@ from partflow.needs import Look, Made, at_rest, forced, needs_of, pinned
 from partflow.selfreads import BLOCKED, PLANNED, WAITS, Back, backs_of, spread
 from partflow.steps import (
     Action,
+    Fault,
     Force,
     Only,
     Plan,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "Fault",
     "Force",
     "Only",
     "Plan",
@@ -63,17 +66,19 @@ __all__ = [
 class _Work:
     """What the forward pass knows so far.
 
-    `late` says from which ordinal on which of a task's partitions are not due (None: all are).
+    `late` says from which ordinal on which of a task's partitions are not due (None: all are);
+    `faults` which of those that are planned lie behind a fault (None: none does).
     """
 
     look: Look
     tasks: dict[str, TaskPlan] = field(default_factory=dict)
     late: dict[str, tuple[int, int, Mask | None]] = field(default_factory=dict)
+    faults: dict[str, Mask | None] = field(default_factory=dict)
     flows: Flows = field(init=False)
     still: dict[int, tuple[Codes, Causes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.flows = Flows(self.look.graph, self.look.snapshot, self.tasks, self.late)
+        self.flows = Flows(self.look.graph, self.look.snapshot, self.tasks, self.late, self.faults)
 
     def nothing(self, n: int) -> tuple[Codes, Causes]:
         """Zeros, and no causes, which all tasks of `n` partitions at rest share."""
@@ -86,12 +91,18 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Holds:
-    """For each partition the first read that blocks it, is not due, waits, or is planned; or -1."""
+    """For each partition the first read that blocks it, is not due, waits, or is planned; or -1.
+
+    And the first that lies behind a fault, which blocks what is made, too; and the first of a
+    source whose file was there and is gone.
+    """
 
     blocks: Causes
     late: Causes
     waits: Causes
     planned: Causes
+    faults: Causes
+    away: Causes
 
 
 def plan(graph: Graph, snapshot: Snapshot, request: Request) -> Plan:
@@ -105,7 +116,10 @@ def plan(graph: Graph, snapshot: Snapshot, request: Request) -> Plan:
         work.flows.forget(task)
     whole = Plan(graph, snapshot, request, work.tasks, sources)
     picks = request.force is not None and request.force.only is not Only.ALL
-    return restricted(whole) if request.wanted is not None or picks else whole
+    if request.wanted is None and not picks:
+        return replace(whole, faults=faults_of(whole, None))
+    needed = needed_of(whole)
+    return replace(restricted(whole, needed), faults=faults_of(whole, needed))
 
 
 def _plan_task(work: _Work, task: Task) -> TaskPlan:
@@ -121,16 +135,22 @@ def _plan_task(work: _Work, task: Task) -> TaskPlan:
     own = [state_over(look.snapshot.states[n], first, last) for n in outputs(task)]
     made = Made(task, own, flows, reads)
     bounds = tuple((one.a, one.b) for one in reads)
+    work.faults[task.name] = None
     if late is None and at_rest(look, made):
         zeros, none = work.nothing(last - first)
         return TaskPlan(task, first, zeros, zeros, zeros, none, zeros, bounds)
     need, cause, kept = needs_of(look, made)
     need, cause = forced(look, task, (need, cause), own, (first, last))
     changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
-    case = _Case(need, cause, kept, changed & (need != Reason.ASKED), pinned(own))
+    lost = [(s.condition == Condition.GONE) | (s.condition == Condition.DAMAGED) for s in own]
+    case = _Case(
+        need, cause, kept, changed & (need != Reason.ASKED), pinned(own), np.logical_or.reduce(lost)
+    )
     holds = _holds(made, np.full(last - first, -1, np.int16) if late is None else late[cut])
     if task.reads_itself:
         holds = _with_itself(made, first, case, holds)
+    faults = (holds.faults >= 0) & ~case.stays
+    work.faults[task.name] = faults if faults.any() else None
     return TaskPlan(task, first, *_decided(case, holds), bounds)
 
 
@@ -186,7 +206,8 @@ def _considered(
 class _Case:
     """What is known of each partition by itself; `conflict` is somebody's hand in its file.
 
-    `pinned` is a hand that was accepted: its file is not made again for what is upstream.
+    `pinned` is a hand that was accepted: its file is not made again for what is upstream. `lost`
+    was made, and its file is gone or cannot be read.
     """
 
     need: Codes
@@ -194,20 +215,30 @@ class _Case:
     kept: Mask
     conflict: Mask
     pinned: Mask
+    lost: Mask
+
+    @property
+    def stays(self) -> Mask:
+        """What is somebody's, whatever becomes of what is upstream."""
+        return np.asarray(self.pinned & (self.need == Reason.NONE))
 
 
 def _holds(made: Made, late: Causes) -> _Holds:
     """What the reads hold up or may change, the task's reads of itself left aside."""
-    blocks, waits, planned = (np.full(len(late), -1, np.int16) for _ in range(3))
+    blocks, waits, planned, faults, away = (np.full(len(late), -1, np.int16) for _ in range(5))
     for position, one in enumerate(made.task.inputs):
         flow, ranges = made.flows[position], made.reads[position]
         if one.read.dataset in made.task.writes or flow.is_quiet:
             continue
+        spared = one.read.is_optional
         _entered(planned, ranges.hits(flow.planned, flow.lo), position)
-        if not one.read.is_optional:
-            _entered(waits, ranges.hits(flow.waits, flow.lo), position)
-            _entered(blocks, ranges.hits(flow.blocked, flow.lo), position)
-    return _Holds(blocks, late, waits, planned)
+        _entered(waits, ranges.hits(flow.away if spared else flow.waits, flow.lo), position)
+        _entered(blocks, ranges.hits(flow.broken if spared else flow.blocked, flow.lo), position)
+        if one.read.dataset.is_source:
+            _entered(away, ranges.hits(flow.away, flow.lo), position)
+        if one.read.dataset.is_source or not spared:
+            _entered(faults, ranges.hits(flow.faults, flow.lo), position)
+    return _Holds(blocks, late, waits, planned, faults, away)
 
 
 def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, Codes]:
@@ -228,8 +259,15 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
         here = needed & (by >= 0)
         held |= by >= 0
         state[here], reason[here], cause[here], action[here] = becomes, why, by[here], Action.NONE
+        if why is Reason.NOT_ARRIVED:
+            reason[here & (holds.away == by)] = Reason.AWAY
     reason[case.kept & (need == Reason.NONE)] = Reason.KEPT
-    reason[case.pinned & (need == Reason.NONE)] = Reason.PINNED
+    behind = (holds.faults >= 0) & (need == Reason.NONE)
+    state[behind], reason[behind], cause[behind] = (
+        State.BLOCKED, Reason.LAST_GOOD, holds.faults[behind]
+    )  # fmt: skip
+    stays = case.stays
+    state[stays], reason[stays], cause[stays] = State.FRESH, Reason.PINNED, -1
     free = ~held & ~case.conflict & ~case.pinned
     maybe = (need == Reason.NONE) & (holds.planned >= 0) & free
     reason[maybe], cause[maybe] = Reason.UPSTREAM, holds.planned[maybe]
@@ -242,34 +280,52 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
 def _with_itself(made: Made, lo: int, case: _Case, holds: _Holds) -> _Holds:
     """The holds, with what earlier partitions of the task's own dataset hold up or may change."""
     backs = backs_of(made.task)
-    found = _Holds(holds.blocks.copy(), holds.late, holds.waits.copy(), holds.planned.copy())
+    found = _Holds(
+        holds.blocks.copy(), holds.late, holds.waits.copy(), holds.planned.copy(),
+        holds.faults.copy(), holds.away,
+    )  # fmt: skip
+    holding = (found.planned, found.waits, found.blocks)
     for back in backs:
         # What other tasks wrote of it lies before `lo`, and is in its flow.
         flow, ranges = made.flows[back.position], made.reads[back.position]
         before = Ranges(ranges.a, np.maximum(ranges.a, np.minimum(ranges.b, lo)), None)
-        for by, sums in zip(_seen(found, back), _sums(flow), strict=False):
+        for by, sums in zip(holding, _sums(flow, back), strict=True):
             _entered(by, before.hits(sums, flow.lo), back.position)
+        if not back.is_optional:
+            _entered(found.faults, before.hits(flow.faults, flow.lo), back.position)
     finds = np.zeros(len(case.need), np.uint8)
-    for by, mark in zip((found.planned, found.waits, found.blocks), _MARKS, strict=True):
+    for by, mark in zip(holding, _MARKS, strict=True):
         finds[by >= 0] |= mark
-    became = spread(_kinds(case, found), finds, backs)
+    became = spread(_kinds(case, found), finds, backs, case.lost)
     for back in backs:
         ranges = made.reads[back.position]
-        for by, mark in zip(_seen(found, back), _MARKS, strict=False):
-            _entered(by, ranges.hits(counts(became == mark), lo), back.position)
+        for by, mark in zip(holding, _MARKS, strict=True):
+            here = became == mark
+            here &= case.lost | (not back.is_optional or mark == PLANNED)
+            _entered(by, ranges.hits(counts(here), lo), back.position)
+    _spread_faults(made, lo, case, found)
     return found
+
+
+def _spread_faults(made: Made, lo: int, case: _Case, holds: _Holds) -> None:
+    """Note which partitions lie behind a fault by way of earlier ones of their own dataset."""
+    backs = [back for back in backs_of(made.task) if not back.is_optional]
+    if not backs or not (holds.faults >= 0).any():
+        return
+    kinds = np.where(case.stays | (holds.late >= 0), selfreads.STILL, selfreads.FRESH)
+    finds = np.where(holds.faults >= 0, PLANNED, 0).astype(np.uint8)
+    behind = spread(kinds.astype(np.uint8), finds, backs) != 0
+    for back in backs:
+        _entered(holds.faults, made.reads[back.position].hits(counts(behind), lo), back.position)
 
 
 _MARKS = (PLANNED, WAITS, BLOCKED)
 
 
-def _sums(flow: Flow) -> tuple[NDArray[np.int64] | None, ...]:
-    return flow.planned, flow.waits, flow.blocked
-
-
-def _seen(holds: _Holds, back: Back) -> tuple[Causes, ...]:
-    """What a read of its own dataset finds; if it is optional, only what is planned."""
-    return (holds.planned,) if back.is_optional else (holds.planned, holds.waits, holds.blocks)
+def _sums(flow: Flow, back: Back) -> tuple[NDArray[np.int64] | None, ...]:
+    """What a read of its own dataset finds before the task's first partition."""
+    held = (flow.away, flow.broken) if back.is_optional else (flow.waits, flow.blocked)
+    return flow.planned, *held
 
 
 def _kinds(case: _Case, holds: _Holds) -> Codes:

@@ -242,9 +242,9 @@ class Project:
             over = [(p.effect, p.key, p.run) for p in perhaps_done(found) if p.is_over]
             note_told(metastore, self.store, over)
             if not found.steps:
-                keep_catalog(self.graph, self.store, only_missing=True)
+                catalog = keep_catalog(self.graph, self.store, only_missing=True)
                 ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
-                return Result(found, None)
+                return Result(found, None, catalog)
             row = begun(run, controls.command, self.clock() / 1e9)
             note_begun(metastore, self.store, self.codes.values(), newest(found))
             executor, log = self._executor(controls.workers), RunLog(metastore)
@@ -253,9 +253,9 @@ class Project:
             )
             summary = carrier.carry_out(found, row, controls, one.seen.stats)
             self.frames.clear()
-            keep_catalog(self.graph, self.store)
+            catalog = keep_catalog(self.graph, self.store)
             ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
-        return Result(found, summary)
+        return Result(found, summary, catalog)
 
     def _starter(self, controls: Controls, asked: Asked) -> Starter:
         """Begins what changes the warehouse; it looks at what decides what is asked for."""

@@ -121,4 +121,9 @@ def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  
             return f"kept, though the code of {planned.task.name} changed"
         case Reason.PINNED:
             return "pinned, by somebody's choice"
+        case Reason.AWAY:
+            return f"waits for {name}, whose file was there and is gone"
+        case Reason.LAST_GOOD:
+            said = "cannot be read" if cause and cause.is_source else "is blocked"
+            return f"behind {name}, which {said}; what was made before stays"
     assert_never(reason)

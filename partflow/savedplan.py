@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from partflow.basis import Basis, bases_of, changed_in, encoded
+from partflow.demand import needed_of
 from partflow.errors import UsageError
+from partflow.faults import faults_of
 from partflow.flow import source_states
 from partflow.graph import Graph
 from partflow.lineage import Snapshot
@@ -224,7 +226,9 @@ def restored(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Plan:
     sources = {
         n: source_states(snapshot.states[n]) for n, d in graph.datasets.items() if d.is_source
     }
-    return Plan(graph, snapshot, saved.request, tasks, sources)
+    found = Plan(graph, snapshot, saved.request, tasks, sources)
+    everything = saved.request.wanted is None
+    return replace(found, faults=faults_of(found, None if everything else needed_of(found)))
 
 
 def _fitting(saved: SavedPlan, snapshot: Snapshot, task: Task) -> SavedTask | None:

@@ -46,7 +46,8 @@ _ROWS = tuple(bytes(row) for row in _OUTCOMES)
 class Back:
     """A task's read of itself: from `first` to `last` partitions before, both inclusive.
 
-    `position` is that of the read. An optional one finds only what is planned.
+    `position` is that of the read. An optional one finds what is planned, and what holds up
+    partitions whose file was there.
     """
 
     position: int
@@ -66,24 +67,30 @@ def backs_of(task: Task) -> list[Back]:
     return found
 
 
-def spread(kinds: Codes, finds: Codes, backs: list[Back]) -> Codes:
-    """What becomes of each partition, from its kind and what it finds beside its own dataset."""
+def spread(kinds: Codes, finds: Codes, backs: list[Back], lost: Mask | None = None) -> Codes:
+    """What becomes of each partition, from its kind and what it finds beside its own dataset.
+
+    Those `lost` were made and their file is not there, or cannot be read: no read does without.
+    """
     start = _OUTCOMES[kinds, finds]
     restless = start.astype(np.bool_).tobytes()
     t = restless.find(1)
     if t < 0:
         return start
     kind, beside, became = kinds.tobytes(), finds.tobytes(), bytearray(len(kinds))
-    spans = [(b.first, b.last, PLANNED if b.is_optional else 7) for b in backs]
+    gone = bytes(len(kinds)) if lost is None else lost.tobytes()
+    spared = bytearray(len(kinds))  # as optional reads see it
+    spans = [(b.first, b.last, spared if b.is_optional else became) for b in backs]
     depth, last = max(b.first for b in backs), t
     while 0 <= t < len(kind):
         found = beside[t]
         for far, near, seen in spans:
             if far == near:
-                found |= became[t - far] & seen if t >= far else 0
+                found |= seen[t - far] if t >= far else 0
             elif t >= near:
-                found |= _found(became, max(t - far, 0), t - near + 1) & seen
+                found |= _found(seen, max(t - far, 0), t - near + 1)
         became[t] = became_now = _ROWS[kind[t]][found]
+        spared[t] = became_now if gone[t] else became_now & PLANNED
         last = t if became_now else last
         t = t + 1 if t < last + depth else restless.find(1, t + 1)
     return np.frombuffer(became, np.uint8)

@@ -29,12 +29,13 @@ def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array
     """
     found = array("q")
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
+        descriptor = _opened(folder)
+    except OSError as error:  # a folder that is refused may hold any of them
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         for _ in keys:
-            found.extend(NONE)
+            found.extend(NONE if gone else UNKNOWN)
         return found
-    add, stat, names = found.extend, os.stat, None
+    add, stat, names, is_open = found.extend, os.stat, None, True
     try:
         for key in keys:
             name = key.join(parts)
@@ -42,7 +43,9 @@ def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array
                 try:
                     one = stat(name, dir_fd=descriptor)
                 except (FileNotFoundError, NotADirectoryError):
-                    names = listed(folder) if names is None else names
+                    if names is None and is_open:
+                        names = _listed(folder)
+                        is_open = names is not None
                 except OSError:  # links in a circle, no permission: who reads it is told
                     add(UNKNOWN)
                     continue
@@ -53,6 +56,24 @@ def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array
     finally:
         os.close(descriptor)
     return found
+
+
+def _opened(folder: bytes) -> int:
+    """A folder, to look for names in it; also where its rights forbid to list it."""
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        if not hasattr(os, "O_PATH"):
+            raise
+        return os.open(folder, os.O_PATH | os.O_DIRECTORY)
+
+
+def _listed(folder: bytes) -> set[bytes] | None:
+    """The names in a folder; None where it may not be listed."""
+    try:
+        return listed(folder)
+    except OSError:
+        return None
 
 
 def listed(folder: AnyStr | os.PathLike[AnyStr]) -> set[AnyStr]:

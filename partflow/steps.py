@@ -69,6 +69,10 @@ class Reason(IntEnum):
     """It is somebody's file, which was accepted and stays until a backfill."""
     RECKONED = 15
     """It was made by this code, of which more counts now than did then."""
+    LAST_GOOD = 16
+    """A source's file behind it cannot be read; what was made before that stays."""
+    AWAY = 17
+    """A source's file that it must read was there, and is gone."""
 
 
 class Action(IntEnum):
@@ -110,6 +114,21 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """What somebody has to put right outside of partflow: what it is, why, and what to do.
+
+    `dataset`, `key` and `file` name a source's partition that cannot be read; all three are empty
+    for the clock.
+    """
+
+    dataset: str
+    key: str
+    file: str
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskPlan:
     """One task's partitions `[lo, hi)`: arrays with one entry each.
 
@@ -135,13 +154,17 @@ class TaskPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps of a request, with reasons; `tasks` is in the graph's order."""
+    """The steps of a request, with reasons; `tasks` is in the graph's order.
+
+    `faults` are those of what the request names and of all that it is made from.
+    """
 
     graph: Graph
     snapshot: Snapshot
     request: Request
     tasks: Mapping[str, TaskPlan]
     sources: Mapping[str, Codes]
+    faults: tuple[Fault, ...] = ()
 
     @property
     def steps(self) -> int:

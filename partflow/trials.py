@@ -16,7 +16,7 @@ from partflow.aside import Aside, nearly, unlike
 from partflow.dataset import Dataset
 from partflow.execution.orders import Output
 from partflow.graph import outputs
-from partflow.lineage import Condition
+from partflow.lineage import Condition, Unreadable
 from partflow.observe import Observed
 from partflow.plan import Plan, Reason, TaskPlan, wanted_mask
 
@@ -155,21 +155,28 @@ def read_again(found: Plan, seen: Observed) -> Reading:
         condition = np.where(chosen, state.condition, Condition.ABSENT)
         there = (condition != Condition.ABSENT) & (condition != Condition.GONE)
         files += int(np.count_nonzero(there))
-        for i in np.flatnonzero(condition > Condition.GOOD).tolist():
-            text = _wrong(dataset, Condition(int(condition[i])))
+        keys = [k for n, k in seen.replaced if n == name]
+        other = np.isin(
+            np.arange(len(condition)), [dataset.grain.ordinal(k) - state.lo for k in keys]
+        )
+        for i in np.flatnonzero((condition > Condition.GOOD) | (chosen & other)).tolist():
+            key = dataset.grain.key(state.lo + i)
+            text = _wrong(dataset, Condition(int(condition[i])), seen.problems.get((name, key)))
             if text:
-                key = dataset.grain.key(state.lo + i)
-                faults.append(Fault(name, key, seen.problems.get((name, key), text)))
+                faults.append(Fault(name, key, text))
     return Reading(files, tuple(faults))
 
 
-def _wrong(dataset: Dataset, condition: Condition) -> str:
+def _wrong(dataset: Dataset, condition: Condition, said: Unreadable | None) -> str:
     """What a condition says; the files of a source may go, for they are not ours."""
     match condition:
+        case Condition.GOOD:
+            return "holds other values than were recorded; `materialize --verify` takes them up"
         case Condition.GONE:
             return "" if dataset.is_source else "its file is gone"
         case Condition.DAMAGED:
-            return "its file cannot be read"
+            more = f": {said.reason}; {said.advice}" if said else ""
+            return f"its file cannot be read{more}"
         case Condition.CHANGED:
             return "changed outside partflow"
         case _:

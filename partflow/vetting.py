@@ -1,4 +1,4 @@
-"""Vets a Parquet file that nobody has read yet: whether it has the rows that it says it has.
+"""Vets a file that nobody has read yet: whether it can be what it should, and has its rows.
 
 Knows nothing of datasets. Readers make room for all rows that a footer declares, and one that lies
 takes the process with it: so what is far too much for the file is counted first, a piece at a time.
@@ -6,10 +6,12 @@ takes the process with it: so what is far too much for the file is counted first
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from partflow.content import bytes_or_path, unreadable
+from partflow.content import REPLACE, bytes_or_path, unreadable
 from partflow.errors import ReadError
+from partflow.opening import at_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +21,45 @@ _HARMLESS = 2**24
 _DENSE = 8
 """Cells in a byte: more are packed there only where a column hardly changes."""
 _ROWS_AT_ONCE = 2**16
+_HEAD = 2**16
+_PARQUET = b"PAR1"
+_ZEROS = bytes(64)
+
+
+def require_likely(path: Path, kind: str) -> None:
+    """Raise ReadError for a file that cannot be one of that format, from a few of its bytes.
+
+    Before all of it is read: a download that was given its size first, and then broke off, has
+    gigabytes that were never written. Raises OSError if it cannot be opened.
+    """
+    with open(path, "rb", opener=at_once) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        head = file.read(_HEAD)
+        if kind == "parquet":
+            file.seek(max(0, size - len(_PARQUET)))
+            if not (head.startswith(_PARQUET) and file.read() == _PARQUET):
+                problem = "it does not begin and end as a Parquet file does"
+                raise ReadError(str(path), f"cannot be read: {problem}", REPLACE)
+        elif (
+            kind in {"csv", "ndjson"} and (at := _unwritten(file.fileno(), head, size)) is not None
+        ):
+            problem = f"from its byte {at:,} on there is nothing where text should be"
+            raise ReadError(str(path), f"cannot be read: {problem}", REPLACE)
+
+
+def _unwritten(descriptor: int, head: bytes, size: int) -> int | None:
+    """Where the first hole of a file of text begins, or a row of zero bytes in its head, if any."""
+    zero = head.find(_ZEROS)
+    if zero >= 0:
+        return zero
+    if size <= _HEAD or not hasattr(os, "SEEK_HOLE"):
+        return None
+    try:
+        hole = os.lseek(descriptor, 0, os.SEEK_HOLE)
+    except OSError:  # a file system that does not tell
+        return None
+    return hole if hole < size else None
 
 
 def rows_in(path: Path) -> int:

@@ -242,6 +242,7 @@ class Judge:
         self.request = request
         self.world = World(graph, snapshot.now, far)
         self._verdicts: dict[tuple[str, int], Verdict] = {}
+        self._faulty: dict[tuple[str, int], bool] = {}
         self._looked_at: dict[str, list[int]] = {}
 
     def verdicts(self) -> dict[tuple[str, int], Verdict]:
@@ -294,6 +295,9 @@ class Judge:
             return Verdict(State.BLOCKED, need, Reason.CHANGED_OUTSIDE, -1, Action.NONE)
         held = self._held(task, ordinal)
         if need is Reason.NONE:
+            position = self._fault_position(task, ordinal)
+            if position is not None and not pinned:
+                return Verdict(State.BLOCKED, need, Reason.LAST_GOOD, position, Action.NONE)
             return self._fresh(task, ordinal, held is not None)
         if held is not None:
             state = State.BLOCKED if held[0] is Reason.BEHIND else State.WAITING
@@ -314,6 +318,31 @@ class Judge:
         kept = any(self._has_other_code(task, s) for s in self._own(task, ordinal))
         reason = Reason.KEPT if kept and not task.is_effect else Reason.NONE
         return Verdict(State.FRESH, Reason.NONE, reason, -1, Action.NONE)
+
+    def _fault_position(self, task: Task, ordinal: int) -> int | None:
+        """The first read behind which a source's file cannot be read, directly or further up."""
+        for position, one in enumerate(task.inputs):
+            for o in self.world.reads(task, one.read, ordinal):
+                if self._is_behind_fault(one.read, o):
+                    return position
+        return None
+
+    def _is_behind_fault(self, read: Read, ordinal: int) -> bool:
+        """Whether what is read is at fault, or lies behind what is and is not somebody's own."""
+        dataset = read.dataset
+        if not self.world.is_due(dataset, ordinal):
+            return False
+        if dataset.is_source:
+            return self._record(dataset.name, ordinal).condition is Condition.DAMAGED
+        writer = None if read.is_optional else self._writer(dataset, ordinal)
+        if writer is None:
+            return False
+        key = writer.name, ordinal
+        if key not in self._faulty:
+            verdict = self.verdict(writer, ordinal)
+            stays = verdict.reason is Reason.PINNED
+            self._faulty[key] = not stays and self._fault_position(writer, ordinal) is not None
+        return self._faulty[key]
 
     def _upstream(self, dataset: Dataset, ordinal: int, *actions: Action) -> bool:
         writer = self._writer(dataset, ordinal)
@@ -389,17 +418,34 @@ class Judge:
         found = [
             (reason, position)
             for position, one in enumerate(task.inputs)
-            if not one.read.is_optional
             for reason in self._holding(one.read, self.world.reads(task, one.read, ordinal))
         ]
         for strongest in (Reason.BEHIND, Reason.NOT_DUE, Reason.NOT_ARRIVED):
             for reason, position in found:
                 if reason is strongest:
-                    return reason, position
+                    gone = reason is Reason.NOT_ARRIVED and self._is_away(task, ordinal, position)
+                    return (Reason.AWAY if gone else reason), position
         return None
 
+    def _is_away(self, task: Task, ordinal: int, position: int) -> bool:
+        """Whether a read is of a source, of which a file that it needs was there and is gone."""
+        read = task.inputs[position].read
+        return read.dataset.is_source and any(
+            self._record(read.dataset.name, o).condition is Condition.GONE
+            and self.world.is_due(read.dataset, o)
+            for o in self.world.reads(task, read, ordinal)
+        )
+
     def _holding(self, read: Read, ordinals: Iterable[int]) -> set[Reason]:
-        return {self._hold(read.dataset, o) for o in ordinals} - {Reason.NONE}
+        """What holds a read up; one that is optional only by what was there, or is broken."""
+        found = [o for o in ordinals if not read.is_optional or self._is_lost(read.dataset, o)]
+        holds = {self._hold(read.dataset, o) for o in found} - {Reason.NONE}
+        return holds - {Reason.NOT_DUE} if read.is_optional else holds
+
+    def _is_lost(self, dataset: Dataset, ordinal: int) -> bool:
+        """Whether a file was there, or is, and cannot be read."""
+        lost = {Condition.GONE, Condition.DAMAGED}
+        return self._record(dataset.name, ordinal).condition in lost
 
     def _hold(self, dataset: Dataset, ordinal: int) -> Reason:
         """Why one partition cannot be read now, nor after this run."""

@@ -12,13 +12,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from gc import get_threshold, set_threshold
+from itertools import pairwise
 
 import click
 
 from partflow.cli.asking import query
 from partflow.cli.beginning import init
 from partflow.cli.checking import accept, check
-from partflow.cli.columns import printable
+from partflow.cli.columns import print_json, printable
 from partflow.cli.listing import graph, ls
 from partflow.cli.looking import status, why
 from partflow.cli.making import backfill, materialize, plan
@@ -80,28 +81,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return _documented(words, error.format_message(), error.exit_code)
     except PartflowError as error:
         # Texts of files and paths stand in it, and a terminal obeys some of them.
         said = "\n".join(printable(line) for line in str(error).split("\n"))
         click.echo(f"error: {said}", err=True)
-        return error.exit_code
+        return _documented(words, str(error), error.exit_code)
     except OSError as error:
         if error.filename is None and error.errno not in _OF_DISK:
             raise
         where = error.filename2 or error.filename or "a file of the warehouse"
-        said = f"{printable(str(where))}: {error.strerror}; {advice_of(error)}, and run again"
+        named = os.fsdecode(where) if isinstance(where, bytes) else str(where)
+        said = f"{printable(named)}: {error.strerror}; {advice_of(error)}, and run again"
         click.echo(f"error: {said}", err=True)
-        return 2
+        return _documented(words, said, 2)
     except Exception as error:
         from partflow.sqlitefile import problem_of
 
         problem = problem_of(error)
         if problem is None:
             raise
-        click.echo(f"error: {_metastore_of(session)} {problem}", err=True)
-        return 2
+        said = f"{_metastore_of(session)} {problem}"
+        click.echo(f"error: {said}", err=True)
+        return _documented(words, said, 2)
     return code if isinstance(code, int) else 0
+
+
+def _documented(words: Sequence[str], said: str, code: int) -> int:
+    """Print an error as JSON where JSON was asked for, since nothing else is; the exit code."""
+    if "--output=json" in words or ("--output", "json") in pairwise(words):
+        print_json({"error": said, "exit_code": code})
+    return code
 
 
 def _waste_nothing() -> None:

@@ -33,16 +33,22 @@ def status(
 
     The bar shows its range from left to right; each cell has the worst state of its part.
     """
+    from partflow.cli.outcome import echo_faults
+    from partflow.cli.sentences import fault_documents
     from partflow.cli.statuses import status_document, status_lines
+    from partflow.selection import Asked
+    from partflow.status import statuses
 
     project = session.project()
-    found = project.status()
+    plan = project.plan(asked=Asked(select, exclude))
+    found = statuses(plan)
     if select or exclude:
         nodes = chosen(project, select, exclude)
         found = tuple(s for s in found if s.node in nodes)
     if output == "json":
-        print_json(status_document(found))
+        print_json({**status_document(found), "faults": fault_documents(plan.faults)})
         return
+    echo_faults(plan)
     click.echo("\n".join(status_lines(found)))
 
 

@@ -69,9 +69,10 @@ def plan(  # noqa: PLR0917 - one a click option, given by name
     project = session.project()
     found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
     _echo_plan(found, asked)
+    if out is not None:  # before anything is printed: a file that cannot be written is an error
+        project.save_plan(found, out, plan_document(found))
     code = show_plan(found, asked, output, detailed=detailed_exitcode)
     if out is not None:
-        project.save_plan(found, out, plan_document(found))
         click.echo(
             f"saved; carry it out with: {session.calls('materialize', '--plan', out)}", err=True
         )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from partflow.selection import Asked
 
 _SHOWN = 5
+_LINES = 20
+_LETTERS = 1_000
 
 
 def show_plan(plan: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
@@ -29,12 +31,12 @@ def show_plan(plan: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
     refused = sentences.unmakeable(plan, asked)
     _refuse(refused)
     warn_of_effects(plan)
-    _warn(plan)
     if output == "json":
         print_json({**plan_document(plan), "unmakeable": refused})
     else:
+        echo_faults(plan)
         click.echo("\n".join(plan_lines(plan)))
-    if refused or (detailed and plan.count(State.BLOCKED)):
+    if refused or (detailed and (plan.faults or plan.count(State.BLOCKED))):
         return FAILED
     return PENDING if detailed and plan.steps else DONE
 
@@ -43,10 +45,11 @@ def show_result(result: Result, asked: Asked, output: str, session: Session) -> 
     """Print what a run came to; its exit code."""
     refused = sentences.unmakeable(result.plan, asked)
     _refuse(refused)
-    _warn(result.plan)
     if output == "json":
         print_json({**_document(result, session), "unmakeable": refused})
     else:
+        echo_faults(result.plan)
+        _refuse([result.catalog] if result.catalog else [])
         click.echo("\n".join(_lines(result, session)))
     return _exit_code(result, refused, was_stopped=session.stopped)
 
@@ -66,7 +69,8 @@ def _exit_code(result: Result, refused: list[str], *, was_stopped: bool) -> int:
     if summary is not None and summary.cancelled and (was_stopped or not summary.failed):
         return INTERRUPTED
     failed = summary is not None and (summary.failed or summary.blocked)
-    return FAILED if failed or held or refused else DONE
+    wrong = refused or result.faults or result.catalog
+    return FAILED if failed or held or wrong else DONE
 
 
 def _refuse(refused: list[str]) -> None:
@@ -74,9 +78,10 @@ def _refuse(refused: list[str]) -> None:
         click.echo(f"error: {text}", err=True)
 
 
-def _warn(plan: Plan) -> None:
-    for text in sentences.unreadable(plan):
-        click.echo(painted(f"warning: {text}", "yellow"), err=True)
+def echo_faults(plan: Plan) -> None:
+    """Say what somebody has to put right, beside what is printed for others to read."""
+    for text in sentences.fault_lines(plan.faults):
+        click.echo(painted(f"error: {printable(text)}", "red"), err=True)
 
 
 def warn_of_effects(plan: Plan) -> None:
@@ -108,7 +113,7 @@ def _groups(result: Result) -> list[list[Failed]]:
 
 def _failure_lines(group: list[Failed], session: Session) -> list[str]:
     first, rest = group[0], group[_SHOWN:]
-    said = [printable(line) for line in first.failure.message.splitlines()] or [""]
+    said = _bounded(first.failure.message) or [""]
     message, whole = said[0], "\n    ".join(said)
     lines = [
         painted(f"failed {f.node}@{f.key}: {message if i else whole}", "red")
@@ -119,10 +124,31 @@ def _failure_lines(group: list[Failed], session: Session) -> list[str]:
         lines.append(f"and {len(rest):,} more with this message, {span(keys[0], keys[-1])}")
     if first.failure.place:
         lines.append(f"  at {first.failure.place}")
-    lines += [f"  {printable(line)}" for line in first.failure.trace.rstrip().splitlines()]
+    lines += [f"  {line}" for line in _bounded(first.failure.trace.rstrip())]
     named = [] if rest else [word for f in group for word in ("-p", f.key)]
     again = session.again("materialize", first.node, *named)
     return [*lines, f"  again: {again}"]
+
+
+def _bounded(text: str) -> list[str]:
+    """The lines of a text as they can be printed; the middle of many, or of a long one, left out.
+
+    All of it is in the JSON of the run.
+    """
+    lines = text.splitlines()
+    if len(lines) > _LINES:
+        left = len(lines) - _LINES
+        half = _LINES // 2
+        lines = [*lines[:half], f"... {left:,} lines are left out here ...", *lines[-half:]]
+    return [printable(_shortened(line)) for line in lines]
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= _LETTERS:
+        return line
+    half = _LETTERS // 2
+    left = len(line) - _LETTERS
+    return f"{line[:half]} ... {left:,} letters are left out here ... {line[-half:]}"
 
 
 def _document(result: Result, session: Session) -> dict[str, Any]:
@@ -146,4 +172,7 @@ def _document(result: Result, session: Session) -> dict[str, Any]:
         }
         for f in (() if summary is None else summary.failures)
     ]
-    return {**found, "plan": plan_document(result.plan), "sentence": _sentence(result)}
+    found["catalog"] = result.catalog
+    plan = plan_document(result.plan)
+    found["faults"] = plan.pop("faults")  # once in each output
+    return {**found, "plan": plan, "sentence": _sentence(result)}

@@ -49,6 +49,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "perhaps_done": [
             {"effect": p.effect, "key": p.key, "run": p.run} for p in perhaps_done(plan)
         ],
+        "faults": sentences.fault_documents(plan.faults),
         "sentence": sentences.planned(plan),
     }
 

@@ -6,14 +6,23 @@ Knows nothing of how a plan came about; it only reads one.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partflow.cli.columns import count, span
-from partflow.lineage import Condition
-from partflow.plan import Action, Plan, Reason, State, TaskPlan, perhaps_done, wanted_mask
+from partflow.plan import (
+    Action,
+    Fault,
+    Plan,
+    Reason,
+    State,
+    TaskPlan,
+    perhaps_done,
+    wanted_mask,
+)
 from partflow.selection import Asked, Scope
 from partflow.steps import PerhapsDone
 
@@ -227,18 +236,44 @@ def ranged(ranges: tuple[tuple[str, str], ...]) -> str:
     return text if len(ranges) == 1 else f"{text} in {len(ranges):,} ranges"
 
 
-def unreadable(plan: Plan) -> list[str]:
-    """Which files of sources cannot be read: what was made from them before stays as it is."""
-    found = []
-    for name, dataset in plan.graph.datasets.items():
-        state = plan.snapshot.states[name]
-        at = np.flatnonzero(state.condition == Condition.DAMAGED) + state.lo
-        if not dataset.is_source or not len(at):
-            continue
-        key = dataset.grain.key(int(at[0]))
-        more = f" and {len(at) - 1:,} more" if len(at) > 1 else ""
-        found.append(
-            f"{name}@{key}{more} cannot be read; what was made from it stays as it is "
-            f"(partflow why {name} -p {key})"
-        )
-    return found
+def fault_lines(faults: Sequence[Fault]) -> list[str]:
+    """What somebody has to put right: the thing, what is wrong, what to do.
+
+    The files of a source that are at fault for one reason share a line, and a source has few lines.
+    """
+    groups: dict[tuple[str, str, str], list[Fault]] = {}
+    for fault in faults:
+        groups.setdefault((fault.dataset, fault.reason, fault.advice), []).append(fault)
+    lines, shown, left = [], Counter[str](), Counter[str]()
+    for (name, reason, advice), alike in groups.items():
+        if not name:
+            lines.append(f"{reason}; {advice}")
+        elif shown[name] == _NAMED:
+            left[name] += len(alike)
+        else:
+            shown[name] += 1
+            keys = ", ".join(f.key for f in alike[:_NAMED])
+            more = f" and {len(alike) - _NAMED:,} more" if len(alike) > _NAMED else ""
+            lines.append(f"{name}@{keys}{more} cannot be read: {alike[0].file}: {reason}; {advice}")
+    return [
+        *lines,
+        *(
+            f"{count(number, 'more file')} of {name} cannot be read, for other reasons: "
+            "`partflow status --output json` names each"
+            for name, number in left.items()
+        ),
+    ]
+
+
+def fault_documents(faults: Sequence[Fault]) -> list[dict[str, str | None]]:
+    """The same as JSON; the clock is no file and of no dataset."""
+    return [
+        {
+            "dataset": f.dataset or None,
+            "key": f.key or None,
+            "file": f.file or None,
+            "reason": f.reason,
+            "advice": f.advice or None,
+        }
+        for f in faults
+    ]

@@ -89,6 +89,12 @@ class LiveContents:
             nbytes += int(live.nbytes[low:high].sum())
         return nbytes <= most
 
+    def is_lost(self, name: str, ordinal: int) -> bool:
+        """Whether a partition had a content, and its file is gone or cannot be read."""
+        live = self._live[name]
+        i = ordinal - live.lo
+        return 0 <= i < len(live.there) and bool(live.parts[i].any() and not live.there[i])
+
     def is_fresh(self, step: Step) -> bool:
         """Whether a step that an input might have made stale is, after all, fresh."""
         planned = self._plan.tasks[step.task]

@@ -372,13 +372,17 @@ class RunState:
         return list(dict.fromkeys(freed))
 
     def _held_up(self, step: Step) -> None:
-        """Block all that needs a failed step; readers to whom it is optional go on without it."""
+        """Block all that needs a failed step; readers to whom it is optional go on without it.
+
+        Unless its file was there and is lost: what is gone is not what never was.
+        """
         queue = [step]
         while queue:
             one = queue.pop()
             for name, position, first, last in self._touched(one):
                 planned, states = self.plan.tasks[name], self.states[name]
-                if planned.task.inputs[position].read.is_optional:
+                read = planned.task.inputs[position].read
+                if read.is_optional and not self.live.is_lost(read.dataset.name, one.ordinal):
                     continue
                 for i in np.flatnonzero(states[first:last] == StepState.PENDING).tolist():
                     run = planned.action[first + i] == Action.RUN

@@ -97,11 +97,22 @@ def failure_of(raised: Exception, work: Work) -> Failure:
     if isinstance(error, ResultError) and len(task.writes) == 1:
         message = f"{error.problem}; {error.advice}"  # whose it is stands before it
     elif isinstance(error, OSError) and error.errno and not lines:
-        where = error.filename or f"a file staged in {work.store.private}"
+        where = error.filename or f"a new file below {work.store.warehouse}"
         message = f"{where}: {error.strerror}; {advice_of(error)}, and run again"
+    message = _unstaged(message, work)
     message = message.replace(f"{root}/", "")  # nothing recorded holds a path of this machine
     trace = "" if known or not lines else _trace(error, users)
     return Failure(message.strip(), place, trace, isinstance(error, ResultError))
+
+
+def _unstaged(message: str, work: Work) -> str:
+    """A message that speaks of a partition, and not of where its new file was staged meanwhile."""
+    folder = work.store.private / "staging" / work.order.run
+    for attempt in work.order.attempts:
+        for i, dataset in enumerate(work.task.writes):
+            name = f"the new file of {dataset.name}@{attempt.lineage.key}"
+            message = message.replace(str(folder / f"{attempt.serial}-{i}.tmp"), name)
+    return message
 
 
 def _innermost(function: Callable[..., object]) -> object:

@@ -293,4 +293,4 @@ def test_a_catalog_that_is_a_pipe_is_replaced_and_one_that_is_a_folder_named(sho
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         assert main(["--project", str(shop.root), "backfill", "clean", "-p", "2024-01-01"]) == 1
-    assert "catalog.duckdb could not be written, all else is done" in said.getvalue()
+    assert "catalog.duckdb could not be written: " in said.getvalue()

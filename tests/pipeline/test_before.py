@@ -31,7 +31,9 @@ STALE: dict[str, str] = {
 }
 """By task, why its partitions are to be made again."""
 
-HELD: dict[str, str] = {}
+HELD: dict[str, str] = {
+    "in_stock": "behind stock, which cannot be read; what was made before stays",  # a line was cut
+}
 """By task, why partitions of it wait or are blocked."""
 
 

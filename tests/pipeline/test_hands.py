@@ -84,7 +84,7 @@ def test_a_foreign_file_in_a_partitions_place_is_not_overwritten(sales):
     assert pl.read_parquet(file, hive_partitioning=False).columns == ["x"]
 
 
-def test_a_source_that_cannot_be_read_blocks_only_what_must_be_made_of_it(sales):
+def test_a_source_that_cannot_be_read_blocks_what_must_be_made_of_it(sales):
     sales.run()
     sales.write(f"landing/{DAYS[3]}.csv", "store,qty\ns0,1,2,3,4\n")
     assert sales.run().ran == 0

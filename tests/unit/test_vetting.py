@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import polars as pl
 import pytest
@@ -10,7 +11,8 @@ from liars import OF_COLUMN, OF_FILE, OF_GROUP, write_liar
 
 from partflow.errors import ReadError
 from partflow.formats import Parquet
-from partflow.vetting import rows_in
+from partflow.muffling import muffled
+from partflow.vetting import require_likely, rows_in
 
 PLACES = [p for n in (1, 2, 3) for p in itertools.combinations((OF_FILE, OF_COLUMN, OF_GROUP), n)]
 
@@ -47,3 +49,34 @@ def test_what_is_no_parquet_is_a_read_error(tmp_path, data):
         rows_in(path)
     with pytest.raises(ReadError, match="no such file"):
         rows_in(tmp_path / "gone.parquet")
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
+def test_a_file_of_which_most_was_never_written_is_refused_from_a_few_of_its_bytes(tmp_path, kind):
+    path = tmp_path / f"cut.{kind}"
+    path.write_bytes(b"PAR1" + b"store,qty\nn,1\n" * 10_000)
+    os.truncate(path, 2**40)  # a terabyte would take an hour to read
+    with pytest.raises(ReadError, match=r"cut.*cannot be read: (from its byte|it does not)"):
+        require_likely(path, kind)
+
+
+@pytest.mark.parametrize("text", ["", "store,qty\n", "ü" * 100_000, "a\0b\n", "x" * 2**17])
+def test_text_without_a_gap_is_let_through(tmp_path, text):
+    path = tmp_path / "whole.csv"
+    path.write_text(text, "utf-8")
+    require_likely(path, "csv")
+
+
+def test_what_a_library_writes_to_stderr_is_dropped_with_an_error_and_else_shown(capfd):
+    with muffled():
+        os.write(2, b"a warning\n")
+
+    def panic() -> None:
+        with muffled():
+            os.write(2, b"thread 'async-executor-0' panicked\nstack backtrace:\n")
+            raise ValueError("no file")
+
+    with pytest.raises(ValueError, match="no file"):
+        panic()
+    os.write(2, b"and on\n")
+    assert capfd.readouterr().err == "a warning\nand on\n"
