@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
+from partflow.bridging import bridged_scan, fitted, require_column
 from partflow.content import (
     bytes_or_path,
     file_digest,
@@ -81,10 +82,15 @@ class Tabular(SourceFormat, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parquet:
-    """Parquet through polars, zstd inside; the metadata stands in the footer."""
+    """Parquet through polars, zstd inside; the metadata stands in the footer.
+
+    `own` are files that a task wrote: they are as their schema says. Those of others are read so,
+    as far as no value changes by that.
+    """
 
     ordered: bool = False
     schema: Schema | None = None
+    own: bool = False
 
     name = "parquet"
     extension = "parquet"
@@ -141,14 +147,25 @@ class Parquet:
     def read(self, path: Path) -> pl.DataFrame:
         """The frame in the file."""
         with reading(path):
-            return self._scan(bytes_or_path(path), None).collect()
+            if self.schema is None or self.own:
+                return self._scan(bytes_or_path(path), None).collect()
+            wanted = _types(self.schema)
+            scan = _scanned(bytes_or_path(path), None, None)
+            there = scan.collect_schema().names()
+            for name in wanted:
+                require_column(path, name, there)
+            return fitted(path, scan.select(wanted.keys()).collect(), wanted)
 
     def columns(self, path: Path) -> list[str]:
         """The names of the file's columns; its rows are not read."""
+        return list(self.types(path))
+
+    def types(self, path: Path) -> Schema:
+        """The columns of the file and their types; its rows are not read."""
         import polars as pl
 
         with reading(path):
-            return list(pl.read_parquet_schema(path))
+            return pl.read_parquet_schema(path)
 
     def require_schema(self, path: Path) -> None:
         """Raise ReadError if the file's columns cannot be read as the schema says, if there is one.
@@ -165,21 +182,31 @@ class Parquet:
         return fingerprint_parquet(path, ordered=self.ordered)
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
-        """One scan of all files: columns by name, narrower numbers widened to the schema's."""
-        return self._scan(list(paths), origin)
+        """One scan of all files, columns by name; as the schema says, of what others wrote."""
+        if self.schema is None or self.own:
+            return self._scan(list(paths), origin)
+        held = {path: self.types(path) for path in paths}
+        return bridged_scan(held, _types(self.schema), _scanned, origin)
 
     def _scan(self, source: bytes | Path | list[Path], origin: str | None) -> pl.LazyFrame:
-        import polars as pl
+        return _scanned(source, self.schema, origin)
 
-        return pl.scan_parquet(
-            source,
-            hive_partitioning=False,
-            glob=False,
-            include_file_paths=origin,
-            schema=dict(self.schema) if self.schema is not None else None,
-            extra_columns="raise" if self.schema is None else "ignore",
-            cast_options=pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast"),
-        )
+
+def _scanned(
+    source: bytes | Path | list[Path], schema: Schema | None, origin: str | None
+) -> pl.LazyFrame:
+    """One scan of Parquet; with a schema what is more in the files is left out."""
+    import polars as pl
+
+    return pl.scan_parquet(
+        source,
+        hive_partitioning=False,
+        glob=False,
+        include_file_paths=origin,
+        schema=dict(schema) if schema is not None else None,
+        extra_columns="raise" if schema is None else "ignore",
+        cast_options=pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,12 +317,12 @@ class Ndjson:
 
 
 def format_named(
-    name: str, schema: Schema | None = None, *, ordered: bool = False
+    name: str, schema: Schema | None = None, *, ordered: bool = False, own: bool = False
 ) -> Parquet | Csv | Ndjson | Skops:
     """The format of that name; `KeyError` if there is none."""
     match name:
         case "parquet":
-            return Parquet(ordered, schema)
+            return Parquet(ordered, schema, own)
         case "csv":
             return Csv(schema)
         case "ndjson":
@@ -322,6 +349,10 @@ class Declared(Protocol):
         """The columns that order the rows, if they do."""
 
     @property
+    def is_source(self) -> bool:
+        """Whether others write it."""
+
+    @property
     def trusted(self) -> tuple[str, ...]:
         """The types that a skops file may hold."""
 
@@ -330,7 +361,9 @@ def format_of(dataset: Declared) -> Parquet | Csv | Ndjson | Skops:
     """The format in which a dataset's files are kept, with what it declares."""
     if dataset.format == "skops":
         return Skops(dataset.trusted)
-    return format_named(dataset.format, dataset.schema, ordered=bool(dataset.sort_by))
+    return format_named(
+        dataset.format, dataset.schema, ordered=bool(dataset.sort_by), own=not dataset.is_source
+    )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -390,9 +423,7 @@ def _fitted(path: Path, frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """The columns of a schema out of a frame of text, each as the type that it says."""
     columns = []
     for name, kind in _types(schema).items():
-        if name not in frame.columns:
-            problem = f"has no column {name!r}; it has {', '.join(frame.columns)}"
-            raise ReadError(str(path), problem, "have it delivered again, or mend the schema")
+        require_column(path, name, frame.columns)
         found = parsed(frame[name], kind) if frame[name].dtype != kind else frame[name]
         if isinstance(found, Misfit):
             raise ReadError(str(path), f"column {name!r}: {found.problem}", found.advice)

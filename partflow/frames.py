@@ -19,7 +19,7 @@ from partflow.content import (
     unreadable,
 )
 from partflow.errors import ReadError
-from partflow.formats import Csv, Ndjson, Parquet, format_named, require_alike
+from partflow.formats import Csv, Ndjson, Parquet, require_alike
 from partflow.parameters import ParameterKind
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def encode_frames(frames: Sequence[tuple[pl.DataFrame, Mapping[str, str]]]) -> l
 def read_frames(
     paths: Sequence[Path],
     column: PartitionColumn | None,
-    format: str,  # noqa: A002 - the word of the public interface
-    schema: Mapping[str, pl.DataType] | None,
+    form: SourceFormat,
     kind: ParameterKind,
     relations: Relations | None = None,
 ) -> object:
@@ -112,9 +111,8 @@ def read_frames(
 
     if kind is ParameterKind.PATHS:
         return list(paths)
-    form = format_named(format, schema)
     if not isinstance(form, (Parquet, Csv, Ndjson)):
-        message = f"BUG: {format} files are not frames; read them with read_objects"
+        message = f"BUG: {form.name} files are not frames; read them with read_objects"
         raise AssertionError(message)  # noqa: TRY004 - a bug, not a wrong argument
     if kind is not ParameterKind.LAZY and len(paths) == 1:
         return as_kind(_read_one(paths[0], column, form), kind, relations)
@@ -124,7 +122,7 @@ def read_frames(
     try:
         frame = lazy.collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise explain(paths, format, schema) or unreadable(paths[0], error) from error
+        raise explain(paths, form) or unreadable(paths[0], error) from error
     return as_kind(frame, kind, relations)
 
 
@@ -135,18 +133,13 @@ def read_objects(paths: Sequence[Path], form: SourceFormat) -> object:
     return [form.read(each) for each in paths] or None
 
 
-def explain(
-    paths: Sequence[Path],
-    format: str,  # noqa: A002
-    schema: Mapping[str, pl.DataType] | None,
-) -> ReadError | None:
+def explain(paths: Sequence[Path], form: SourceFormat) -> ReadError | None:
     """The file that makes a read of these fail, found by reading one after the other.
 
     None if none of them does; so where there are no files.
     """
     if not paths:
         return None
-    form = format_named(format, schema)
     schemas: dict[Path, Mapping[str, pl.DataType]] = {}
     try:
         for path in paths:

@@ -56,7 +56,7 @@ def read_partitions(
         if not path.exists():
             raise ReadError(str(path), "the file is gone", "run again: it is looked at anew")
     column = partition_column(dataset, ordinals)
-    return read_frames(paths, column, dataset.format, dataset.schema, kind, relations)
+    return read_frames(paths, column, format_of(dataset), kind, relations)
 
 
 def keys_of(dataset: Dataset, ordinals: Sequence[int]) -> list[str]:
@@ -91,6 +91,7 @@ def _at_hand(
         return None
     way = way_of(dataset)
     found: list[pl.DataFrame] = []
+    has_own = False
     for name, ordinal in zip(names, ordinals, strict=True):
         file = AsRead(name, way)
         frame = frames.take(file)
@@ -98,7 +99,11 @@ def _at_hand(
             frame = _small(dataset, file, frames)
         if frame is None:  # of a source: a scan knows how its files are to be read together
             return None
-        if dataset.column is not None and dataset.column not in frame.columns:
+        is_own = dataset.column in frame.columns
+        if found and is_own != has_own:
+            return None
+        has_own = is_own
+        if dataset.column is not None and not is_own:
             frame = with_column(frame, partition_column(dataset, (ordinal,)))
         if found and not _alike(frame, found[0]):
             return None
@@ -123,7 +128,7 @@ def _small(dataset: Dataset, file: AsRead, frames: HandOver) -> pl.DataFrame | N
         before = identity_of(path)
         if before[0] > SMALL:
             return None
-        frame = Parquet(bool(dataset.order), dataset.schema).read(path)
+        frame = Parquet(bool(dataset.order), dataset.schema, own=True).read(path)
         if identity_of(path) != before:
             return None
     except (ReadError, OSError):

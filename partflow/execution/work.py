@@ -16,6 +16,7 @@ from partflow.dataset import Dataset
 from partflow.errors import PartflowError, ReadError, ResultError, advice_of
 from partflow.execution.inputs import keys_of
 from partflow.execution.orders import Attempt, Failure, Order
+from partflow.formats import format_of
 from partflow.frames import explain
 from partflow.graph import Graph
 from partflow.handover import SMALL, HandOver
@@ -73,7 +74,7 @@ def _file_behind(error: Exception, work: Work) -> ReadError | None:
         dataset = one.read.dataset
         keys = keys_of(dataset, union_of(work.order.attempts, i))
         paths = [work.store.path(dataset, key) for key in keys]
-        found = explain(paths, dataset.format, dataset.schema)
+        found = explain(paths, format_of(dataset))
         if found is not None:
             return found
     return None

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partflow.errors import ReadError
-from partflow.formats import Csv, Ndjson
+from partflow.formats import Csv, Ndjson, format_named
 from partflow.frames import PartitionColumn, read_frames
 from partflow.parameters import ParameterKind
 
@@ -56,7 +56,7 @@ def answer(make) -> tuple[object, ...]:
 def ways(path: Path, form: str, schema: dict[str, object] | None) -> Sequence[object]:
     """The answers of every way to read one file."""
     formats = {"csv": Csv, "ndjson": Ndjson}
-    by_kind = [lambda k=k: read_frames([path], None, form, schema, k) for k in KINDS]
+    by_kind = [lambda k=k: read_frames([path], None, format_named(form, schema), k) for k in KINDS]
     pieces = [lambda: formats[form](schema, at_once=0).scan([path], None)] if schema else []
     whole = [
         lambda: formats[form](schema).read(path),
@@ -70,7 +70,9 @@ def among_others(path: Path, form: str, schema: dict[str, object] | None) -> obj
     column = PartitionColumn("date", (DAY, DAY + dt.timedelta(1)))
     copy = path.with_name(f"copy.{form}")
     copy.write_bytes(path.read_bytes())
-    frame = answer(lambda: read_frames([path, copy], column, form, schema, ParameterKind.EAGER))
+    frame = answer(
+        lambda: read_frames([path, copy], column, format_named(form, schema), ParameterKind.EAGER)
+    )
     if frame[0] == "refused":
         return frame
     types = {n: t for n, t in frame[0].items() if n != "date"}
@@ -119,4 +121,4 @@ def test_files_of_other_types_are_an_error_in_either_order(tmp_path, texts, turn
     paths = paths[::-1] if turned else paths
     for kind in KINDS:
         with pytest.raises(ReadError, match=r"column 'at' is .*declare a schema"):
-            read_frames(paths, None, "csv", None, kind)
+            read_frames(paths, None, Csv(), kind)

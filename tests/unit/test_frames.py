@@ -14,7 +14,7 @@ import pytest
 from partflow.connections import Relations
 from partflow.content import fingerprint_frame
 from partflow.errors import ReadError
-from partflow.formats import Skops
+from partflow.formats import Parquet, Skops, format_named
 from partflow.frames import PartitionColumn, explain, read_frames, read_objects, stage_frame
 from partflow.parameters import ParameterKind
 
@@ -36,7 +36,7 @@ def days(tmp_path):
 
 
 def read(paths, column=None, form="parquet", schema=None, kind=EAGER):
-    frame = read_frames(paths, column, form, schema, kind)
+    frame = read_frames(paths, column, format_named(form, schema), kind)
     return frame.collect() if isinstance(frame, pl.LazyFrame) else frame
 
 
@@ -121,7 +121,7 @@ def test_parquet_files_whose_types_differ_are_named(days):
     pl.DataFrame({"qty": ["many"]}).write_parquet(days[1])
     with pytest.raises(ReadError, match=r"'qty' is String.*Int64.*schema"):
         read(days)
-    assert explain(days, "parquet", None).path == str(days[1])
+    assert explain(days, Parquet()).path == str(days[1])
 
 
 def test_a_damaged_file_among_many_is_named(days):
@@ -131,7 +131,7 @@ def test_a_damaged_file_among_many_is_named(days):
 
 
 def test_nothing_is_explained_where_nothing_is_wrong(days):
-    assert explain(days, "parquet", None) is None
+    assert explain(days, Parquet()) is None
 
 
 def test_no_files_give_an_empty_frame_of_the_schema():
@@ -148,7 +148,7 @@ def test_each_kind_gets_its_own_type(days, count):
     wanted = read(days[:count], column, schema=SCHEMA)
 
     def as_kind(kind):
-        return read_frames(days[:count], column, "parquet", SCHEMA, kind)
+        return read_frames(days[:count], column, Parquet(schema=SCHEMA), kind)
 
     assert isinstance(as_kind(LAZY), pl.LazyFrame)
     arrow = as_kind(ParameterKind.ARROW)
@@ -163,7 +163,7 @@ def test_each_kind_gets_its_own_type(days, count):
 def test_two_relations_of_one_task_can_be_joined(days):
     with Relations() as relations:
         sales, again = (
-            read_frames(days[:1], None, "parquet", None, ParameterKind.DUCKDB, relations)
+            read_frames(days[:1], None, Parquet(), ParameterKind.DUCKDB, relations)
             for _ in range(2)
         )
         assert len(sales.join(again, "qty")) == 2

@@ -1,0 +1,98 @@
+"""Parquet that others wrote, read as a schema says: units of time, text, numbers, order of columns.
+
+Knows nothing of datasets, or of how a file is scanned: scans come in, with what each file holds.
+Only columns that are not as declared are looked at value by value.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from partflow.content import type_text
+from partflow.errors import ReadError
+from partflow.fitting import Misfit, bridged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    Schema = Mapping[str, pl.DataType]
+
+
+def fitted(path: Path, frame: pl.DataFrame, wanted: Schema) -> pl.DataFrame:
+    """A file's frame as the wanted schema; ReadError names the column and the value."""
+    columns = []
+    for name, kind in wanted.items():
+        require_column(path, name, frame.columns)
+        columns.append(_fit(path, frame[name], kind))
+    return frame.select(columns)
+
+
+def bridged_scan(
+    held: Mapping[Path, Schema],
+    wanted: Schema,
+    scan: Callable[[list[Path], Schema, str | None], pl.LazyFrame],
+    origin: str | None,
+) -> pl.LazyFrame:
+    """The rows of the files, in their order, as the wanted schema; `origin` stays as it is.
+
+    Neighbours that hold the same are scanned together. Raises ReadError for a file that lacks a
+    column; a value that does not fit is one when the frame is collected.
+    """
+    import polars as pl
+
+    more = [pl.col(origin)] if origin else []
+    parts = []
+    for _, group in groupby(held.items(), key=lambda pair: _text(pair[1], wanted)):
+        files = list(group)
+        columns = list(_columns(*files[0], wanted))
+        types = {name: kind for name, kind in files[0][1].items() if name in wanted}
+        scanned = scan([path for path, _ in files], types, origin)
+        parts.append(scanned.select([*columns, *more]))
+    return pl.concat(parts)
+
+
+def require_column(path: Path, name: str, there: Sequence[str]) -> None:
+    """Raise ReadError for a file that lacks a column."""
+    if name not in there:
+        problem = f"has no column {name!r}; it has {', '.join(there)}"
+        raise ReadError(str(path), problem, "have it delivered again, or mend the schema")
+
+
+def _text(held: Schema, wanted: Schema) -> str:
+    """What of a file's schema decides how it is read."""
+    return repr([(n, type_text(kind)) for n, kind in held.items() if n in wanted])
+
+
+def _columns(path: Path, held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
+    import polars as pl
+
+    for name, kind in wanted.items():
+        require_column(path, name, list(held))
+        if type_text(held[name]) == type_text(kind):
+            yield pl.col(name)
+            continue
+        _fit(path, pl.Series(name, [], held[name]), kind)  # what is of another kind is said now
+        fit = partial(_fit_of_some, kind=kind)
+        yield pl.col(name).map_batches(fit, return_dtype=kind, is_elementwise=True)
+
+
+def _fit(path: Path, column: pl.Series, kind: pl.DataType) -> pl.Series:
+    found = bridged(column, kind)
+    if isinstance(found, Misfit):
+        raise ReadError(str(path), f"column {column.name!r}: {found.problem}", found.advice)
+    return found.alias(column.name)
+
+
+def _fit_of_some(column: pl.Series, kind: pl.DataType) -> pl.Series:
+    """As `_fit`, of files that are scanned together: who collects asks which of them it was."""
+    import polars as pl
+
+    found = bridged(column, kind)
+    if isinstance(found, Misfit):
+        raise pl.exceptions.ComputeError(found.problem)
+    return found

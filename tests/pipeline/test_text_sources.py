@@ -1,0 +1,86 @@
+"""What others delivered, through a run: the same rows or the same refusal on every executor."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from partflow.controls import Controls
+
+WINDOW = """
+raw = Source("raw", Daily("2024-01-30", end="2024-02-01"), path="landing/{{key}}.csv"{schema})
+both = Dataset("both", Daily("2024-01-30", end="2024-02-01"))
+
+@task(reads=[raw.window(-1, 0)], writes=both)
+def two_days(rows: {kind}) -> pl.DataFrame:
+    frame = FRAMES["{kind}"](rows)
+    return frame.drop("date").select(pl.len(), pl.col("n").sum())
+"""
+FRAMES = """
+import duckdb
+import pyarrow as pa
+
+FRAMES = {
+    "pl.DataFrame": lambda rows: rows,
+    "pl.LazyFrame": lambda rows: rows.collect(),
+    "pa.Table": pl.DataFrame,
+    "duckdb.DuckDBPyRelation": lambda rows: rows.pl(),
+}
+"""
+KINDS = ("pl.DataFrame", "pl.LazyFrame", "pa.Table", "duckdb.DuckDBPyRelation")
+WAYS = [("pl.LazyFrame", 2), *((kind, 1) for kind in KINDS)]
+CLOCKS = ("2024-01-30T05:00", "2024-01-31T05:00Z")
+
+
+def last_day(world, jobs: int) -> str:
+    """How the last day fared: made, or why it failed."""
+    summary = world.run(controls=Controls(workers=jobs))
+    said = [str(f) for f in summary.failures if f.key == "2024-01-31"]
+    return said[0] if said else "made"
+
+
+def declare(world, kind: str, schema: str = "", form: str = "csv") -> None:
+    world.jobs(FRAMES + WINDOW.format(kind=kind, schema=schema).replace(".csv", f".{form}"))
+
+
+@pytest.mark.parametrize(("kind", "jobs"), WAYS)
+def test_a_partition_column_in_some_files_only_is_an_error(world, kind, jobs):
+    declare(world, kind)
+    world.write("landing/2024-01-30.csv", "n,date\n1,2024-01-30\n")
+    world.write("landing/2024-01-31.csv", "n\n2\n")
+    assert "column 'date' is missing" in last_day(world, jobs)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("clocks", [CLOCKS, CLOCKS[::-1]])
+def test_times_with_an_offset_and_without_one_are_an_error_in_either_order(world, clocks, jobs):
+    declare(world, "pl.DataFrame")
+    for key, clock in zip(("2024-01-30", "2024-01-31"), clocks, strict=True):
+        world.write(f"landing/{key}.csv", f"at,n\n{clock},1\n")
+    said = last_day(world, jobs)
+    assert "column 'at' is Datetime" in said
+    assert "declare a schema" in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_value_that_does_not_fit_blocks_what_reads_it(world, kind):
+    declare(world, kind, ', schema={"n": pl.Int8}')
+    world.write("landing/2024-01-30.csv", "n\n1\n")
+    world.write("landing/2024-01-31.csv", "n\n300\n")
+    summary = world.run()
+    assert (summary.ran, summary.failed) == (1, 0)
+    assert world.read("both")["n"].to_list() == [1]
+
+
+@pytest.mark.parametrize(("kind", "jobs"), WAYS)
+def test_parquet_of_two_producers_is_read_as_the_schema_says(world, kind, jobs):
+    schema = ', schema={"at": pl.Datetime("us"), "shop": pl.String, "n": pl.Int64}'
+    declare(world, kind, schema, "parquet")
+    old = pl.DataFrame({"shop": ["n"], "n": [1], "at": ["2024-01-30T12:00:00"]})
+    old = old.with_columns(pl.col("at").str.to_datetime(time_unit="ns"))
+    (world.root / "landing").mkdir()
+    old.cast({"shop": pl.Categorical}).write_parquet(world.root / "landing/2024-01-30.parquet")
+    new = old.select("at", "n", "shop", more=1).cast({"at": pl.Datetime("us")})
+    new.write_parquet(world.root / "landing/2024-01-31.parquet")
+    assert last_day(world, jobs) == "made"
+    assert world.read("both")["n"].to_list() == [1, 2]
