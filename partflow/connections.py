@@ -5,8 +5,12 @@ Knows nothing of datasets and tasks, or of what is asked of a connection.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Self
+
+from partflow.machine import processors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +87,34 @@ def connection_for_call(zone: str = "UTC") -> duckdb.DuckDBPyConnection:
 
     connection = duckdb.default_connection().cursor()
     state_zone(connection, zone)
+    _share(connection)
     return connection
+
+
+def share_processors(threads: int) -> None:
+    """From now on DuckDB's default database has so many threads in this process.
+
+    Unless the user's modules have set another number than DuckDB takes by itself.
+    """
+    global _threads  # noqa: PLW0603 - of the process, as the database is
+    _threads = threads
+    if "duckdb" in sys.modules:  # the tasks may ask it, whether they are handed relations or not
+        import duckdb
+
+        _share(duckdb.default_connection())
+
+
+_threads: int | None = None
+
+
+def _share(connection: duckdb.DuckDBPyConnection) -> None:
+    global _threads  # noqa: PLW0603 - once a process
+    if _threads is None:
+        return
+    now = connection.execute("select current_setting('threads')").fetchall()[0][0]
+    if int(now) in (processors(), os.cpu_count()):
+        connection.execute(f"set threads = {_threads}")
+    _threads = None
 
 
 class Relations:

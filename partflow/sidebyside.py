@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from partflow import stats
+from partflow.machine import processors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class SideBySide(AbstractContextManager["SideBySide"]):
         edges = [0, *accumulate(len(lot.keys) for lot in lots.values())]
         n = edges[-1]
         if processes is None:
-            processes = min(1 + n // WORTH, _MOST, _processors())
+            processes = min(1 + n // WORTH, _MOST, processors())
         self._lots = lots
         self._spans = dict(zip(lots, pairwise(edges), strict=True))
         self._ends = [n * i // processes for i in range(processes + 1)]
@@ -136,13 +137,6 @@ class _Other:
             with suppress(ChildProcessError):
                 os.waitpid(self._pid, 0)
             self._pid = None
-
-
-def _processors() -> int:
-    """How many this process may use; where that cannot be known, how many there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _begun(files: Sequence[Files], said: IO[bytes]) -> int:

@@ -5,7 +5,6 @@ Knows nothing of plans or states. An executor takes orders and gives outcomes ba
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -14,16 +13,16 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from partflow.execution.capture import Capture
 from partflow.execution.orders import Order, Outcome
 from partflow.execution.storing import TOGETHER, Called, stored
 from partflow.execution.workers import ProcessExecutor
-from partflow.execution.workplace import Load, Workplace, log_paths
+from partflow.execution.workplace import Load, Shares, Workplace, log_paths
 from partflow.graph import Graph
 from partflow.handover import HandOver
+from partflow.machine import memory, processors
 from partflow.store import Store
 
 THREADS = 8
@@ -215,7 +214,9 @@ class ThreadExecutor:
 class RoutedExecutor:
     """Sends each order where it belongs: to threads, to a process that can be killed, or inline.
 
-    A task with a time limit always goes to a worker process: nothing else can be stopped.
+    A task with a time limit always goes to a worker process: nothing else can be stopped. Several
+    workers share the processors between them. An order with nothing beside it is carried out by
+    this process, which has them all; or by a process that has, if it may have to be ended.
     """
 
     def __init__(self, site: Site) -> None:
@@ -225,20 +226,21 @@ class RoutedExecutor:
         self._main: _Member = (
             self._processes(site.workers)
             if site.workers > 1 or site.only_processes
-            else InlineExecutor(self._place, self._capture)
+            else self._inline()
         )
         self._threads: _Member | None = None
         self._stoppable: _Member | None = None
+        self._alone: _Member | None = None
 
     @property
     def slots(self) -> int:
-        """Those of all the executors that are at work."""
-        return sum(one.slots for one in self._members())
+        """Those of all the executors that take more than one order."""
+        return sum(one.slots for one in self._sharing())
 
     @property
     def workers(self) -> int:
-        """Those of all the executors that are at work."""
-        return sum(one.workers for one in self._members())
+        """Those of all the executors that take more than one order."""
+        return sum(one.workers for one in self._sharing())
 
     def submit(self, order: Order) -> None:
         """Send it where it belongs."""
@@ -267,28 +269,57 @@ class RoutedExecutor:
             one.close()
 
     def _members(self) -> list[_Member]:
-        return [m for m in (self._stoppable, self._threads, self._main) if m is not None]
+        found = (self._stoppable, self._threads, self._alone, self._main)
+        return [member for member in found if member is not None]
+
+    def _sharing(self) -> list[_Member]:
+        """Those that are at work side by side, and not only where there is nothing else."""
+        several = self._site.workers > 1
+        return [
+            member
+            for member in self._members()
+            if member is not self._alone and not (several and member is self._stoppable)
+        ]
 
     def _of(self, order: Order) -> _Member:
+        has_all = order.is_alone and not any(one.is_busy for one in self._members())
         if order.timeout is not None:
-            if isinstance(self._main, ProcessExecutor):
+            if isinstance(self._main, ProcessExecutor) and not (has_all and self._shares):
                 return self._main
-            if self._stoppable is None:
-                self._stoppable = self._processes(1)
-            return self._stoppable
-        if self._site.graph.task(order.task).options.executor != "threads":
+            return self._process()
+        if self._site.graph.task(order.task).options.executor == "threads":
+            if self._threads is None:
+                self._threads = ThreadExecutor(self._place, self._capture, self._site.threads)
+            return self._threads
+        if not (has_all and self._shares):
             return self._main
-        if self._threads is None:
-            self._threads = ThreadExecutor(self._place, self._capture, self._site.threads)
-        return self._threads
+        if self._site.only_processes or order.may_end_its_process:
+            return self._process()
+        if self._alone is None:
+            self._alone = self._inline()
+        return self._alone
+
+    @property
+    def _shares(self) -> bool:
+        """Whether workers have a part of the processors only."""
+        return self._site.workers > 1
+
+    def _inline(self) -> InlineExecutor:
+        return InlineExecutor(self._place, self._capture)
+
+    def _process(self) -> _Member:
+        """The one worker that has all processors."""
+        if self._stoppable is None:
+            self._stoppable = self._processes(1)
+        return self._stoppable
 
     def _processes(self, workers: int) -> ProcessExecutor:
-        site = self._site
-        limit = memory_of_machine()
-        return ProcessExecutor(
-            site.load, site.graph, site.store, workers,
+        site, limit = self._site, memory()
+        shares = Shares(
             None if limit is None else int(limit * _MEMORY_SHARE / workers),
-        )  # fmt: skip
+            None if workers == 1 else max(1, processors() // workers),
+        )
+        return ProcessExecutor(site.load, site.graph, site.store, workers, shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,13 +357,3 @@ _Stored = Future[list[tuple[Outcome, ...]]]
 def _has_failed(group: _Stored) -> bool:
     """Wait until it is stored, so that no more than a few are not; whether anything was refused."""
     return any(outcome.failure is not None for found in group.result() for outcome in found)
-
-
-def memory_of_machine() -> int | None:
-    """The memory that this process may use with its workers, in bytes; None if nobody tells."""
-    found = []
-    with suppress(AttributeError, ValueError, OSError):
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(OSError, ValueError):
-        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text("utf-8")))
-    return min(found, default=None)

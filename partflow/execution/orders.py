@@ -76,18 +76,27 @@ class Order:
     """One call of a task's function, as it is sent to a worker: one attempt, or a batch of them.
 
     The attempts are at neighbouring partitions, in order. `timeout` is in seconds from when a
-    worker begins.
+    worker begins. It `is_alone` if nothing else is under way or can be begun.
     """
 
     run: str
     task: str
     attempts: tuple[Attempt, ...]
     timeout: float | None = None
+    is_alone: bool = False
 
     @property
     def serial(self) -> int:
         """The order's own number in the run: its first attempt's."""
         return self.attempts[0].serial
+
+    @property
+    def may_end_its_process(self) -> bool:
+        """Whether there is a reason to think so: it failed before, as a worker that died does.
+
+        A batch that ends its process is made one by one, if that was a worker.
+        """
+        return len(self.attempts) > 1 or any(each.number > 1 for each in self.attempts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,18 +127,20 @@ class Runner:
         if not starts:
             return
         self._read_seq = self.publisher.metastore.seq
-        orders = [self._ordered(state, start) for start in starts]
+        # With room for more, one start is all that can be begun now.
+        is_alone = len(starts) == 1 and not self._in_hand and not self._later
+        orders = [self._ordered(state, start, is_alone=is_alone) for start in starts]
         self.publisher.claim([(o.task, a) for o in orders for a in o.attempts])
         for order in orders:
             self.executor.submit(order)
 
-    def _ordered(self, state: RunState, start: Start) -> Order:
+    def _ordered(self, state: RunState, start: Start, *, is_alone: bool) -> Order:
         task = state.plan.tasks[start.steps[0].task].task
         attempts = tuple(self._attempt(state, step) for step in start.steps)
         timeout = task.options.timeout
         self._open.add(attempts[0].serial)
         seconds = None if timeout is None else timeout.total_seconds()
-        return Order(self.run, task.name, attempts, seconds)
+        return Order(self.run, task.name, attempts, seconds, is_alone)
 
     def _attempt(self, state: RunState, step: Step) -> Attempt:
         task = state.plan.tasks[step.task].task

@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from partflow.execution.orders import Order
 from partflow.execution.spool import Spool
-from partflow.execution.workplace import Duty, Load, Message, Ready, Unable, work
+from partflow.execution.workplace import Duty, Load, Message, Ready, Shares, Unable, work
+from partflow.machine import thread_settings
 
 BYTES_AHEAD = 64 * 2**10
 """How many bytes of orders a worker that is busy may be sent."""
@@ -49,7 +50,7 @@ class Worker:
     `sent` are the orders that it has not answered, the first of them is the one that it is on.
     """
 
-    def __init__(self, load: Load, number: int, folder: Path, memory_limit: int | None) -> None:
+    def __init__(self, load: Load, number: int, folder: Path, shares: Shares) -> None:
         self.number = number
         self.sent: deque[Sent] = deque()
         self.seconds_ahead, self.bytes_ahead = 0.0, 0
@@ -64,20 +65,28 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.channel, theirs = context.Pipe()
         _widen(self.channel.fileno())
-        duty = Duty(load, number, self._spool, memory_limit)
+        duty = Duty(load, number, self._spool, shares)
         self._process = context.Process(
             target=work, args=(theirs, duty), name=f"partflow worker {number}"
         )
-        self._start()
+        threads = shares.threads
+        self._start({} if threads is None else thread_settings(threads, os.environ))
         theirs.close()
         self.ending = _ending(self._process.pid, self._process.sentinel)
 
-    def _start(self) -> None:
-        """Start it with Ctrl-C held off: until it ignores that, it must not reach it."""
+    def _start(self, environment: Mapping[str, str]) -> None:
+        """Start it with Ctrl-C held off: until it ignores that, it must not reach it.
+
+        Libraries look into their environment when they are loaded, which a worker does before
+        anything of ours runs in it: so it is born with what is added to it.
+        """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        os.environ.update(environment)
         try:
             self._process.start()
         finally:
+            for name in environment:
+                del os.environ[name]
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     @property

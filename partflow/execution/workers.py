@@ -19,7 +19,7 @@ from partflow.execution.homes import Homes
 from partflow.execution.lastwords import ended, last_place
 from partflow.execution.orders import Cost, Failure, Order, Outcome
 from partflow.execution.worker import BYTES_AHEAD, Sent, Worker
-from partflow.execution.workplace import Answer, Load, Ready, log_paths
+from partflow.execution.workplace import Answer, Load, Ready, Shares, log_paths
 from partflow.graph import Graph
 from partflow.store import Store
 
@@ -47,12 +47,12 @@ class ProcessExecutor:
         graph: Graph,
         store: Store,
         workers: int,
-        memory_limit: int | None = None,
+        shares: Shares | None = None,
     ) -> None:
         self.slots = workers * 2
         self.workers = workers
         self._load = load
-        self._memory_limit = memory_limit
+        self._shares = shares or Shares()
         self._graph = graph
         self._store = store
         self._workers: dict[int, Worker | None] = dict.fromkeys(range(1, workers + 1))
@@ -157,7 +157,7 @@ class ProcessExecutor:
         worker = self._workers[number]
         if worker is None:
             folder = self._store.private / "logs"
-            worker = Worker(self._load, number, folder, self._memory_limit)
+            worker = Worker(self._load, number, folder, self._shares)
             self._workers[number] = worker
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
             self._selector.register(worker.ending, selectors.EVENT_READ, worker)

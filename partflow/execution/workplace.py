@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from partflow.code import CodeFingerprint
+from partflow.connections import share_processors
 from partflow.errors import PartflowError
 from partflow.execution.capture import log_to_stderr
 from partflow.execution.orders import Cost, Failure, Order, Outcome
@@ -118,17 +119,25 @@ def with_log(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Duty:
-    """What a new worker process is given.
+class Shares:
+    """What a worker may have of the machine; None is no limit.
 
-    Above `memory_limit` bytes of resident memory after an order it ends, and another takes its
-    place: what leaks does not add up. None is no limit.
+    Above `memory` bytes of resident memory after an order it ends, and another takes its place:
+    what leaks does not add up. `threads` are those that each numeric library begins.
     """
+
+    memory: int | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What a new worker process is given."""
 
     load: Load
     number: int
     spool: Spool
-    memory_limit: int | None = None
+    shares: Shares = Shares()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,8 @@ def work(channel: Connection, duty: Duty) -> None:
         channel.send(Unable(str(error) if known else f"{type(error).__name__}: {error}"))
         return
     log_to_stderr()
+    if duty.shares.threads is not None:
+        share_processors(duty.shares.threads)
     place = Workplace(graph, store, HandOver(), duty.number, Codes(graph, code_of))
     at_first = resident()
     duty.spool.clear()
@@ -176,7 +187,7 @@ def work(channel: Connection, duty: Duty) -> None:
             _flush()
             if duty.spool.move(log_paths(store, order)):
                 outcomes = with_log(outcomes)
-            is_last = _has_grown(outcomes[0].cost.memory, at_first, duty.memory_limit)
+            is_last = _has_grown(outcomes[0].cost.memory, at_first, duty.shares.memory)
             # As send() would, but without looking up how to pickle pipes and the like.
             channel.send_bytes(pickle.dumps(Answer(outcomes, is_last), pickle.HIGHEST_PROTOCOL))
             if is_last:

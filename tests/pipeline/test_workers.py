@@ -16,6 +16,7 @@ import pytest
 from partflow.errors import ConfigurationError
 from partflow.execution.orders import Attempt, InputRead, Lineage, Order
 from partflow.execution.workers import ProcessExecutor
+from partflow.execution.workplace import Shares
 from partflow.project import Controls, load_worker
 
 DIES = """
@@ -304,7 +305,7 @@ def collected(executor: ProcessExecutor, count: int) -> list:
 
 
 def test_a_worker_that_leaks_is_replaced_before_it_is_too_large(world):
-    _, executor = executor_of(world, 'kept.append(b"x" * 200_000_000)', memory_limit=1)
+    _, executor = executor_of(world, 'kept.append(b"x" * 200_000_000)', shares=Shares(memory=1))
     for serial in range(1, 4):
         executor.submit(order(serial))
     outcomes = collected(executor, 3)
