@@ -36,10 +36,12 @@ class Cron(Grain):
         try:
             normal = normal_expression(given if isinstance(given, str) else "")
         except ValueError as problem:
-            raise DeclarationError(
+            error = (
                 f"Cron({given!r}): {problem}; write minute, hour, day of the month, month and day "
                 "of the week, as in '0 6 * * 1-5'"
-            ) from None
+            )
+            self._refuse(DeclarationError(error))
+            normal = "0 0 * * *"
         object.__setattr__(self, "tz", tz)
         object.__setattr__(self, "expression", normal)
         self._declare(start, end)

@@ -6,25 +6,20 @@ Knows nothing of files, of what exists, or of tasks: a mapping is arithmetic on 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NewType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partflow.declaring import Place, declared_at, note, refuse
 from partflow.errors import DeclarationError
 from partflow.grain import Grain, Whole
 from partflow.span import is_span, moved
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from numpy.typing import NDArray
-
-Place = NewType("Place", str)
-"""Where something is declared, relative to the project: `jobs/sales.py:12`."""
 
 Schema = Mapping[str, Any]
 """Column names with polars types, in order. The types are opaque here: only their text is read."""
@@ -38,24 +33,6 @@ _ENDINGS = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
 }
-
-
-SRC = "src"
-"""A folder in the root that packages lie in without its being one of them."""
-
-
-def declared_at(depth: int = 2) -> Place:
-    """The place of the caller's caller, cut to the module's own part of the path."""
-    frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the only way to know a caller
-    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "partflow":
-        frame = frame.f_back
-    if frame is None:
-        return Place("?")
-    parts = frame.f_code.co_filename.replace("\\", "/").split("/")
-    module = str(frame.f_globals.get("__name__", ""))
-    kept = module.count(".") + 1 + (parts[-1] == "__init__.py")
-    kept += parts[-kept - 1 : -kept] == [SRC]
-    return Place(f"{'/'.join(parts[-kept:])}:{frame.f_lineno}")
 
 
 class Form(Enum):
@@ -116,7 +93,8 @@ class Dataset:
         object.__setattr__(self, "trusted", tuple(self.trusted))
         problem = self._problem()
         if problem:
-            raise DeclarationError(f"{self.place}: dataset {self.name!r}: {problem}")
+            refuse(DeclarationError(f"{self.place}: dataset {self.name!r}: {problem}"), self)
+        note(self)
 
     def _problem(self) -> str | None:
         name: object = self.name
@@ -289,25 +267,12 @@ class Read:
 
     def window(self, first: int | str, last: int | str) -> Read:
         """The same dataset through a window; see `Dataset.window`."""
-        kinds = {type(first), type(last)}
-        if kinds == {int}:
-            if int(first) - int(last) > 0:
-                raise DeclarationError(
-                    f"{self.dataset.name}.window({first}, {last}): the first lies after the last"
-                )
-            return replace(self, form=Form.WINDOW, first=first, last=last)
-        if kinds == {str}:
-            for text in (first, last):
-                if not is_span(str(text)):
-                    raise DeclarationError(
-                        f"{self.dataset.name}.window: {text!r} is not a span; write -7d, 2w, "
-                        "-1 months, 6h or 30m"
-                    )
-            return replace(self, form=Form.SPAN, first=first, last=last)
-        raise DeclarationError(
-            f"{self.dataset.name}.window({first!r}, {last!r}): give two whole numbers, as "
-            "window(-6, 0), or two spans, as window('-7d', '0d')"
-        )
+        if problem := _problem_of_window(first, last):
+            what = f"{declared_at()}: {self.dataset.name}.window({first!r}, {last!r})"
+            refuse(DeclarationError(f"{what}: {problem}"), self.dataset)
+            return self
+        form = Form.WINDOW if isinstance(first, int) else Form.SPAN
+        return replace(self, form=form, first=first, last=last)
 
     @property
     def declared(self) -> str:
@@ -401,6 +366,15 @@ class Read:
                 newest = np.minimum(newest, extent.hi - 1)
             return newest, newest + 1
         return first, last
+
+
+def _problem_of_window(first: object, last: object) -> str | None:
+    if type(first) is int and type(last) is int:
+        return "the first lies after the last" if first > last else None
+    if not isinstance(first, str) or not isinstance(last, str):
+        return "give two whole numbers, as window(-6, 0), or two spans, as window('-7d', '0d')"
+    wrong = [text for text in (first, last) if not is_span(text)]
+    return f"{wrong[0]!r} is not a span; write -7d, 2w, -1 months, 6h or 30m" if wrong else None
 
 
 def as_read(declared: Dataset | Read) -> Read:

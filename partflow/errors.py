@@ -18,7 +18,7 @@ Knows nothing of what raises them. Bugs of partflow's own are `AssertionError("B
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -132,6 +132,16 @@ class BusyError(PartflowError):
     """Another run is at what was asked for."""
 
     exit_code: ClassVar[int] = 4
+
+
+def together(errors: Sequence[PartflowError]) -> PartflowError:
+    """One error that says all of several, each on lines of its own."""
+    if len(errors) == 1:
+        return errors[0]
+    kinds = {type(error) for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else ConfigurationError
+    said = "".join(f"\n- {str(error).replace(chr(10), chr(10) + '  ')}" for error in errors)
+    return kind(f"{len(errors)} things are wrong:{said}")
 
 
 @contextmanager

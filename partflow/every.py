@@ -47,12 +47,16 @@ class Every(Grain):
     def __init__(
         self, step: str, start: Moment, end: Moment | None = None, tz: str = "UTC"
     ) -> None:
-        size, unit = _parsed(step)
+        try:
+            size, unit = _parsed(step)
+        except DeclarationError as error:
+            self._refuse(error)
+            size, unit = 1, "day"
         object.__setattr__(self, "tz", tz)
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "unit", unit)
         begin, until = self._between(start, end)
-        object.__setattr__(self, "phase", self._anchor(begin, start) % size)
+        object.__setattr__(self, "phase", self._anchor(begin) % size)
         self._limit(begin, until)
 
     def __repr__(self) -> str:
@@ -119,16 +123,21 @@ class Every(Grain):
         year, month, day = numbers
         return self._of_places(days_of(year, month, day))
 
-    def _anchor(self, begin: int, start: Moment) -> int:
+    def _anchor(self, begin: int) -> int:
         """The day or minute of the declared start."""
         if self.unit == "day":
             return int(days_at(self.tz, np.array([begin], dtype=np.int64))[0])
-        if begin % _MINUTE:
+        return begin // _MINUTE
+
+    def _checked(self, start: Moment, end: Moment | None) -> tuple[int, int | None]:
+        # Not super(): a slotted dataclass is built anew, and super() would look for the old one.
+        begin, until = Grain._checked(self, start, end)  # noqa: SLF001 - its own
+        if self.unit == "minute" and begin % _MINUTE:
             raise DeclarationError(
                 f"Every({self.step!r}, start={start!r}): not a whole minute of UTC, and keys go to "
                 "the minute; write a start such as '2024-01-31T05:15Z'"
             )
-        return begin // _MINUTE
+        return begin, until
 
     def _places(self, ordinals: Ordinals) -> Ordinals:
         """The day or minute, counted from 1970-01-01, on which each step begins."""

@@ -17,7 +17,7 @@ from partflow.cron import Cron
 from partflow.errors import DeclarationError
 from partflow.every import Every
 from partflow.line import DataInterval, Grain, common_zone
-from partflow.zone import HOUR, clamped, days_at, days_of, starts_of_days
+from partflow.zone import HOUR, clamped, days_at, days_of, in_zone, starts_of_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +71,16 @@ class Hourly(Grain):
         """The hour of UTC that holds each moment."""
         return clamped(moments) // HOUR
 
+    def _too_fine(self, moment: int) -> str | None:
+        # Midnight by the clock of a zone with an odd half hour is no whole hour either.
+        shown = in_zone(moment, self.tz) if moment % HOUR else None
+        if shown is None or not (shown.minute or shown.second):
+            return None
+        return (
+            f"not a whole hour, and hourly partitions begin with the hour; write "
+            f"'{shown:%Y-%m-%dT%H}', or the hour after it"
+        )
+
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class _Calendar(Grain):
@@ -97,6 +107,15 @@ class _Calendar(Grain):
         first = self._first_days(np.arange(lo, hi, dtype=np.int64))
         values: list[date | datetime] = first.astype("M8[D]").tolist()
         return values
+
+    def _too_fine(self, moment: int) -> str | None:
+        day = days_at(self.tz, np.array([moment], dtype=np.int64))
+        if int(starts_of_days(self.tz, day)[0]) == moment:
+            return None
+        return (
+            f"a time within a day, and {self.kind} partitions begin with the day; write "
+            f"'{day.astype('M8[D]')[0]}', or the day after it"
+        )
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -147,9 +166,9 @@ class Weekly(_Calendar):
         if first_day not in WEEKDAYS:
             close = get_close_matches(str(first_day).lower(), WEEKDAYS, 1)
             advice = f"did you mean {close[0]!r}?" if close else "write it as 'monday'"
-            raise DeclarationError(
-                f"Weekly(first_day={first_day!r}): not a day of the week; {advice}"
-            )
+            problem = f"Weekly(first_day={first_day!r}): not a day of the week; {advice}"
+            self._refuse(DeclarationError(problem))
+            first_day = "monday"
         object.__setattr__(self, "tz", tz)
         object.__setattr__(self, "first_day", first_day)
         self._declare(start, end)

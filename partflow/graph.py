@@ -6,13 +6,13 @@ Knows nothing of what exists: extents are calendar arithmetic on the declaration
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from partflow.dataset import Dataset, Extent, Form
-from partflow.errors import GraphError, UsageError
+from partflow.errors import GraphError, UsageError, together
 from partflow.grain import Whole
 from partflow.tasks import Input, Task
 
@@ -100,86 +100,128 @@ def _writers(tasks: Iterable[Task]) -> dict[str, list[Task]]:
 def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
     """The graph of the tasks, and of datasets that no task mentions."""
     tasks = sorted(tasks, key=lambda t: (t.name, t.place))
-    named = _datasets(tasks, datasets)
-    _check_names(tasks, named)
+    mentioned = [d for t in tasks for d in (*t.writes, *(i.read.dataset for i in t.inputs))]
+    named: dict[str, Dataset] = {}
+    every = (*datasets, *mentioned)
+    for dataset in every:
+        named.setdefault(dataset.name, dataset)
+    _require_none([*_twice_declared(every, named), *_twice_named(tasks, named)])
+    _require_none(p for t in tasks if (p := _problem_of_during(t)) is not None)
     declared = {t.name: declared_extent(t) for t in tasks}
-    _check_writers(tasks, named, declared)
+    _require_none(
+        [
+            *_unwritten(tasks, named),
+            *_written_twice(tasks, declared),
+            *(p for t in tasks for i in t.inputs for p in _ill_nested(t, i)),
+        ]
+    )
     ordered = _ordered(tasks, declared)
     task_extents, dataset_extents = _extents(ordered, named, declared)
+    _require_none(
+        p
+        for t in ordered
+        for i in t.inputs
+        for p in _begun_within(t, i, task_extents, dataset_extents)
+    )
     return Graph(ordered, named, task_extents, dataset_extents)
 
 
-def _datasets(tasks: Sequence[Task], datasets: Iterable[Dataset]) -> dict[str, Dataset]:
-    named: dict[str, Dataset] = {}
-    mentioned = [d for t in tasks for d in (*t.writes, *(i.read.dataset for i in t.inputs))]
-    for dataset in (*datasets, *mentioned):
-        other = named.setdefault(dataset.name, dataset)
+def _require_none(problems: Iterable[str]) -> None:
+    """Raise one GraphError for all that is wrong, each thing said once."""
+    errors = [GraphError(problem) for problem in dict.fromkeys(problems)]
+    if errors:
+        raise together(errors)
+
+
+def _twice_declared(datasets: Iterable[Dataset], named: Mapping[str, Dataset]) -> Iterator[str]:
+    for dataset in datasets:
+        other = named[dataset.name]
         if other is not dataset:
             first, second = sorted((other.place, dataset.place))
-            raise GraphError(
+            yield (
                 f"two datasets are named {dataset.name!r}: at {first} and at {second}; "
                 "give one another name, or import it instead of declaring it again"
             )
-    return named
 
 
-def _check_names(tasks: Sequence[Task], named: Mapping[str, Dataset]) -> None:
+def _twice_named(tasks: Sequence[Task], named: Mapping[str, Dataset]) -> Iterator[str]:
     seen: dict[str, Task] = {}
     for task in tasks:
         other = seen.setdefault(task.name, task)
         if other is not task:
-            raise GraphError(
+            yield (
                 f"two tasks are named {task.name!r}: at {other.place} and at {task.place}; "
                 "give one another name with name='...'"
             )
         if task.is_effect and task.name in named:
-            raise GraphError(
+            yield (
                 f"effect {task.name!r} at {task.place} has the name of the dataset at "
                 f"{named[task.name].place}; give the effect another with name='...'"
             )
 
 
-def _check_writers(
-    tasks: Sequence[Task], named: Mapping[str, Dataset], declared: Mapping[str, Extent]
-) -> None:
-    written = _writers(tasks)
+def _unwritten(tasks: Sequence[Task], named: Mapping[str, Dataset]) -> Iterator[str]:
+    written = {d.name for t in tasks for d in t.writes}
     first_reader = {i.read.dataset.name: t for t in reversed(tasks) for i in t.inputs}
-    for name, dataset in named.items():
-        reader = first_reader.get(name)
-        if reader is not None and name not in written and not dataset.is_source:
-            raise GraphError(
-                f"{reader.name!r} at {reader.place} reads {name!r}, which nobody writes "
-                f"(it is declared at {dataset.place}); declare it as a Source if others write its "
+    for name, reader in first_reader.items():
+        if name not in written and not named[name].is_source:
+            yield (
+                f"{reader.name!r} at {reader.place} reads {name!r}, which nobody writes (it is "
+                f"declared at {named[name].place}); declare it as a Source if others write its "
                 "files, or give it a task"
             )
-        writers = sorted(written.get(name, ()), key=lambda t: (declared[t.name].lo, t.name))
-        for first, second in pairwise(writers):
+
+
+def _written_twice(tasks: Sequence[Task], declared: Mapping[str, Extent]) -> Iterator[str]:
+    for name, writers in _writers(tasks).items():
+        ordered = sorted(writers, key=lambda t: (declared[t.name].lo, t.name))
+        for first, second in pairwise(ordered):
             a, b = declared[first.name], declared[second.name]
             if a.hi is None or a.hi > b.lo:
-                raise GraphError(
+                yield (
                     f"{name!r} is written by {first.place} ({first.name}) and {second.place} "
                     f"({second.name}) at one time; give each its during=(start, end), or one of "
                     "them another dataset"
                 )
-    for task in tasks:
-        for one in task.inputs:
-            _check_nesting(task, one)
 
 
-def _check_nesting(task: Task, one: Input) -> None:
+def _ill_nested(task: Task, one: Input) -> Iterator[str]:
     read = one.read
     nests = isinstance(task.grain, Whole) or task.grain.nests(read.dataset.grain)
     if read.form is Form.OVERLAP and not nests:
-        raise GraphError(
+        yield (
             f"{task.name!r} at {task.place} is {task.grain.describe()} and reads "
             f"{read.dataset.name!r}, which is {read.dataset.grain.describe()}: these do not nest; "
             f"write {read.dataset.name}.overlapping() to read all that touch"
         )
     both_whole = isinstance(task.grain, Whole) and isinstance(read.dataset.grain, Whole)
     if read.form is Form.SPAN and both_whole:
-        raise GraphError(
+        yield (
             f"{task.name!r} at {task.place} reads {read.declared}, and both are Whole: neither is "
             f"cut in time, so there is no moment to go back from; read {read.dataset.name} itself"
+        )
+
+
+def _begun_within(
+    task: Task, one: Input, tasks: Mapping[str, Extent], datasets: Mapping[str, Extent]
+) -> Iterator[str]:
+    """Whether what is read begins within the first partition, which would be of a part for ever.
+
+    An end may lie within the last one: it moves on, and the partition is then made again.
+    """
+    read, grain, extent = one.read, task.grain, tasks[task.name]
+    line, first = read.dataset.grain, datasets[read.dataset.name].lo
+    if read.form is not Form.OVERLAP or read.is_optional or extent.hi == extent.lo:
+        return
+    if isinstance(grain, Whole) or isinstance(line, Whole) or grain.same_line(line):
+        return
+    if grain.interval(extent.lo).start < line.interval(first).start:
+        key = grain.key(extent.lo)
+        yield (
+            f"{task.name!r} at {task.place} begins with {key}, and reads {read.dataset.name!r}, "
+            f"which begins with {line.key(first)}: {key} would be made of a part and never of the "
+            f"whole; begin with {grain.key(extent.lo + 1)}, or write "
+            f"{read.dataset.name}.overlapping() to take what there is"
         )
 
 
@@ -193,17 +235,31 @@ def declared_extent(task: Task) -> Extent:
     return own.clip(Extent(_boundary(task, start), None if end is None else _boundary(task, end)))
 
 
+def _problem_of_during(task: Task) -> str | None:
+    """What of a task's `during` is no moment, no boundary of its partitions, or the wrong way."""
+    bounds = [text for text in task.options.during or () if text is not None]
+    what = f"{task.place}: task {task.name!r}: during"
+    moments: list[int] = []
+    for text in bounds:
+        try:
+            moment = task.grain.moment(text)
+        except UsageError as error:
+            return f"{what} has {error}"
+        moments.append(moment)
+        ordinal = task.grain.ordinal_at(moment)
+        if task.grain.interval(ordinal).start != moment:
+            return (
+                f"{what} has {text!r}, which is no boundary of a {task.grain.describe()} "
+                f"partition; {task.grain.key(ordinal)} and {task.grain.key(ordinal + 1)} begin at "
+                "one"
+            )
+    if len(moments) > 1 and moments[0] >= moments[1]:
+        return f"{what}={task.options.during!r} ends before it has begun; its end is exclusive"
+    return None
+
+
 def _boundary(task: Task, text: str) -> int:
-    moment = task.grain.moment(text)
-    ordinal = task.grain.ordinal_at(moment)
-    begin = task.grain.interval(ordinal)
-    if begin.start == moment:
-        return ordinal
-    raise GraphError(
-        f"{task.place}: task {task.name!r}: during has {text!r}, which is no boundary of a "
-        f"{task.grain.describe()} partition; {task.grain.key(ordinal)} and "
-        f"{task.grain.key(ordinal + 1)} begin at one"
-    )
+    return task.grain.ordinal_at(task.grain.moment(text))
 
 
 def _ordered(tasks: Sequence[Task], declared: Mapping[str, Extent]) -> tuple[Task, ...]:

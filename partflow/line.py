@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from partflow.declaring import declared_at, refuse
 from partflow.errors import DeclarationError, UsageError
 from partflow.zone import DAY, HOUR, YEARS, days_of, in_zone, moment_of, plain_date, zone_problem
 
@@ -66,7 +67,22 @@ class Grain(ABC):
         self._limit(*self._between(start, end))
 
     def _between(self, start: Moment, end: Moment | None) -> tuple[int, int | None]:
-        """The declared moments; raises DeclarationError for what is none. Needs the zone only."""
+        """The declared moments. Needs the zone only.
+
+        Raises:
+            DeclarationError: one of them is none; noted in a load, which goes on with others.
+        """
+        try:
+            return self._checked(start, end)
+        except DeclarationError as error:
+            self._refuse(error)
+            object.__setattr__(self, "tz", "UTC")
+            return 0, None
+
+    def _refuse(self, error: DeclarationError) -> None:
+        refuse(DeclarationError(f"{declared_at()}: {error}"), self)
+
+    def _checked(self, start: Moment, end: Moment | None) -> tuple[int, int | None]:
         name = type(self).__name__
         if problem := zone_problem(self.tz):
             raise DeclarationError(f"{name}(tz={self.tz!r}): {problem}")
@@ -84,13 +100,20 @@ class Grain(ABC):
         object.__setattr__(self, "hi", None if until is None else self.ordinal_at(until - 1) + 1)
 
     def _declared(self, argument: str, value: Moment) -> int:
+        what = f"{type(self).__name__}({argument}={value!r})"
         try:
-            return moment_of(value, self.tz)
+            moment = moment_of(value, self.tz)
         except ValueError as problem:
             advice = "; leave it out for no end" if argument == "end" else ""
-            raise DeclarationError(
-                f"{type(self).__name__}({argument}={value!r}): {problem}{advice}"
-            ) from None
+            raise DeclarationError(f"{what}: {problem}{advice}") from None
+        if too_fine := self._too_fine(moment):
+            raise DeclarationError(f"{what}: {too_fine}")
+        return moment
+
+    def _too_fine(self, moment: int) -> str | None:
+        """What is wrong with a declared moment that would be rounded to this grain's intervals."""
+        del moment
+        return None
 
     def __repr__(self) -> str:
         end = "" if self.hi is None else f", end={self._begin_text(self.hi)!r}"
@@ -331,11 +354,11 @@ def _count(grain: Grain, begin: int, end: int) -> int:
 
 
 def _cuts(knife: Grain, grain: Grain, begin: int, end: int) -> bool:
-    """Whether all edges of a grain that lie between two moments are edges of the knife."""
+    """Whether all edges of a grain from one moment to another are edges of the knife."""
     lo, hi = grain.overlapping(begin, end)
     for first in range(lo, hi, _STRETCH):
         edges = grain.edges(first, min(first + _STRETCH, hi))
-        inside = edges[(edges > begin) & (edges < end)]
+        inside = edges[(edges >= begin) & (edges <= end)]
         if not knife.begins_at(inside).all():
             return False
     return True

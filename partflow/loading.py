@@ -1,7 +1,7 @@
 """Imports the user's modules and collects the tasks and datasets that they declare.
 
-Knows nothing of graphs. Nothing registers itself: what is found at the top of a module counts, also
-inside of lists, tuples and mappings there.
+Knows nothing of graphs. Nothing registers itself: what modules hold counts. What was made while
+they were imported and none of them holds is told of.
 """
 
 from __future__ import annotations
@@ -12,30 +12,103 @@ import importlib.util
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from partflow.dataset import SRC, Dataset
-from partflow.errors import ConfigurationError, PartflowError
+from partflow.collecting import held, left_out
+from partflow.dataset import Dataset
+from partflow.declaring import SRC, declaring
+from partflow.errors import ConfigurationError, DeclarationError, PartflowError, together
 from partflow.surroundings import own_process_only
 from partflow.tasks import Task
 
 
-def load_jobs(root: Path, names: tuple[str, ...]) -> tuple[list[Task], list[Dataset]]:
-    """The tasks and datasets of the jobs' modules, every submodule imported, sorted by name."""
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """What the jobs' modules declare; `left_out` are warnings of what none of them holds."""
+
+    tasks: tuple[Task, ...]
+    datasets: tuple[Dataset, ...]
+    left_out: tuple[str, ...]
+
+
+def load_jobs(root: Path, names: tuple[str, ...]) -> Jobs:
+    """The tasks and datasets of the jobs' modules, every submodule imported.
+
+    What was imported before is not executed again, and what it left out is not told again.
+
+    Raises:
+        DeclarationError, ConfigurationError: for all that is wrong in all modules together.
+    """
     _make_importable(root, names)
     importlib.invalidate_caches()
-    tasks: dict[int, Task] = {}
-    datasets: dict[int, Dataset] = {}
-    for name in names:
-        for module in _modules(root, name):
-            for found in _declared(vars(module)):
-                if isinstance(found, Task):
-                    tasks[id(found)] = found
-                else:
-                    datasets[id(found)] = found
-    return list(tasks.values()), list(datasets.values())
+    found = _Imports(root)
+    with declaring() as noted:
+        for name in names:
+            found.add_all(name)
+    errors = [*noted.errors, *found.errors.values()]
+    if errors:
+        raise together(errors)
+    tasks, datasets = held(found.modules.values())
+
+    def module_of(name: str) -> tuple[ModuleType, bool] | None:
+        module = sys.modules.get(name)
+        places = [] if module is None else _places(name, module)
+        if module is None or not all(_is_below(Path(p), root) for p in places):
+            return None
+        return module, name in found.modules
+
+    return Jobs(
+        tuple(tasks), tuple(datasets), tuple(left_out(noted.made, tasks, datasets, module_of))
+    )
+
+
+class _Imports:
+    """Modules as they are imported, and what was wrong; one that is broken stops no other."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.modules: dict[str, ModuleType] = {}
+        self.errors: dict[str, PartflowError] = {}
+
+    def add_all(self, name: str) -> None:
+        """Import a module of the jobs and, of a package, every module in it."""
+        top = name.split(".", maxsplit=1)[0]
+        module = self._imported(name) if self._is_own(top) else None
+        # A folder that the disk would not show for a moment is passed over.
+        if module is not None and self._is_own(top):
+            self._add(name, module)
+
+    def _add(self, name: str, module: ModuleType) -> None:
+        self.modules[name] = module
+        inner = pkgutil.iter_modules(getattr(module, "__path__", []), f"{name}.")
+        for info in sorted(inner, key=lambda i: i.name):
+            if info.name.endswith(".__main__"):
+                continue
+            each = self._imported(info.name)
+            if each is not None:
+                self._add(info.name, each)
+
+    def _is_own(self, top: str) -> bool:
+        try:
+            _require_own(self.root, top)
+        except ConfigurationError as error:
+            self.errors.setdefault(top, error)
+            return False
+        return True
+
+    def _imported(self, name: str) -> ModuleType | None:
+        try:
+            with own_process_only():
+                return importlib.import_module(name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - sys.exit must not end the command, either
+            cause, told = _told(name, self.root, error)
+            self.errors.setdefault(cause, told)
+            return None
 
 
 def _make_importable(root: Path, names: tuple[str, ...]) -> None:
@@ -54,30 +127,21 @@ def _make_importable(root: Path, names: tuple[str, ...]) -> None:
 
 
 def require_pools(tasks: Iterable[Task], pools: Mapping[str, int]) -> None:
-    """Raise ConfigurationError for a task whose pool has no limit in the configuration."""
+    """Raise ConfigurationError for the tasks whose pools have no limit in the configuration."""
+    errors: list[ConfigurationError] = []
     for one in tasks:
         pool = one.options.pool
         if pool is not None and pool not in pools:
             near = difflib.get_close_matches(pool, pools, n=1)
             hint = f"did you mean {near[0]!r}? Else " if near else ""
-            raise ConfigurationError(
+            said = (
                 f"{one.place}: task {one.name!r} asks for the pool {pool!r}, which has no limit; "
                 f"{hint}add {pool} = 2 to [pools] in partflow.toml, or to [tool.partflow.pools] in "
                 "pyproject.toml"
             )
-
-
-def _modules(root: Path, name: str) -> Iterator[ModuleType]:
-    top = name.split(".", maxsplit=1)[0]
-    _require_own(root, top)
-    module = _imported(name, root)
-    _require_own(root, top)  # a folder that the disk would not show for a moment is passed over
-    yield module
-    for info in sorted(
-        pkgutil.walk_packages(getattr(module, "__path__", []), f"{name}."), key=lambda i: i.name
-    ):
-        if not info.name.endswith(".__main__"):
-            yield _imported(info.name, root)
+            errors.append(ConfigurationError(said))
+    if errors:
+        raise together(errors)
 
 
 def _require_own(root: Path, top: str) -> None:
@@ -115,27 +179,32 @@ def _is_below(path: Path, root: Path) -> bool:
     return path.is_relative_to(root) or path.resolve().is_relative_to(root.resolve())
 
 
-def _imported(name: str, root: Path) -> ModuleType:
-    try:
-        with own_process_only():
-            return importlib.import_module(name)
-    except PartflowError:
-        raise
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise ConfigurationError(_missing(name, root)) from None
-        parts = name.split(".")
-        if parts[0] == SRC and error.name and error.name.split(".")[0] in parts[1:2]:
-            raise ConfigurationError(
-                f"jobs: {name!r} imports {error.name!r}, without src; name the jobs so too, "
-                f'jobs = ["{parts[1]}"]: packages in the folder src are found'
-            ) from None
-        raise _broken(name, root, error) from error
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        # A module that calls sys.exit must not end the command as if all were well.
-        raise _broken(name, root, error) from error
+def _told(name: str, root: Path, error: BaseException) -> tuple[str, PartflowError]:
+    """What an import raised, in words; and its cause, which is one for all modules that meet it."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and (name == missing or name.startswith(f"{missing}.")):
+        return missing, ConfigurationError(_missing(name, root))
+    parts = name.split(".")
+    if missing and parts[0] == SRC and missing.split(".")[0] in parts[1:2]:
+        said = (
+            f"jobs: {name!r} imports {missing!r}, without src; name the jobs so too, "
+            f'jobs = ["{parts[1]}"]: packages in the folder src are found'
+        )
+        return said, ConfigurationError(said)
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if Path(f.filename).is_relative_to(root)
+    ]
+    said = "".join(traceback.format_exception_only(error)).strip()
+    cause = f"{frames[-1].filename}:{frames[-1].lineno}: {said}" if frames else said
+    if isinstance(error, DeclarationError):
+        return cause, error
+    if isinstance(error, PartflowError) and frames:
+        place = Path(frames[-1].filename).relative_to(root)
+        return cause, ConfigurationError(f"{place.as_posix()}:{frames[-1].lineno}: {error}")
+    lines = "".join(traceback.format_list(frames))
+    return cause, ConfigurationError(f"jobs: {name!r} cannot be imported:\n{lines}{said}")
 
 
 def _missing(name: str, root: Path) -> str:
@@ -158,33 +227,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
-
-
-def _broken(name: str, root: Path, error: BaseException) -> ConfigurationError:
-    """The error of importing a module, shown from the user's own frames on."""
-    frames = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if Path(f.filename).is_relative_to(root)
-    ]
-    lines = "".join(traceback.format_list(frames))
-    said = "".join(traceback.format_exception_only(error)).strip()
-    return ConfigurationError(f"jobs: {name!r} cannot be imported:\n{lines}{said}")
-
-
-def _declared(values: Mapping[str, object]) -> Iterator[Task | Dataset]:
-    for value in list(values.values()):
-        yield from _within(value)
-
-
-def _within(value: object) -> Iterator[Task | Dataset]:
-    if isinstance(value, Task | Dataset):
-        yield value
-    elif isinstance(value, list | tuple | set | frozenset):
-        for each in value:
-            if isinstance(each, Task | Dataset):
-                yield each
-    elif isinstance(value, dict):
-        for each in value.values():
-            if isinstance(each, Task | Dataset):
-                yield each

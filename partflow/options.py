@@ -76,12 +76,21 @@ def _check_options(what: str, values: Mapping[str, Any]) -> None:
         raise DeclarationError(
             f"{what}: on_code_change={values['on_code_change']!r}; choose 'stale' or 'keep'"
         )
-    during = values.get("during")
-    if during is not None and (not isinstance(during, tuple) or len(during) != 2):  # noqa: PLR2004
-        raise DeclarationError(
-            f"{what}: during={during!r}; give (start, end), such as "
-            "during=('2011-01-01', '2012-01-01'); None leaves it open"
-        )
+    _check_during(what, values.get("during"))
+
+
+def _check_during(what: str, during: object) -> None:
+    match during:
+        case None | (str(), str() | None):
+            return
+        case (None, _):
+            advice = "name the start, too: that of the dataset, if it is to be from the beginning"
+        case _:
+            advice = (
+                "give (start, end), such as during=('2011-01-01', '2012-01-01'); None as the end "
+                "leaves it open"
+            )
+    raise DeclarationError(f"{what}: during={during!r}; {advice}")
 
 
 def _check_batch(what: str, batch: object) -> None:

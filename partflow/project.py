@@ -70,17 +70,33 @@ class Project:
         self.overrides = overrides
         self.store = store_of(root, config)
         self.frames = HandOver()
-        self.code_of = codes_of(root, config.jobs, stacklevel=4)
+        self.code_of = codes_of(root, config.jobs, stacklevel=5)
         self.clock: Callable[[], int] = time.time_ns
+        self.left_out: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: str | Path = ".", *, overrides: Mapping[str, str] | None = None) -> Project:
-        """The project that `path` lies in, with its modules imported and its graph derived."""
+        """The project that `path` lies in, with its modules imported and its graph derived.
+
+        Warns of tasks and datasets that were made and that no module holds.
+        """
+        project = cls.load_quietly(path, overrides=overrides)
+        for said in project.left_out:
+            warnings.warn(said, stacklevel=2)
+        return project
+
+    @classmethod
+    def load_quietly(
+        cls, path: str | Path = ".", *, overrides: Mapping[str, str] | None = None
+    ) -> Project:
+        """The same; what `load` warns of stands in `left_out`."""
         root = find_root(Path(path).resolve())
         config = read_config(root, os.environ, overrides or {})
-        tasks, datasets = load_jobs(root, config.jobs)
-        require_pools(tasks, config.pools)
-        return cls(root, config, derive(tasks, datasets), overrides or {})
+        jobs = load_jobs(root, config.jobs)
+        require_pools(jobs.tasks, config.pools)
+        project = cls(root, config, derive(jobs.tasks, jobs.datasets), overrides or {})
+        project.left_out = jobs.left_out
+        return project
 
     @functools.cached_property
     def history(self) -> History:
@@ -423,5 +439,5 @@ class Project:
 def load_worker(root: Path, overrides: tuple[tuple[str, str], ...]) -> Loaded:
     """The project once more, in a worker process, which works from the project's root."""
     os.chdir(root)
-    project = Project.load(root, overrides=dict(overrides))
+    project = Project.load_quietly(root, overrides=dict(overrides))
     return project.graph, project.store, project.code_of

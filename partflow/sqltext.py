@@ -10,7 +10,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
-from partflow.dataset import declared_at
+from partflow.declaring import declared_at, refuse
 from partflow.errors import DeclarationError
 
 _READ: Final[dict[tuple[str, str], tuple[ModuleSpec, str]]] = {}
@@ -32,16 +32,20 @@ def sql_file(path: str) -> str:
     # A notebook has no file; what it names lies in its working directory.
     folder = Path(module).parent if isinstance(module, str) else Path()
     if Path(path).is_absolute():
-        problem = "give a path that is relative to the module's folder"
-        raise DeclarationError(f"{declared_at()}: sql_file({path!r}): {problem}")
+        return _refused(path, "give a path that is relative to the module's folder")
     try:
         return sql_for(caller.get("__spec__"), folder, path)
     except OSError as error:
-        problem = f"{error.strerror}; the path starts at the folder of the module that calls"
-        raise DeclarationError(f"{declared_at()}: sql_file({path!r}): {problem}") from None
+        return _refused(
+            path, f"{error.strerror}; the path starts at the folder of the module that calls"
+        )
     except UnicodeDecodeError as error:
-        problem = f"not UTF-8 at byte {error.start}; save it as UTF-8"
-        raise DeclarationError(f"{declared_at()}: sql_file({path!r}): {problem}") from None
+        return _refused(path, f"not UTF-8 at byte {error.start}; save it as UTF-8")
+
+
+def _refused(path: str, problem: str) -> str:
+    refuse(DeclarationError(f"{declared_at()}: sql_file({path!r}): {problem}"))
+    return ""
 
 
 def sql_for(module: ModuleSpec | None, folder: Path, path: str) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from partflow.dataset import NAME, Dataset, Form, Place, Read, as_read, declared_at
+from partflow.dataset import NAME, Dataset, Form, Read, as_read
+from partflow.declaring import Place, declared_at, is_refused, note, refuse
 from partflow.errors import DeclarationError
-from partflow.grain import Grain, common_zone
+from partflow.grain import Grain, Whole, common_zone
 from partflow.options import Options, options_of
 from partflow.parameters import ParameterKind, kind_of
 from partflow.span import Duration
@@ -62,6 +63,7 @@ class Task:
         self.options = options
         self.place = place
         functools.update_wrapper(self, function)
+        note(self)
 
     @property
     def is_effect(self) -> bool:
@@ -151,9 +153,9 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
     fingerprint.
     """
     place = declared_at()
-    written, names = _writes(writes, place)
 
-    def declare(function: Function) -> Task:
+    def checked(function: Function) -> Task:
+        written, names = _writes(writes, place)
         what = f"{place}: task {name or _name(function)!r}"
         options = options_of(what, {**arguments, "tags": tags})
         grains = {d.grain.signature for d in written}
@@ -194,7 +196,7 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
         "version": version,
         "on_code_change": on_code_change,
     }
-    return declare
+    return _declaring(checked, place, (reads, writes))
 
 
 def effect(  # noqa: PLR0913 - the public interface
@@ -230,7 +232,7 @@ def effect(  # noqa: PLR0913 - the public interface
         "tags": tags,
     }
 
-    def declare(function: Function) -> Task:
+    def checked(function: Function) -> Task:
         what = f"{place}: effect {name or _name(function)!r}"
         inputs, partition = _inputs(function, reads, what)
         if not inputs:
@@ -247,7 +249,50 @@ def effect(  # noqa: PLR0913 - the public interface
             place=place,
         )
 
+    return _declaring(checked, place, (reads, ()))
+
+
+def _declaring(
+    checked: Callable[[Function], Task], place: Place, named: tuple[Reads, Writes]
+) -> Callable[[Function], Task]:
+    """The decorator: what makes a task of a function, or has it refused with what is wrong."""
+
+    def declare(function: Function) -> Task:
+        try:
+            return checked(function)
+        except DeclarationError as error:
+            # What is made of wrong datasets may be called wrong for no other reason.
+            if not any(is_refused(d) or is_refused(d.grain) for d in _datasets_in(named)):
+                refuse(error)
+            return _nothing(function, place)
+
     return declare
+
+
+def _datasets_in(named: tuple[object, ...]) -> list[Dataset]:
+    """The datasets that a declaration names in its reads and writes, however it does."""
+    found: list[Dataset] = []
+    for each in named:
+        listed = each.values() if isinstance(each, Mapping) else each
+        for one in listed if isinstance(listed, Iterable) else [listed]:
+            dataset = one.dataset if isinstance(one, Read) else one
+            found += [dataset] if isinstance(dataset, Dataset) else []
+    return found
+
+
+def _nothing(function: Function, place: Place) -> Task:
+    """What stands in a module for a task that was refused, until the load of the project ends."""
+    return Task(
+        function,
+        name=_name(function),
+        grain=Whole(),
+        inputs=(),
+        writes=(),
+        write_names=None,
+        partition_parameter=None,
+        options=Options(),
+        place=place,
+    )
 
 
 def _name(function: Function) -> str:

@@ -35,9 +35,15 @@ class Session:
 
     def project(self) -> Project:
         """The project, with its modules imported."""
+        import click
+
+        from partflow.cli.columns import painted, printable
         from partflow.project import Project
 
-        return Project.load(self.folder or ".")
+        project = Project.load_quietly(self.folder or ".")
+        for said in project.left_out:
+            click.echo(painted(f"warning: {printable(said)}", "yellow"), err=True)
+        return project
 
     def history(self) -> History:
         """What was run in the project; its modules are not imported."""

@@ -301,3 +301,26 @@ def test_a_file_that_cannot_be_written_is_an_error_without_a_traceback(shop):
     assert said.code == 2
     assert said.err.startswith("error: ")
     assert "Traceback" not in said.err
+
+
+def test_a_task_that_nobody_holds_is_warned_of_by_every_command(shop):
+    """On the standard error: what is to be read by a program stays as it is."""
+    shop.edit(
+        "@task(reads=[clean], ",
+        "task(writes=clean, name='lost')(lambda: None)\n\n@task(reads=[clean], ",
+    )
+    for words in (["ls"], ["status", "--output", "json"]):
+        said = shop.run(*words)
+        assert said.code == 0
+        assert said.err.startswith("warning: jobs/sales.py:")
+        assert "task 'lost' is left out: no module holds it any more" in said.err
+        assert "left out" not in said.out
+
+
+def test_errors_of_declarations_are_shown_together(shop):
+    shop.edit('"2024-01-15")', '"2024-01-15", tz="Nowhere")')
+    shop.edit('"2024-02-01")', '"2024-02-01", tz="Nowhere")')
+    said = shop.run("status")
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.startswith("error: 2 things are wrong:\n- jobs/sales.py:8: Daily(tz='Nowhere')")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from partflow.dataset import Dataset, Extent, Form, Read
 from partflow.grain import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 
-DAY = 86400
+DAY, HOUR = 86400, 3600
 # The clock moves by an hour, by half an hour, at midnight, by a day, or never.
 ERAS = {
     "UTC": "2024-02-28",
@@ -41,17 +41,21 @@ def text(moment: int) -> str:
 @st.composite
 def grains(draw: st.DrawFn, tz: str, around: int) -> Grain:
     """A grain with a range of up to two weeks near a moment, or with an open end."""
-    start = text(around + draw(st.integers(-9 * 24 * 4, 2 * 24 * 4)) * 900)
-    end = draw(st.none() | st.integers(3 * DAY // 900, 14 * DAY // 900).map(lambda n: n * 900))
-    until = None if end is None else text(int(np.datetime64(start[:-1], "s").astype(int)) + end)
+    begin = around + draw(st.integers(-9 * 24 * 4, 2 * 24 * 4)) * 900
+    length = draw(st.none() | st.integers(3 * DAY // 900, 14 * DAY // 900).map(lambda n: n * 900))
+    end = None if length is None else begin + length
+    start, until = text(begin), None if end is None else text(end)
+    # Hours begin with an hour, and what is made of days with a day.
+    hours = [None if moment is None else text(moment // HOUR * HOUR) for moment in (begin, end)]
+    days = [None if moment is None else text(moment)[:10] for moment in (begin, end)]
     return draw(
         st.sampled_from(
             [
-                Hourly(start, until, tz),
-                Daily(start, until, tz),
-                Weekly(start, until, tz),
-                Weekly(start, until, tz, "sunday"),
-                Monthly(start, until, tz),
+                Hourly(*hours, tz),
+                Daily(*days, tz),
+                Weekly(*days, tz),
+                Weekly(*days, tz, "sunday"),
+                Monthly(*days, tz),
                 *(Every(step, start, until, tz) for step in ("1d", "3d", "6h", "90m", "36h")),
                 *(
                     Cron(expression, start, until, tz)

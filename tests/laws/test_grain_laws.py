@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 from cronsim import CronSim
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from partflow.grain import WEEKDAYS, Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
@@ -172,10 +172,22 @@ def like(grain: Grain) -> Callable[..., Grain]:
     return partial(type(grain), *([getattr(grain, first)] if first else []), tz=grain.tz, **named)
 
 
+def bound(grain: Grain, moment: int) -> int:
+    """A moment at which the grain may be declared to begin: that of an hour, or of a local day."""
+    finest = {Hourly: Hourly, Daily: Daily, Weekly: Daily, Monthly: Daily}.get(type(grain))
+    if finest is None:
+        return moment
+    line = finest("2000-01-01", tz=grain.tz)
+    return line.interval(line.ordinal_at(moment)).start
+
+
 @some
 @given(grains, moments.map(lambda moment: moment // 60 * 60), st.integers(1, 3_000_000))
 def test_a_declared_range_is_what_overlaps_start_and_end(grain, start, length) -> None:
-    ends = {"start": shown(start, ZoneInfo("UTC")), "end": shown(start + length, ZoneInfo("UTC"))}
+    start, end = (bound(grain, moment) for moment in (start, start + length))
+    assume(start < end)
+    length = end - start
+    ends = {"start": shown(start, ZoneInfo("UTC")), "end": shown(end, ZoneInfo("UTC"))}
     declared = like(grain)(**ends)
     if not isinstance(grain, Every):  # whose start is its anchor, and numbers anew
         assert (declared.lo, declared.hi) == grain.overlapping(start, start + length)

@@ -118,7 +118,7 @@ def clean_sales(raw: pl.LazyFrame) -> pl.LazyFrame:
 def two_days(sales: pl.DataFrame, partition: Partition) -> pl.DataFrame:
     return sales.group_by("store").agg(pl.col("qty").sum()).sort("store")
 
-@task(reads={"sales": clean}, writes=monthly)
+@task(reads={"sales": clean.overlapping()}, writes=monthly)
 def by_month(sales: pl.LazyFrame) -> pl.LazyFrame:
     return sales.select(pl.col("qty").sum())
 """

@@ -149,7 +149,7 @@ def test_grains_that_do_not_nest_name_overlapping(writes, read) -> None:
 
 
 def test_a_plain_read_that_lies_wholly_outside_puts_a_partition_outside_of_the_range() -> None:
-    late = Source("late", Daily("2024-02-10", "2024-04-20"), path="late/{key}.csv")
+    late = Source("late", Daily("2024-02-01", "2024-04-20"), path="late/{key}.csv")
     graph = derive([made([late], MONTHS, "a")])
     grain = MONTHS.grain
     assert graph.task_extents["a"] == Extent(grain.ordinal("2024-02"), grain.ordinal("2024-05"))
