@@ -189,7 +189,7 @@ def _rows(dataset: Dataset, ordinal: int, path: Path) -> int:
         column = partition_column(dataset, (ordinal,))
         target = Target(dataset.name, key, dataset.schema, dataset.order, column)
         normalise(frame, target)
-    return Parquet(bool(dataset.order), dataset.schema).read(path).height
+    return Parquet(bool(dataset.order), dataset.schema, own=True).read(path).height
 
 
 def _parted(planned: TaskPlan, among: Mask) -> list[PartitionSet]:

@@ -24,6 +24,7 @@ from partflow.record import (
     is_fingerprint,
     require_moment,
 )
+from partflow.shapes import schema_at
 from partflow.store import BACKDATED_NS, identity, is_settled
 from partflow.vetting import rows_in
 
@@ -87,6 +88,7 @@ def record_in(dataset: Dataset, key: str, path: Path, stat: FileIdentity) -> Rec
         node=dataset.name, key=key, start=lineage["start"], content=content, code=lineage["code"],
         inputs=b"".join(digests), reads=len(digests), read_seq=lineage["read_seq"],
         rows=rows, made_at=lineage.get("made_at") or written_at, run=lineage["run"],
+        schema=schema_at(dataset, path),
     )  # fmt: skip
 
 

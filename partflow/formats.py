@@ -28,8 +28,10 @@ from partflow.errors import ReadError
 from partflow.fitting import Misfit, parsed
 from partflow.jsontext import as_read, naming_lines, require_utf8
 from partflow.models import Skops
+from partflow.schemas import instances
 from partflow.texttypes import RULES, typed
 from partflow.vetting import rows_in
+from partflow.widening import common_schema, is_as, widened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,13 +86,15 @@ class Tabular(SourceFormat, Protocol):
 class Parquet:
     """Parquet through polars, zstd inside; the metadata stands in the footer.
 
-    `own` are files that a task wrote: they are as their schema says. Those of others are read so,
-    as far as no value changes by that.
+    `own` are files that a task wrote: what an older one lacks of the schema is null. Those of
+    others are read as it says, as far as no value changes by that. A `column` must stand in all
+    files of one read, or in none.
     """
 
     ordered: bool = False
     schema: Schema | None = None
     own: bool = False
+    column: str | None = None
 
     name = "parquet"
     extension = "parquet"
@@ -146,9 +150,16 @@ class Parquet:
 
     def read(self, path: Path) -> pl.DataFrame:
         """The frame in the file."""
+        import polars as pl
+
         with reading(path):
-            if self.schema is None or self.own:
+            if self.schema is None:
                 return self._scan(bytes_or_path(path), None).collect()
+            if self.own:
+                try:
+                    return self._scan(bytes_or_path(path), None).collect()
+                except pl.exceptions.PolarsError:
+                    return self.scan([path], None).collect()
             wanted = _types(self.schema)
             scan = _scanned(bytes_or_path(path), None, None)
             there = scan.collect_schema().names()
@@ -182,11 +193,20 @@ class Parquet:
         return fingerprint_parquet(path, ordered=self.ordered)
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
-        """One scan of all files, columns by name; as the schema says, of what others wrote."""
-        if self.schema is None or self.own:
+        """The rows of all files, columns by name: one scan where the schemas are the same.
+
+        Else numbers become as wide as is needed, and what a file lacks is null; what others wrote
+        is as their declared schema says.
+        """
+        if self.schema is None and len(paths) == 1:
             return self._scan(list(paths), origin)
         held = {path: self.types(path) for path in paths}
-        return bridged_scan(held, _types(self.schema), _scanned, origin)
+        if self.schema is not None and not self.own:
+            return bridged_scan(held, _types(self.schema), _scanned, origin)
+        wanted = common_schema(held, self.column) if self.schema is None else self.schema
+        if is_as(list(held.values()), wanted):
+            return self._scan(list(paths), origin)
+        return widened(held, instances(wanted), lambda some: _scanned(some, None, origin), origin)
 
     def _scan(self, source: bytes | Path | list[Path], origin: str | None) -> pl.LazyFrame:
         return _scanned(source, self.schema, origin)

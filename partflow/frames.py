@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
 from partflow.connections import Relations
@@ -145,7 +145,10 @@ def explain(paths: Sequence[Path], form: SourceFormat) -> ReadError | None:
         for path in paths:
             value: Any = form.read(path)
             schemas[path] = value.schema
-        require_alike(schemas)
+        if isinstance(form, Parquet):
+            form.scan(paths, None)
+        else:
+            require_alike(schemas)
     except ReadError as error:
         return error
     return None
@@ -203,6 +206,8 @@ def _scan(
         return _nothing(column, form.schema).lazy()
     if column is None:
         return form.scan(paths, None)
+    if isinstance(form, Parquet):
+        form = replace(form, column=column.name)
     # One scan of many files costs a sixth of as many scans; the path tells the partition.
     origin = _ORIGIN if len(paths) > 1 else None
     scan = form.scan(paths, origin)

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import apsw
 
@@ -23,7 +23,7 @@ from partflow.failpoints import failpoint
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
 from partflow.opening import alone_with
 from partflow.record import CodeRecord, Intent, Record
-from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of, version_of
+from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of, schema_id, version_of
 from partflow.sqlitefile import connected, damaged, make_folder
 
 Also = Callable[[apsw.Connection], None]
@@ -128,6 +128,46 @@ class Metastore(AbstractContextManager["Metastore"]):
             for r in rows
         ]
 
+    def schemas(self, node: str) -> dict[int | None, str]:
+        """The schemas that a node's partitions have, by number; None and 0 are of no text.
+
+        One search of an index for each, however many partitions there are.
+        """
+        found: dict[int | None, str] = {}
+        where = "node = ?1 AND content IS NOT NULL AND schema"
+        ask = f"SELECT 1 FROM partitions WHERE {where} IS NULL LIMIT 1"  # noqa: S608 - no input
+        if self.connection.execute(ask, (node,)).fetchall():
+            found[None] = ""
+        ask = (
+            f"SELECT schema, (SELECT columns FROM schemas WHERE id = schema) FROM partitions "  # noqa: S608
+            f"WHERE {where} > ?2 ORDER BY schema LIMIT 1"
+        )
+        last = -1
+        while rows := self.connection.execute(ask, (node, last)).fetchall():
+            last = int(str(rows[0][0]))
+            found[last] = str(rows[0][1] or "")
+        return found
+
+    def unlooked(self, node: str, at_most: int = -1) -> list[str]:
+        """The keys of what nobody has recorded the schema of."""
+        where = "node = ? AND content IS NOT NULL AND schema IS NULL LIMIT ?"
+        ask = f"SELECT key FROM partitions WHERE {where}"  # noqa: S608 - no input in it
+        return [str(key) for (key,) in self.connection.execute(ask, (node, at_most))]
+
+    def key_range(self, node: str) -> tuple[str, str]:
+        """The first and the last key of a node that was ever claimed or observed."""
+        ask = "SELECT min(key), (SELECT max(key) FROM partitions WHERE node = ?1) FROM partitions "
+        rows = self.connection.execute(ask + "WHERE node = ?1", (node,)).fetchall()
+        return str(rows[0][0] or ""), str(rows[0][1] or "")
+
+    def shapes(self, node: str) -> dict[str, tuple[str, tuple[int, int, int, int]]]:
+        """For each key of a node the text of its schema, "" if unknown, and its file's stat."""
+        ask = "SELECT id, columns FROM schemas"
+        texts = {int(str(i)): str(text) for i, text in self.connection.execute(ask)}
+        ask = "SELECT key, schema, size, mtime_ns, ctime_ns, inode FROM partitions WHERE node = ?"
+        rows: Iterable[tuple[Any, ...]] = self.connection.execute(ask, (node,))
+        return {r[0]: (texts.get(r[1], ""), r[2:]) for r in rows}
+
     def changes(self, node: str, after: int, until: int | None = None) -> list[tuple[str, int]]:
         """The (key, seq) of a node's partitions whose content became the present one later."""
         rows = self.connection.execute(
@@ -208,6 +248,20 @@ class Metastore(AbstractContextManager["Metastore"]):
                         record.node,
                         record.key,
                     ),
+                )
+
+    def describe(self, found: Iterable[tuple[str, str, str | None, str]]) -> None:
+        """Record schemas that were looked up: (node, key, content, schema), "" where there is none.
+
+        Each holds for the content that was looked at, and for no other.
+        """
+        looked = list(found)
+        with self.transaction() as c:
+            count_changes(c, (node for node, _, _, _ in looked), restated=True)
+            for node, key, content, text in looked:
+                c.execute(
+                    "UPDATE partitions SET schema = ? WHERE node = ? AND key = ? AND content = ?",
+                    (schema_id(c, text) if text else 0, node, key, content),
                 )
 
     def begin(self, codes: Mapping[str, CodeRecord], effects: dict[str, int]) -> None:

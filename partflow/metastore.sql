@@ -2,11 +2,16 @@
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
+-- The schemas that partitions' files have, as text: columns and types.
+CREATE TABLE schemas (id INTEGER PRIMARY KEY, columns TEXT NOT NULL UNIQUE) STRICT;
+
 -- What is current: one row a partition that was ever claimed or observed. `seq` numbers its
 -- materialization (0: only claimed), `content_seq` the one since which its content is the present
 -- one, `read_seq` the last one that had been recorded when its inputs were read. `pinned` is one
 -- that somebody made by hand and that was accepted. `rules` are those by which a source's text was
 -- typed and checked: what was read by older ones is read once more.
+-- `schema` is one of `schemas`: NULL where nobody
+-- has looked yet, 0 where there was nothing to be looked at.
 CREATE TABLE partitions (
     node TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -32,8 +37,10 @@ CREATE TABLE partitions (
     failure TEXT,
     pinned INTEGER NOT NULL DEFAULT 0,
     rules INTEGER NOT NULL DEFAULT 0,
+    schema INTEGER,
     PRIMARY KEY (node, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX partitions_by_schema ON partitions (node, schema) WHERE content IS NOT NULL;
 
 -- How often what is current of a node was changed: names the cached columns that are of it.
 CREATE TABLE nodes (node TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;

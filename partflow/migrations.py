@@ -40,5 +40,8 @@ MIGRATIONS = {
         "PRIMARY KEY (node, key)) STRICT, WITHOUT ROWID;"
         "ALTER TABLE partitions ADD COLUMN rules INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE materializations ADD COLUMN rules INTEGER NOT NULL DEFAULT 0;"
+        "CREATE TABLE schemas (id INTEGER PRIMARY KEY, columns TEXT NOT NULL UNIQUE) STRICT;"
+        "ALTER TABLE partitions ADD COLUMN schema INTEGER;"
+        "CREATE INDEX partitions_by_schema ON partitions (node, schema) WHERE content IS NOT NULL;"
     ),
 }

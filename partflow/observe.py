@@ -44,6 +44,8 @@ from partflow.models import Skops
 from partflow.muffling import muffled
 from partflow.plan import horizon_of
 from partflow.record import FileIdentity, Record
+from partflow.schemas import schema_text
+from partflow.shapes import schema_at
 from partflow.sidebyside import SideBySide
 from partflow.store import Store, is_settled
 from partflow.vetting import require_likely, rows_in
@@ -362,13 +364,19 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
                 look.found.touched.append(replace(record, identity=trusted, sha256=sha256))
             return
         with muffled():
-            content, rows = _content(look, dataset, path, found)
+            content, rows, schema = _content(look, dataset, path, found)
     except (ReadError, OSError) as error:
         seen.condition = Condition.DAMAGED
         look.found.problems[dataset.name, record.key] = _said(look.store, dataset, path, error)
         return
     present = replace(
-        record, content=content, sha256=sha256, identity=trusted, nbytes=size, rules=rules
+        record,
+        content=content,
+        sha256=sha256,
+        identity=trusted,
+        nbytes=size,
+        rules=rules,
+        schema=schema,
     )
     if record.seq and content == record.content:
         seen.condition = Condition.GOOD
@@ -407,8 +415,9 @@ def _adopt(look: _Look, dataset: Dataset, seen: _Seen, present: Record) -> None:
         look.found.hands[present.node, present.key] = present
         return
     seen.record = replace(
-        same, identity=present.identity, sha256=present.sha256, nbytes=present.nbytes, how="adopted"
-    )
+        same, identity=present.identity, sha256=present.sha256, nbytes=present.nbytes,
+        schema=present.schema, how="adopted",
+    )  # fmt: skip
     seen.condition = Condition.GOOD
     look.found.news.append(seen.record)
 
@@ -426,23 +435,28 @@ def _made_since(look: _Look, dataset: Dataset, present: Record) -> Record | None
     return found if later and found and found.content == present.content else None
 
 
-def _content(look: _Look, dataset: Dataset, path: Path, found: FileIdentity) -> tuple[str, int]:
-    """The content fingerprint of a file and its rows, 0 if it has none or they are as recorded.
+def _content(
+    look: _Look, dataset: Dataset, path: Path, found: FileIdentity
+) -> tuple[str, int, str | None]:
+    """The content fingerprint of a file, its rows (0: none, or as recorded), and its schema's text.
 
     A small source's rows are kept for their readers.
     """
     form = format_of(dataset)
-    if not dataset.is_source or isinstance(form, Skops):
-        return form.fingerprint(path), 0
+    if isinstance(form, Skops):
+        return form.fingerprint(path), 0, None
+    if not dataset.is_source:
+        return form.fingerprint(path), 0, schema_at(dataset, path)
     if isinstance(form, Parquet):
         rows = rows_in(path)
         form.require_schema(path)
         if form.schema is not None or found.size > SMALL:  # it is read as the schema says
-            return fingerprint_parquet(path, ordered=form.ordered), rows
+            content = fingerprint_parquet(path, ordered=form.ordered)
+            return content, rows, schema_at(dataset, path)
     frame = form.read(path)
     if look.frames is not None and found.size <= SMALL and is_settled(found, look.now_ns):
         _keep(look.frames, dataset, path, found, frame)
-    return fingerprint_frame(frame), frame.height
+    return fingerprint_frame(frame), frame.height, schema_text(frame.schema)
 
 
 def _keep(

@@ -12,6 +12,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from partflow.code import CodeFingerprint
 from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
-from partflow.errors import UsageError
+from partflow.errors import MetastoreError, UsageError
 from partflow.footprint import Footprint, footprint_of_request, footprint_of_steps
 from partflow.graph import Graph, derive
 from partflow.handover import HandOver
@@ -36,6 +37,7 @@ from partflow.planfiles import read_plan, write_plan
 from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.selection import Asked, needed_for, request_of
+from partflow.shapes import describe
 from partflow.starting import Starter
 from partflow.surroundings import working_in
 
@@ -45,13 +47,14 @@ if TYPE_CHECKING:
 
     from partflow.acceptance import Acceptance
     from partflow.accepting import Accepted, Sample
-    from partflow.catalog import View
     from partflow.execution.executors import Executor
     from partflow.execution.workplace import Loaded
     from partflow.explanation import Why
     from partflow.status import Status
     from partflow.trials import Reading, Trial
     from partflow.upkeep import Upkeep
+    from partflow.views import Views
+    from partflow.viewsql import View
 
 __all__ = ["Controls", "Project", "Result", "Stop", "load_worker"]
 
@@ -241,7 +244,6 @@ class Project:
 
     def _run(self, planned: _Planned, controls: Controls, asked: Asked) -> Result:
         """Carry out what is `planned`; a look comes first, and with nothing to do no lease."""
-        from partflow.views import keep_catalog
 
         def decide(metastore: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
             found = planned(seen, RunLog(metastore))
@@ -258,7 +260,8 @@ class Project:
             over = [(p.effect, p.key, p.run) for p in perhaps_done(found) if p.is_over]
             note_told(metastore, self.store, over)
             if not found.steps:
-                catalog = keep_catalog(self.graph, self.store, only_missing=True)
+                describe(self.graph, self.store, metastore)
+                catalog = self._views(metastore).keep_catalog(only_missing=True)
                 ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
                 return Result(found, None, catalog)
             row = begun(run, controls.command, self.clock() / 1e9)
@@ -269,7 +272,8 @@ class Project:
             )
             summary = carrier.carry_out(found, row, controls, one.seen.stats)
             self.frames.clear()
-            catalog = keep_catalog(self.graph, self.store)
+            describe(self.graph, self.store, metastore)
+            catalog = self._views(metastore).keep_catalog()
             ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
         return Result(found, summary, catalog)
 
@@ -374,18 +378,55 @@ class Project:
         Its moments are in the zone of the datasets that it names; in UTC, with a warning, if these
         are in several.
         """
-        from partflow.catalog import query, zones_differ
-
-        views = self.views()
-        if said := zones_differ(views, text):
+        if said := self.zones_differ(text):
             warnings.warn(said, stacklevel=2)
-        return query(self.root, views, text)
+        return self.ask(text)
 
-    def views(self) -> list[View]:
-        """Every table as a view for DuckDB."""
-        from partflow.views import views_of
+    def zones_differ(self, text: str) -> str | None:
+        """That a query's moments are shown in UTC, and why; None if its datasets have one zone."""
+        from partflow.catalog import zones_differ
+        from partflow.views import unlooked
 
-        return views_of(self.graph, self.store)
+        return zones_differ(unlooked(self.graph, self.store), text)
+
+    def ask(
+        self, text: str, connection: duckdb.DuckDBPyConnection | None = None
+    ) -> duckdb.DuckDBPyRelation:
+        """The same without the warning, on a connection of `catalog.connect`."""
+        from partflow.catalog import connect, query
+
+        connection = connection or connect()
+        with self._recorded() as metastore, ThreadPoolExecutor(1) as pool:
+            views = self._views(metastore)
+            named, access = views.named_in(text), views.access()
+            # While DuckDB opens what is recorded the files are looked at: neither needs the other.
+            looking = pool.submit(views.looked, named)
+            try:
+                found = query(self.root, named, text, access, connection)
+            except UsageError:
+                if looking.result() == named:
+                    raise
+            else:
+                if looking.result() == named:
+                    return found
+            return query(self.root, looking.result(), text, access, connection)
+
+    def views(self, text: str = "") -> list[View]:
+        """Every table that a query may mean as a view for DuckDB."""
+        with self._recorded() as metastore:
+            return self._views(metastore).named_in(text)
+
+    def _views(self, metastore: Metastore) -> Views:
+        from partflow.views import Views
+
+        return Views(self.graph, self.store, metastore, self.clock() // 1_000_000_000)
+
+    def _recorded(self) -> Metastore:
+        """The metastore, to save looking at files; where it can't be read they are looked at."""
+        try:
+            return Metastore.open_existing(self.history.metastore_path)
+        except (MetastoreError, OSError):
+            return Metastore.open_existing(self.root / "no such file")
 
     def _observe(
         self, metastore: Metastore, verify: Verify, asked: Asked, frames: HandOver | None = None

@@ -38,6 +38,7 @@ class Record:
     equal content: the old file stayed), observed, adopted, accepted, done (an effect). `pinned` is
     somebody's file that was accepted and stays until a backfill; `note` says what `how` cannot.
     `rules` is the number of the rules by which a source's text was typed and checked, else 0.
+    `schema` is the text of what columns its file has (`schemas`), None where nobody looked.
     """
 
     node: str
@@ -61,6 +62,7 @@ class Record:
     pinned: bool = False
     note: str | None = None
     rules: int = 0
+    schema: str | None = None
 
     def to_json(self) -> str:
         """For an intent and the journal."""

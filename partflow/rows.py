@@ -73,7 +73,7 @@ def put(c: apsw.Connection, r: Record, *, epoch: int | None, seq: int | None = N
     identity = r.identity or FileIdentity(0, 0, 0, 0)
     where = "WHERE node = ? AND key = ?"
     was = c.execute(
-        f"SELECT content, content_seq FROM partitions {where}",  # noqa: S608 - no input in it
+        f"SELECT content, content_seq, schema FROM partitions {where}",  # noqa: S608 - no input
         (r.node, r.key),
     ).fetchall()
     history = {
@@ -86,19 +86,27 @@ def put(c: apsw.Connection, r: Record, *, epoch: int | None, seq: int | None = N
     _insert(c, "materializations", {**numbered, **history, "how": r.how, "note": r.note})
     seq = c.last_insert_rowid()
     same = bool(was) and was[0][0] == r.content and r.content is not None
+    # Contents that are equal have the same columns and types.
+    kept = was[0][2] if same else None
     current = {
         **history, "seq": seq, "content_seq": was[0][1] if same else seq, "failure": None,
         "size": identity.size, "mtime_ns": identity.mtime_ns, "ctime_ns": identity.ctime_ns,
-        "inode": identity.inode,
+        "inode": identity.inode, "schema": kept if r.schema is None else schema_id(c, r.schema),
     }  # fmt: skip
-    kept = ("node", "key", "start")
-    changed = ", ".join(f"{name} = excluded.{name}" for name in current if name not in kept)
+    fixed = ("node", "key", "start")
+    changed = ", ".join(f"{name} = excluded.{name}" for name in current if name not in fixed)
     _insert(
         c,
         "partitions",
         {**current, "epoch": epoch or 0},
         f" ON CONFLICT (node, key) DO UPDATE SET {changed}",
     )
+
+
+def schema_id(c: apsw.Connection, text: str) -> int:
+    """The number of a schema; it gets one if it has none."""
+    c.execute("INSERT OR IGNORE INTO schemas (columns) VALUES (?)", (text,))
+    return int(str(c.execute("SELECT id FROM schemas WHERE columns = ?", (text,)).fetchall()[0][0]))
 
 
 def _insert(c: apsw.Connection, name: str, values: dict[str, Any], suffix: str = "") -> None:

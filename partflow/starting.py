@@ -18,6 +18,7 @@ from partflow.leases import Leases, Living, Met, Taken
 from partflow.metastore import Metastore
 from partflow.recovery import recover
 from partflow.runlog import owner_of
+from partflow.shapes import is_described
 from partflow.store import CLOCK_STEP_NS, Store
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Starter:
         with Metastore.open_existing(path) as metastore:
             if any(not self.leases.is_held(i.run) for i in metastore.intents()):
                 return None
+            if not is_described(self.graph, metastore):
+                return None  # a warehouse from before: what its files hold is to be recorded once
             return self._look(metastore, decide)
 
     @contextmanager

@@ -1,65 +1,215 @@
 """The datasets of a warehouse as views for DuckDB: which, where, and of what shape.
 
-Knows nothing of DuckDB's words; `catalog` has those.
+Knows nothing of DuckDB's words; `viewsql` and `catalog` have those.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from partflow.catalog import View, types_of_each, write_catalog
+from partflow.catalog import Access, write_catalog
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError, ReadError
-from partflow.formats import format_of
+from partflow.formats import Parquet, format_of
 from partflow.graph import Graph
-from partflow.models import Skops
-from partflow.muffling import muffled
+from partflow.metastore import Metastore
+from partflow.schemas import Clash, instances, united_by_rows
+from partflow.shapes import Looker, Part, Shape, keys_there
 from partflow.store import Store
+from partflow.vetting import rows_in
+from partflow.viewsql import View
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _TABLES = ("parquet", "csv", "ndjson")
-_TRIED = 8
-"""So many files of a source are tried until one can be read."""
+_MOST_VARIANTS = 8
 
 
-def views_of(graph: Graph, store: Store) -> list[View]:
-    """Every dataset and source that is a table, by name."""
-    tables = [d for _, d in sorted(graph.datasets.items()) if d.format in _TABLES]
-    schemas = {d.name: d.schema for d in tables if d.schema is not None}
-    types = dict(zip(schemas, types_of_each(schemas.values()), strict=True)) if schemas else {}
-    return [_view(dataset, store, types.get(dataset.name)) for dataset in tables]
+@dataclass(frozen=True, slots=True)
+class Views:
+    """The views of one warehouse, as its files are at `now`, in epoch seconds."""
 
+    graph: Graph
+    store: Store
+    metastore: Metastore
+    now: int
 
-def keep_catalog(graph: Graph, store: Store, *, only_missing: bool = False) -> str | None:
-    """Write the warehouse's catalog if its views are not the present ones, or if there is none.
+    def named_in(self, sql: str) -> list[View]:
+        """The views of what a query could name; all if it names none.
 
-    Why it could not be written is returned and not raised: what a run made is made.
-    """
-    path = store.warehouse / "catalog.duckdb"
-    if only_missing and (path.exists() or not graph.tasks):
+        What tasks made is as it is recorded: see `looked`.
+        """
+        tables = _tables(self.graph)
+        named = [d for d in tables if re.search(rf"\b{d.name}\b", sql, re.IGNORECASE)]
+        return [self._view(dataset, closely=False) for dataset in named or tables]
+
+    def looked(self, views: Sequence[View]) -> list[View]:
+        """The same views by a look at each file: one that somebody changed may have other types."""
+        datasets = [self.graph.datasets[view.name] for view in views]
+        return [
+            view if dataset.is_source else self._view(dataset, closely=True)
+            for view, dataset in zip(views, datasets, strict=True)
+        ]
+
+    def keep_catalog(self, *, only_missing: bool = False) -> str | None:
+        """Write the warehouse's catalog if its views are not the present ones, or there is none.
+
+        Why it could not be written is returned and not raised: what a run made is made.
+        """
+        path = self.store.warehouse / "catalog.duckdb"
+        if only_missing and (path.exists() or not self.graph.tasks):
+            return None
+        views = [self._view(dataset, closely=False) for dataset in _tables(self.graph)]
+        try:
+            write_catalog(self.store.root, path, views)
+        except PublishError as error:
+            return str(error)
         return None
+
+    def access(self) -> Access:
+        """What a query may read: the folders of all that is declared, and nothing of partflow's."""
+        folders, files = set(), set()
+        for dataset in self.graph.datasets.values():
+            view = _bare(dataset, self.store)
+            if not _is_open(dataset, self.store):
+                folders.add(view.folder if view.column is not None else str(Path(view.path).parent))
+            elif dataset.column is None:
+                files.add(view.path)
+            else:
+                keys = keys_there(self.store, dataset)
+                files |= {view.path.replace("{key}", key) for key in keys}
+        return Access(tuple(sorted(folders)), tuple(sorted(files)))
+
+    def _view(self, dataset: Dataset, *, closely: bool) -> View:
+        bare = replace(_bare(dataset, self.store), has_files=_has_files(dataset, self.store))
+        if not bare.has_files:
+            return bare
+        looker = Looker(self.graph, self.store, self.metastore, self.now)
+        shape = looker.shape(dataset, closely=closely)
+        if not shape.parts:  # what cannot be read is tried, so that it is said why
+            return replace(bare, has_files=bool(shape.unread))
+        return _shaped(bare, dataset, _listed(shape, dataset, self.store), self.store)
+
+
+def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
+    """The shape with every file by its key, if a pattern would be tried on what is not its own."""
+    if not _is_open(dataset, store) or dataset.column is None:
+        return shape
+    (keys,) = [sorted(keys_there(store, dataset))]
+    parts = [replace(p, keys=p.keys or tuple(keys)) for p in shape.parts]
+    return replace(shape, parts=tuple(parts))
+
+
+def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:
+    """The view of files of these shapes; where they clash, also one for each part's own types."""
+    view, clashes = _view_of(bare, dataset, shape.parts, store)
+    if not clashes:
+        return view
+    turns = range(min(len(shape.parts), _MOST_VARIANTS) - 1, -1, -1)
+    turned = [(*shape.parts[:i], *shape.parts[i + 1 :], shape.parts[i]) for i in turns]
+    others = [_view_of(bare, dataset, parts, store)[0] for parts in turned]
+    order = list(view.schema or {})
+    same = [replace(v, schema={c: (v.schema or {})[c] for c in order}) for v in others]
+    return replace(view, others=tuple(same))
+
+
+def _view_of(
+    bare: View, dataset: Dataset, parts: Sequence[Part], store: Store
+) -> tuple[View, list[Clash]]:
+    """The view in which the last part's types stand, and what they cannot hold of the others'."""
+    if dataset.schema is not None:
+        schema = instances(dataset.schema)
+        view = replace(
+            bare, parts=tuple(parts), is_complete=dataset.is_source,
+            advice="make it again, or change the schema",
+        )  # fmt: skip
+        return _named(view, dataset, schema), []
+    exact, by_key = dataset.format != "parquet", {_first_key(part): part for part in parts}
+    schema, clashes = united_by_rows(
+        [(key, part.schema) for key, part in by_key.items()],
+        lambda key: any(_rows(dataset, store, k) for k in by_key[key].keys),
+        exact=exact,
+    )
+    origins = {c: f"{dataset.name}@{k}" for k, p in by_key.items() for c in p.schema}
+    view = replace(
+        bare, parts=tuple(parts), exact=exact, is_complete=exact, origins=origins,
+        advice=_advice(dataset),
+    )  # fmt: skip
+    return _named(view, dataset, schema), clashes
+
+
+def _named(view: View, dataset: Dataset, schema: Mapping[str, pl.DataType]) -> View:
+    """The view of these columns, or what is wrong with their names."""
+    in_file = dataset.is_source and dataset.column in schema
+    problem = _problem(dataset, schema, in_file=in_file)
+    return replace(view, schema=schema, column_in_file=in_file, problem=problem)
+
+
+def _rows(dataset: Dataset, store: Store, key: str) -> int:
+    """How many rows a partition has; one that can't be read has some, which cannot be read."""
+    path, form = store.path(dataset, key), format_of(dataset)
     try:
-        write_catalog(store.root, path, views_of(graph, store))
-    except PublishError as error:
-        return str(error)
+        return rows_in(path) if isinstance(form, Parquet) else len(cast("Any", form.read(path)))
+    except (ReadError, OSError):
+        return 1
+
+
+def _first_key(part: Part) -> str:
+    return part.keys[0] if part.keys else "all"
+
+
+def _advice(dataset: Dataset) -> str:
+    if dataset.is_source:
+        return "ask for them apart, or declare a schema for files that vary"
+    return (
+        f"ask for them apart, or make one of them again (partflow backfill {dataset.name} -p KEY)"
+    )
+
+
+def _problem(dataset: Dataset, schema: Mapping[str, pl.DataType], *, in_file: bool) -> str | None:
+    """Why these columns can be no view: SQL does not tell names apart that differ by case."""
+    seen: dict[str, str] = {}
+    if dataset.column is not None and not in_file:
+        seen[dataset.column.lower()] = dataset.column
+    for column in schema:
+        other = seen.setdefault(column.lower(), column)
+        if other != column or (column == dataset.column and not in_file):
+            whose = " (its partition column)" if other == dataset.column else ""
+            return (
+                f"{dataset.name} has the columns {other!r}{whose} and {column!r}, which SQL does "
+                "not tell apart: rename one where it is written, or read it with Project.read"
+            )
     return None
 
 
-def _view(dataset: Dataset, store: Store, schema: Mapping[str, str] | None) -> View:
-    some = list(itertools.islice(_files(dataset, store), _TRIED))
+def unlooked(graph: Graph, store: Store) -> list[View]:
+    """The view of every dataset that is a table, without a look at what there is of it."""
+    return [_bare(dataset, store) for dataset in _tables(graph)]
+
+
+def _tables(graph: Graph) -> list[Dataset]:
+    return [d for _, d in sorted(graph.datasets.items()) if d.format in _TABLES]
+
+
+def _bare(dataset: Dataset, store: Store) -> View:
+    """The view of a dataset of whose files nothing is known."""
+    schema = None if dataset.schema is None else instances(dataset.schema)
     return View(
         name=dataset.name,
         path=_template(dataset, store),
         format=cast("Literal['parquet', 'csv', 'ndjson']", dataset.format),
         key_template=dataset.grain.template,
         column=dataset.column,
-        has_files=bool(some),
+        has_files=False,
         schema=schema,
-        column_in_file=dataset.is_source and _is_in_file(dataset, some),
+        column_in_file=dataset.is_source and dataset.column in (schema or {}),
         zone=None if dataset.column is None else dataset.grain.tz,
     )
 
@@ -72,14 +222,20 @@ def _template(dataset: Dataset, store: Store) -> str:
     return (path.relative_to(store.root) if path.is_relative_to(store.root) else path).as_posix()
 
 
-def _files(dataset: Dataset, store: Store) -> Iterator[Path]:
-    """The files of a dataset, in no order."""
+def _is_open(dataset: Dataset, store: Store) -> bool:
+    """Whether a source's files lie in the root, or above what is partflow's own."""
+    if not isinstance(dataset, Source):
+        return False
+    before = dataset.path.partition("{key}")[0].rpartition("/")[0]
+    folder = Path(os.path.normpath(store.root / before))
+    return store.private.is_relative_to(folder) or store.root.is_relative_to(folder)
+
+
+def _has_files(dataset: Dataset, store: Store) -> bool:
+    """Whether there is any file of a dataset."""
     template = _template(dataset, store)
     if dataset.column is None:
-        path = store.root / template
-        if path.exists():
-            yield path
-        return
+        return (store.root / template).exists()
     before, _, after = template.partition("{key}")
     top, _, first = before.rpartition("/")
     last, _, below = after.partition("/")
@@ -88,22 +244,5 @@ def _files(dataset: Dataset, store: Store) -> Iterator[Path]:
         for entry in entries:
             path = Path(entry.path, below)
             if entry.name.startswith(first) and entry.name.endswith(last) and path.exists():
-                yield path
-
-
-def _is_in_file(dataset: Dataset, some: Sequence[Path]) -> bool:
-    """Whether a source's own files have a column of the partition column's name.
-
-    The first that can be read tells.
-    """
-    if not some:
-        return False
-    if dataset.schema is not None:
-        return dataset.column in dataset.schema
-    form = format_of(dataset)
-    if isinstance(form, Skops):
-        return False
-    for path in some:
-        with suppress(ReadError), muffled():
-            return dataset.column in form.columns(path)
+                return True
     return False

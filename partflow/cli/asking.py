@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -18,12 +18,9 @@ from partflow.cli.session import Session
 from partflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import duckdb
     import pyarrow as pa
 
-    from partflow.catalog import View
     from partflow.project import Project
 
 _T = TypeVar("_T")
@@ -61,7 +58,7 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     """Ask one SELECT of DuckDB, in which every dataset is a view; a dash reads it from stdin."""
     import duckdb
 
-    from partflow.catalog import connect, zones_differ
+    from partflow.catalog import connect, said_by
     from partflow.cli.answers import write_answer
 
     project = session.project()
@@ -71,16 +68,15 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     form = output or _form_of(target)
     _check_stream(form, target)
     try:
-        views = project.views()
-        answer = _Asked(connect(), project.root, views, text)
-        if said := zones_differ(views, text):
+        answer = _Asked(connect(), project, text)
+        if said := project.zones_differ(text):
             click.echo(f"note: {said}", err=True)
         with _written(target) as file:
             write_answer(answer, form, file, rows)
     except UsageError as error:
         raise _explained(project, text, error) from None
     except duckdb.Error as error:
-        raise UsageError(f"query: {error}") from None
+        raise UsageError(f"query: {said_by(error)}") from None
 
 
 class _Asked:
@@ -89,18 +85,10 @@ class _Asked:
     DuckDB may work in its threads, and the one that asked waits where no signal reaches it.
     """
 
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        root: Path,
-        views: Sequence[View],
-        text: str,
-    ) -> None:
-        from partflow.catalog import query as ask
-
+    def __init__(self, connection: duckdb.DuckDBPyConnection, project: Project, text: str) -> None:
         self._connection = connection
         self._pool = ThreadPoolExecutor(1)
-        self._rows = self._done(lambda: ask(root, views, text, connection).to_arrow_reader(_BATCH))
+        self._rows = self._done(lambda: project.ask(text, connection).to_arrow_reader(_BATCH))
 
     @property
     def schema(self) -> pa.Schema:
@@ -155,7 +143,7 @@ def _written(target: str | None) -> Iterator[IO[bytes]]:
 
 def _explained(project: Project, text: str, error: UsageError) -> UsageError:
     """Say of a dataset without partitions that this is why DuckDB does not know it."""
-    for view in project.views():
+    for view in project.views(text):
         if not view.is_shown and re.search(rf"\b{view.name}\b", text, re.IGNORECASE):
             return UsageError(
                 f"query: {view.name} has no partition yet and declares no schema, so there is "

@@ -101,7 +101,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One sealed file, not yet published; `is_close` if it equals the present one in tolerance."""
+    """One sealed file, not yet published; `is_close` if it equals the present one in tolerance.
+
+    `schema` is the text of its columns and types; None for what is no table.
+    """
 
     dataset: str
     key: str
@@ -111,6 +114,7 @@ class Output:
     nbytes: int
     sha256: str
     is_close: bool = False
+    schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

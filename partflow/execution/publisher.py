@@ -225,12 +225,13 @@ class Publisher:
             kept = self._record(
                 attempt, output.dataset, content=stays.content, rows=stays.rows,
                 nbytes=stays.nbytes, sha256=stays.sha256, identity=stays.identity, how="kept",
+                schema=output.schema if stays.content == output.content else None,
             )  # fmt: skip
             return self._intent(attempt, kept, None, stays.sha256)
         was = self._records.get((output.dataset, output.key))
         made = self._record(
             attempt, output.dataset, content=content, rows=output.rows, nbytes=output.nbytes,
-            sha256=output.sha256,
+            sha256=output.sha256, schema=output.schema,
         )  # fmt: skip
         return self._intent(attempt, made, output.staged, None if was is None else was.sha256)
 

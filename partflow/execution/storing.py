@@ -22,6 +22,7 @@ from partflow.formats import Parquet, way_of
 from partflow.frames import Encoded, StagedFrame, encode_frames, stage_frame
 from partflow.handover import AsRead
 from partflow.readback import confirm, validate
+from partflow.schemas import schema_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -150,8 +151,9 @@ def streamed_to(
 ) -> Output:
     """Stage and seal a frame that may be larger than memory, as it is computed."""
     made = stage_frame(frame, staged, metadata, ordered=bool(dataset.order))
-    validate(staged, frame.collect_schema().names(), made.rows)
-    return _sealed(work, attempt, dataset, staged, made)[0]
+    schema = frame.collect_schema()
+    validate(staged, schema.names(), made.rows)
+    return _sealed(work, attempt, dataset, staged, made, schema_text(schema))[0]
 
 
 @dataclass(slots=True)
@@ -183,7 +185,8 @@ class Unwritten:
             frame, self.staged, self.metadata, ordered=bool(dataset.order), encoded=self.encoded
         )
         confirm(self.staged, frame, made.sha256)
-        output, identity = _sealed(work, self.attempt, dataset, self.staged, made)
+        schema = schema_text(frame.schema)
+        output, identity = _sealed(work, self.attempt, dataset, self.staged, made, schema)
         if work.is_read(dataset) and work.frames.wants(frame):
             packed = self.packed or pack(frame)
             if packed is not None:
@@ -212,7 +215,7 @@ def secured(prepared: Prepared) -> Prepared:
 
 
 def _sealed(
-    work: Work, attempt: Attempt, dataset: Dataset, staged: Path, made: StagedFrame
+    work: Work, attempt: Attempt, dataset: Dataset, staged: Path, made: StagedFrame, schema: str
 ) -> tuple[Output, tuple[int, int, int]]:
     """Seal a staged frame; the output, and the identity of its file."""
     key = attempt.lineage.key
@@ -221,14 +224,22 @@ def _sealed(
         close = _is_close(dataset, staged, work.store.path(dataset, key))
     identity = work.store.seal(staged)
     output = Output(
-        dataset.name, key, str(staged), made.content, made.rows, identity[0], made.sha256, close
+        dataset.name,
+        key,
+        str(staged),
+        made.content,
+        made.rows,
+        identity[0],
+        made.sha256,
+        close,
+        schema,
     )
     return output, identity
 
 
 def _is_close(dataset: Dataset, staged: Path, present: Path) -> bool:
     """Whether the staged frame equals the present one within the dataset's tolerance."""
-    form = Parquet(bool(dataset.order), dataset.schema)
+    form = Parquet(bool(dataset.order), dataset.schema, own=True)
     try:
         old = form.read(present)
     except ReadError:

@@ -13,18 +13,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from partflow.catalog import (
-    View,
-    query,
-    types_of,
-    types_of_each,
-    view_sql,
-    write_catalog,
-    zones_differ,
-)
+from partflow import catalog
+from partflow.catalog import Access, write_catalog, zones_differ
 from partflow.connections import opened
 from partflow.errors import UsageError
 from partflow.grain import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.sqltypes import sql_type
+from partflow.viewsql import View, view_sql
 
 GRAINS = [
     Hourly("2024-02-28T20", end="2024-02-29T08"),
@@ -77,6 +72,12 @@ def landed(root: Path, path: str, texts: dict[str, str], **more) -> View:
         file.write_text(text)
     ending = path.rpartition(".")[2]
     return View("landing", path, ending, "0000-00-00", "date", has_files=True, **more)
+
+
+def query(root: Path, views: list[View], sql: str) -> duckdb.DuckDBPyRelation:
+    """The result of a query that may read all of the project."""
+    outside = tuple(view.folder for view in views if view.path.startswith(".."))
+    return catalog.query(root, views, sql, Access((".", *outside)))
 
 
 def files_read(relation: duckdb.DuckDBPyRelation) -> str:
@@ -151,7 +152,9 @@ def test_a_column_of_a_source_s_own_files_stands(root) -> None:
 
 def test_the_schema_of_a_source_types_its_text(root) -> None:
     texts = {"2024-01-01": "zip,more,qty\n01234,x,1\n"}
-    view = landed(root, "landing/{key}.csv", texts, schema={"qty": "DOUBLE", "zip": "VARCHAR"})
+    view = landed(
+        root, "landing/{key}.csv", texts, schema={"qty": pl.Float64(), "zip": pl.String()}
+    )
     assert query(root, [view], "from landing").fetchall() == [(1.0, "01234", date(2024, 1, 1))]
 
 
@@ -161,7 +164,7 @@ def test_a_column_is_typed_from_the_whole_file(root) -> None:
     assert query(root, [view], "select max(code) from landing").fetchall() == [("a1",)]
 
 
-@pytest.mark.parametrize("schema", [None, {"qty": "DOUBLE"}])
+@pytest.mark.parametrize("schema", [None, {"qty": pl.Float64()}])
 def test_json_lines_are_a_view_too(root, schema) -> None:
     texts = {"2024-01-01": '{"qty": 1}\n{"qty": 2}\n', "2024-01-02": '{"qty": 3}\n'}
     view = landed(root, "landing/{key}.ndjson", texts, schema=schema)
@@ -171,7 +174,7 @@ def test_json_lines_are_a_view_too(root, schema) -> None:
 
 
 def test_a_dataset_without_files_is_empty_with_its_schema(root) -> None:
-    schema = {"n": "BIGINT", "odd name": "DECIMAL(10,2)"}
+    schema = {"n": pl.Int64(), "odd name": pl.Decimal(10, 2)}
     hours = view_of("hours", GRAINS[0], has_files=False, schema=schema)
     relation = query(root, [hours], "from hours")
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
@@ -184,19 +187,29 @@ def test_a_dataset_without_files_or_schema_is_left_out(root) -> None:
         query(root, [view_of("sales", GRAINS[1], has_files=False)], "from sales")
 
 
-def test_polars_types_are_given_as_duckdb_s() -> None:
-    schema = {"a": pl.String, "b": pl.Int32(), "c": pl.Date, "d": pl.List(pl.Float64)}
-    assert types_of(schema) == {"a": "VARCHAR", "b": "INTEGER", "c": "DATE", "d": "DOUBLE[]"}
-
-
-def test_the_types_of_many_schemas_are_those_of_each() -> None:
-    days, hours = {"a": pl.Datetime("us"), "b": pl.Int32}, {"a": pl.Datetime("ns"), "c": pl.Int32()}
-    structs = {"s": pl.Struct({"x": pl.Int8}), "t": pl.Struct({"x": pl.Int16}), "n": pl.Datetime}
-    enums = {"e": pl.Enum(["x", "y"]), "f": pl.Enum(["x", "z"]), "g": pl.Decimal(10, 2)}
-    schemas = [days, {}, hours, structs, enums]
-    assert types_of_each(schemas) == [types_of(schema) for schema in schemas]
-    assert types_of_each([days, hours])[1] == {"a": "TIMESTAMP_NS", "c": "INTEGER"}
-    assert types_of_each([structs])[0]["t"] == "STRUCT(x SMALLINT)"
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (pl.String(), "VARCHAR"),
+        (pl.Int128(), "HUGEINT"),
+        (pl.UInt128(), "UHUGEINT"),
+        (pl.Float16(), "FLOAT"),
+        (pl.Duration("us"), "INTERVAL"),
+        (pl.Datetime("ns"), "TIMESTAMP_NS"),
+        (pl.Datetime("us", "Europe/Berlin"), "TIMESTAMP WITH TIME ZONE"),
+        (pl.Decimal(10, 2), "DECIMAL(10,2)"),
+        (pl.List(pl.Float64), "DOUBLE[]"),
+        (
+            pl.Struct({"x": pl.Int8, "order": pl.List(pl.Date)}),
+            'STRUCT("x" TINYINT, "order" DATE[])',
+        ),
+        (pl.Enum(["a"]), "VARCHAR"),
+        (pl.Null(), '"NULL"'),
+    ],
+)
+def test_polars_types_are_shown_as_duckdb_s(kind, name) -> None:
+    assert sql_type(kind) == name
+    assert duckdb.sql(f"select cast(null as {name}) as x").columns == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -341,7 +354,7 @@ def test_the_statement_of_a_view_is_one_that_a_person_can_read() -> None:
         'create or replace view "sales" as '
         """select * exclude ("month"), cast("month" || '-01' as date) as "month" """
         "from read_parquet('warehouse/sales/month=[0-9][0-9][0-9][0-9]-[0-9][0-9]/data.parquet', "
-        "hive_partitioning = true, hive_types = {'month': varchar})"
+        "can_have_nan = true, hive_partitioning = true, hive_types = {'month': varchar})"
     )
 
 

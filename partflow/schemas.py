@@ -1,0 +1,257 @@
+"""What columns files have: as text for the record, and as one schema that holds those of several.
+
+Knows nothing of files, of datasets or of SQL. A schema is a mapping of names to polars types.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from partflow.content import type_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+    import polars as pl
+
+    Schema = Mapping[str, pl.DataType]
+
+_DIGITS = 38
+"""A decimal has no more of them."""
+_WIDTHS = {"Int8": 3, "Int16": 5, "Int32": 10, "Int64": 19}
+_WIDTHS |= {"UInt8": 3, "UInt16": 5, "UInt32": 10, "UInt64": 20}
+"""The digits of the largest whole number of each type."""
+_INTEGERS = ("Int8", "Int16", "Int32", "Int64")
+_IN_FLOAT32 = frozenset(("Int8", "Int16", "UInt8", "UInt16", "Float16", "Float32"))
+ROUNDED = frozenset(("Int64", "UInt64"))
+"""Types that a float holds only as far as a value has no more than 53 bits: each is to be tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Two partitions whose columns no schema holds: `problem` says so of both, in words."""
+
+    column: str
+    one: Hashable
+    other: Hashable
+    problem: str
+
+
+# --- as text -------------------------------------------------------------------------------------
+
+
+def schema_text(schema: Schema) -> str:
+    """The text of a schema for the record; `schema_in` reads it."""
+    return _text(tuple(schema), tuple(schema.values()))
+
+
+@lru_cache(maxsize=256)
+def _text(names: tuple[str, ...], types: tuple[pl.DataType, ...]) -> str:
+    pairs = [[name, _packed(kind)] for name, kind in zip(names, types, strict=True)]
+    return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1024)
+def schema_in(text: str) -> dict[str, pl.DataType]:
+    """The schema in a text; ValueError for what `schema_text` did not write."""
+    try:
+        return {str(name): _unpacked(kind) for name, kind in json.loads(text)}
+    except (TypeError, AttributeError, LookupError, RecursionError, OverflowError) as error:
+        raise ValueError(f"{text[:80]!r} is no schema: {error}") from None
+
+
+def _packed(kind: pl.DataType) -> object:
+    """A type as JSON: its name, or a list of it and of what it is made of."""
+    import polars as pl
+
+    name = type(kind).__name__
+    match kind:
+        case pl.Datetime():
+            return [name, kind.time_unit, kind.time_zone]
+        case pl.Duration():
+            return [name, kind.time_unit]
+        case pl.Decimal():
+            return [name, kind.precision, kind.scale]
+        case pl.Enum():
+            return [name, kind.categories.to_list()]
+        case pl.Array():
+            return [name, _packed(_instance(kind.inner)), kind.size]
+        case pl.List():
+            return [name, _packed(_instance(kind.inner))]
+        case pl.Struct():
+            return [name, [[f.name, _packed(_instance(f.dtype))] for f in kind.fields]]
+        case _:
+            return name
+
+
+def _unpacked(packed: object) -> pl.DataType:
+    import polars as pl
+
+    listed: list[Any] = [packed] if isinstance(packed, str) else list(packed)  # type: ignore[call-overload]
+    name, parts = listed[0], listed[1:]
+    kind = getattr(pl, name)
+    if not (isinstance(kind, type) and issubclass(kind, pl.DataType)):
+        raise TypeError(f"{name} is no type")
+    match name:
+        case "Array":
+            return pl.Array(_unpacked(parts[0]), int(parts[1]))
+        case "List":
+            return pl.List(_unpacked(parts[0]))
+        case "Struct":
+            return pl.Struct([pl.Field(str(n), _unpacked(p)) for n, p in parts[0]])
+        case _:
+            found: pl.DataType = kind(*parts)
+            return found
+
+
+def _instance(kind: Any) -> pl.DataType:
+    """A type as an object: `pl.Int64` stands for `pl.Int64()`."""
+    found: pl.DataType = kind() if isinstance(kind, type) else kind
+    return found
+
+
+def instances(schema: Mapping[str, Any]) -> dict[str, pl.DataType]:
+    """A schema as it is declared, each type as an object."""
+    return {name: _instance(kind) for name, kind in schema.items()}
+
+
+# --- several as one ------------------------------------------------------------------------------
+
+
+def united(
+    schemas: Sequence[tuple[Hashable, Schema]], *, exact: bool = False
+) -> tuple[dict[str, pl.DataType], list[Clash]]:
+    """The one schema that holds all, in order of first appearance, and what it cannot hold.
+
+    Each schema comes with what names it. Numbers become wider, null becomes anything, and what one
+    lacks is null there; with `exact` types must be the same, and none may lack a column. Where
+    types clash, the last schema's stands.
+    """
+    first: dict[str, tuple[Hashable, pl.DataType]] = {}
+    clashes: list[Clash] = []
+    for name_of, schema in schemas:
+        for column, kind in schema.items():
+            one, known = first.get(column, (name_of, kind))
+            both = (
+                known if exact and _same(known, kind) else None if exact else holding(known, kind)
+            )
+            if both is None:
+                clashes.append(Clash(column, one, name_of, _differ(column, kind, known)))
+            first[column] = (name_of, kind) if both is None else (one, both)
+        if exact:
+            clashes += _missing(first, name_of, schema)
+    return {column: kind for column, (_, kind) in first.items()}, clashes
+
+
+def united_by_rows(
+    schemas: Sequence[tuple[Hashable, Schema]],
+    has_rows: Callable[[Any], bool],
+    *,
+    exact: bool = False,
+) -> tuple[dict[str, pl.DataType], list[Clash]]:
+    """As `united`, but what has no rows has no say where types clash; `has_rows` is asked then."""
+    whole, clashes = united(schemas, exact=exact)
+    if not clashes:
+        return whole, clashes
+    voices = [pair for pair in schemas if has_rows(pair[0])] or schemas[:1]
+    heard, clashes = united(voices, exact=exact)
+    return {column: heard.get(column, kind) for column, kind in whole.items()}, clashes
+
+
+def _missing(
+    known: Mapping[str, tuple[Hashable, pl.DataType]], name_of: Hashable, schema: Schema
+) -> Iterable[Clash]:
+    for column, (one, _) in known.items():
+        if column not in schema:
+            yield Clash(column, one, name_of, f"column {column!r} is missing")
+
+
+def _differ(column: str, kind: pl.DataType, known: pl.DataType) -> str:
+    return f"column {column!r} is {type_text(kind)}, and {type_text(known)}"
+
+
+def holding(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
+    """The type that holds every value of both as it is, None if there is none.
+
+    For `ROUNDED` whole numbers and floats that is Float64, and each value is to be tried.
+    """
+    import polars as pl
+
+    if _same(one, other):
+        return one
+    names = [type(one).__name__, type(other).__name__]
+    if "Null" in names:
+        return other if names[0] == "Null" else one
+    if all(name in _WIDTHS for name in names):
+        return _integer(*names)
+    if all(name in _WIDTHS or name.startswith("Float") for name in names):
+        return pl.Float32() if _IN_FLOAT32.issuperset(names) else pl.Float64()
+    if all(name in _WIDTHS or name == "Decimal" for name in names):
+        return _decimal(one, other)
+    if {*names} <= {"String", "Categorical", "Enum"}:
+        return pl.String()
+    return _nested(one, other)
+
+
+def _same(one: pl.DataType, other: pl.DataType) -> bool:
+    return type_text(one) == type_text(other)
+
+
+def _integer(one: str, other: str) -> pl.DataType | None:
+    """The narrowest whole number that holds both."""
+    import polars as pl
+
+    bits = [int(name.lstrip("UInt")) for name in (one, other)]
+    if one.startswith("U") == other.startswith("U"):
+        found: pl.DataType = getattr(pl, (one, other)[bits[0] < bits[1]])()
+        return found
+    unsigned = bits[0] if one.startswith("U") else bits[1]
+    least = max(*bits, 2 * unsigned)
+    wide = f"Int{least}"
+    return getattr(pl, wide)() if wide in _INTEGERS else None
+
+
+def _decimal(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
+    import polars as pl
+
+    places = [kind.scale if isinstance(kind, pl.Decimal) else 0 for kind in (one, other)]
+    whole = [
+        kind.precision - kind.scale
+        if isinstance(kind, pl.Decimal)
+        else _WIDTHS[type(kind).__name__]
+        for kind in (one, other)
+    ]
+    digits = max(whole) + max(places)
+    return pl.Decimal(digits, max(places)) if digits <= _DIGITS else None
+
+
+def _nested(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
+    """Lists and structs of the same fields, of what is held by the other's without a trial."""
+    import polars as pl
+
+    if isinstance(one, pl.List) and isinstance(other, pl.List):
+        inner = _held(one.inner, other.inner)
+        return None if inner is None else pl.List(inner)
+    if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
+        if [f.name for f in one.fields] != [f.name for f in other.fields]:
+            return None
+        pairs = zip(one.fields, other.fields, strict=True)
+        kinds = [(a.name, _held(a.dtype, b.dtype)) for a, b in pairs]
+        fields = [pl.Field(name, kind) for name, kind in kinds if kind is not None]
+        return pl.Struct(fields) if len(fields) == len(kinds) else None
+    return None
+
+
+def _held(one: Any, other: Any) -> pl.DataType | None:
+    one, other = _instance(one), _instance(other)
+    found = holding(one, other)
+    rounded = any(is_rounded(kind, found) for kind in (one, other) if found is not None)
+    return None if rounded else found
+
+
+def is_rounded(kind: pl.DataType, wanted: pl.DataType | None) -> bool:
+    """Whether values of a type may lose digits in the other, so that each is to be tried."""
+    return type(kind).__name__ in ROUNDED and type(wanted).__name__ == "Float64"

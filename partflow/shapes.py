@@ -1,0 +1,192 @@
+"""Which files of a dataset are shown, and what columns each has: recorded, else looked up.
+
+Knows nothing of SQL or of freshness: what is there is shown, whatever it was made from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from partflow.errors import ReadError
+from partflow.flow import horizon_of
+from partflow.formats import Parquet, format_of
+from partflow.models import Skops
+from partflow.muffling import muffled
+from partflow.schemas import schema_in, schema_text
+from partflow.stats import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    from partflow.dataset import Dataset
+    from partflow.graph import Graph
+    from partflow.metastore import Metastore
+    from partflow.store import Store
+
+_Identity = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Partitions of one schema, by their keys in order; no keys: all that are there."""
+
+    keys: tuple[str, ...]
+    schema: Mapping[str, pl.DataType]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The partitions of a dataset that are shown, in parts of one schema, by their first key.
+
+    `strays` are keys, as their files are called, of what lies beside them and is not shown;
+    `unread` those of files that cannot be read, which are in one of the parts if there is one.
+    """
+
+    parts: tuple[Part, ...]
+    strays: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """What looking at shapes needs; `now` in epoch seconds."""
+
+    graph: Graph
+    store: Store
+    metastore: Metastore
+    now: int
+
+    def shape(self, dataset: Dataset, *, closely: bool) -> Shape:
+        """The shape of a dataset: `closely` by its files, else as far as it can be by the record.
+
+        The record of a source says nothing of what has come since, so its files are looked at.
+        """
+        if dataset.column is None:
+            return self._looked(dataset, [dataset.grain.key(0)], ())
+        lo, hi = self.graph.dataset_extents[dataset.name].lo, self._horizon(dataset)
+        keys = dataset.grain.keys(lo, hi) if hi > lo else []
+        if not closely and not dataset.is_source:
+            known = self.metastore.schemas(dataset.name)
+            first, last = self.metastore.key_range(dataset.name)
+            if len(known) == 1 and keys and keys[0] <= first and last <= keys[-1]:
+                text = next(iter(known.values()))
+                if text:
+                    return Shape((Part((), schema_in(text)),))
+        strays = tuple(sorted(keys_there(self.store, dataset, but=keys)))
+        return self._looked(dataset, keys, strays)
+
+    def _horizon(self, dataset: Dataset) -> int:
+        return horizon_of(self.graph, dataset.name, self.now)
+
+    def _looked(self, dataset: Dataset, keys: Sequence[str], strays: tuple[str, ...]) -> Shape:
+        """The shape of these partitions, as far as they are there."""
+        recorded = self.metastore.shapes(dataset.name)
+        stats = map(tuple, self.store.identities(dataset, keys).tolist())
+        groups: dict[str, list[str]] = {}
+        for key, found in zip(keys, cast("Iterator[_Identity]", stats), strict=True):
+            if found[0] < 0:
+                continue
+            text, identity = recorded.get(key, ("", None))
+            if not text or not _is_same(dataset, identity, found):
+                text = self._text(dataset, key) or ""
+            groups.setdefault(text, []).append(key)
+        unread = groups.pop("", [])
+        parts = [Part(tuple(keys), schema_in(text)) for text, keys in groups.items()]
+        if unread and parts:
+            # Who reads one of them is told by DuckDB what is wrong with it.
+            parts[-1] = Part(tuple(sorted({*parts[-1].keys, *unread})), parts[-1].schema)
+        if len(parts) == 1 and not strays:
+            parts = [Part((), parts[0].schema)]
+        return Shape(tuple(parts), strays, tuple(unread))
+
+    def _text(self, dataset: Dataset, key: str) -> str | None:
+        try:
+            with muffled():
+                return schema_at(dataset, self.store.path(dataset, key))
+        except (ReadError, OSError):
+            return None
+
+
+def schema_at(dataset: Dataset, path: Path) -> str | None:
+    """The text of a file's schema; None for what is no table. ReadError if it can't be read.
+
+    That of text is as it is read: only its values tell.
+    """
+    form = format_of(dataset)
+    if isinstance(form, Skops):
+        return None
+    if isinstance(form, Parquet):
+        return schema_text(form.types(path))
+    return schema_text(form.read(path).schema)
+
+
+def describe(graph: Graph, store: Store, metastore: Metastore) -> None:
+    """Look up and record the schemas that are not recorded: those of a warehouse from before.
+
+    Of a file that is gone, or is not as recorded, it is recorded that there is none to be known.
+    """
+    found = []
+    for dataset in graph.datasets.values():
+        if dataset.format == "skops":
+            continue
+        for key in metastore.unlooked(dataset.name):
+            (record,) = metastore.records(dataset.name, key)
+            size = int(store.identities(dataset, [key])[0, 0])
+            text = None
+            if size == record.nbytes or (record.identity and size == record.identity.size):
+                try:
+                    with muffled():
+                        text = schema_at(dataset, store.path(dataset, key))
+                except (ReadError, OSError):
+                    text = None
+            found.append((dataset.name, key, record.content, text or ""))
+    if found:
+        metastore.describe(found)
+
+
+def is_described(graph: Graph, metastore: Metastore) -> bool:
+    """Whether `describe` has nothing to do."""
+    names = (d.name for d in graph.datasets.values() if d.format != "skops")
+    return not any(metastore.unlooked(name, at_most=1) for name in names)
+
+
+def keys_there(store: Store, dataset: Dataset, but: Sequence[str] = ()) -> set[str]:
+    """What has the shape of a key of the dataset's grain in the folder where its files lie.
+
+    Of what is there `but` is left out.
+    """
+    files, template = store.files(dataset, []), dataset.grain.template
+    before, after = files.parts[0].decode(), files.parts[1].decode().partition("/")[0]
+    names = set(map(_decoded, listed(files.folder)))
+    found = set()
+    for name in names.difference([f"{before}{key}{after}" for key in but]):
+        key = name[len(before) : len(name) - len(after)]
+        if len(key) == len(template) and name.startswith(before) and name.endswith(after):
+            found.add(key)
+    return {key for key in found if key.translate(_DIGITS) == template}
+
+
+_DIGITS = str.maketrans("123456789", "000000000")
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
+
+
+def _is_same(dataset: Dataset, recorded: _Identity | None, found: _Identity) -> bool:
+    """Whether a file is the one that was recorded.
+
+    Text that was too young to be known by its times is taken for the same if its size is: it would
+    be read from end to end, and what is no such text any more is an error where it is read.
+    """
+    if recorded == found:
+        return True
+    is_young = recorded is not None and not recorded[1] and dataset.format != "parquet"
+    return is_young and recorded is not None and recorded[0] == found[0]
+
+
+Format = Literal["parquet", "csv", "ndjson"]

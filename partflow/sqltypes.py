@@ -1,0 +1,129 @@
+"""Which of DuckDB's types shows a polars type, and the expression that does so.
+
+Knows nothing of files or views: a type and an expression come in, text comes out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from partflow.schemas import is_rounded
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_NAMES = {
+    "Int8": "TINYINT", "Int16": "SMALLINT", "Int32": "INTEGER", "Int64": "BIGINT",
+    "UInt8": "UTINYINT", "UInt16": "USMALLINT", "UInt32": "UINTEGER", "UInt64": "UBIGINT",
+    "Int128": "HUGEINT", "UInt128": "UHUGEINT", "Float16": "FLOAT", "Float32": "FLOAT",
+    "Float64": "DOUBLE", "Boolean": "BOOLEAN", "Binary": "BLOB", "Date": "DATE",
+    "Time": "TIME_NS", "Duration": "INTERVAL", "Null": '"NULL"',
+}  # fmt: skip
+_PARTS = {"ms": ("to_milliseconds", 1), "us": ("to_microseconds", 1)}
+_BYTES = 16
+
+
+def sql_type(kind: Any) -> str:
+    """The name of the type as which DuckDB shows a polars type."""
+    import polars as pl
+
+    kind = kind() if isinstance(kind, type) else kind
+    match kind:
+        case pl.Datetime():
+            zoned, fine = kind.time_zone is not None, kind.time_unit == "ns"
+            names = ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
+            return names[2 * zoned + fine]
+        case pl.Decimal():
+            return f"DECIMAL({kind.precision},{kind.scale})"
+        case pl.List() | pl.Array():
+            return f"{sql_type(kind.inner)}[]"
+        case pl.Struct():
+            fields = (f"{quoted_name(f.name)} {sql_type(f.dtype)}" for f in kind.fields)
+            return f"STRUCT({', '.join(fields)})"
+        case _:
+            return _NAMES.get(type(kind).__name__, "VARCHAR")
+
+
+def text_type(kind: pl.DataType) -> str:
+    """The type that DuckDB is to read from text as which a polars type was read."""
+    import polars as pl
+
+    if isinstance(kind, pl.Enum):
+        return f"ENUM({', '.join(map(quoted, kind.categories.to_list()))})"
+    plain = {"Time": "TIME", "Null": "VARCHAR", "Datetime": sql_type(kind).replace("TZ_NS", "TZ")}
+    return plain.get(type(kind).__name__) or sql_type(kind)
+
+
+def is_stored_so(kind: pl.DataType) -> bool:
+    """Whether DuckDB reads what a Parquet file holds of a type as the type that shows it."""
+    import polars as pl
+
+    if isinstance(kind, pl.List | pl.Array):
+        return is_stored_so(kind.inner)  # type: ignore[arg-type]
+    if isinstance(kind, pl.Struct):
+        return all(is_stored_so(f.dtype) for f in kind.fields)  # type: ignore[arg-type]
+    return type(kind).__name__ not in {"Duration", "Int128", "UInt128"}
+
+
+def stored(kind: pl.DataType, expression: str) -> str:
+    """The expression of what a Parquet file holds, as the type that shows it."""
+    import polars as pl
+
+    if isinstance(kind, pl.Duration):
+        return _interval(kind, expression)
+    if type(kind).__name__ in {"Int128", "UInt128"}:
+        return _huge(expression, signed=type(kind).__name__ == "Int128")
+    if isinstance(kind, pl.List | pl.Array) and not is_stored_so(kind):
+        inner = stored(kind.inner, "x")  # type: ignore[arg-type]
+        return f"list_transform({expression}, lambda x: {inner})"
+    return expression
+
+
+def widened(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) -> str:
+    """The expression as a wider type; `said` is the SQL of the error for digits that are lost."""
+    if sql_type(kind) == sql_type(wanted):
+        return expression
+    cast = f"cast({expression} as {sql_type(wanted)})"
+    if not is_rounded(kind, wanted):
+        return cast
+    same = f"cast({cast} as HUGEINT) = {expression}"
+    return f"case when {expression} is null or {same} then {cast} else {said} end"
+
+
+def unchanged(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) -> str:
+    """The expression as another type where it is the same when it is cast back; else the error."""
+    cast = f"try_cast({expression} as {sql_type(wanted)})"
+    same = f"try_cast({cast} as {sql_type(kind)}) is not distinct from {expression}"
+    return f"case when {same} then {cast} else {said} end"
+
+
+def quoted_name(name: str) -> str:
+    """A name as SQL has it, whatever is in it: keywords too."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted(text: str) -> str:
+    """A text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _interval(kind: pl.Duration, expression: str) -> str:
+    """A span of time from a whole number; DuckDB has no nanoseconds in one."""
+    if kind.time_unit == "ns":
+        lost = "error('a span has nanoseconds, which no INTERVAL holds: cast it to pl.Duration')"
+        whole = f"to_microseconds({expression} // 1000)"
+        return f"case when {expression} % 1000 <> 0 then {lost} else {whole} end"
+    name, _ = _PARTS[kind.time_unit]
+    return f"{name}({expression})"
+
+
+def _huge(expression: str, *, signed: bool) -> str:
+    """A whole number of 128 bits from the bytes in which polars stores it, the lowest first."""
+    digits = f"hex({expression})"
+    turned = " || ".join(f"substr({digits}, {2 * i + 1}, 2)" for i in range(_BYTES - 1, -1, -1))
+    number = f"cast('0x' || {turned} as UHUGEINT)"
+    if not signed:
+        return number
+    top = 2 ** (8 * _BYTES - 1)
+    below = f"cast(({number} - {top}::UHUGEINT) as HUGEINT) - {top - 1}::HUGEINT - 1"
+    return f"case when {number} < {top}::UHUGEINT then cast({number} as HUGEINT) else {below} end"

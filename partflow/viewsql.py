@@ -1,0 +1,233 @@
+"""A dataset as DuckDB sees it, and the statement that makes it a view.
+
+Knows nothing of connections, or of which files are there: it is told of what schemas they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from partflow.content import type_text
+from partflow.schemas import holding
+from partflow.sqltypes import (
+    is_stored_so,
+    quoted,
+    quoted_name,
+    sql_type,
+    stored,
+    text_type,
+    unchanged,
+    widened,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import polars as pl
+
+    from partflow.shapes import Part
+
+    Schema = Mapping[str, pl.DataType]
+
+STARTS = {
+    "0000-00-00": "cast({key} as date)",
+    "0000-00": "cast({key} || '-01' as date)",
+    "0000-W00": "cast(strptime({key} || '-1', '%G-W%V-%u') as date)",
+    "0000-00-00T00": "(strptime({key}, '%Y-%m-%dT%H') at time zone 'UTC')",
+    "0000-00-00T0000": "(strptime({key}, '%Y-%m-%dT%H%M') at time zone 'UTC')",
+}
+"""The start of a partition by the shape of its key, as DuckDB works it out for each file.
+
+A filter on it is tried on these before files are opened, so that only those that match are read.
+"""
+_READERS = {"parquet": "read_parquet", "csv": "read_csv", "ndjson": "read_json"}
+_DIALECTS = {
+    # Statistics leave NaN out, and files are skipped by them unless it is said that some hold it.
+    "parquet": ("can_have_nan = true",),
+    "csv": ("header = true", "delim = ','", "sample_size = -1"),
+    "ndjson": ("format = 'newline_delimited'", "sample_size = -1"),
+}
+_FILE = "_partflow_file"
+MARK = "partflow: "
+"""How the words of an error begin that a view brings up, and not DuckDB."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A dataset as DuckDB sees it.
+
+    `path` is relative to the project's root, with `{key}` for a partition's key, which has the
+    shape `key_template` (a 0 for each digit); `column` is None for what is whole; so is `zone`.
+    `schema` is what is shown, of polars' types: None, and it is what the files have. `parts` are
+    the files, by their schemas; none: whatever is there. `origins` names for each column the
+    partition from which it has its type; what is not of a type that this can hold is an error
+    where it is read, and `others` are views in which other parts are shown. With `exact` types
+    must be the same; where it `is_complete` no column may be absent. `problem` says why there can
+    be no view.
+    """
+
+    name: str
+    path: str
+    format: Literal["parquet", "csv", "ndjson"]
+    key_template: str
+    column: str | None
+    has_files: bool
+    schema: Schema | None = None
+    column_in_file: bool = False
+    parts: tuple[Part, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    exact: bool = False
+    is_complete: bool = False
+    advice: str = ""
+    others: tuple[View, ...] = ()
+    problem: str | None = None
+    zone: str | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether anything is known of its columns."""
+        return self.has_files or self.schema is not None
+
+    @property
+    def folder(self) -> str:
+        """The folder below which all its files lie, relative to the project's root; "" is that."""
+        return self.path.partition("{key}")[0].rpartition("/")[0]
+
+
+def view_sql(view: View, root: Path | None = None) -> str:
+    """The statement that makes the view, over paths under `root` or relative to the project.
+
+    Requires: `view.is_shown` and no problem.
+    """
+    if not view.has_files:
+        select = _select_nothing(view)
+    elif not view.parts:
+        select = _select(view, root, (), "*", view.schema if view.format != "parquet" else None)
+    else:
+        parts = [_part(view, root, part) for part in view.parts]
+        select = "\nunion all ".join(parts)
+    return f"create or replace view {quoted_name(view.name)} as {select}"
+
+
+def _part(view: View, root: Path | None, part: Part) -> str:
+    """The rows of the files of one schema, as the view shows them."""
+    typed = part.schema if view.format != "parquet" else None
+    if view.schema is None or (view.format == "parquet" and _is_plain(view.schema, part.schema)):
+        return _select(view, root, part.keys, "*", typed)
+    columns = ", ".join(_shown(view, part))
+    return _select(view, root, part.keys, columns, typed)
+
+
+def _is_plain(schema: Schema, held: Schema) -> bool:
+    """Whether files are shown as DuckDB reads them."""
+    same = [*schema] == [*held]
+    return same and all(
+        sql_type(schema[c]) == sql_type(kind) and is_stored_so(kind) for c, kind in held.items()
+    )
+
+
+def _shown(view: View, part: Part) -> Iterator[str]:
+    """An expression for each column that the view shows."""
+    for column, wanted in (view.schema or {}).items():
+        kind = part.schema.get(column)
+        yield f"{_expression(view, column, kind, wanted)} as {quoted_name(column)}"
+
+
+def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.DataType) -> str:
+    name = quoted_name(column)
+    if kind is None and not view.is_complete:
+        return f"cast(null as {sql_type(wanted)})"
+    both = None if kind is None else holding(kind, wanted)
+    if view.exact and kind is not None and type_text(kind) != type_text(wanted):
+        both = None
+    if kind is None or both is None or type_text(both) != type_text(wanted):
+        lacks = "missing" if kind is None else type_text(kind)
+        said = f", and {type_text(wanted)} in {view.origins.get(column, 'its schema')}; "
+        error = _error(view, f"column {column!r} is {lacks} in {view.name}@", said + view.advice)
+        if kind is not None and view.is_complete and not view.exact:
+            return unchanged(kind, wanted, stored(kind, name), error)
+        return f"cast({error} as {sql_type(wanted)})"
+    value = stored(kind, name) if view.format == "parquet" else name
+    more = f" has digits that {type_text(wanted)} does not hold; {view.advice}"
+    said = _error(view, f"column {column!r} of {view.name}@", more)
+    if view.format != "parquet" and text_type(kind) != sql_type(wanted):
+        return f"cast({name} as {sql_type(wanted)})"
+    return widened(kind, wanted, value, said)
+
+
+def _error(view: View, before: str, after: str) -> str:
+    """The SQL of an error that names the row's partition. It is not worked out before a row is."""
+    key = "'all'" if view.column is None else _key(view, view.column)[1]
+    return f"error({quoted(MARK + before)} || {key} || {quoted(after)})"
+
+
+def _select(
+    view: View, root: Path | None, keys: Sequence[str], columns: str, typed: Schema | None
+) -> str:
+    """The rows of files, those of all keys if none is given; `typed` is how text is to be read."""
+    options = [_files(view, root, keys), *_DIALECTS[view.format]]
+    if typed is not None:
+        option = "types" if view.format == "csv" else "columns"
+        types = ", ".join(f"{quoted(c)}: {quoted(text_type(t))}" for c, t in typed.items())
+        options.append(f"{option} = {{{types}}}")
+        columns = ", ".join(map(quoted_name, typed)) if columns == "*" else columns
+    if view.column is None or view.column_in_file:
+        needs_key = view.column is not None and "error(" in columns
+        options += _key(view, view.column)[0] if needs_key and view.column else _NO_KEY
+    else:
+        more, key, hidden = _key(view, view.column)
+        options += more
+        columns += f" exclude ({quoted_name(hidden)})" if columns == "*" else ""
+        columns += f", {STARTS[view.key_template].format(key=key)} as {quoted_name(view.column)}"
+    reader = _READERS[view.format]
+    return f"select {columns} from {reader}({', '.join(options)})"  # noqa: S608 - all is quoted
+
+
+_NO_KEY = ["hive_partitioning = false"]
+
+
+def _key(view: View, column: str) -> tuple[list[str], str, str]:
+    """How DuckDB tells a file's key: options of its reader, an expression, the column it is in."""
+    if f"/{column}={{key}}/" in f"/{view.path}":
+        types = f"hive_types = {{{quoted(column)}: varchar}}"
+        return ["hive_partitioning = true", types], quoted_name(column), column
+    digits = "(" + re.escape(view.key_template).replace("0", r"\d") + ")"
+    tail = view.path.rpartition("{key}")[2]
+    # The last of the keys in the path; what stands before it is as the pattern found it.
+    before = re.escape(view.path.rpartition("{key}")[0].rpartition("{key}")[2].rpartition("/")[2])
+    regexp = quoted(f"{before}{digits}{re.escape(tail)}$")
+    options = ["hive_partitioning = false", f"filename = {quoted(_FILE)}"]
+    return options, f"regexp_extract({quoted_name(_FILE)}, {regexp}, 1)", _FILE
+
+
+def _select_nothing(view: View) -> str:
+    columns = {name: sql_type(kind) for name, kind in (view.schema or {}).items()}
+    if view.column is not None and view.column not in columns:
+        columns[view.column] = "timestamptz" if "T" in view.key_template else "date"
+    nulls = ", ".join(f"cast(null as {kind}) as {quoted_name(c)}" for c, kind in columns.items())
+    return f"select {nulls} where false"
+
+
+def _files(view: View, root: Path | None, keys: Sequence[str]) -> str:
+    """The pattern of the view's files: keys of the grain's shape, so that no other file is read.
+
+    Or the list of those of some keys, each as a pattern that matches nothing else.
+    """
+    if keys:
+        paths = (_placed(literal(view.path.replace("{key}", key)), root) for key in keys)
+        return f"[{', '.join(map(quoted, paths))}]"
+    pattern = literal(view.path).replace("{key}", view.key_template.replace("0", "[0-9]"))
+    return quoted(_placed(pattern, root))
+
+
+def _placed(path: str, root: Path | None) -> str:
+    return path if root is None else os.path.normpath(Path(literal(root.as_posix()), path))
+
+
+def literal(path: str) -> str:
+    """The path as a pattern that matches nothing else."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)

@@ -1,0 +1,107 @@
+"""Files of several schemas read as one frame: numbers become wider, what a file lacks is null.
+
+Knows nothing of how a file is scanned, or of datasets: scans come in, with what each holds.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from partflow.content import type_text
+from partflow.errors import ReadError
+from partflow.schemas import holding, is_rounded, schema_text, united_by_rows
+from partflow.vetting import rows_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    Schema = Mapping[str, pl.DataType]
+    Scan = Callable[[list[Path]], pl.LazyFrame]
+
+_ADVICE = "read them apart, make one of them again, or declare a schema for files that vary"
+
+
+def common_schema(held: Mapping[Path, Schema], column: str | None) -> dict[str, pl.DataType]:
+    """The schema that holds those of all files; `column` must stand in all of them or in none.
+
+    Raises:
+        ReadError: there is none; it names two files.
+    """
+    schema, clashes = united_by_rows([*held.items()], lambda path: rows_in(path) > 0)
+    for clash in clashes:
+        one = type_text(held[clash.one][clash.column])  # type: ignore[index]
+        other = type_text(held[clash.other][clash.column])  # type: ignore[index]
+        problem = f"column {clash.column!r} is {other}, and in {clash.one} it is {one}"
+        raise ReadError(str(clash.other), problem, _ADVICE)
+    if column in schema:
+        within = {path: column in types for path, types in held.items()}
+        if not all(within.values()):
+            whole, lacking = (
+                next(p for p, has in within.items() if has is w) for w in (True, False)
+            )
+            problem = f"the partition column {column!r} is missing, and stands in {whole}"
+            raise ReadError(str(lacking), problem, "let it stand in all of the files, or in none")
+    return schema
+
+
+def widened(
+    held: Mapping[Path, Schema], wanted: Schema, scan: Scan, origin: str | None
+) -> pl.LazyFrame:
+    """The rows of the files, in their order, as the wanted schema; `origin` stays as it is."""
+    import polars as pl
+
+    more = [pl.col(origin)] if origin else []
+    parts = []
+    for _, group in groupby(held.items(), key=lambda pair: schema_text(pair[1])):
+        files = list(group)
+        columns = _columns(files[0][0], files[0][1], wanted)
+        parts.append(scan([path for path, _ in files]).select([*columns, *more]))
+    return pl.concat(parts)
+
+
+def is_as(held: Sequence[Schema], wanted: Schema) -> bool:
+    """Whether all files hold just that, in any order of columns."""
+    first = schema_text(held[0])
+    same = dict(held[0]).keys() == dict(wanted).keys() and all(
+        type_text(kind) == type_text(wanted[column]) for column, kind in held[0].items()
+    )
+    return same and all(schema_text(each) == first for each in held[1:])
+
+
+def _columns(path: Path, held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
+    import polars as pl
+
+    for column, kind in wanted.items():
+        own = held.get(column)
+        if own is None:
+            yield pl.lit(None, dtype=kind).alias(column)
+            continue
+        both = holding(own, kind)
+        if both is None or type_text(both) != type_text(kind):
+            if not rows_in(path):
+                yield pl.lit(None, dtype=kind).alias(column)
+                continue
+            problem = (
+                f"column {column!r} is {type_text(own)}, and the schema says {type_text(kind)}"
+            )
+            raise ReadError(str(path), problem, "make it again, or change the schema")
+        if is_rounded(own, kind):
+            yield pl.col(column).map_batches(_exact, return_dtype=kind, is_elementwise=True)
+        else:
+            yield pl.col(column).cast(kind)
+
+
+def _exact(values: pl.Series) -> pl.Series:
+    """Whole numbers as floats; ValueError if one has more digits than a float holds."""
+    import polars as pl
+
+    found = values.cast(pl.Float64)
+    back = found.cast(pl.Int128) if found.len() else found
+    if not (back == values.cast(pl.Int128)).fill_null(value=True).all():
+        # polars makes another of the same type, from its text alone.
+        raise ValueError(f"column {values.name!r} has digits that Float64 does not hold; {_ADVICE}")
+    return found

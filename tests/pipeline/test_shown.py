@@ -1,0 +1,251 @@
+"""What queries, the catalog and readers show of partitions whose schemas differ."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import duckdb
+import polars as pl
+import pytest
+
+from partflow.errors import PartflowError, UsageError
+from partflow.metastore import Metastore
+from partflow.project import Controls
+
+DRIFT = """
+GRAIN = Daily("2024-01-01", "2024-01-04")
+raw = Source("raw", GRAIN, path="landing/{key}.parquet")
+drift = Dataset("drift", GRAIN)
+total = Dataset("total", Whole())
+
+@task(reads=[raw], writes=drift)
+def store(paths: list[Path]) -> pl.DataFrame:
+    return pl.read_parquet(paths[0], hive_partitioning=False)
+
+@task(reads=[drift], writes=total)
+def gather(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame
+"""
+DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
+
+
+def landed(world, *frames: pl.DataFrame, jobs: str = DRIFT) -> None:
+    """A day's file for each of the frames, stored by a task as it is."""
+    world.jobs("from pathlib import Path\n" + jobs)
+    (world.root / "landing").mkdir(exist_ok=True)
+    for key, frame in zip(DAYS, frames, strict=False):
+        frame.write_parquet(world.root / f"landing/{key}.parquet")
+
+
+def asked(world, sql: str) -> list[tuple[object, ...]]:
+    return world.project.sql(sql).fetchall()
+
+
+def by_catalog(world, sql: str) -> list[tuple[object, ...]]:
+    path = world.root / "warehouse/catalog.duckdb"
+    with duckdb.connect(path, read_only=True) as catalog:
+        catalog.execute(f"set file_search_path = '{world.root}'")
+        return catalog.sql(sql).fetchall()
+
+
+def columns(**of: list[object]) -> pl.DataFrame:
+    return pl.DataFrame(of)
+
+
+def test_whole_numbers_and_halves_are_shown_beside_one_another(world):
+    landed(world, columns(n=[1]), columns(n=[2.5]), columns(n=[None]))
+    world.run()
+    assert asked(world, "select n from drift order by date") == [(1.0,), (2.5,), (None,)]
+    assert by_catalog(world, "select n from drift order by date") == [(1.0,), (2.5,), (None,)]
+    assert world.read("drift")["n"].to_list() == [1.0, 2.5, None]
+    assert world.read("total")["n"].to_list() == [1.0, 2.5, None]
+
+
+def test_a_column_that_came_later_is_null_before(world):
+    landed(world, columns(a=[1]), columns(a=[2], order=["x"]), columns(a=[3], order=["y"]))
+    world.run()
+    rows = [(1, None), (2, "x"), (3, "y")]
+    assert asked(world, 'select a, "order" from drift order by a') == rows
+    assert world.read("drift").select("a", "order").rows() == rows
+
+
+def test_a_number_that_no_float_holds_is_an_error_where_it_is_read(world):
+    landed(world, columns(n=[2**53 + 1]), columns(n=[0.5]), columns(n=[3]))
+    world.run("drift")
+    assert asked(world, "select n from drift where date > '2024-01-01' order by n") == [
+        (0.5,),
+        (3.0,),
+    ]
+    with pytest.raises(duckdb.Error, match="'n' of drift@2024-01-01 has digits that Float64"):
+        asked(world, "select n from drift")
+    with pytest.raises(ValueError, match="'n' has digits that Float64 does not hold"):
+        world.read("drift")
+
+
+def test_what_clashes_is_an_error_of_the_queries_that_touch_both(world):
+    landed(world, columns(n=["007"]), columns(n=[7]), columns(n=[8]))
+    world.run("drift")
+    assert asked(world, "select n from drift where date = '2024-01-01'") == [("007",)]
+    assert asked(world, "select sum(n) from drift where date > '2024-01-01'") == [(15,)]
+    assert asked(world, "select max(date) from drift") == [(date(2024, 1, 3),)]
+    said = (
+        r"column 'n' is String in drift@2024-01-01, and Int64 in drift@2024-01-02; ask for them "
+        r"apart, or make one of them again \(partflow backfill drift -p KEY\)"
+    )
+    with pytest.raises(UsageError, match=said):
+        asked(world, "select n from drift")
+    with pytest.raises(PartflowError, match=r"2024-01-02.*'n' is Int64.*2024-01-01.*String"):
+        world.read("drift")
+
+
+def test_an_empty_day_has_no_say_in_the_types(world):
+    landed(world, pl.DataFrame(schema={"n": pl.String}), columns(n=[7]), columns(n=[8]))
+    world.run()
+    assert asked(world, "select sum(n) from drift") == [(15,)]
+    assert by_catalog(world, "select sum(n) from drift") == [(15,)]
+    assert world.read("total")["n"].to_list() == [7, 8]
+
+
+def test_the_declared_schema_is_what_old_days_are_shown_in(world):
+    landed(world, columns(n=[1]), columns(n=[2]), columns(n=[3]))
+    world.run()
+    (world.root / "landing/2024-01-01.parquet").unlink()
+    half = DRIFT.replace('"drift", GRAIN', '"drift", GRAIN, schema={"n": pl.Float64}')
+    world.jobs("from pathlib import Path\n" + half.replace("=False)", "=False) / 2"))
+    world.run()
+    rows = [(1.0,), (1.0,), (1.5,)]
+    assert asked(world, "select n from drift order by date") == rows
+    assert by_catalog(world, "select n from drift order by date") == rows
+    assert world.read("drift")["n"].to_list() == [1.0, 1.0, 1.5]
+
+
+def test_a_file_that_somebody_changed_is_shown_as_it_is(world):
+    landed(world, columns(n=[1]), columns(n=[2]), columns(n=[3]))
+    world.run()
+    columns(n=[2.5]).write_parquet(world.file("drift", DAYS[1]))
+    assert asked(world, "select n from drift order by date") == [(1.0,), (2.5,), (3.0,)]
+
+
+def test_what_has_landed_since_the_last_run_is_shown_as_it_is(world):
+    landed(world, columns(n=[1]), columns(n=[2]))
+    world.run("drift")
+    landed(world, columns(n=[1]), columns(n=[2]), columns(n=[2.5]))
+    assert asked(world, "select n from raw order by date") == [(1.0,), (2.0,), (2.5,)]
+
+
+def test_text_is_shown_as_it_was_read(world):
+    world.jobs("""
+        raw = Source("raw", Daily("2024-01-01", "2024-01-03"), path="landing/{key}.csv")
+
+        @effect(reads=[raw])
+        def look(frame: pl.DataFrame) -> None: ...
+    """)
+    world.write("landing/2024-01-01.csv", "code,at\n12345678901234567890,2024-01-05\n")
+    world.write("landing/2024-01-02.csv", "code,at\n12345678901234567891,2024-02-05\n")
+    world.run()
+    known = world.read("raw").schema
+    relation = world.project.sql("select * from raw order by 1")
+    assert known["at"] == pl.Date
+    assert [str(t) for t in relation.types[1:]] == ["DATE", "DATE"]
+    assert [str(row[0]) for row in relation.fetchall()] == [
+        str(v) for v in world.read("raw")["code"]
+    ]
+
+
+def test_text_files_of_other_types_are_an_error_only_of_what_touches_both(world):
+    world.jobs("""
+        raw = Source("raw", Daily("2024-01-01", "2024-01-03"), path="landing/{key}.csv")
+
+        @effect(reads=[raw])
+        def look(frame: pl.DataFrame) -> None: ...
+    """)
+    world.write("landing/2024-01-01.csv", "n\n1\n")
+    world.write("landing/2024-01-02.csv", "n\n2.5\n")
+    world.run()
+    assert asked(world, "select n from raw where date = '2024-01-02'") == [(2.5,)]
+    assert asked(world, "select n from raw where date = '2024-01-01'") == [(1,)]
+    with pytest.raises(
+        UsageError, match=r"'n' is Int64 in raw@2024-01-01, and Float64 in raw@2024-01"
+    ):
+        asked(world, "select n from raw")
+
+
+def test_spans_and_numbers_of_128_bits_are_shown_as_what_they_are(world):
+    span = timedelta(days=1, seconds=2)
+    frame = pl.DataFrame({"span": [span], "spans": [[span]]}).with_columns(
+        big=pl.lit(-(2**100), dtype=pl.Int128), half=pl.lit(0.5, dtype=pl.Float16)
+    )
+    landed(world, frame, frame, frame)
+    rows = [(span, [span], -(2**100), 0.5)] * 3
+    assert asked(world, "select span, spans, big, half from raw") == rows
+
+
+def test_a_nan_is_found_by_every_way_to_ask(world):
+    landed(world, columns(f=[1.0, float("nan"), 2.0]), columns(f=[1.0]), columns(f=[1.0]))
+    world.run()
+    for where in ("isnan(f)", "f > 5", "f = 'nan'"):
+        assert asked(world, f"select count(*) from drift where {where}") == [(1,)]
+        assert by_catalog(world, f"select count(*) from drift where {where}") == [(1,)]
+
+
+def forget_schemas(world) -> None:
+    with world.metastore() as metastore:
+        metastore.connection.execute("UPDATE partitions SET schema = NULL")
+        metastore.connection.execute("DELETE FROM schemas")
+
+
+def unlooked(metastore: Metastore) -> list[str]:
+    return [key for name in ("raw", "drift", "total") for key in metastore.unlooked(name)]
+
+
+def test_a_warehouse_from_before_is_described_once_and_nothing_of_it_is_stale(world):
+    landed(world, columns(n=[1]), columns(n=[2.5]), columns(n=[3]))
+    world.run()
+    forget_schemas(world)
+    (world.root / "landing/2024-01-03.parquet").unlink()
+    assert asked(world, "select n from drift order by date") == [(1.0,), (2.5,), (3.0,)]
+    assert world.run().ran == 0
+    with world.metastore() as metastore:
+        assert unlooked(metastore) == []
+        assert sorted(metastore.schemas("drift").values()) == [
+            '[["n","Float64"]]',
+            '[["n","Int64"]]',
+        ]
+
+
+def test_a_rebuilt_metastore_knows_the_schemas(world):
+    landed(world, columns(n=[1]), columns(n=[2.5]), columns(n=[3]))
+    world.run()
+    with world.metastore() as metastore:
+        before = {n: metastore.shapes(n) for n in ("raw", "drift", "total")}
+    world.project.upkeep.rebuild(Controls())
+    with world.metastore() as metastore:
+        after = {n: metastore.shapes(n) for n in ("raw", "drift", "total")}
+    assert {n: {k: t for k, (t, _) in of.items()} for n, of in after.items()} == {
+        n: {k: t for k, (t, _) in of.items()} for n, of in before.items()
+    }
+
+
+def test_a_query_needs_no_metastore(world):
+    landed(world, columns(n=[1]), columns(n=[2.5]), columns(n=[3]))
+    world.run()
+    (world.root / "warehouse/.partflow/metastore.sqlite").write_bytes(b"no database" * 100)
+    assert asked(world, "select n from drift order by date") == [(1.0,), (2.5,), (3.0,)]
+
+
+def test_a_source_that_others_wrote_is_shown_as_its_schema_says(world):
+    declared = DRIFT.replace(
+        "{key}.parquet",
+        '{key}.parquet", schema={"at": pl.Datetime("us"), "n": pl.Int32}, description="',
+    )
+    at = pl.Series("at", [datetime(2024, 1, 1, 5)], dtype=pl.Datetime("ns"))  # noqa: DTZ001
+    landed(world, *[pl.DataFrame([at, pl.Series("n", [7])])] * 3, jobs=declared)
+    rows = [(datetime(2024, 1, 1, 5), 7)] * 3  # noqa: DTZ001
+    assert asked(world, 'select "at", n from raw') == rows
+    assert world.read("raw").select("at", "n").rows() == rows
+    pl.DataFrame([at, pl.Series("n", [2**40])]).write_parquet(
+        world.root / "landing/2024-01-03.parquet"
+    )
+    assert len(asked(world, "select n from raw where date < '2024-01-03'")) == 2
+    with pytest.raises(duckdb.Error, match=r"'n' is Int64 in raw@2024-01-03, and Int32 in its"):
+        asked(world, "select n from raw")
