@@ -17,6 +17,7 @@ from partflow.execution.orders import Outcome
 from partflow.graph import outputs
 from partflow.graphrecord import graph_text
 from partflow.journal import record_lines
+from partflow.keytexts import shown_key
 from partflow.metastore import Metastore
 from partflow.record import Intent, Record
 from partflow.runlog import RunLog, RunRow, StepLog
@@ -113,7 +114,8 @@ class Acceptor:
         wrong = [c for c in compared if c.problem]
         if wrong:
             first = wrong[0]
-            return tuple(compared), f"{first.node}@{first.key} is not the same: {first.problem}"
+            said = f"{first.node}@{shown_key(first.key)} is not the same: {first.problem}"
+            return tuple(compared), said
         refusal = None if taken else f"no sample can be made: {obstacle}"
         return tuple(compared), refusal
 

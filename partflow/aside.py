@@ -52,7 +52,7 @@ class Aside:
             state = self.plan.snapshot.states[dataset.name]
             first, last = int(a[ordinal - planned.lo]), int(b[ordinal - planned.lo])
             if last > state.hi and not one.read.is_optional:
-                return f"{dataset.name}@{dataset.grain.key(last - 1)} is not due"
+                return f"{dataset.name}@{dataset.grain.shown(last - 1)} is not due"
             low, high = max(first, state.lo) - state.lo, max(last - state.lo, 0)
             found = state.condition[low : max(low, high)]
             wrong = found != Condition.GOOD
@@ -60,7 +60,7 @@ class Aside:
                 wrong &= found != Condition.ABSENT
             if wrong.any():
                 at = int(np.argmax(wrong))
-                key = dataset.grain.key(state.lo + low + at)
+                key = dataset.grain.shown(state.lo + low + at)
                 return f"{dataset.name}@{key} {_SAID[Condition(int(found[at]))]}"
         return None
 

@@ -163,4 +163,4 @@ def changed_in(basis: Basis, graph: Graph, snapshot: Snapshot) -> list[str] | No
         return []
     differs = np.frombuffer(_marks(columns), "<u4") != np.frombuffer(basis.marks, "<u4")
     ordinals = np.fromiter(basis.ranges, np.int64, len(basis.ranges))
-    return [grain.key(int(o)) for o in ordinals[differs if differs.any() else slice(None)]]
+    return [grain.shown(int(o)) for o in ordinals[differs if differs.any() else slice(None)]]

@@ -14,6 +14,7 @@ from partflow.code import CodeFingerprint
 from partflow.dataset import Dataset, Source
 from partflow.errors import UsageError
 from partflow.graph import Graph, outputs
+from partflow.keytexts import plain_key, shown_key
 from partflow.lineage import Condition
 from partflow.metastore import Metastore
 from partflow.observe import Observed
@@ -106,7 +107,7 @@ def explain(
 ) -> Why:
     """Everything about the partition `about` = (node, key) of an unrestricted plan."""
     case = _Case(plan, seen, metastore, codes)
-    node, key = about
+    node, key = about[0], plain_key(about[1])
     if node in plan.sources:
         return _source(case, node, key)
     planned, ordinal = _found(case, node, key)
@@ -145,8 +146,8 @@ def _found(case: _Case, node: str, key: str) -> tuple[TaskPlan, int]:
             return planned, ordinal
     plans = [case.plan.tasks[t.name] for t in writers if len(case.plan.tasks[t.name].state)]
     grain = writers[0].grain
-    span = ", ".join(f"{grain.key(p.lo)} .. {grain.key(p.hi - 1)}" for p in plans) or "none yet"
-    raise UsageError(f"{node} has no partition {key} so far: it has {span}")
+    span = ", ".join(f"{grain.shown(p.lo)} .. {grain.shown(p.hi - 1)}" for p in plans) or "none yet"
+    raise UsageError(f"{node} has no partition {shown_key(key)} so far: it has {span}")
 
 
 def _source(case: _Case, node: str, key: str) -> Why:
@@ -156,8 +157,8 @@ def _source(case: _Case, node: str, key: str) -> Why:
     held = case.plan.snapshot.states[node]
     if not held.lo <= ordinal < held.hi:
         raise UsageError(
-            f"{node} has no partition {key} so far: it has {dataset.grain.key(held.lo)} .. "
-            f"{dataset.grain.key(held.hi - 1)}"
+            f"{node} has no partition {shown_key(key)} so far: it has "
+            f"{dataset.grain.shown(held.lo)} .. {dataset.grain.shown(held.hi - 1)}"
         )
     state = State(int(case.plan.sources[node][ordinal - held.lo]))
     text = _source_text(case, node, key, state)

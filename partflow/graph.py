@@ -14,6 +14,7 @@ from itertools import pairwise
 from partflow.dataset import Dataset, Extent, Form
 from partflow.errors import GraphError, UsageError, together
 from partflow.grain import Whole
+from partflow.keytexts import shown_keys_in
 from partflow.tasks import Input, Task
 
 
@@ -189,9 +190,10 @@ def _ill_nested(task: Task, one: Input) -> Iterator[str]:
     read = one.read
     nests = isinstance(task.grain, Whole) or task.grain.nests(read.dataset.grain)
     if read.form is Form.OVERLAP and not nests:
+        own, other = (shown_keys_in(g.describe()) for g in (task.grain, read.dataset.grain))
         yield (
-            f"{task.name!r} at {task.place} is {task.grain.describe()} and reads "
-            f"{read.dataset.name!r}, which is {read.dataset.grain.describe()}: these do not nest; "
+            f"{task.name!r} at {task.place} is {own} and reads "
+            f"{read.dataset.name!r}, which is {other}: these do not nest; "
             f"write {read.dataset.name}.overlapping() to read all that touch"
         )
     both_whole = isinstance(task.grain, Whole) and isinstance(read.dataset.grain, Whole)
@@ -249,9 +251,9 @@ def _problem_of_during(task: Task) -> str | None:
         ordinal = task.grain.ordinal_at(moment)
         if task.grain.interval(ordinal).start != moment:
             return (
-                f"{what} has {text!r}, which is no boundary of a {task.grain.describe()} "
-                f"partition; {task.grain.key(ordinal)} and {task.grain.key(ordinal + 1)} begin at "
-                "one"
+                f"{what} has {text!r}, which is no boundary of a "
+                f"{shown_keys_in(task.grain.describe())} partition; {task.grain.shown(ordinal)} "
+                f"and {task.grain.shown(ordinal + 1)} begin at one"
             )
     if len(moments) > 1 and moments[0] >= moments[1]:
         return f"{what}={task.options.during!r} ends before it has begun; its end is exclusive"

@@ -17,6 +17,7 @@ import numpy as np
 
 from partflow.declaring import declared_at, refuse
 from partflow.errors import DeclarationError, UsageError
+from partflow.keytexts import plain_key, shown_key, shown_keys_in
 from partflow.zone import DAY, HOUR, YEARS, days_of, in_zone, moment_of, plain_date, zone_problem
 
 if TYPE_CHECKING:
@@ -214,6 +215,10 @@ class Grain(ABC):
         """The text that names an interval."""
         return self.keys(ordinal, ordinal + 1)[0]
 
+    def shown(self, ordinal: int) -> str:
+        """The key as people see it, who may read hours on another clock: a time of UTC has a Z."""
+        return shown_key(self.key(ordinal))
+
     def keys(self, lo: int, hi: int) -> list[str]:
         """The keys of `[lo, hi)`."""
         keys: list[str] = self.written(lo, hi).tolist()
@@ -226,18 +231,19 @@ class Grain(ABC):
     def ordinal(self, key: str) -> int:
         """The interval that a key names.
 
-        Raises UsageError for every text that is not written exactly as `key` writes it.
+        Raises UsageError for every text that is not written exactly as `key` or `shown` writes it.
         """
         return int(self.ordinals([key])[0])
 
     def ordinals(self, keys: Sequence[str]) -> Ordinals:
         """The intervals that keys name; raises UsageError for the first that is not one."""
-        found = self._read(keys)
+        plain = [plain_key(key) for key in keys]
+        found = self._read(plain)
         if found is None:
-            wrong = next(key for key in keys if self._read([key]) is None)
+            wrong = next(key for key in plain if self._read([key]) is None)
             raise UsageError(
-                f"{wrong!r}: not a key of the grain {self.describe()!r}; "
-                f"its keys look like {self.key(self.lo)!r}"
+                f"{wrong!r}: not a key of the grain {shown_keys_in(self.describe())!r}; "
+                f"its keys look like {self.shown(self.lo)!r}"
             )
         return found
 
@@ -286,7 +292,7 @@ class Grain(ABC):
     def _begin_text(self, ordinal: int) -> str:
         """What, given as `start`, declares a range that begins with this interval."""
         if self.is_timed:
-            return self.key(ordinal) + "Z"
+            return self.shown(ordinal)
         return str(self.column_values(ordinal, ordinal + 1)[0])
 
 

@@ -20,6 +20,7 @@ import apsw
 
 from partflow.errors import MetastoreError, PublishError, understood
 from partflow.failpoints import failpoint
+from partflow.keytexts import shown_key
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
 from partflow.opening import alone_with
 from partflow.record import CodeRecord, Intent, Record
@@ -505,6 +506,6 @@ def _check_epoch(c: apsw.Connection, intent: Intent) -> None:
     if not rows or rows[0][0] != intent.epoch:
         other = rows[0][1] if rows else "?"
         raise PublishError(
-            f"{intent.node}@{intent.key} is not published: another run ({other}) has claimed it "
-            "since; what it makes stands"
+            f"{intent.node}@{shown_key(intent.key)} is not published: another run "
+            f"({other}) has claimed it since; what it makes stands"
         )

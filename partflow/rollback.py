@@ -19,6 +19,7 @@ from partflow.footprint import Footprint
 from partflow.graph import Graph
 from partflow.graphrecord import graph_text
 from partflow.journal import record_lines
+from partflow.keytexts import shown_key
 from partflow.metastore import Metastore
 from partflow.partition import PartitionSet
 from partflow.record import Intent, Record
@@ -129,8 +130,9 @@ class RollingBack:
                 pinned.append(replace(current, pinned=False, how=_RELEASED, run=self.row.id))
         if not pinned:
             raise UsageError(
-                f"{name}@{key} was not put back, or was made or released since; a file that was "
-                f"accepted is made again by `partflow backfill {name} -p {key}`"
+                f"{name}@{shown_key(key)} was not put back, or was made or released since; a "
+                f"file that was accepted is made again by `partflow backfill {name} -p "
+                f"{shown_key(key)}`"
             )
         log = self._begun()
         self._record_all([(r, None) for r in pinned])
@@ -151,9 +153,9 @@ class RollingBack:
             then = next((r for r in past if r.run == chosen.run), None)
             if then is None:
                 raise UsageError(
-                    f"{other.name}@{key} is made together with {dataset.name}, and was not made by "
-                    f"the run {chosen.run}; put back another one: `partflow rollback "
-                    f"{dataset.name} -p {key} --list`"
+                    f"{other.name}@{shown_key(key)} is made together with {dataset.name}, and was "
+                    f"not made by the run {chosen.run}; put back another one: `partflow rollback "
+                    f"{dataset.name} -p {shown_key(key)} --list`"
                 )
             yield other, then
 
@@ -166,8 +168,8 @@ class RollingBack:
             if one.record is not None and one.record.sha256 == record.sha256:
                 return one.path
         raise UsageError(
-            f"{dataset.name}@{record.key} as the run {record.run} made it is no longer kept; "
-            "the history holds the last ones only (history = N in the configuration)"
+            f"{dataset.name}@{shown_key(record.key)} as the run {record.run} made it is no longer "
+            "kept; the history holds the last ones only (history = N in the configuration)"
         )
 
     def _record(self, was: Record) -> Record:
@@ -257,15 +259,16 @@ def _chosen(kept: Sequence[Kept], name: str, key: str, to: int | None) -> Record
         kept = [one for one in kept if one.number == to]
     else:
         kept = [one for one in kept if not one.is_present]
+    at = shown_key(key)
     if not kept:
         said = "nothing else is kept" if to is None else f"there is no number {to}"
         raise UsageError(
-            f"{name}@{key}: {said}; `partflow rollback {name} -p {key} --list` shows what is kept"
+            f"{name}@{at}: {said}; `partflow rollback {name} -p {at} --list` shows what is kept"
         )
     if kept[0].record is None:
         raise UsageError(
-            f"{kept[0].path} is nothing that was recorded of {name}@{key}: somebody's file, or a "
-            f"damaged one; copy it to its place by hand and `partflow accept {name} -p {key}`"
+            f"{kept[0].path} is nothing that was recorded of {name}@{at}: somebody's file, or a "
+            f"damaged one; copy it to its place by hand and `partflow accept {name} -p {at}`"
         )
     return kept[0].record
 

@@ -12,6 +12,7 @@ from partflow.dataset import Extent
 from partflow.errors import UsageError
 from partflow.grain import Grain
 from partflow.graph import Graph, outputs, select
+from partflow.keytexts import plain_key, shown_key
 from partflow.partition import PartitionSet
 from partflow.plan import Force, Only, Request, horizon_of
 
@@ -30,6 +31,13 @@ class Asked:
     end: str | None = None
     keys: tuple[str, ...] = ()
     span: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        """Take keys as they are shown, too: with a Z behind a time of UTC."""
+        object.__setattr__(self, "keys", tuple(plain_key(key) for key in self.keys))
+        if self.span is not None:
+            first, last = self.span
+            object.__setattr__(self, "span", (plain_key(first), plain_key(last)))
 
     @property
     def is_everything(self) -> bool:
@@ -141,7 +149,9 @@ def _partitions(grain: Grain, extent: Extent, asked: Asked) -> PartitionSet | No
         except UsageError:
             return None
         if first > last:
-            raise UsageError(f"--partitions {asked.span[0]}..{asked.span[1]}: the first is later")
+            raise UsageError(
+                f"--partitions {'..'.join(map(shown_key, asked.span))}: the first is later"
+            )
         found = found & PartitionSet.of([(first, last + 1)])
     return found
 
@@ -176,11 +186,12 @@ def _nowhere(graph: Graph, nodes: tuple[str, ...], key: str) -> str:
     """Why no selected node has a partition of that key."""
     node = nodes[-1] if nodes else ""
     if not node:
-        return f"the selection is empty, so there is no partition {key!r}"
+        return f"the selection is empty, so there is no partition {shown_key(key)!r}"
     grain, extent = grain_of(graph, node), extent_of(graph, node)
-    last = "" if extent.hi is None else grain.key(extent.hi - 1)
+    last = "" if extent.hi is None else grain.shown(extent.hi - 1)
     try:
         grain.ordinal(key)
     except UsageError as error:
         return str(error)
-    return f"{node} has no partition {key}: it has {grain.key(extent.lo)} .. {last or 'open'}"
+    begin = grain.shown(extent.lo)
+    return f"{node} has no partition {shown_key(key)}: it has {begin} .. {last or 'open'}"

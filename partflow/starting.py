@@ -145,7 +145,7 @@ class Starter:
         """A span of a node by the keys of its first and last partition."""
         made = self.graph.datasets.get(node)
         grain = made.grain if made else self.graph.task(node).grain
-        first, last = (grain.key(grain.ordinal_at(s)) for s in (start, end - 1))
+        first, last = (grain.shown(grain.ordinal_at(s)) for s in (start, end - 1))
         return f"{node} {first}" + (f" .. {last}" if first != last else "")
 
 

@@ -13,6 +13,8 @@ from collections.abc import Collection, Sequence
 
 import click
 
+from partflow.keytexts import shown_key
+
 _UNITS = ("KB", "MB", "GB", "TB", "PB")
 _STEP = 1000
 
@@ -77,7 +79,8 @@ def moment(at: float) -> str:
 
 
 def span(first: str, last: str) -> str:
-    """Two keys as a range; one if they are the same."""
+    """Two keys as a range, as people see them; one if they are the same."""
+    first, last = shown_key(first), shown_key(last)
     return first if first == last else f"{first} .. {last}"
 
 

@@ -23,6 +23,7 @@ from partflow.cli.columns import (
 )
 from partflow.cli.profiles import TaskSum, sums_of
 from partflow.cli.timelines import Axis
+from partflow.keytexts import shown_key, shown_keys_in
 from partflow.runlog import RunRow, StepLog
 
 FEW = 40
@@ -71,7 +72,8 @@ def steps_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
     )  # fmt: skip
     cells = [
         (
-            s.task, s.key, str(s.attempt), s.state, s.reason, _offset(row, s), f"{s.seconds:.3f}",
+            s.task, shown_key(s.key), str(s.attempt), s.state, s.reason, _offset(row, s),
+            f"{s.seconds:.3f}",
             f"{s.cpu:.3f}", f"{s.rows_in:,}", f"{s.rows_out:,}", size(s.bytes_out),
             size(s.memory) if s.memory else "-", str(s.worker), "yes" if s.has_log else "-",
         )
@@ -138,7 +140,7 @@ def _head(row: RunRow) -> list[str]:
     process = f", process {row.pid}" if row.pid else ""
     pairs = [
         ("command", printable(row.command)),
-        ("asked for", printable(row.request)),
+        ("asked for", shown_keys_in(printable(row.request))),
         ("by", f"{row.owner}@{row.host}{process}"),
         ("began", f"{moment(row.started_at)}{took}"),
         ("came to", ", ".join(f"{name} {getattr(row, name):,}" for name in _COUNTS)),
@@ -162,9 +164,12 @@ class _Rows:
 def _by_step(steps: Sequence[StepLog]) -> _Rows:
     return _Rows(
         ("task", "partition", "attempt", "state", "reason", "seconds"),
-        [(s.task, s.key, str(s.attempt), s.state, s.reason, f"{s.seconds:.3f}") for s in steps],
+        [
+            (s.task, shown_key(s.key), str(s.attempt), s.state, s.reason, f"{s.seconds:.3f}")
+            for s in steps
+        ],
         (2, 5),
-        [f"{s.task}@{s.key}" for s in steps],
+        [f"{s.task}@{shown_key(s.key)}" for s in steps],
         [[s] for s in steps],
     )
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from partflow.cli.columns import aligned, count, print_json, span
+from partflow.cli.columns import aligned, count, print_json
 from partflow.cli.options import choosing, printing
 from partflow.cli.session import Session
+from partflow.keytexts import shown_keys_in
 
 if TYPE_CHECKING:
     from partflow.dataset import Extent, Read
@@ -43,8 +44,8 @@ def ls(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], outp
         (
             str(d["name"]),
             str(d["kind"]),
-            str(d["grain"]),
-            str(d["range"]),
+            shown_keys_in(d["grain"]),
+            shown_keys_in(d["range"]),
             ", ".join(w["task"] for w in d["written_by"]) or "-",
             ", ".join(w["place"] for w in d["written_by"]) or str(d["place"]),
             " ".join(d["tags"]) or "-",
@@ -160,23 +161,25 @@ def _range(grain: Grain, extent: Extent) -> str:
     if extent.hi == extent.lo:
         return "none"
     first = grain.key(extent.lo)
-    return f"{first} .." if extent.hi is None else span(first, grain.key(extent.hi - 1))
+    last = None if extent.hi is None else grain.key(extent.hi - 1)
+    return first if last == first else f"{first} .. {last or ''}".rstrip()
 
 
 def _paragraph(described: dict[str, Any]) -> list[str]:
     """A node with what it is made from, as some lines."""
     kind = "" if described["kind"] == "dataset" else f"{described['kind']}, "
-    lines = [f"{described['name']}  ({kind}{described['grain']}, {described['range']})"]
+    told = shown_keys_in(f"{described['grain']}, {described['range']}")
+    lines = [f"{described['name']}  ({kind}{told})"]
     if described["path"]:
         lines.append(f"    files {described['path']}, declared at {described['place']}")
     for one in described["written_by"]:
         verb = "done" if described["kind"] == "effect" else "written"
-        during = f" for {one['range']}" if len(described["written_by"]) > 1 else ""
+        during = f" for {shown_keys_in(one['range'])}" if len(described["written_by"]) > 1 else ""
         lines.append(f"    {verb} by {one['task']} at {one['place']}{during}")
         if one["declared_range"]:
+            declared = shown_keys_in(one["declared_range"])
             lines.append(
-                f"    declared for {one['declared_range']}; what lies outside of its range has "
-                "nothing to read"
+                f"    declared for {declared}; what lies outside of its range has nothing to read"
             )
         if one["reads"]:
             lines.append(f"    reads {', '.join(r['mapping'] for r in one['reads'])}")
@@ -193,7 +196,7 @@ def _mermaid(graph: Graph, nodes: Sequence[str]) -> list[str]:
     lines = ["flowchart LR"]
     for node in nodes:
         dataset = graph.datasets.get(node)
-        label = f'"{node}<br/>{grain_of(graph, node).describe()}"'
+        label = f'"{node}<br/>{shown_keys_in(grain_of(graph, node).describe())}"'
         shape = f">{label}]" if dataset is None else f"[{label}]"
         if dataset is not None and dataset.is_source:
             shape = f"[({label})]"

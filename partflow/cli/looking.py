@@ -96,5 +96,5 @@ def _key(project: Project, node: str, key: str | None) -> str:
         return key
     if grain.kind == "whole":
         return "all"
-    first = grain.key(extent_of(project.graph, node).lo)
+    first = grain.shown(extent_of(project.graph, node).lo)
     raise UsageError(f"why {node}: which partition? name it, for example with -p {first}")

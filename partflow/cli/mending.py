@@ -14,6 +14,7 @@ import click
 from partflow.cli.columns import aligned, count, moment, print_json, size
 from partflow.cli.options import printing
 from partflow.cli.session import DONE, INTERRUPTED, Session
+from partflow.keytexts import shown_key
 
 if TYPE_CHECKING:
     from partflow.project import Controls
@@ -73,10 +74,10 @@ def rollback(  # noqa: PLR0917 - one a click option, given by name
     kept = [k for k in upkeep.kept(dataset, key) if k.number == to or (to is None and _is_other(k))]
     if kept and kept[0].record is not None:
         made = f"as it was made at {moment(kept[0].record.made_at)}"
-        if not _agreed(f"put {dataset}@{key} back {made}?", yes=yes):
+        if not _agreed(f"put {dataset}@{shown_key(key)} back {made}?", yes=yes):
             return INTERRUPTED
     done = upkeep.rollback(dataset, key, to, _controls(session, no_wait))
-    again = session.calls("rollback", dataset, "-p", key, "--release")
+    again = session.calls("rollback", dataset, "-p", shown_key(key), "--release")
     _show_put_back(done, f"put back and pinned {_files(done)}; to release: {again}", output)
     return DONE
 
@@ -159,7 +160,7 @@ def _is_other(kept: Kept) -> bool:
 
 
 def _files(done: PutBack) -> str:
-    names = ", ".join(f"{r.node}@{r.key}" for r in done.records)
+    names = ", ".join(f"{r.node}@{shown_key(r.key)}" for r in done.records)
     return f"{count(len(done.records), 'file')} ({names})"
 
 
@@ -259,7 +260,7 @@ def _show_rebuilt(found: Rebuilt, output: str) -> None:
 
 def _cautions(found: Rebuilt) -> list[str]:
     """What somebody has to know who goes on with a metastore that was made anew."""
-    lines = [f"unknown  {u.node}@{u.key}: {u.problem}" for u in found.unknown[:_SHOWN]]
+    lines = [f"unknown  {u.node}@{shown_key(u.key)}: {u.problem}" for u in found.unknown[:_SHOWN]]
     if len(found.unknown) > _SHOWN:
         lines.append(f"unknown  and {len(found.unknown) - _SHOWN:,} more")
     if found.unread:

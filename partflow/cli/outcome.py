@@ -13,6 +13,7 @@ from partflow.cli import sentences
 from partflow.cli.columns import painted, print_json, printable, span
 from partflow.cli.plans import blocked_lines, plan_document, plan_lines
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, PENDING, Session
+from partflow.keytexts import shown_key
 from partflow.plan import Plan, State
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def show_plan(plan: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
     _refuse(refused)
     warn_of_effects(plan)
     if output == "json":
-        print_json({**plan_document(plan), "unmakeable": refused})
+        print_json({**plan_document(plan), "unmakeable": sentences.unmakeable(plan, asked, str)})
     else:
         echo_faults(plan)
         click.echo("\n".join(plan_lines(plan)))
@@ -46,7 +47,8 @@ def show_result(result: Result, asked: Asked, output: str, session: Session) -> 
     refused = sentences.unmakeable(result.plan, asked)
     _refuse(refused)
     if output == "json":
-        print_json({**_document(result, session), "unmakeable": refused})
+        plain = sentences.unmakeable(result.plan, asked, str)
+        print_json({**_document(result, session), "unmakeable": plain})
     else:
         echo_faults(result.plan)
         _refuse([result.catalog] if result.catalog else [])
@@ -116,7 +118,7 @@ def _failure_lines(group: list[Failed], session: Session) -> list[str]:
     said = _bounded(first.failure.message) or [""]
     message, whole = said[0], "\n    ".join(said)
     lines = [
-        painted(f"failed {f.node}@{f.key}: {message if i else whole}", "red")
+        painted(f"failed {f.node}@{shown_key(f.key)}: {message if i else whole}", "red")
         for i, f in enumerate(group[:_SHOWN])
     ]
     if rest:
@@ -125,7 +127,7 @@ def _failure_lines(group: list[Failed], session: Session) -> list[str]:
     if first.failure.place:
         lines.append(f"  at {first.failure.place}")
     lines += [f"  {line}" for line in _bounded(first.failure.trace.rstrip())]
-    named = [] if rest else [word for f in group for word in ("-p", f.key)]
+    named = [] if rest else [word for f in group for word in ("-p", shown_key(f.key))]
     again = session.again("materialize", first.node, *named)
     return [*lines, f"  again: {again}"]
 

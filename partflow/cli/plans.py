@@ -11,6 +11,7 @@ from partflow import reasons
 from partflow.cli import sentences
 from partflow.cli.columns import aligned, count, painted
 from partflow.cli.session import Session
+from partflow.keytexts import shown_key
 from partflow.plan import Action, Plan, Reason, State, perhaps_done
 from partflow.selection import Scope, scopes
 
@@ -70,7 +71,7 @@ def blocked_lines(plan: Plan, session: Session) -> list[str]:
 
 def _command(word: str, group: reasons.Group, keys: tuple[str, str], session: Session) -> str:
     """A command for a range that somebody changed; it is kept as it is until then."""
-    first, last = keys
+    first, last = map(shown_key, keys)
     named = ("-p", first) if first == last else ("--partitions", f"{first}..{last}")
     return session.again(word, group.nodes[0], *named)
 

@@ -16,6 +16,7 @@ from partflow.cli.columns import print_json
 from partflow.cli.options import printing
 from partflow.cli.session import Session
 from partflow.errors import PartflowError, UsageError
+from partflow.keytexts import plain_key, shown_key
 
 if TYPE_CHECKING:
     from partflow.cli.attemptlogs import Written
@@ -172,9 +173,11 @@ def _filtered(
             raise UsageError(_none(row, f"task {name!r}", name, {s.task for s in steps}))
     found = [s for s in steps if not tasks or s.task in tasks]
     for key in keys:
-        if key not in {s.key for s in found}:
-            raise UsageError(_none(row, f"partition {key!r}", key, {s.key for s in found}))
-    return [s for s in found if not keys or s.key in keys]
+        known = {shown_key(s.key) for s in found}
+        if shown_key(key) not in known:
+            raise UsageError(_none(row, f"partition {shown_key(key)!r}", shown_key(key), known))
+    wanted = {plain_key(key) for key in keys}
+    return [s for s in found if not keys or s.key in wanted]
 
 
 def _none(row: RunRow, what: str, word: str, known: Iterable[str]) -> str:
@@ -227,13 +230,13 @@ def _attempts(history: History, what: str, key: str | None) -> list[tuple[str, S
         key = "all" if history.attempts(writers[what], "all") else None
     if key is None:
         span = history.keys(writers[what])
-        first = f", for example with -p {span[0]}" if span else ""
+        first = f", for example with -p {shown_key(span[0])}" if span else ""
         raise UsageError(f"logs {what}: which partition? name it{first}")
-    found = history.attempts(writers[what], key)
+    found = history.attempts(writers[what], plain_key(key))
     if not found:
-        span = history.keys(writers[what])
-        said = f"what was attempted of it is {span[0]} .. {span[1]}" if span else "none was"
-        raise UsageError(f"no run attempted {what}@{key}; {said}")
+        keys = [shown_key(each) for each in history.keys(writers[what]) or ()]
+        said = f"what was attempted of it is {' .. '.join(keys)}" if keys else "none was"
+        raise UsageError(f"no run attempted {what}@{shown_key(key)}; {said}")
     newest = found[0][0]
     return [(run, step) for run, step in found if run == newest]
 
@@ -263,5 +266,5 @@ def _nothing(what: str, attempts: Sequence[tuple[str, StepLog]]) -> str:
         run, step = attempts[-1]
         if len({(s.task, s.key) for _, s in attempts}) > 1:
             return f"{what}: none of its attempts wrote anything"
-        return f"{step.task}@{step.key} wrote nothing in run {run}: {step.state}"
+        return f"{step.task}@{shown_key(step.key)} wrote nothing in run {run}: {step.state}"
     return f"{what}: what was written is no longer there"

@@ -6,13 +6,14 @@ Knows nothing of how a plan came about; it only reads one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partflow.cli.columns import count, span
+from partflow.keytexts import shown_key
 from partflow.plan import (
     Action,
     Fault,
@@ -141,11 +142,13 @@ def scope_lines(scopes: tuple[Scope, ...]) -> list[str]:
     for (number, first, last), nodes in same.items():
         each = f" each of {len(nodes)} datasets" if len(nodes) > 1 else ""
         names = "" if len(same) == 1 else f"{_listed(nodes)}: "
-        lines.append(f"{names}{count(number, 'partition')}{each}, {first} .. {last}")
+        lines.append(
+            f"{names}{count(number, 'partition')}{each}, {shown_key(first)} .. {shown_key(last)}"
+        )
     return lines
 
 
-def unmakeable(plan: Plan, asked: Asked) -> list[str]:
+def unmakeable(plan: Plan, asked: Asked, written: Callable[[str], str] = shown_key) -> list[str]:
     """The partitions that were named by their key and cannot be made, each with the reason."""
     if not asked.keys or plan.request.wanted is None:
         return []
@@ -155,7 +158,7 @@ def unmakeable(plan: Plan, asked: Asked) -> list[str]:
         for ordinal in wanted if writers else ():
             said = _held_up(writers, ordinal)
             if said:
-                key = writers[0].task.grain.key(ordinal)
+                key = written(writers[0].task.grain.key(ordinal))
                 found.append(f"{node}@{key} cannot be made: {said}")
     return found
 
@@ -214,7 +217,7 @@ def perhaps(plan: Plan) -> list[str]:
     """Which effects a run began that was cut off, and whether they are done again."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for one in perhaps_done(plan):
-        found.setdefault((one.effect, one.run, _will_be(one)), []).append(one.key)
+        found.setdefault((one.effect, one.run, _will_be(one)), []).append(shown_key(one.key))
     return [
         f"{effect}@{', '.join(keys)} is perhaps done: run {run} began it and did not come to its "
         f"end; {will_be}"
@@ -252,7 +255,7 @@ def fault_lines(faults: Sequence[Fault]) -> list[str]:
             left[name] += len(alike)
         else:
             shown[name] += 1
-            keys = ", ".join(f.key for f in alike[:_NAMED])
+            keys = ", ".join(shown_key(f.key) for f in alike[:_NAMED])
             more = f" and {len(alike) - _NAMED:,} more" if len(alike) > _NAMED else ""
             lines.append(f"{name}@{keys}{more} cannot be read: {alike[0].file}: {reason}; {advice}")
     return [

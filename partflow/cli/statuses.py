@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partflow.cli.columns import aligned, count, painted, room, size, span, width
+from partflow.keytexts import shown_keys_in
 from partflow.plan import State
 from partflow.status import Status
 
@@ -91,7 +92,7 @@ def _row(one: Status) -> tuple[str, ...]:
     stored = one.kind != "effect"
     return (
         one.node + kind,
-        one.grain,
+        shown_keys_in(one.grain),
         span(one.first, one.last) if one.first else "none yet",
         *counts,
         f"{one.rows:,}" if stored and one.kind != "source" else "-",

@@ -15,6 +15,7 @@ from partflow.cli import sentences
 from partflow.cli.columns import aligned, count, painted, print_json
 from partflow.cli.session import DONE, FAILED
 from partflow.graph import outputs
+from partflow.keytexts import shown_key
 from partflow.trials import Reading, Trial, Verdict
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def show_acceptance(accepted: Accepted, asked: Asked, output: str, *, is_done: b
         rows = aligned([_row(g) for g in groups]) if groups else []
         lines = [painted(r, _COLOURS[g.kind]) for r, g in zip(rows, groups, strict=True)]
         wrong = sorted((c for c in accepted.compared if c.problem), key=lambda c: (c.node, c.key))
-        lines += [painted(f"differs {c.node}@{c.key}: {c.problem}", "red") for c in wrong]
+        lines += [
+            painted(f"differs {c.node}@{shown_key(c.key)}: {c.problem}", "red") for c in wrong
+        ]
         click.echo("\n".join([*lines, sentence]))
     named = bool(asked.keys) and found.count(Kind.LEFT)
     return FAILED if accepted.refusal or named else DONE
@@ -116,7 +119,7 @@ def _document(accepted: Accepted, sentence: str) -> dict[str, Any]:
 
 
 def _reading_lines(reading: Reading) -> list[str]:
-    rows = [(f.node, f.key, f.text) for f in reading.faults]
+    rows = [(f.node, shown_key(f.key), f.text) for f in reading.faults]
     lines = [painted(line, "red") for line in aligned(rows)] if rows else []
     return [*lines, _reading_sentence(reading)]
 
@@ -127,7 +130,7 @@ def _reading_sentence(reading: Reading) -> str:
 
 
 def _trial_lines(trials: Sequence[Trial], bad: Sequence[Trial]) -> list[str]:
-    rows = [(t.node, t.key or "-", t.verdict.value, t.text) for t in trials]
+    rows = [(t.node, shown_key(t.key) or "-", t.verdict.value, t.text) for t in trials]
     lines = aligned(rows) if rows else []
     shown = [
         painted(line, "red" if t in bad else None) for line, t in zip(lines, trials, strict=True)

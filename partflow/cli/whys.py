@@ -9,6 +9,7 @@ from typing import Any
 
 from partflow.cli.columns import aligned, count, moment, painted, printable, size, span
 from partflow.explanation import LineageRead, Why
+from partflow.keytexts import shown_key
 from partflow.plan import State
 from partflow.record import Record
 
@@ -36,7 +37,10 @@ _DIGITS = 12
 def why_lines(why: Why) -> list[str]:
     """All of it as text, each part under its own head."""
     lines = [_headline(why)]
-    lines += [f"  {_arrow(i)}{one.node}@{one.key}  {one.text}" for i, one in enumerate(why.links)]
+    lines += [
+        f"  {_arrow(i)}{one.node}@{shown_key(one.key)}  {one.text}"
+        for i, one in enumerate(why.links)
+    ]
     lines += _part("code", aligned([(c.how, c.name) for c in why.code_changes] or [()]))
     lines += _part("reads", aligned([_read(r) for r in why.lineage] or [()]))
     lines += _part("made", _made(why))
@@ -79,7 +83,7 @@ def why_document(why: Why) -> dict[str, Any]:
 
 def _headline(why: Why) -> str:
     state = painted(why.state.name.lower(), _COLOURS[why.state])
-    said = f"{why.node}@{why.key} is {state}"
+    said = f"{why.node}@{shown_key(why.key)} is {state}"
     if why.may_become_stale:
         return f"{said}, and may become stale {why.text}"
     return said if why.state.name.lower() == why.text else f"{said}: {why.text}"
@@ -99,7 +103,7 @@ def _read(read: LineageRead) -> tuple[str, ...]:
         return read.dataset, "nothing", ""
     what = count(read.count, "partition")
     if read.changed:
-        keys = ", ".join(read.changed[:_KEYS])
+        keys = ", ".join(map(shown_key, read.changed[:_KEYS]))
         more = f" and {len(read.changed) - _KEYS:,} more" if len(read.changed) > _KEYS else ""
         what += f", {len(read.changed):,} changed since: {keys}{more}"
     return read.dataset, span(read.first, read.last), what

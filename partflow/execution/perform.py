@@ -15,7 +15,7 @@ from partflow.connections import Relations
 from partflow.content import file_digest
 from partflow.dataset import Dataset
 from partflow.errors import ReadError, ResultError
-from partflow.execution.inputs import keys_of, partition_column, read_partitions
+from partflow.execution.inputs import partition_column, read_partitions
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.stamps import is_as_seen
 from partflow.execution.storing import Called, Prepared, Unwritten, secured, streamed_to
@@ -23,6 +23,7 @@ from partflow.execution.work import Work, failure_of, refused, union_of
 from partflow.formats import format_of
 from partflow.graph import Graph
 from partflow.handover import HandOver
+from partflow.keytexts import shown_key
 from partflow.models import Skops
 from partflow.partition import Partition
 from partflow.results import Target, is_lazy, normalise, split
@@ -110,7 +111,7 @@ def _parts(work: Work, result: object) -> list[list[object]]:
     attempts, task = work.order.attempts, work.task
     if task.is_effect:
         return [[] for _ in attempts]
-    keys = [task.grain.key(o) for o in sorted({attempts[0].ordinal, attempts[-1].ordinal})]
+    keys = [task.grain.shown(o) for o in sorted({attempts[0].ordinal, attempts[-1].ordinal})]
     results = _each_output(task, result, "..".join(keys))
     if len(attempts) == 1:
         return [results]
@@ -178,7 +179,7 @@ def _changed(work: Work, attempt: Attempt) -> ReadError | None:
         dataset = one.read.dataset
         if stamp is None or is_as_seen(work.store, dataset, ordinals, stamp):
             continue
-        keys = keys_of(dataset, sorted({ordinals[0], ordinals[-1]}))
+        keys = [dataset.grain.shown(o) for o in sorted({ordinals[0], ordinals[-1]})]
         return ReadError(
             f"{dataset.name} {' .. '.join(sorted({keys[0], keys[-1]}))}",
             "a file was changed since this run looked at it",
@@ -220,7 +221,7 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Prep
     dataset, staged = work.task.writes[position], work.staged(attempt, position)
     key = attempt.lineage.key
     if dataset.format == "parquet":
-        target = _target(work, dataset, (attempt.ordinal,), key)
+        target = _target(work, dataset, (attempt.ordinal,), shown_key(key))
         frame = normalise(result, target)
         metadata = {FOOTER: attempt.lineage.to_json()}
         if isinstance(frame, pl.LazyFrame):
@@ -229,7 +230,9 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Prep
         return Unwritten(work, attempt, dataset, frame, staged, metadata, is_ours)
     form = format_of(dataset)
     if result is None:
-        raise ResultError(dataset.name, key, "the task returned None", "return the object")
+        raise ResultError(
+            dataset.name, shown_key(key), "the task returned None", "return the object"
+        )
     assert isinstance(form, Skops)
     form.stage(result, staged, {})
     form.read(staged)  # what cannot be read back must not be published

@@ -20,6 +20,7 @@ from partflow.formats import format_of
 from partflow.frames import explain
 from partflow.graph import Graph
 from partflow.handover import SMALL, HandOver
+from partflow.keytexts import shown_key
 from partflow.parameters import ParameterKind
 from partflow.store import Store
 from partflow.tasks import Task
@@ -111,7 +112,7 @@ def _unstaged(message: str, work: Work) -> str:
     folder = work.store.private / "staging" / work.order.run
     for attempt in work.order.attempts:
         for i, dataset in enumerate(work.task.writes):
-            name = f"the new file of {dataset.name}@{attempt.lineage.key}"
+            name = f"the new file of {dataset.name}@{shown_key(attempt.lineage.key)}"
             message = message.replace(str(folder / f"{attempt.serial}-{i}.tmp"), name)
     return message
 
