@@ -72,20 +72,26 @@ def bridged(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
     except pl.exceptions.PolarsError:
         problem = f"{type_text(have)} cannot be made {type_text(wanted)}"
         return Misfit(problem, "declare the type that the files have")
-    return _whole(column, found, wanted, column.ne_missing(back))
-
-
-def _whole(
-    column: pl.Series, found: pl.Series, wanted: pl.DataType, differs: pl.Series | None = None
-) -> pl.Series | Misfit:
-    """What was found, if every value of the column is in it."""
-    lost = column.is_not_null() & found.is_null()
-    lost = lost if differs is None else lost | differs
+    lost = column.ne_missing(back)
     if not lost.any():
         return found
-    value = str(column.filter(lost)[0])
-    short = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
-    return _misfit(short, wanted)
+    value = _first(column, lost)
+    return Misfit(f"{value!r} is no {type_text(wanted)}", "declare a type that holds it")
+
+
+def _whole(column: pl.Series, found: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
+    """What was found in text, if every value of the column is in it."""
+    lost = column.is_not_null() & found.is_null()
+    return _misfit(_first(column, lost), wanted) if lost.any() else found
+
+
+def _first(column: pl.Series, which: pl.Series) -> str:
+    """The first of some values, as text of a bounded length."""
+    import polars as pl
+
+    first = column.filter(which).head(1)
+    value = str((first.cast(pl.String) if first.dtype.is_temporal() else first)[0])
+    return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
 
 
 def _misfit(value: str, wanted: pl.DataType) -> Misfit:
