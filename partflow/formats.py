@@ -181,11 +181,17 @@ class Parquet:
     def require_schema(self, path: Path) -> None:
         """Raise ReadError if the file's columns cannot be read as the schema says, if there is one.
 
-        One row is read.
+        Of columns that are not as it says all values are read.
         """
-        if self.schema is not None:
-            with reading(path):
-                self._scan(path, None).head(1).collect()
+        if self.schema is None:
+            return
+        with reading(path):
+            held, wanted = self.types(path), _types(self.schema)
+            for name in wanted:
+                require_column(path, name, list(held))
+            others = {n: k for n, k in wanted.items() if type_text(held[n]) != type_text(k)}
+            if others:
+                fitted(path, _scanned(path, None, None).select(others.keys()).collect(), others)
 
     def fingerprint(self, path: Path) -> str:
         """The fingerprint of the values, whoever wrote the file."""

@@ -84,3 +84,14 @@ def test_parquet_of_two_producers_is_read_as_the_schema_says(world, kind, jobs):
     new.write_parquet(world.root / "landing/2024-01-31.parquet")
     assert last_day(world, jobs) == "made"
     assert world.read("both")["n"].to_list() == [1, 2]
+
+
+def test_parquet_with_a_value_that_does_not_fit_is_a_fault_of_that_file(world):
+    declare(world, "pl.DataFrame", ', schema={"n": pl.Int8}', "parquet")
+    (world.root / "landing").mkdir()
+    for key, value in (("2024-01-30", 1), ("2024-01-31", 300)):
+        pl.DataFrame({"n": [value]}).write_parquet(world.root / f"landing/{key}.parquet")
+    assert last_day(world, 1) == "made"
+    (fault,) = world.project.plan().faults
+    assert (fault.key, fault.reason) == ("2024-01-31", "column 'n': '300' is no Int8")
+    assert world.read("both")["n"].to_list() == [1]
