@@ -32,6 +32,13 @@ _INNER_IMPORT: Final = re.compile(
     r"^[ \t]+(?:from|import)[ \t]+([\w.]+)(?:[ \t]+import[ \t]+([\w, ]+))?", re.MULTILINE
 )
 
+_SEEN_BY_ALL: Final = frozenset(["locale"])
+"""What changes texts and numbers without being named."""
+_SHARING: Final = {"datetime": ("time",)} | dict.fromkeys(
+    ("lightgbm", "pandas", "scipy", "sklearn", "statsmodels", "xgboost"), ("numpy",)
+)
+"""Libraries that go by the state of others: numpy's seed, the zone that `time.tzset` takes."""
+
 Added = tuple[str, Piece]
 """A part's name, and what it stands for."""
 _Statements = tuple[str, ModuleIndex, tuple[Unit, ...]]
@@ -66,8 +73,10 @@ class Gathered:
         return sum(len(part) for part in (*parts, self.libraries))
 
     def words(self) -> set[str]:
-        """Every word that is said as an attribute or within a text."""
-        return self.attributes | {word for text in self.texts for word in _WORD.findall(text)}
+        """Every word that is said, as a name of others, an attribute, or within a text."""
+        names = {name for _, name in self.unbound} | self.attributes
+        names.update(word for name in self.libraries for word in name.split("."))
+        return names.union(*map(_WORD.findall, self.texts))
 
     def tables(self) -> set[str]:
         """The words that SQL among the texts may name tables by."""
@@ -86,15 +95,24 @@ class Additions:
         self._roots = tuple(modules)
         self._signatures = SignatureReader(reach)
         self._changes: Changes | None = None
-        self._known: set[str] = set()
+        self._among: dict[str, Changes] = {}
+        self._known: frozenset[str] | None = None
         self._of_keys: dict[Key, tuple[Added, ...]] = {}
 
     def begin(self, module: str) -> None:
-        """Know all modules that a function of `module` runs among."""
-        if self._changes is None or module not in self._known:
-            indexes = list(self._imported([*self._roots, *sorted(self._known), module]))
-            self._known = {*(index.source.name for index in indexes), module}
-            self._changes = ChangeReader(self._reach, indexes).read()
+        """Know all modules that a function of `module` runs among.
+
+        Which functions were looked at before makes no difference.
+        """
+        if self._known is None:
+            indexes = list(self._imported(self._roots))
+            self._known = frozenset(index.source.name for index in indexes)
+            self._among[""] = ChangeReader(self._reach, indexes).read()
+        name = "" if module in self._known else module
+        if name not in self._among:
+            indexes = list(self._imported([*self._roots, module]))
+            self._among[name] = ChangeReader(self._reach, indexes).read()
+        self._changes = self._among[name]
 
     def of_key(self, key: Key) -> tuple[Added, ...]:
         """What is added to a name by itself."""
@@ -185,12 +203,12 @@ class Additions:
 
     def _tops(self, gathered: Gathered) -> set[str]:
         """The libraries that reached modules import."""
-        found = {name.partition(".")[0] for name in gathered.libraries}
+        found = {name.partition(".")[0] for name in gathered.libraries} | _SEEN_BY_ALL
         for index in filter(None, map(self._reach.index, gathered.modules)):
             for origin in (each for origins in index.origins.values() for each in origins):
                 if self._reach.index(origin.module) is None:
                     found.add(origin.module.partition(".")[0])
-        return found
+        return found.union(*(_SHARING.get(top, ()) for top in found))
 
     # Parts
 

@@ -19,8 +19,8 @@ from partflow.syntax import FUNCTION_NODES
 _HARMLESS: Final = words_of("""
     abc argparse atexit builtins click collections contextlib dataclasses enum faulthandler
     functools gc inspect itertools logging loguru matplotlib operator partflow pprint pytest re
-    rich signal structlog sys tqdm traceback typer types typing typing_extensions unittest
-    warnings
+    rich signal shutil structlog sys tempfile tqdm traceback typer types typing typing_extensions
+    unittest warnings
     """)
 """Libraries whose state changes no table."""
 
@@ -36,6 +36,10 @@ _SETTING: Final = words_of("""
 _SHARED: Final = words_of("get default current root shared")
 """What names of functions begin with that give what is one for all: `decimal.getcontext`."""
 
+_HARMLESS_CALLS: Final = words_of("""
+    os.makedirs os.mkdir os.remove os.unlink os.rename os.replace time.sleep
+""")
+_SETTERS: Final = words_of("__setattr__ __delattr__")
 _MAKING: Final = words_of("__init__ __new__ __post_init__ __prepare__")
 """The methods that run when an instance is made: of a metaclass, a class."""
 _DERIVING: Final = words_of("__init_subclass__")
@@ -48,6 +52,8 @@ class Kind(Enum):
     MODULE = "any name of a module"
     WORD = "what is called by a word: an attribute of a library's class, a function of SQL"
     LIBRARY = "the state of a library"
+    CALL = "what a function changes, or making an instance of a class"
+    METHOD = "what methods of a name change, of whatever class of the project"
 
 
 Touch = tuple[Kind, Key | str]
@@ -90,14 +96,15 @@ class ChangeReader:
         self._denoter = Denoter(reach)
         self._modules = list(modules)
         self._summaries: dict[int, _Summary] = {}
-        self._methods: dict[str, list[tuple[ModuleIndex, ast.stmt]]] | None = None
+        self._methods: dict[str, list[_Summary]] | None = None
+        self._own: dict[str, dict[int, set[str]]] = {}
 
     def read(self) -> Changes:
         """All of them, each name's in the order of modules and lines."""
         found = Changes()
         for index in self._modules:
             for unit in index.statements:
-                for touch in dict.fromkeys(self._touches_of(index, unit, found)):
+                for touch in self._followed(self._touches_of(index, unit, found)):
                     if not self._is_known(index, unit, touch):
                         found.of.setdefault(touch, []).append(Change(index, unit))
             for name in index.reaching:
@@ -109,7 +116,29 @@ class ChangeReader:
         kind, what = touch
         if kind is not Kind.NAME or what[0] != index.source.name:
             return False
-        return any(known.node is unit.node for known in index.units.get(what[1], ()))
+        if index.source.name not in self._own:
+            names = self._own[index.source.name] = {}
+            for name, units in index.units.items():
+                for each in units:
+                    names.setdefault(id(each.node), set()).add(name)
+        return what[1] in self._own[index.source.name].get(id(unit.node), ())
+
+    def _followed(self, touches: Iterable[Touch]) -> Iterator[Touch]:
+        """Each change once, with those of the functions that are called, and of theirs."""
+        queue, seen = list(dict.fromkeys(touches)), set[Touch]()
+        while queue:
+            touch = queue.pop(0)
+            if touch in seen:
+                continue
+            seen.add(touch)
+            match touch:
+                case Kind.CALL, tuple() as key:
+                    queue += sorted(self._summary_of(key).touches, key=str)
+                case Kind.METHOD, str() as method:
+                    for summary in self._of_methods().get(method, ()):
+                        queue += sorted(summary.touches, key=str)
+                case _:
+                    yield touch
 
     def _callers(self, index: ModuleIndex, name: str, found: Changes) -> None:
         for unit in index.units.get(name, ()):
@@ -150,6 +179,12 @@ class ChangeReader:
                 | ast.AugAssign(target=target, value=value)
             ):
                 yield from self._target(place, target, value)
+            case (
+                ast.For(target=target)
+                | ast.AsyncFor(target=target)
+                | ast.withitem(optional_vars=ast.expr() as target)
+            ):
+                yield from self._target(place, target, None)
             case ast.Delete(targets=targets):
                 for each in targets:
                     yield from self._target(place, each, None)
@@ -212,11 +247,9 @@ class ChangeReader:
         if isinstance(function, ast.Attribute):
             yield from self._method(place, call, function, loosely=loosely)
         of = self._denoter.of(place, function)
-        summaries = [self._summary_of(key) for key in of.keys]
-        for summary in summaries:
-            yield from summary.touches
+        yield from ((Kind.CALL, key) for key in of.keys if self._is_code_of(key))
         arguments = (*call.args, *(keyword.value for keyword in call.keywords))
-        if loosely or any(summary.changes_arguments for summary in summaries):
+        if loosely or (arguments and any(map(self._changes_arguments, of.keys))):
             for argument in arguments:
                 if isinstance(argument, ast.Name | ast.Attribute | ast.Subscript | ast.Starred):
                     yield from self._changed_argument(place, argument)
@@ -265,11 +298,17 @@ class ChangeReader:
             return
         if loosely or is_changing:
             yield from ((Kind.NAME, key) for key in of.keys)
-        if of.keys:
-            yield from self._by_name(function.attr)
+        if function.attr in _SETTERS:
+            # `consts.__setattr__("X", 1)`, `object.__setattr__(consts, "X", 1)`
+            owner = [] if of.keys or of.modules else [*call.args[:1]]
+            arguments = [*(owner or [function.value]), *call.args[len(owner) :]]
+            told = ast.Call(ast.Name("setattr"), arguments, [])
+            yield from self._builtin(place, told, "setattr", at_top=True)
+        if of.keys or of.parameters:
+            yield Kind.METHOD, function.attr
 
-    def _by_name(self, method: str) -> Iterator[Touch]:
-        """What the methods of that name change, of whatever class of the project."""
+    def _of_methods(self) -> dict[str, list[_Summary]]:
+        """What methods change, by their names, of all classes of the project."""
         if self._methods is None:
             self._methods = {}
             for index in self._modules:
@@ -277,9 +316,9 @@ class ChangeReader:
                     if isinstance(unit.node, ast.ClassDef):
                         for node in unit.node.body:
                             if isinstance(node, FUNCTION_NODES):
-                                self._methods.setdefault(node.name, []).append((index, node))
-        for index, function in self._methods.get(method, ()):
-            yield from self._summary(index, function).touches
+                                summary = self._summary(index, node)
+                                self._methods.setdefault(node.name, []).append(summary)
+        return self._methods
 
     def _decorator(self, place: Place, decorator: ast.expr) -> Iterator[Touch]:
         """A decorator on an attribute of something touches that; else it is a call."""
@@ -290,9 +329,9 @@ class ChangeReader:
             owner = self._denoter.of(place, function.value)
             yield from ((Kind.NAME, key) for key in owner.keys)
             if owner.keys:
-                yield from self._by_name(function.attr)
+                yield Kind.METHOD, function.attr
         for key in of.keys:
-            yield from self._summary_of(key).touches
+            yield Kind.CALL, key
             if any(isinstance(unit.node, ast.Assign) for unit in self._denoter.units(key)):
                 yield Kind.NAME, key
         for name in of.libraries:
@@ -332,31 +371,43 @@ class ChangeReader:
     # Functions
 
     def _summary_of(self, key: Key) -> _Summary:
-        """What calling a function, or making an instance of a class, changes."""
-        index = self._reach.index(key[0])
-        found = _Summary()
-        for unit in self._denoter.units(key) if index else ():
-            nodes: list[ast.stmt] = [unit.node]
-            if isinstance(unit.node, ast.ClassDef):
-                nodes = [n for n in unit.node.body if getattr(n, "name", "") in _MAKING]
-            for node in nodes:
-                if isinstance(node, FUNCTION_NODES) and index is not None:
-                    other = self._summary(index, node)
-                    found = _Summary(
-                        found.touches | other.touches,
-                        found.changes_arguments or other.changes_arguments,
-                    )
+        """What calling a function, or making an instance of a class, changes by itself."""
+        index, found = self._reach.index(key[0]), _Summary()
+        for node in self._code(key) if index else ():
+            other = self._summary(index, node) if index else found
+            found = _Summary(
+                found.touches | other.touches, found.changes_arguments or other.changes_arguments
+            )
         return found
+
+    def _code(self, key: Key) -> Iterator[ast.AST]:
+        """The functions that a call of a name may run."""
+        for unit in self._denoter.units(key):
+            node = unit.node
+            if isinstance(node, FUNCTION_NODES):
+                yield node
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+                yield node.value
+            elif isinstance(node, ast.ClassDef):
+                for inner in node.body:
+                    if isinstance(inner, FUNCTION_NODES) and inner.name in _MAKING:
+                        yield inner
+
+    def _is_code_of(self, key: Key) -> bool:
+        return next(self._code(key), None) is not None
+
+    def _changes_arguments(self, key: Key) -> bool:
+        return self._is_code_of(key) and self._summary_of(key).changes_arguments
 
     def _summary(self, index: ModuleIndex, function: ast.AST) -> _Summary:
         if id(function) not in self._summaries:
             self._summaries[id(function)] = _Summary()  # while it is read: it may call itself
-            if isinstance(function, FUNCTION_NODES):
+            if isinstance(function, (*FUNCTION_NODES, ast.Lambda)):
                 self._summaries[id(function)] = self._summarised(index, function)
         return self._summaries[id(function)]
 
     def _summarised(
-        self, index: ModuleIndex, function: ast.FunctionDef | ast.AsyncFunctionDef
+        self, index: ModuleIndex, function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     ) -> _Summary:
         names: dict[str, Local] = locals_of(function, index)
         place, touches, changed = Place(index, names), set[Touch](), False
@@ -392,7 +443,7 @@ def _by_library(
     name: str, call: ast.Call, *, loosely: bool, of_object: bool = False
 ) -> Iterator[Touch]:
     """What a call of a library changes: what goes by a word, or its state."""
-    if _top(name) in _HARMLESS:
+    if _top(name) in _HARMLESS or name in _HARMLESS_CALLS:
         return
     last = name.rpartition(".")[2].lower()
     is_registering = any(word in last for word in _REGISTERING)
@@ -435,10 +486,12 @@ def _executed(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
                 stack.extend(ast.iter_child_nodes(node))
 
 
-def _whole(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[ast.AST, bool]]:
+def _whole(
+    function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+) -> Iterator[tuple[ast.AST, bool]]:
     """All of a function's body, and whether each is a call by itself."""
     by_themselves = set[int]()
-    for statement in function.body:
+    for statement in [function.body] if isinstance(function, ast.Lambda) else function.body:
         for node in ast.walk(statement):
             if isinstance(node, ast.Expr):
                 by_themselves.add(id(node.value))

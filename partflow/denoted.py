@@ -6,13 +6,14 @@ in. It does not know what is done with them.
 
 import ast
 import builtins
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from partflow.bindings import ModuleIndex, Unit
 from partflow.reach import Key, Reach
-from partflow.references import Origin, import_origins
+from partflow.references import Origin, bound_names, import_origins
+from partflow.syntax import FUNCTION_NODES
 
 PARAMETER: Final = "a parameter"
 UNKNOWN: Final = "some value"
@@ -40,13 +41,14 @@ class Denoted:
     parameters: list[str] = field(default_factory=list)
 
     def add(self, other: "Denoted") -> None:
-        """Stand for what another one does, too."""
-        self.keys += other.keys
-        self.modules += other.modules
-        self.namespaces += other.namespaces
-        self.libraries += other.libraries
-        self.objects += other.objects
-        self.parameters += other.parameters
+        """Stand for what another one does, too, each thing once."""
+        # New lists: those that were there may be another's as well.
+        self.keys = list(dict.fromkeys([*self.keys, *other.keys]))
+        self.modules = list(dict.fromkeys([*self.modules, *other.modules]))
+        self.namespaces = list(dict.fromkeys([*self.namespaces, *other.namespaces]))
+        self.libraries = list(dict.fromkeys([*self.libraries, *other.libraries]))
+        self.objects = list(dict.fromkeys([*self.objects, *other.objects]))
+        self.parameters = list(dict.fromkeys([*self.parameters, *other.parameters]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,11 @@ class Place:
 
     def is_builtin(self, name: str) -> bool:
         """Whether a name is Python's own here."""
-        return name not in self.names and name not in self.index.units and hasattr(builtins, name)
+        if name in self.names or not hasattr(builtins, name):
+            return False
+        # `object.__setattr__(...)` changes what it is called on, and does not bind it.
+        units = self.index.units.get(name, ())
+        return not any(unit.origin or name in _bound_by(unit.node) for unit in units)
 
 
 class Denoter:
@@ -66,6 +72,11 @@ class Denoter:
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
+        self._known: dict[Key, Denoted] = {}
+        self._given: dict[Key, tuple[tuple[Place, ast.expr], ...]] = {}
+        self._asked: set[Key] = set()
+        self._depth = 0
+        self._is_cut = False
 
     def of(self, place: Place, node: ast.expr, depth: int = 0) -> Denoted:
         """What `node` may stand for at `place`; nothing where that can't be told."""
@@ -103,6 +114,8 @@ class Denoter:
     def _name(self, place: Place, name: str, depth: int) -> Denoted:
         local = place.names.get(name)
         match local:
+            case None if place.is_builtin(name):
+                return Denoted()
             case None:
                 return self._of_module(place.index.source.name, name, depth)
             case Origin():
@@ -121,22 +134,47 @@ class Denoter:
         return self._of_module(origin.module, origin.attribute, depth)
 
     def _of_module(self, module: str, name: str, depth: int) -> Denoted:
-        """A name of a module of the project: itself, and what it is another name for."""
+        """A name of a module of the project: itself, and what it is another name for.
+
+        On the way to one answer each name is asked once (`frame = frame.filter(...)`), so that the
+        work grows with the statements.
+        """
+        key = (module, name)
+        if key in self._known:
+            return self._known[key]
+        if key in self._asked:
+            self._is_cut = True
+            return Denoted(keys=[key] if self.units(key) else [])
+        self._asked.add(key)
+        self._depth += 1
+        denoted = self._of_name(module, name, depth)
+        self._depth -= 1
+        if not self._depth:
+            self._asked.clear()
+        if not self._is_cut or not self._depth:
+            self._known[key] = denoted
+        self._is_cut &= bool(self._depth)
+        return denoted
+
+    def _of_name(self, module: str, name: str, depth: int) -> Denoted:
         found = self._reach.found(module, name)
         index = self._reach.index(module)
         if found.modules or (index and self._is_below(index, name)):
             return Denoted(modules=found.modules or [f"{module}.{name}"])
-        denoted = Denoted(libraries=found.libraries)
-        denoted.keys += [key for key in found.keys if self.units(key)] or found.unbound[-1:]
-        for key in list(denoted.keys):
-            home = self._reach.index(key[0])
-            for unit in self.units(key) if home and depth < _DEPTH else ():
-                value = getattr(unit.node, "value", None)
-                if isinstance(unit.node, ast.Assign | ast.AnnAssign) and isinstance(
-                    value, ast.Name | ast.Attribute | ast.Subscript | ast.Call
-                ):
-                    denoted.add(self.of(Place(home), value, depth + 1))  # type: ignore[arg-type]
+        keys = [key for key in found.keys if self.units(key)] or found.unbound[-1:]
+        denoted = Denoted(keys, libraries=found.libraries)
+        for key in keys:
+            for place, value in self._values(key) if depth < _DEPTH else ():
+                denoted.add(self.of(place, value, depth + 1))
         return denoted
+
+    def _values(self, key: Key) -> tuple[tuple[Place, ast.expr], ...]:
+        """What a name is given, wherever its module does so."""
+        if key not in self._given:
+            home = self._reach.index(key[0])
+            values = (value for unit in self.units(key) for value in _given_to(unit.node, key[1]))
+            self._given[key] = tuple((Place(home), value) for value in values if home)
+        return self._given[key]
 
     def _is_below(self, index: ModuleIndex, name: str) -> bool:
         """Whether a package has a module of that name, and nothing else of it."""
@@ -202,11 +240,67 @@ class Denoter:
             ):
                 return self._module(text)
             case _:
-                return Denoted(keys=of.keys, objects=[*of.libraries, *of.objects])
+                found = Denoted(keys=of.keys, objects=[*of.libraries, *of.objects])
+        passes_on = any(name.startswith("contextlib.") for name in of.libraries)
+        for argument in node.args if of.keys or passes_on else ():
+            # A function of the project may give back what it is handed.
+            if isinstance(argument, ast.Name | ast.Attribute | ast.Subscript):
+                found.add(self.of(place, argument, depth + 1))
+        return found
+
+
+def _given_to(statement: ast.stmt, name: str) -> Iterator[ast.expr]:
+    """What a statement may make a name stand for, or be taken out of."""
+    if isinstance(statement, (*FUNCTION_NODES, ast.ClassDef)):
+        return
+    for node in ast.walk(statement):
+        match node:
+            case ast.Assign(targets=targets, value=value) if any(
+                name in _bound_in(target) for target in targets
+            ):
+                yield from _parts(value)
+            case (
+                ast.AnnAssign(target=target, value=ast.expr() as value)
+                | ast.NamedExpr(target=target, value=value)
+                | ast.For(target=target, iter=value)
+                | ast.withitem(optional_vars=ast.expr() as target, context_expr=value)
+            ) if name in _bound_in(target):
+                yield from _parts(value)
+            case _:
+                pass
+
+
+def _bound_by(statement: ast.stmt) -> set[str]:
+    return {name for node in ast.walk(statement) for name in bound_names(node)}
+
+
+def _bound_in(target: ast.expr) -> set[str]:
+    """The names that an assignment to `target` binds, and not those whose parts it sets."""
+    match target:
+        case ast.Name(id=name):
+            return {name}
+        case ast.Tuple(elts=inner) | ast.List(elts=inner):
+            return set().union(*map(_bound_in, inner))
+        case ast.Starred(value=inner):
+            return _bound_in(inner)
+        case _:
+            return set()
+
+
+def _parts(value: ast.expr) -> Iterator[ast.expr]:
+    """The things that a value is, or holds if it is written out."""
+    match value:
+        case ast.Tuple(elts=inner) | ast.List(elts=inner) | ast.Set(elts=inner):
+            for each in inner:
+                yield from _parts(each)
+        case ast.Name() | ast.Attribute() | ast.Subscript() | ast.Call() | ast.IfExp():
+            yield value
+        case _:
+            pass
 
 
 def locals_of(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, index: ModuleIndex
+    function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, index: ModuleIndex
 ) -> dict[str, Local]:
     """What the names are that are a function's own: assigned once, imported, or something."""
     found: dict[str, Local] = {}

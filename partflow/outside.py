@@ -57,16 +57,24 @@ _CLOCK: Final = """
 _LIBRARIES: Final = words_of(f"{_ENVIRONMENT} {_CODE} {_PROGRAMS} {_FILES} {_CLOCK}")
 _LOOKED_AT: Final = frozenset(["os.environ", "os.environb", "sys.argv", "sys.stdin"])
 """What tells something without being called; other names are told of where they are called."""
-_READING: Final = ("read_", "scan_")
+_READING: Final = ("read_", "scan_", "load_", "fetch_", "open_")
 # What says nothing of now, given so many arguments.
 _GIVEN_A_TIME: Final = {"time.localtime": 1, "time.gmtime": 1, "time.ctime": 1, "time.strftime": 2}
-_FILE_METHODS: Final = words_of("""
+_OF_THE_MACHINE: Final = {
+    "datetime.datetime.fromtimestamp": 2,
+    "datetime.date.fromtimestamp": 2,
+    "time.mktime": 2,
+}
+"""What goes by the machine's zone, given fewer arguments."""
+_TAKING_NOW: Final = frozenset(["numpy.datetime64", "pandas.Timestamp", "pandas.to_datetime"])
+_OUTSIDE_METHODS: Final = words_of("""
     open exists is_file is_dir iterdir rglob glob stat samefile read_csv read_json read_parquet
     from_csv_auto from_parquet
     """)
-_ALWAYS_FILE_METHODS: Final = frozenset(["read_text", "read_bytes"])
+_ALWAYS_OUTSIDE_METHODS: Final = frozenset(["read_text", "read_bytes"])
 
 _IS_SQL: Final = re.compile(r"(?i)\b(select|summarize|pivot|attach|copy)\b|^\s*from\b")
+_IS_QUERY: Final = re.compile(r"(?is)\bselect\b.*\bfrom\b|^\s*from\s+\w+\s*$")
 _SQL_FILE: Final = re.compile(
     r"(?i)\b(?:from|join|attach|summarize|describe)\s+(?:database\s+)?'([^']+)'|"
     r"\bcopy\s+\S+\s+from\s+'([^']+)'"
@@ -100,14 +108,27 @@ def is_opaque(name: str, call: ast.Call | None) -> bool:
         return False
     if name == "duckdb.connect":
         return bool(call.args or call.keywords)
+    if name in _OF_THE_MACHINE:
+        return len(call.args) + len(call.keywords) < _OF_THE_MACHINE[name]
+    if name in _TAKING_NOW:
+        return any(isinstance(a, ast.Constant) and a.value in {"now", "today"} for a in call.args)
     return parts[-1].startswith(_READING)
 
 
-def is_file_method(name: str, call: ast.Call, *, of_anything: bool) -> bool:
-    """Whether a method that is called by this name reads files; of what it is called is unknown."""
-    if name in _ALWAYS_FILE_METHODS:
+def is_outside_method(name: str, call: ast.Call, *, of_anything: bool) -> bool:
+    """Whether a method of this name reads files, or the machine's zone, whatever it is of."""
+    if name in _ALWAYS_OUTSIDE_METHODS:
         return True
-    return of_anything and name in _FILE_METHODS and not (name == "open" and _only_writes(call, 0))
+    if name == "astimezone":
+        return not call.args and not call.keywords
+    return (
+        of_anything and name in _OUTSIDE_METHODS and not (name == "open" and _only_writes(call, 0))
+    )
+
+
+def is_query(text: str) -> bool:
+    """Whether a text reads like SQL that names tables, wherever it is handed to."""
+    return "from" in text.lower() and bool(_IS_QUERY.search(text))
 
 
 def in_sql(text: str) -> Iterator[str]:

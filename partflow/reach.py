@@ -12,7 +12,7 @@ from typing import Final
 
 from partflow.bindings import ModuleIndex, Source, Star, Unit, index_of
 from partflow.declarations import is_declaring, own_name, uncounted_arguments
-from partflow.outside import in_sql, is_file_method, is_opaque, is_opaque_builtin
+from partflow.outside import in_sql, is_opaque, is_opaque_builtin, is_outside_method
 from partflow.references import MentionReader, Mentions, Origin, Reference, Sight
 from partflow.syntax import FUNCTION_NODES, constant_form, digest_of, encoded, framed, normal_form
 
@@ -280,7 +280,11 @@ class Reach:
             if is_opaque(name, call):
                 yield f"{name}(...)" if call else name
         is_method = call is not None and reference.attributes and not found.libraries
-        if is_method and call and is_file_method(reference.attributes[-1], call, of_anything=True):
+        if (
+            is_method
+            and call
+            and is_outside_method(reference.attributes[-1], call, of_anything=True)
+        ):
             start = root if isinstance(root, str) else root.attribute or root.module
             yield f"{'.'.join((start, *reference.attributes))}(...)"
         if isinstance(root, str) and reference.call and self._holds_anything(index, reference):

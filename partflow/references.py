@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from partflow.outside import is_file_method, words_of
+from partflow.outside import is_outside_method, is_query, words_of
 from partflow.syntax import FUNCTION_NODES
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -169,6 +169,8 @@ class MentionReader:
                 yield from self._chain(node, scope, None)
             case ast.Constant(value=str() as text):
                 self._texts.append((node.lineno, text))
+                if is_query(text):
+                    self._sites.append(frozenset(scope.visible()))
             case ast.Expr(value=ast.Constant()):  # a docstring
                 pass
             case _:
@@ -247,7 +249,7 @@ class MentionReader:
                 self._opaque.append((node.lineno, f"a call of what '{_written(value)}[...]' holds"))
             case ast.Attribute(value=value, attr=attr):
                 of_anything = not _is_module_name(value, scope)
-                if is_file_method(attr, node, of_anything=of_anything):
+                if is_outside_method(attr, node, of_anything=of_anything):
                     self._opaque.append((node.lineno, f"{_written(value)}.{attr}(...)"))
             case _:
                 pass

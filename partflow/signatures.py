@@ -15,6 +15,7 @@ from partflow.references import Sight, called_name
 from partflow.syntax import FUNCTION_NODES, encoded, framed, normal_form
 
 _PLAIN: Final = words_of("""
+    backoff cachetools deprecated joblib line_profiler numba tenacity tqdm
     abc builtins contextlib dataclasses enum functools partflow typing typing_extensions warnings
     """)
 """Libraries whose decorators read no annotation that could change a result."""
