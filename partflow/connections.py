@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from partflow.machine import processors
@@ -117,6 +118,30 @@ def _share(connection: duckdb.DuckDBPyConnection) -> None:
     _threads = None
 
 
+def state_default() -> None:
+    """Gives DuckDB's default connection UTC, once, unless the user's modules gave it a zone.
+
+    It is theirs; but a task that says `duckdb.sql` speaks to it, and the machine's zone is nobody's
+    choice.
+    """
+    global _stated  # noqa: PLW0603 - of the process, as the default connection is
+    import duckdb
+
+    with _stating:
+        connection = duckdb.default_connection()
+        if connection is _stated:
+            return
+        _stated = connection
+        with suppress(duckdb.Error):  # as of one in a transaction that failed
+            sql = "select scope from duckdb_settings() where name = 'TimeZone'"
+            if connection.execute(sql).fetchall() == [("GLOBAL",)]:
+                state_zone(connection, "UTC")
+
+
+_stated: duckdb.DuckDBPyConnection | None = None
+_stating = threading.Lock()
+
+
 class Relations:
     """The relations that one call of a task gets: all of one connection, so they can be joined.
 
@@ -125,11 +150,12 @@ class Relations:
     is DuckDB's default connection meanwhile: `duckdb.sql("... from sales")` runs on it, and what
     `duckdb.read_csv` gives can be joined with what was handed over. Other threads share the
     default connection, so theirs is left as it is. Moments are shown and cut by the clock of
-    `zone`.
+    `zone`. `is_asked` says that the call may speak to DuckDB without a relation.
     """
 
-    def __init__(self, zone: str = "UTC") -> None:
+    def __init__(self, zone: str = "UTC", *, is_asked: bool = False) -> None:
         self._zone = zone
+        self._is_asked = is_asked
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._default: duckdb.DuckDBPyConnection | None = None
         self._is_entered = False
@@ -142,6 +168,8 @@ class Relations:
 
     def __enter__(self) -> Self:
         self._is_entered = True
+        if self._is_asked or "duckdb" in sys.modules:
+            state_default()
         return self
 
     def __exit__(

@@ -49,7 +49,7 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     A batch whose call fails is told so as a whole: which partition is at fault is not known.
     """
     meter, work = _Meter(), Work(order, graph, graph.task(order.task), store, frames)
-    with Relations(work.task.zone) as relations:
+    with Relations(work.task.zone, is_asked=work.names("duckdb")) as relations:
         parts = _carried_out(work, relations)
     return Called(order, parts, meter.cost(len(parts)), work)
 

@@ -86,6 +86,7 @@ MOMENTS = """
     events = Dataset("events", DAYS)
     by_day = Dataset("by_day", DAYS)
     joined = Dataset("joined", DAYS)
+    seen = Dataset("seen", DAYS)
 
     @task(writes=events)
     def land() -> pl.DataFrame:
@@ -98,6 +99,11 @@ MOMENTS = """
     @task(reads=[events.window(-1, 0), by_day.window(-1, 0)], writes=joined)
     def join(events: duckdb.DuckDBPyRelation, days: duckdb.DuckDBPyRelation):
         return duckdb.sql("select ts, day, n from events join days on ts::date = day order by all")
+
+    @task(reads=[events], writes=seen)
+    def ask(events: pl.DataFrame):
+        import duckdb
+        return duckdb.sql("select ts, ts::date as day from events order by all").pl()
     """
 
 

@@ -185,3 +185,24 @@ def test_a_call_leaves_the_zone_of_the_default_connection_as_it_was():
     with Relations("Asia/Tokyo") as relations:
         relations.over(ROWS)
     assert duckdb.sql("select current_setting('TimeZone')").fetchall() == before
+
+
+DEFAULT = """
+import duckdb
+from partflow.connections import Relations
+ZONE = "select current_setting('TimeZone')"
+SAID
+with Relations() as relations:
+    print(duckdb.sql(ZONE).fetchall())
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "zone"),
+    [("", "UTC"), ("duckdb.sql(\"set TimeZone = 'Europe/Berlin'\")", "Europe/Berlin")],
+)
+def test_the_default_connection_has_utc_unless_modules_gave_it_a_zone(said, zone):
+    command = [sys.executable, "-c", DEFAULT.replace("SAID", said)]
+    environment = {**os.environ, "TZ": "Asia/Tokyo"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == f"[('{zone}',)]"
