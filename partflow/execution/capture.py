@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -37,7 +37,7 @@ class Log:
         """Write at its end. A full disk must not cost the attempt, nor its log: it is left out."""
         if not text:
             return
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # closed: written by a child that outlived the attempt
             if self._file is None:
                 self._paths[0].parent.mkdir(parents=True, exist_ok=True)
                 self._file = self._paths[0].open(
@@ -63,69 +63,80 @@ class Capture:
     """
 
     def __init__(self) -> None:
-        self._here = threading.local()
-        self._lock = threading.Lock()
-        self._attempts = 0
-        self._there: tuple[Any, Any] = (None, None)
-        self._ours: tuple[Any, Any] = (None, None)
         self._records: _Records | None = None
 
     @contextmanager
     def into(self, paths: Sequence[Path]) -> Iterator[Log]:
         """Put what this thread writes into the log at these paths."""
         log = Log(paths)
-        before = self.log
+        before = _log_here()
         self._replace()
-        self._here.log = log
+        _HERE.log = log
         try:
             yield log
         finally:
-            self._here.log = before
-            self._put_back()
+            _HERE.log = before
+            _put_back()
             log.close()
-
-    @property
-    def log(self) -> Log | None:
-        """The log of this thread's attempt; None if it has none."""
-        found: Log | None = getattr(self._here, "log", None)
-        return found
 
     def close(self) -> None:
         """Leave logging as it was."""
-        with self._lock:
+        with _LOCK:
             if self._records is not None:
                 self._records.leave()
                 self._records = None
 
     def _replace(self) -> None:
-        with self._lock:
-            self._attempts += 1
-            if self._attempts > 1:
-                return
+        with _LOCK:
             if self._records is None:
-                self._records = _Records(self)
-            self._there = sys.stdout, sys.stderr
-            self._ours = _Stream(self, sys.stdout), _Stream(self, sys.stderr)
-            sys.stdout, sys.stderr = self._ours
-
-    def _put_back(self) -> None:
-        """Put the streams back that were there, unless somebody has put others in their place."""
-        with self._lock:
-            self._attempts -= 1
-            if self._attempts:
+                self._records = _Records()
+            _ATTEMPTS.append(self)
+            if len(_ATTEMPTS) > 1:
                 return
-            if sys.stdout is self._ours[0]:
-                sys.stdout = self._there[0]
-            if sys.stderr is self._ours[1]:
-                sys.stderr = self._there[1]
+            for name, stream in _STREAMS.items():
+                present = getattr(sys, name)
+                if present is not stream:
+                    stream.there = present
+                    setattr(sys, name, stream)
+
+
+def _put_back() -> None:
+    """Put the streams back that were there, unless somebody has put others in their place."""
+    with _LOCK:
+        _ATTEMPTS.pop()
+        for name, stream in _STREAMS.items():
+            if not _ATTEMPTS and getattr(sys, name) is stream:
+                setattr(sys, name, stream.there)
+
+
+def _log_here() -> Log | None:
+    """The log of this thread's attempt; None if it has none."""
+    found: Log | None = getattr(_HERE, "log", None)
+    return found
 
 
 class _Stream(io.TextIOBase):
     """A stream that writes to the log of the thread's attempt, or else to the one before it."""
 
-    def __init__(self, capture: Capture, there: Any) -> None:
-        self._capture = capture
-        self._there = there
+    def __init__(self, name: str) -> None:
+        self.there: Any = None
+        self._name = name
+
+    @contextmanager
+    def _beyond(self) -> Iterator[Any]:
+        """The stream that was there.
+
+        It may be one that a task put around this one and left: then it comes back here, and what
+        the process began with is beyond.
+        """
+        if getattr(_HERE, "is_beyond", False):
+            yield getattr(sys, f"__{self._name}__")
+            return
+        _HERE.is_beyond = True
+        try:
+            yield self.there
+        finally:
+            _HERE.is_beyond = False
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # a property where a variable is declared
@@ -146,28 +157,32 @@ class _Stream(io.TextIOBase):
         """Write to the log, and before a debugger's eyes."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        log = self._capture.log
+        log = _log_here()
         if log is not None:
             log.write(text)
-        if (log is None or _is_debugged()) and self._there is not None:
-            # A bar that shows the progress holds back what has no line's end, as a prompt.
-            getattr(self._there, "rich_proxied_file", self._there).write(text)
+        if log is None or _is_debugged():
+            with self._beyond() as there:
+                if there is not None:
+                    # A bar that shows the progress holds back what has no line's end, as a prompt.
+                    getattr(there, "rich_proxied_file", there).write(text)
         return len(text)
 
     def flush(self) -> None:
         """Flush the one before; the log is written line by line."""
-        with suppress(AttributeError, OSError, ValueError):
-            self._there.flush()
+        with self._beyond() as there, suppress(AttributeError, OSError, ValueError):
+            there.flush()
 
     def fileno(self) -> int:
         """That of the one before: a child process writes there."""
-        return int(self._there.fileno())
+        with self._beyond() as there:
+            return int(there.fileno())
 
     def isatty(self) -> bool:
         """Whether somebody sits before it: not before a log."""
-        if self._there is None or (self._capture.log is not None and not _is_debugged()):
+        if _log_here() is not None and not _is_debugged():
             return False
-        return bool(self._there.isatty())
+        with self._beyond() as there:
+            return there is not None and bool(there.isatty())
 
     def writable(self) -> bool:
         """Always."""
@@ -201,19 +216,26 @@ class _Bytes(io.BufferedIOBase):
         """Nothing, as the stream."""
 
 
+_STREAMS: Final = {"stdout": _Stream("stdout"), "stderr": _Stream("stderr")}
+"""They live as long as the process: another thread may be about to write to one at any time."""
+_ATTEMPTS: Final[list[Capture]] = []
+"""An entry for each attempt that is under way in this process."""
+_LOCK: Final = threading.Lock()
+_HERE: Final = threading.local()
+
+
 class _Records(logging.Handler):
     """Writes what is logged to the log of the thread's attempt; otherwise it changes nothing."""
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._capture = capture
         self.setFormatter(logging.Formatter(_FORMAT))
         self._level_before = _let_through(logging.getLogger())
         logging.getLogger().addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, with its traceback if it has one."""
-        log = self._capture.log
+        log = _log_here()
         if log is not None:
             try:
                 log.write(f"{self.format(record)}\n")

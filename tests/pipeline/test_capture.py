@@ -96,6 +96,56 @@ def test_a_stream_that_somebody_puts_in_place_within_an_attempt_stays(tmp_path, 
         sys.stdout = before
 
 
+def test_a_thread_may_print_while_attempts_begin_and_end(tmp_path):
+    code = """
+import sys, threading
+from pathlib import Path
+from partflow.execution.capture import Capture
+is_over = threading.Event()
+
+def talk():
+    while not is_over.is_set():
+        print("nobody's")
+
+threads = [threading.Thread(target=talk) for _ in range(3)]
+[each.start() for each in threads]
+sys.setswitchinterval(1e-6)
+capture = Capture()
+for number in range(1000):
+    with capture.into([Path("log")]):
+        pass
+is_over.set()
+[each.join() for each in threads]
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(done.stdout.replace("nobody's", "").split()) == set()
+
+
+def test_a_stream_that_an_attempt_puts_around_its_own_and_leaves_does_not_come_back_to_itself(
+    tmp_path, capture, monkeypatch, capsys
+):
+    class Around:
+        def __init__(self, stream):
+            self.stream = stream
+
+        def __getattr__(self, name):
+            return getattr(self.stream, name)
+
+    monkeypatch.setattr(sys, "__stdout__", sys.stdout)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    with capture.into([tmp_path / "first"]):
+        sys.stdout = Around(sys.stdout)
+    with capture.into([tmp_path / "second"]):
+        thread = threading.Thread(target=print, args=("nobody's",))
+        thread.start()
+        thread.join()
+        print("mine")
+    assert (tmp_path / "second").read_text() == "mine\n"
+    assert capsys.readouterr().out == "nobody's\n"
+
+
 def test_a_log_that_cannot_be_written_costs_nothing(tmp_path, capture):
     (tmp_path / "file").write_text("")
     with capture.into([tmp_path / "file/1.log"]) as log:
