@@ -11,6 +11,7 @@ import signal
 import sys
 from types import FrameType
 
+from partflow.streams import set_up
 from partflow.surroundings import react
 
 INTERRUPTED = 130
@@ -25,6 +26,7 @@ def program() -> int:
     SIGTERM and SIGHUP end it as Ctrl-C does, also while modules are imported. What comes after the
     first ends it at once, but for a run, which has ways of its own.
     """
+    set_up()
     atexit.register(_ignore)  # the first to be registered is the last to be called
     try:
         react({n: _interrupt for n in _ENDING if signal.getsignal(n) is not signal.SIG_IGN})
@@ -32,7 +34,7 @@ def program() -> int:
 
         code = main()
     except KeyboardInterrupt:
-        os.write(2, b"interrupted\n")
+        sys.stderr.write("interrupted\n")
         code = INTERRUPTED
     _end_by(code)
     return code

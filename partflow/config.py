@@ -42,8 +42,15 @@ class Config:
     pools: Mapping[str, int] = field(default_factory=dict)
 
 
-def find_root(start: Path) -> Path:
+def find_root(path: str | Path) -> Path:
     """The nearest folder upwards with a partflow.toml, or a pyproject.toml with [tool.partflow]."""
+    try:
+        start = Path(path).resolve()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "the working directory is gone; change into a folder that is there, or name the "
+            "project's with --project"
+        ) from None
     if not _is_text(str(start)):
         raise ConfigurationError(
             f"{start}: the path of a project must be UTF-8, and this is not; rename the folder"

@@ -42,7 +42,7 @@ class History:
     @classmethod
     def load(cls, path: str | Path = ".", *, overrides: Mapping[str, str] | None = None) -> History:
         """The history of the project that `path` lies in."""
-        root = find_root(Path(path).resolve())
+        root = find_root(path)
         return cls(root, read_config(root, os.environ, overrides or {}))
 
     def runs(self, limit: int = 20) -> list[RunRow]:

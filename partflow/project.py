@@ -93,7 +93,7 @@ class Project:
         cls, path: str | Path = ".", *, overrides: Mapping[str, str] | None = None
     ) -> Project:
         """The same; what `load` warns of stands in `left_out`."""
-        root = find_root(Path(path).resolve())
+        root = find_root(path)
         config = read_config(root, os.environ, overrides or {})
         jobs = load_jobs(root, config.jobs)
         require_pools(jobs.tasks, config.pools)

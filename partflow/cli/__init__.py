@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from gc import get_threshold, set_threshold
 from itertools import pairwise
 
@@ -25,8 +26,9 @@ from partflow.cli.looking import status, why
 from partflow.cli.making import backfill, materialize, plan
 from partflow.cli.mending import gc, rollback, state
 from partflow.cli.running import cancel, logs, runs
-from partflow.cli.session import INTERRUPTED, Session
+from partflow.cli.session import FAILED, INTERRUPTED, Session
 from partflow.errors import PartflowError, advice_of
+from partflow.streams import OutputLostError, let_be_lost, refusal, spoken
 
 _BROKEN_PIPE = 141
 _NEW_OBJECTS = 10_000
@@ -49,6 +51,8 @@ def commands(context: click.Context, folder: str | None) -> None:
     """Date-partitioned data that is made exactly where it could differ, and says why."""
     session = context.ensure_object(Session)
     session.folder = folder
+    if context.invoked_subcommand in _WORKING:
+        let_be_lost()
 
 
 _COMMANDS = (
@@ -59,23 +63,24 @@ for command in _COMMANDS:
     commands.add_command(command)
 
 
+_WORKING = {c.name for c in (init, materialize, backfill, accept, cancel, rollback, gc, state)}
+"""The commands whose work is done, whatever becomes of what they print."""
+
 _OF_DISK = {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EROFS}
 """What a disk or its limits refuse: nobody's bug, also where the file is not named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry one command line out (that of this process if none is given); its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = [spoken(w) for w in sys.argv[1:]] if arguments is None else list(arguments)
     session = Session(command=shlex.join(["partflow", *words]))
     _waste_nothing()
     _print_what_it_can()
     try:
         code = commands.main(words, prog_name="partflow", standalone_mode=False, obj=session)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read has enough. What is left in the buffer must not fail once more at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        _tell_of_lost_output()
+    except OutputLostError as error:
+        return _code_of_lost_output(error, session)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
@@ -110,8 +115,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _documented(words: Sequence[str], said: str, code: int) -> int:
     """Print an error as JSON where JSON was asked for, since nothing else is; the exit code."""
     if "--output=json" in words or ("--output", "json") in pairwise(words):
-        print_json({"error": said, "exit_code": code})
+        with suppress(OutputLostError):  # it was said on stderr
+            print_json({"error": said, "exit_code": code})
     return code
+
+
+def _code_of_lost_output(error: OutputLostError, session: Session) -> int:
+    """The exit code where the output is the product; it is said why, unless its reader left."""
+    if isinstance(error.refusal, BrokenPipeError):
+        return _BROKEN_PIPE
+    click.echo(f"error: {error}", err=True)
+    return INTERRUPTED if session.stopped else FAILED
+
+
+def _tell_of_lost_output() -> None:
+    lost = refusal()
+    if lost is not None and not isinstance(lost, BrokenPipeError):
+        said = "what was printed is lost: standard output cannot be written"
+        click.echo(f"warning: {said} ({lost.strerror})", err=True)
 
 
 def _waste_nothing() -> None:

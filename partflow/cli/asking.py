@@ -62,9 +62,11 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     from partflow.cli.answers import write_answer
 
     project = session.project()
-    text = sys.stdin.read() if sql == "-" else sql
+    text = _from_stdin() if sql == "-" else sql
     if not text.strip():
         raise UsageError('query: there is no SQL; write partflow query "select ..."')
+    if not _is_utf8(text):
+        raise UsageError("query: the SQL is not UTF-8; save it as that, and say query - < FILE")
     form = output or _form_of(target)
     _check_stream(form, target)
     try:
@@ -110,6 +112,22 @@ class _Asked:
                 self._connection.interrupt()
             raise
         return found.result()
+
+
+def _from_stdin() -> str:
+    """What comes on stdin, as UTF-8 whatever the locale says."""
+    buffer = getattr(sys.stdin, "buffer", None)
+    if buffer is None:
+        return sys.stdin.read()
+    return str(buffer.read().decode("utf-8", "surrogateescape"))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def _form_of(target: str | None) -> str:

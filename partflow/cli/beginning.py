@@ -56,6 +56,12 @@ def _target(name: str) -> Path:
         )
     from pathlib import Path
 
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "init: the working directory is gone; change into a folder that is there"
+        ) from None
     target = Path(name)
     if target.exists() and not target.is_dir():
         raise UsageError(f"init {name!r}: there is a file of that name; choose another")

@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 import click
 
 from partflow.keytexts import shown_key
+from partflow.streams import require_written
 
 _UNITS = ("KB", "MB", "GB", "TB", "PB")
 _STEP = 1000
@@ -98,7 +99,8 @@ def room() -> int | None:
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document."""
+    """Print one JSON document; OutputLostError if it cannot be written."""
     import json
 
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    require_written()

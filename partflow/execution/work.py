@@ -100,7 +100,7 @@ def failure_of(raised: Exception, work: Work) -> Failure:
     else:
         place = task.place
     known = isinstance(error, PartflowError)
-    message = str(error) if known else f"{type(error).__name__}: {error}"
+    message = text_of(error) if known else f"{type(error).__name__}: {text_of(error)}"
     if isinstance(error, ResultError) and len(task.writes) == 1:
         message = f"{error.problem}; {error.advice}"  # whose it is stands before it
     elif isinstance(error, OSError) and error.errno and not lines:
@@ -120,6 +120,14 @@ def _unstaged(message: str, work: Work) -> str:
             name = f"the new file of {dataset.name}@{shown_key(attempt.lineage.key)}"
             message = message.replace(str(folder / f"{attempt.serial}-{i}.tmp"), name)
     return message
+
+
+def text_of(error: BaseException) -> str:
+    """The text of an exception; it may fail to give one."""
+    try:
+        return str(error)
+    except Exception as again:  # noqa: BLE001 - the user's own
+        return f"(it has no text: {type(again).__name__} in its __str__)"
 
 
 def _innermost(function: Callable[..., object]) -> object:

@@ -28,6 +28,7 @@ from partflow.execution.orders import Cost, Failure, Order, Outcome
 from partflow.execution.perform import call
 from partflow.execution.spool import Spool
 from partflow.execution.storing import Called
+from partflow.execution.work import text_of
 from partflow.graph import Graph
 from partflow.handover import HandOver
 from partflow.store import Store
@@ -79,7 +80,7 @@ class Workplace:
             if isinstance(error, KeyboardInterrupt) and self._is_coordinating():
                 raise
             failure = Failure(
-                f"{type(error).__name__}: {error}".removesuffix(": "),
+                f"{type(error).__name__}: {text_of(error)}".removesuffix(": "),
                 self.graph.task(order.task).place,
                 is_shared=len(order.attempts) > 1,
             )

@@ -1,0 +1,145 @@
+"""The standard streams of the program: also where they are closed, full, or read by nobody.
+
+Knows nothing of what is written to them.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore] # from 3.12 on
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+
+
+class OutputLostError(Exception):
+    """What was to be printed to standard output cannot be written there, for what was refused."""
+
+    def __init__(self, refusal: OSError) -> None:
+        super().__init__(f"standard output cannot be written ({refusal.strerror})")
+        self.refusal = refusal
+
+
+class _Outlet(io.FileIO):
+    """A descriptor of the system's; once a write was refused, all that follows is dropped.
+
+    The first refusal is raised, unless `may_be_lost`: then it is only kept.
+    """
+
+    def __init__(self, descriptor: int, *, may_be_lost: bool, is_closed: bool) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.may_be_lost = may_be_lost
+        self.is_closed = is_closed
+        self.refusal: OSError | None = None
+
+    def write(self, data: Buffer, /) -> int:
+        """Write, or drop it."""
+        size = memoryview(data).nbytes
+        if self.refusal is not None or (self.is_closed and self.may_be_lost):
+            return size
+        try:
+            return self._written(data)
+        except OSError as error:
+            self.refusal = error
+            if self.may_be_lost:
+                return size
+            raise OutputLostError(error) from None
+
+    def _written(self, data: Buffer) -> int:
+        """Write some of it; whoever reads may have asked not to be waited for, and is."""
+        if self.is_closed:
+            raise _closed()
+        while True:
+            found = super().write(data)
+            if found is not None:
+                return found
+            select.select([], [self.fileno()], [])
+
+
+def reserve_standard() -> frozenset[int]:
+    """Give the standard streams that are closed to nobody, so that no file gets their numbers.
+
+    Else what a library prints would be written into it. Those that were closed.
+    """
+    closed = set()
+    for number in (_STDIN, _STDOUT, _STDERR):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free: this one
+            os.set_inheritable(number, True)  # noqa: FBT003
+            closed.add(number)
+    return frozenset(closed)
+
+
+def set_up() -> None:
+    """Have Python's standard streams be there, whatever they lead to.
+
+    What stderr refuses is dropped: there is nobody to tell. What stdout refuses raises
+    OutputLostError, unless `let_be_lost` was called.
+    """
+    closed = reserve_standard()
+    if sys.stdin is None:
+        sys.stdin = open(_STDIN, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = _text(_STDOUT, sys.stdout, closed)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _text(_STDERR, sys.stderr, closed)  # type: ignore[misc]
+
+
+def _text(number: int, before: object, closed: frozenset[int]) -> io.TextIOWrapper:
+    outlet = _Outlet(number, may_be_lost=number != _STDOUT, is_closed=number in closed)
+    encoding = getattr(before, "encoding", None) or "utf-8"
+    by_line = number != _STDOUT or outlet.isatty()
+    return io.TextIOWrapper(
+        io.BufferedWriter(outlet), encoding, "backslashreplace", line_buffering=by_line
+    )
+
+
+def let_be_lost() -> None:
+    """Take what stdout refuses for nothing worse than that: the output is not the product."""
+    outlet = _outlet()
+    if outlet is not None:
+        outlet.may_be_lost = True
+
+
+def require_written() -> None:
+    """Raise OutputLostError if anything that was printed so far was lost."""
+    with suppress(AttributeError):
+        sys.stdout.flush()
+    outlet = _outlet()
+    if outlet is not None and (outlet.refusal is not None or outlet.is_closed):
+        raise OutputLostError(outlet.refusal or _closed())
+
+
+def _closed() -> OSError:
+    return OSError(errno.EBADF, "it is closed")
+
+
+def refusal() -> OSError | None:
+    """Why what was printed to an open stdout was lost; None if it was not."""
+    with suppress(AttributeError):
+        sys.stdout.flush()
+    outlet = _outlet()
+    return None if outlet is None else outlet.refusal
+
+
+def _outlet() -> _Outlet | None:
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return raw if isinstance(raw, _Outlet) else None
+
+
+def spoken(word: str) -> str:
+    """An argument of the command line as UTF-8, in which it was most likely written.
+
+    Where the locale knows only ASCII, Python hands on the bytes of other letters as they are.
+    """
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeError:
+        return word
