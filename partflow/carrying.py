@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from partflow.flow import is_ahead
 from partflow.graphrecord import graph_text
 from partflow.metastore import Metastore
 from partflow.plan import task_span
@@ -115,6 +116,16 @@ def _asked_for(found: Plan) -> str:
     texts = [f"{s.node} {s.first}" + (f" .. {s.last}" if s.count > 1 else "") for s in asked]
     more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
     return f"{', '.join(texts[:_NAMED])}{more}{again}"
+
+
+def seen_ahead(found: Plan) -> frozenset[str]:
+    """The effects that were first seen while a clock was ahead: where they begin is said anew."""
+    since = found.snapshot.effects_since
+    return frozenset(
+        t.name
+        for t in found.graph.tasks
+        if t.name in since and is_ahead(t, since[t.name], found.snapshot.now)
+    )
 
 
 def newest(found: Plan) -> dict[str, int]:

@@ -32,7 +32,8 @@ class Controls:
     """How a run is carried out; `workers` above one are processes of their own.
 
     With `newest_first` the latest partitions are made first; `retries` stands in for what tasks
-    say; `batch_size` bounds how many partitions one call makes. `waiting` is told who has the
+    say; `batch_size` bounds how many partitions one call makes. `trust_clock` says that the clock
+    is right, although something was recorded later than now. `waiting` is told who has the
     warehouse when the run has to wait for it, `planned` the plan before anything of it is made.
     """
 
@@ -42,6 +43,7 @@ class Controls:
     newest_first: bool = False
     retries: int | None = None
     batch_size: int | None = None
+    trust_clock: bool = False
     verify: Verify = Verify.STAT
     command: str = "python"
     stop: Stop = field(default_factory=Stop)

@@ -13,6 +13,7 @@ Knows nothing of what raises them. Bugs of partflow's own are `AssertionError("B
       PublishError          the disk, or a newer owner, refused what was made
       MetastoreError        the record is newer than this partflow, or damaged
       BusyError             another run is at the same partitions
+      ClockError            the clock is behind what was recorded last
 """
 
 from __future__ import annotations
@@ -132,6 +133,12 @@ class BusyError(PartflowError):
     """Another run is at what was asked for."""
 
     exit_code: ClassVar[int] = 4
+
+
+class ClockError(PartflowError):
+    """The clock of this machine is behind what was recorded last; nothing was made."""
+
+    exit_code: ClassVar[int] = 1
 
 
 def together(errors: Sequence[PartflowError]) -> PartflowError:

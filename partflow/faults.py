@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.demand import covered
+from partflow.errors import ClockError
 from partflow.lineage import Condition, Snapshot, Unreadable
-from partflow.steps import Fault, Plan, State
+from partflow.steps import CLOCK_SLACK, Fault, Plan, State
 
 if TYPE_CHECKING:
     from partflow.steps import Mask
-
-CLOCK_SLACK = 300
-"""So many seconds the clocks of two machines may differ before one of them is taken to be wrong."""
 
 
 _SET_CLOCK = (
@@ -46,6 +44,13 @@ def faults_of(found: Plan, needed: Mapping[str, Mask] | None) -> tuple[Fault, ..
             said = found.snapshot.unreadable.get((name, key), Unreadable("", "it is damaged", ""))
             faults.append(Fault(name, key, said.file, said.reason, said.advice))
     return tuple(faults)
+
+
+def require_clock(found: Plan) -> None:
+    """Raise ClockError if the clock is behind what was recorded last: what is due is not known."""
+    for fault in found.faults:
+        if not fault.dataset:
+            raise ClockError(f"{fault.reason}, so nothing was made; {fault.advice}")
 
 
 def _concerned(found: Plan, needed: Mapping[str, Mask], name: str, lo: int, n: int) -> Mask:

@@ -16,7 +16,7 @@ import numpy as np
 from partflow.grain import Grain, Whole
 from partflow.graph import Graph
 from partflow.lineage import Condition, DatasetState, Snapshot, prefix, salted, salts, state_over
-from partflow.steps import Action, State, TaskPlan
+from partflow.steps import CLOCK_SLACK, Action, State, TaskPlan
 from partflow.tasks import Task
 
 if TYPE_CHECKING:
@@ -152,6 +152,13 @@ def task_span(graph: Graph, task: Task, now: int) -> tuple[int, int]:
     """The ordinals of a task whose interval, plus its lag, has ended at `now`."""
     extent = graph.task_extents[task.name]
     return extent.lo, extent.until(_due(task.grain, now - _lag(task)))
+
+
+def is_ahead(task: Task, ordinal: int, now: int) -> bool:
+    """Whether a partition of a task is not due yet at `now`, by more than clocks may differ."""
+    if isinstance(task.grain, Whole):
+        return False
+    return task.grain.interval(ordinal).end + _lag(task) > now + CLOCK_SLACK
 
 
 def source_states(state: DatasetState) -> Codes:

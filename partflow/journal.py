@@ -47,7 +47,7 @@ class Journal:
                 rules = _number(found.get("rules", 1))
                 self.codes[str(found["digest"])] = CodeRecord(dict(found["code_parts"]), rules)
             elif "effect" in found:
-                self.effects.setdefault(str(found["effect"]), _number(found["since"]))
+                self.effects[str(found["effect"])] = _number(found["since"])
             elif "begun" in found:
                 self.begun[str(found["begun"]), str(found["key"])] = str(found["run"])
             elif "ended" in found:
@@ -121,11 +121,18 @@ def note_seen(
 
 
 def note_begun(
-    metastore: Metastore, store: Store, codes: Iterable[CodeFingerprint], effects: dict[str, int]
+    metastore: Metastore,
+    store: Store,
+    codes: Iterable[CodeFingerprint],
+    effects: dict[str, int],
+    anew: frozenset[str] = frozenset(),
 ) -> None:
-    """Record the code fingerprints and the effects that a run knows and no run did before."""
+    """Record the code fingerprints and the effects that a run knows and no run did before.
+
+    Those effects that are to be recorded `anew` are recorded even if one did.
+    """
     present = {c.digest: CodeRecord(dict(c.parts), RULES) for c in codes}
-    new_codes, new_effects = metastore.unknown(present, effects)
+    new_codes, new_effects = metastore.unknown(present, effects, anew)
     lines: list[object] = [
         {"digest": d, "code_parts": dict(c.parts), "rules": c.rules} for d, c in new_codes.items()
     ]

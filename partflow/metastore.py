@@ -201,9 +201,14 @@ class Metastore(AbstractContextManager["Metastore"]):
         return [(str(node), str(key), str(run)) for node, key, run in rows]
 
     def newest_at(self) -> int:
-        """When what was recorded last was made, in epoch seconds; 0 if nothing was recorded."""
+        """When what was recorded last was made, in epoch seconds; 0 if nothing was recorded.
+
+        Or if nothing was since somebody said that the clock is right.
+        """
         rows = self.connection.execute(
-            "SELECT made_at FROM materializations ORDER BY seq DESC LIMIT 1"
+            "SELECT made_at FROM materializations WHERE seq > "
+            "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'clock_trusted'), 0) "
+            "ORDER BY seq DESC LIMIT 1"
         ).fetchall()
         return int(str(rows[0][0])) if rows else 0
 
@@ -265,6 +270,11 @@ class Metastore(AbstractContextManager["Metastore"]):
                     (schema_id(c, text) if text else 0, node, key, content),
                 )
 
+    def trust_clock(self) -> None:
+        """Note that what was recorded up to now says nothing against the clock."""
+        with self.transaction() as c:
+            c.execute("INSERT OR REPLACE INTO meta VALUES ('clock_trusted', ?)", (str(self.seq),))
+
     def begin(self, codes: Mapping[str, CodeRecord], effects: dict[str, int]) -> None:
         """Record code fingerprints with their parts, and effects that were first seen now."""
         with self.transaction() as c:
@@ -290,14 +300,17 @@ class Metastore(AbstractContextManager["Metastore"]):
                 put(c, record, epoch=None, seq=seq)
 
     def unknown(
-        self, codes: Mapping[str, CodeRecord], effects: dict[str, int]
+        self, codes: Mapping[str, CodeRecord], effects: dict[str, int], anew: frozenset[str]
     ) -> tuple[dict[str, CodeRecord], dict[str, int]]:
-        """Those code fingerprints, by these rules or later ones, and effects not recorded yet."""
+        """Those code fingerprints, by these rules or later ones, and effects not recorded yet.
+
+        With the effects that are to be recorded `anew`.
+        """
         known = self.code_rules(codes)
         seen = self.effects()
         return (
             {d: c for d, c in codes.items() if known.get(d, 0) < c.rules},
-            {n: o for n, o in effects.items() if n not in seen},
+            {n: o for n, o in effects.items() if n not in seen or n in anew},
         )
 
     def claim(
@@ -470,7 +483,7 @@ def _begin(c: apsw.Connection, codes: Mapping[str, CodeRecord], effects: dict[st
             (digest, json.dumps(dict(code.parts)), code.rules),
         )
     for name, since in effects.items():
-        c.execute("INSERT OR IGNORE INTO effects VALUES (?, ?)", (name, since))
+        c.execute("INSERT OR REPLACE INTO effects VALUES (?, ?)", (name, since))
 
 
 def _create(connection: apsw.Connection) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from partflow.flow import Flow, Ranges
 from partflow.graph import Graph, outputs
 from partflow.lineage import Condition, DatasetState, Snapshot, lanes
-from partflow.steps import Only, Reason, Request
+from partflow.steps import CLOCK_SLACK, Only, Reason, Request
 from partflow.tasks import Task
 
 if TYPE_CHECKING:
@@ -165,7 +165,10 @@ def _file_reasons(look: Look, task: Task, own: list[DatasetState]) -> list[tuple
 
 
 def _unsettled(look: Look, task: Task, state: DatasetState) -> Mask:
-    """Made before its interval's end plus `settles_after`, and due to be looked at again."""
+    """Made before its interval's end plus `settles_after`, and due to be looked at again.
+
+    What was made later than now was made while a clock was ahead, and nobody knows when.
+    """
     settles = task.options.settles_after
     every = task.options.refresh_every
     assert settles is not None
@@ -173,7 +176,8 @@ def _unsettled(look: Look, task: Task, state: DatasetState) -> Mask:
     now = look.snapshot.now
     pause = 0 if every is None else int(every.total_seconds())
     asked = (now - state.made_at >= pause) | (now >= settled_at)
-    return np.asarray((state.made_at < settled_at) & asked & (state.seq > 0))
+    ahead = state.made_at > now + CLOCK_SLACK
+    return np.asarray((((state.made_at < settled_at) & asked) | ahead) & (state.seq > 0))
 
 
 def forced(

@@ -16,7 +16,16 @@ import numpy as np
 from partflow import selfreads
 from partflow.demand import needed_of, restricted
 from partflow.faults import faults_of
-from partflow.flow import Flow, Flows, Ranges, counts, horizon_of, source_states, task_span
+from partflow.flow import (
+    Flow,
+    Flows,
+    Ranges,
+    counts,
+    horizon_of,
+    is_ahead,
+    source_states,
+    task_span,
+)
 from partflow.grain import Whole
 from partflow.graph import Graph, outputs
 from partflow.lineage import Condition, Snapshot, state_over
@@ -199,6 +208,8 @@ def _considered(
     if work.look.request.with_effects:
         return lo, end
     since = work.look.snapshot.effects_since.get(task.name, end - 1)
+    if is_ahead(task, since, work.look.snapshot.now):  # it was seen first while a clock was ahead
+        since = end - 1
     return max(lo, min(since, end)), end
 
 
@@ -293,6 +304,7 @@ def _with_itself(made: Made, lo: int, case: _Case, holds: _Holds) -> _Holds:
             _entered(by, before.hits(sums, flow.lo), back.position)
         if not back.is_optional:
             _entered(found.faults, before.hits(flow.faults, flow.lo), back.position)
+    _spread_faults(made, lo, case, found)
     finds = np.zeros(len(case.need), np.uint8)
     for by, mark in zip(holding, _MARKS, strict=True):
         finds[by >= 0] |= mark
@@ -303,7 +315,6 @@ def _with_itself(made: Made, lo: int, case: _Case, holds: _Holds) -> _Holds:
             here = became == mark
             here &= case.lost | (not back.is_optional or mark == PLANNED)
             _entered(by, ranges.hits(counts(here), lo), back.position)
-    _spread_faults(made, lo, case, found)
     return found
 
 
@@ -333,6 +344,6 @@ def _kinds(case: _Case, holds: _Holds) -> Codes:
     kinds = np.full(len(case.need), selfreads.FRESH, np.uint8)
     kinds[case.pinned] = selfreads.STILL
     kinds[case.need != Reason.NONE] = selfreads.NEEDED
-    kinds[case.conflict] = selfreads.BLOCKS
+    kinds[case.conflict | ((holds.faults >= 0) & ~case.stays)] = selfreads.BLOCKS
     kinds[holds.late >= 0] = selfreads.STILL
     return kinds

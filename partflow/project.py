@@ -17,12 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from partflow.carrying import Carrier, newest
+from partflow.carrying import Carrier, newest, seen_ahead
 from partflow.code import CodeFingerprint
 from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
 from partflow.errors import MetastoreError, UsageError
+from partflow.faults import require_clock
 from partflow.footprint import Footprint, footprint_of_request, footprint_of_steps
 from partflow.graph import Graph, derive
 from partflow.handover import HandOver
@@ -247,8 +248,12 @@ class Project:
 
         def decide(metastore: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
             found = planned(seen, RunLog(metastore))
+            require_clock(found)
             return found, footprint_of_steps(found)
 
+        if controls.trust_clock and self.metastore_path.exists():
+            with Metastore.open(self.metastore_path) as metastore:
+                metastore.trust_clock()
         starter, run = self._starter(controls, asked), new_run_id(self.clock())
         ahead = starter.looked(decide)
         if ahead is not None and ahead.is_idle and not perhaps_done(ahead.decided):
@@ -265,7 +270,7 @@ class Project:
                 ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
                 return Result(found, None, catalog)
             row = begun(run, controls.command, self.clock() / 1e9)
-            note_begun(metastore, self.store, self.codes.values(), newest(found))
+            note_begun(metastore, self.store, self.codes.values(), newest(found), seen_ahead(found))
             executor, log = self._executor(controls.workers), RunLog(metastore)
             carrier = Carrier(
                 self.root, self.store, metastore, log, executor, self.clock, self.config.pools
@@ -289,6 +294,8 @@ class Project:
 
         def decide(_: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
             found = self._plan(seen, asked, None, with_effects=not makes)
+            if makes:
+                require_clock(found)
             return found, footprint_of_request(found, makes=makes)
 
         return decide

@@ -257,12 +257,26 @@ class RunLog:
 
     # --- forgetting --------------------------------------------------------------------------
 
-    def ended_before(self, at: float) -> list[str]:
-        """The runs that began before a moment in epoch seconds and go on no more."""
+    def ended_before(self, at: float, now: float) -> list[str]:
+        """The runs that began before a moment in epoch seconds and go on no more.
+
+        By the order in which they were begun, where their times disagree with it: a run is no older
+        than any before it, whatever its clock said, and one from later than now tells no time.
+        """
         rows = self._metastore.connection.execute(
-            "SELECT id FROM runs WHERE started_at < ? AND state != 'running' ORDER BY id", (at,)
+            "SELECT id FROM (SELECT id, state, max(started_at) FILTER (WHERE started_at <= ?2) "
+            "OVER (ORDER BY rowid) AS began FROM runs) "
+            "WHERE coalesce(began, ?2) < ?1 AND state != 'running' ORDER BY id",
+            (at, now),
         )
         return [str(run) for (run,) in rows]
+
+    def newest_before(self, now: float) -> float | None:
+        """When the newest run began that began by `now`, both in epoch seconds; None: none did."""
+        rows = self._metastore.connection.execute(
+            "SELECT max(started_at) FROM runs WHERE started_at <= ?", (now,)
+        ).fetchall()
+        return None if rows[0][0] is None else float(str(rows[0][0]))
 
     def forget(self, runs: Sequence[str]) -> None:
         """Forget runs with their attempts, and graphs that no other run had."""

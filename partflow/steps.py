@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Codes = NDArray[np.uint8]
 
 
+CLOCK_SLACK = 300
+"""So many seconds the clocks of two machines may differ before one of them is taken to be wrong."""
+
+
 class State(IntEnum):
     """The state of a partition, as `status` counts it."""
 

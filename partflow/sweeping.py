@@ -51,11 +51,16 @@ class Sweep:
 
 
 def sweep(
-    graph: Graph, store: Store, metastore: Metastore, before: float, *, dry_run: bool
+    graph: Graph, store: Store, metastore: Metastore, time: tuple[float, float], *, dry_run: bool
 ) -> Sweep:
-    """Sweep all that is past its time; runs that ended `before` that moment, in epoch seconds."""
-    log = RunLog(metastore)
-    old = log.ended_before(before)
+    """Sweep all that is past its time: `time` is now, and for how long runs are kept, in seconds.
+
+    Runs are kept for so long before the newest of them: a clock that is ahead makes none older.
+    Those that are not to be kept at all are swept whenever they were.
+    """
+    log, (now, kept) = RunLog(metastore), time
+    newest = log.newest_before(now) or now
+    old = log.ended_before(newest - kept if kept else now, now)
     files, nbytes = dict.fromkeys(Swept, 0), dict.fromkeys(Swept, 0)
     folders: set[Path] = set()
     for kind, path in _needless(graph, store, metastore, set(old)):

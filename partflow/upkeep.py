@@ -92,11 +92,11 @@ class Upkeep:
         """Remove what nobody needs; with `dry_run` only say what that is."""
         from partflow.sweeping import sweep
 
-        before = self.clock() / 1e9 - self.config.runs_kept.total_seconds()
+        time = self.clock() / 1e9, self.config.runs_kept.total_seconds()
         # What a dead run intended stays for the next run, with the files that it staged.
         run = new_run_id(self.clock())
         with self._at_work(run, EVERYTHING, controls, mends=False) as metastore:
-            return sweep(self.graph, self.history.store, metastore, before, dry_run=dry_run)
+            return sweep(self.graph, self.history.store, metastore, time, dry_run=dry_run)
 
     def _rolling(
         self, name: str, key: str, controls: Controls, act: Callable[[RollingBack], PutBack]

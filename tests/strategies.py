@@ -238,7 +238,7 @@ class _Recorder:
     def _made(self, writer: Task, i: int, ordinal: int) -> None:
         seq, made_at = (
             self.chance.randrange(1, 99),
-            self.world.now - self.chance.randrange(15 * DAY),
+            self.world.now - self.chance.randrange(-DAY if self._is_flawed() else 0, 15 * DAY),
         )
         others = (OTHER_CODE, OLDER_CODE)
         code = self.chance.choice(others) if self._is_flawed() else self.codes[writer.name]

@@ -249,6 +249,7 @@ def _carried_out(
                     newest_first=how.reverse,
                     retries=how.retries,
                     batch_size=how.batch_size,
+                    trust_clock=how.trust_clock,
                     verify=verify,
                     command=session.command,
                     stop=interrupt.stop,

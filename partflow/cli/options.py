@@ -29,6 +29,7 @@ class Carrying:
     reverse: bool
     retries: int | None
     batch_size: int | None
+    trust_clock: bool
 
 
 def selecting(function: Function) -> Function:
@@ -72,16 +73,17 @@ def carrying(function: Function) -> Function:
     """Take what says how a run is carried out, and hand it on as `how`."""
 
     @functools.wraps(function)
-    def folded(
+    def folded(  # noqa: PLR0917 - one a click option, given by name
         jobs: int,
         fail_fast: bool,
         no_wait: bool,
         reverse: bool,
         retries: int | None,
         batch_size: int | None,
+        trust_clock: bool,
         **rest: Any,
     ) -> Any:
-        how = Carrying(jobs, fail_fast, not no_wait, reverse, retries, batch_size)
+        how = Carrying(jobs, fail_fast, not no_wait, reverse, retries, batch_size, trust_clock)
         return function(how=how, **rest)
 
     options = (
@@ -107,6 +109,11 @@ def carrying(function: Function) -> Function:
         click.option("--reverse", is_flag=True, help="The newest partitions first."),
         click.option(
             "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
+        ),
+        click.option(
+            "--trust-clock",
+            is_flag=True,
+            help="The clock is right, although something was recorded later than it says.",
         ),
     )
     return _with(options, folded)

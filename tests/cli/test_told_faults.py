@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from partflow.metastore import Metastore
+
 BAD = "store,item\nn,tea\n"
 FILE = "landing/sales/2024-01-03.csv"
 
@@ -114,3 +116,18 @@ def test_an_error_of_very_many_lines_is_shown_by_its_beginning_and_its_end(shop)
     assert "ValueError: first" in said.out
     assert "lines are left out here" in said.out
     assert "last" in said.out
+
+
+def test_a_clock_that_is_behind_is_said_before_anything_is_made(shop):
+    shop.made()
+    with Metastore.open(shop.root / "warehouse/.partflow/metastore.sqlite") as metastore:
+        metastore.connection.execute("UPDATE materializations SET made_at = made_at + 300000")
+    said = shop.run("backfill", "clean_sales", "--yes")
+    assert said.code == 1
+    assert "error: the clock is 3 days behind the last record, of " in said.err
+    assert said.out == ""
+    assert shop.run("plan", "--detailed-exitcode").code == 1
+    (fault,) = shop.run("status", "--output", "json").document["faults"]
+    assert (fault["dataset"], fault["file"]) == (None, None)
+    assert shop.run("backfill", "clean_sales", "--yes", "--trust-clock").code == 0
+    assert shop.run("materialize").code == 0
