@@ -6,7 +6,8 @@ whoever has it sweeps what is staged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Aside:
     plan: Plan
     store: Store
     run: str
+    pause: Callable[[float], None] = time.sleep
     _serial: int = 0
 
     def obstacle(self, planned: TaskPlan, ordinal: int) -> str | None:
@@ -88,12 +90,22 @@ class Aside:
         )
 
     def make(self, planned: TaskPlan, ordinals: Sequence[int]) -> tuple[Outcome, ...]:
-        """Make neighbouring partitions in one call; the files lie staged until `close`."""
-        attempts = tuple(self._attempt(planned, ordinal) for ordinal in ordinals)
-        order = Order(self.run, planned.task.name, attempts)
-        return perform(order, self.plan.graph, self.store, HandOver(0))
+        """Make neighbouring partitions in one call; the files lie staged until `close`.
 
-    def _attempt(self, planned: TaskPlan, ordinal: int) -> Attempt:
+        A call that fails is tried again, as often and after such pauses as the task says.
+        """
+        options = planned.task.options
+        for number in range(1, options.retries + 2):
+            attempts = tuple(self._attempt(planned, ordinal, number) for ordinal in ordinals)
+            order = Order(self.run, planned.task.name, attempts)
+            made = perform(order, self.plan.graph, self.store, HandOver(0))
+            failures = [one.failure for one in made if one.failure is not None]
+            if not failures or any(one.is_final for one in failures) or number > options.retries:
+                return made
+            self.pause(options.retry_delay.total_seconds() * 2 ** (number - 1))
+        raise AssertionError("BUG: the last try returns")
+
+    def _attempt(self, planned: TaskPlan, ordinal: int, number: int) -> Attempt:
         task = planned.task
         interval = task.grain.interval(ordinal)
         self._serial += 1
@@ -114,7 +126,7 @@ class Aside:
             int(state.nbytes[np.array(ordinals, np.int64) - state.lo].sum())
             for state, ordinals in zip(states, reads, strict=True)
         )
-        return Attempt(self._serial, ordinal, 1, reads, lineage, present, nbytes)
+        return Attempt(self._serial, ordinal, number, reads, lineage, present, nbytes)
 
     def close(self) -> None:
         """Sweep what was staged."""

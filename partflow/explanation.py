@@ -49,6 +49,17 @@ class LineageRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Settling:
+    """A partition that is still corrected outside: until when, and when it is made again before.
+
+    Both in epoch seconds; `again_at` is in the past if any run makes it again.
+    """
+
+    again_at: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class CodeChange:
     """A function, class, constant or part of a declaration: changed, added or removed.
 
@@ -81,6 +92,7 @@ class Why:
     history: tuple[Record, ...]
     not_followed: tuple[tuple[str, str], ...] = ()
     failure: str | None = None
+    settling: Settling | None = None
 
 
 @dataclass(slots=True)
@@ -131,7 +143,20 @@ def explain(
         history=tuple(metastore.history(node, key)),
         not_followed=tuple((n.place, n.what) for n in code.not_followed),
         failure=None if record is None else record.failure,
+        settling=_settling(planned, ordinal, record),
     )
+
+
+def _settling(planned: TaskPlan, ordinal: int, record: Record | None) -> Settling | None:
+    """When a partition is refreshed, if it was made before what it is made from had settled."""
+    options, end = planned.task.options, planned.task.grain.interval(ordinal).end
+    if options.settles_after is None or record is None or record.pinned:
+        return None
+    until = end + int(options.settles_after.total_seconds())
+    pause = 0 if options.refresh_every is None else int(options.refresh_every.total_seconds())
+    if record.made_at >= until:
+        return None
+    return Settling(min(record.made_at + pause, until), until)
 
 
 def _found(case: _Case, node: str, key: str) -> tuple[TaskPlan, int]:
@@ -221,7 +246,17 @@ def _changed_since(
     keys = [k for k, _ in case.metastore.changes(name, record.read_seq)]
     keys += [r.key for r in case.seen.news if r.node == name]
     ordinals = {grain.ordinal(k): k for k in keys}
-    return [ordinals[o] for o in sorted(ordinals) if span[0] <= o < span[1]]
+    within = [ordinals[o] for o in sorted(ordinals) if span[0] <= o < span[1]]
+    return [key for key in within if not _is_again(case, name, key, record.read_seq)]
+
+
+def _is_again(case: _Case, name: str, key: str, read_seq: int) -> bool:
+    """Whether a partition that changed since then holds once more what it held then."""
+    history = case.metastore.history(name, key)
+    then = next((r.content for r in history if r.seq <= read_seq), None)
+    news = [r.content for r in case.seen.news if (r.node, r.key) == (name, key)]
+    now = [*news, *(r.content for r in history[:1])]
+    return then is not None and now[:1] == [then]
 
 
 def _lineage(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from partflow.dataset import Extent
 from partflow.errors import UsageError
-from partflow.grain import Grain
+from partflow.grain import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.graph import Graph, outputs, select
 from partflow.keytexts import plain_key, shown_key
 from partflow.partition import PartitionSet
@@ -82,9 +82,24 @@ def request_of(
         wanted = _partitions(grain_of(graph, node), extent_of(graph, node), asked)
         if wanted is not None:
             found[node] = wanted
+    for key in asked.keys:
+        if not any(_has(graph, node, key) for node in nodes):
+            raise UsageError(_nowhere(graph, nodes, key))
     if asked.keys and not any(found.values()):
         raise UsageError(_nowhere(graph, nodes, asked.keys[0]))
+    if asked.span is not None and nodes and not found:
+        grain = grain_of(graph, nodes[-1])
+        wrong = next((k for k in asked.span if _ordinal(grain, k) is None), asked.span[0])
+        raise UsageError(_nowhere(graph, nodes, wrong))
     return Request(found, force, with_effects)
+
+
+def _has(graph: Graph, node: str, key: str) -> bool:
+    """Whether a node can ever have a partition of that key."""
+    ordinal, extent = _ordinal(grain_of(graph, node), key), extent_of(graph, node)
+    if ordinal is None or ordinal < extent.lo:
+        return False
+    return extent.hi is None or ordinal < extent.hi
 
 
 def needed_for(graph: Graph, asked: Asked) -> frozenset[str] | None:
@@ -192,6 +207,23 @@ def _nowhere(graph: Graph, nodes: tuple[str, ...], key: str) -> str:
     try:
         grain.ordinal(key)
     except UsageError as error:
-        return str(error)
+        return f"{error}{_meant(grain, key)}"
     begin = grain.shown(extent.lo)
     return f"{node} has no partition {shown_key(key)}: it has {begin} .. {last or 'open'}"
+
+
+def _meant(grain: Grain, key: str) -> str:
+    """What to ask for instead of another grain's key: the span that it names, or what holds it."""
+    for kind in (Monthly, Weekly, Daily, Hourly):
+        line = kind("2000-01-01", tz=grain.tz)
+        ordinal = _ordinal(line, key)
+        if ordinal is None or isinstance(grain, Whole):
+            continue
+        interval = line.interval(ordinal)
+        lo, hi = grain.overlapping(interval.start, interval.end)
+        if hi - lo == 1:
+            return f"; {shown_key(key)} lies in {grain.shown(lo)}"
+        # Keys of UTC end in Z: without it they would be read in the zone.
+        start, end = line.shown(ordinal), line.shown(ordinal + 1)
+        return f"; for all of {start} write --start {start} --end {end}"
+    return ""

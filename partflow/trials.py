@@ -104,7 +104,9 @@ def _twice(found: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterat
     failed = first.failure or second.failure or third.failure
     if failed is not None:
         place = f" at {failed.place}" if failed.place else ""
-        how = "" if first.failure or second.failure else f"in a batch of {len(batch)}: "
+        how = "" if first.failure else "the second time: "
+        if not first.failure and not second.failure:
+            how = f"in a batch of {len(batch)}: "
         said = f"{how}{failed.message}{place}"
         yield Trial(task.name, outputs(task)[0], key, Verdict.FAILED, said)
         return

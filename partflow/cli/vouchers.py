@@ -140,8 +140,11 @@ def _trial_lines(trials: Sequence[Trial], bad: Sequence[Trial]) -> list[str]:
 
 def _trial_sentence(trials: Sequence[Trial]) -> str:
     made = {(t.task, t.key) for t in trials if t.verdict is not Verdict.LEFT}
-    tasks = sorted({t.task for t in trials if t.verdict.is_bad})
-    said = f"not the same: {', '.join(tasks)}" if tasks else "all the same"
+    failed = sorted({t.task for t in trials if t.verdict is Verdict.FAILED})
+    other = sorted({t.task for t in trials if t.verdict.is_bad and t.verdict is not Verdict.FAILED})
+    parts = [f"failed: {', '.join(failed)}"] if failed else []
+    parts += [f"not the same: {', '.join(other)}"] if other else []
+    said = "; ".join(parts) or "all the same"
     return f"made {count(len(made), 'partition')} twice: {said}" if made else "made nothing twice"
 
 

@@ -44,6 +44,7 @@ def why_lines(why: Why) -> list[str]:
     lines += _part("code", aligned([(c.how, c.name) for c in why.code_changes] or [()]))
     lines += _part("reads", aligned([_read(r) for r in why.lineage] or [()]))
     lines += _part("made", _made(why))
+    lines += _part("settles", _settling(why))
     if why.failure and why.state is not State.FRESH:
         lines += _part("last attempt failed", why.failure.splitlines())
     return lines + _part(
@@ -78,6 +79,9 @@ def why_document(why: Why) -> dict[str, Any]:
         "history": [_record(r) for r in why.history],
         "not_followed": [{"place": str(p), "what": w} for p, w in why.not_followed],
         "failure": why.failure,
+        "settling": None
+        if why.settling is None
+        else {"again_at": moment(why.settling.again_at), "until": moment(why.settling.until)},
     }
 
 
@@ -129,6 +133,16 @@ def _made(why: Why) -> list[str]:
         before = moment(why.history[1].made_at)
         lines.append(f"{len(why.history):,} times in all; the time before at {before}")
     return lines
+
+
+def _settling(why: Why) -> list[str]:
+    if why.settling is None:
+        return []
+    again, until = moment(why.settling.again_at), moment(why.settling.until)
+    if again == until:
+        return [f"at {until}; the first run after that makes it again, for good"]
+    said = f"until then it is made again, next by the first run after {again}"
+    return [f"at {until}; {said}, and once more after that"]
 
 
 def _verb(why: Why) -> str:

@@ -1,12 +1,14 @@
 """Checks find tasks that do not make the same twice, and files that are not as recorded."""
 
 import os
+import textwrap
 
 import polars as pl
 import pytest
 
+from partflow.cli.vouchers import _trial_sentence
 from partflow.selection import Asked
-from partflow.trials import Fault, Verdict
+from partflow.trials import Fault, Trial, Verdict
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 
@@ -184,3 +186,42 @@ def test_files_that_are_gone_or_changed_are_found_and_a_sources_may_go(sales):
     )
     assert found.files == 4 + 4 + 5 + 2
     assert sales.project.check_files("trailing").faults == ()
+
+
+FLAKY = """
+    calls = itertools.count()
+
+    @task(writes=out, retries={retries}, retry_delay="0s")
+    def make():
+        if next(calls) % 2 == {bad}:
+            raise OSError("the network is down")
+        return pl.DataFrame({{"n": [1]}})
+"""
+
+
+def flaky(world, retries, bad):
+    world.jobs(
+        'import itertools\nout = Dataset("out", Daily("2024-01-30", end="2024-01-31"))\n'
+        + textwrap.dedent(FLAKY.format(retries=retries, bad=bad))
+    )
+    return world
+
+
+def test_a_call_that_fails_is_tried_again_as_often_as_the_task_says(world):
+    assert only(flaky(world, 1, 0)).verdict is Verdict.SAME
+
+
+def test_an_error_is_told_from_a_difference(world):
+    found = only(flaky(world, 0, 1))
+    assert found.verdict is Verdict.FAILED
+    assert found.text.startswith("the second time: OSError: the network is down")
+    assert _trial_sentence([found]) == "made 1 partition twice: failed: make"
+
+
+def test_errors_and_differences_are_named_apart():
+    trials = [
+        Trial("a", "a", "1", Verdict.FAILED, "it broke"),
+        Trial("b", "b", "1", Verdict.DIFFERS, "other"),
+        Trial("c", "c", "1", Verdict.SAME),
+    ]
+    assert _trial_sentence(trials) == "made 3 partitions twice: failed: a; not the same: b"

@@ -3,7 +3,11 @@
 import shutil
 
 import polars as pl
+import pytest
 
+from partflow.cli.columns import moment
+from partflow.cli.whys import why_lines
+from partflow.explanation import Settling
 from partflow.plan import Reason, State
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
@@ -160,3 +164,33 @@ def test_float_tolerance_stops_what_differs_in_the_last_bits(world):
     assert world.file("mean", "2024-01-01").read_bytes() == bytes_before
     world.write("landing/2024-01-01.csv", "qty\n1.1\n")
     assert world.run().ran == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "again", "words"),
+    [
+        ("", 0, "next by the first run after {0}, and once more"),
+        (", refresh_every='6h'", 6, "next by the first run after {0}, and once more"),
+        (", refresh_every='30d'", 72, "the first run after that makes it again, for good"),
+    ],
+)
+def test_why_says_when_a_partition_that_is_still_corrected_is_made_again(world, more, again, words):
+    world.jobs(f"""
+    days = Dataset("days", Daily("2024-01-01", end="2024-01-02"))
+
+    @task(writes=days, settles_after="3d"{more})
+    def make():
+        return pl.DataFrame({{"n": [1]}})
+    """)
+    end = 1_704_153_600  # 2024-01-02, midnight in UTC
+    project = world.project
+    project.clock = lambda: end * 1_000_000_000
+    project.materialize()
+    why = project.why("days", "2024-01-01")
+    assert why.settling == Settling(end + again * 3600, end + 3 * 86400)
+    (said,) = [line for line in why_lines(why) if "the first run after" in line]
+    assert said.startswith("  at 2024-01-05T00:00:00Z; ")
+    assert words.format(moment(end + again * 3600)) in said
+    project.clock = lambda: (end + 3 * 86400) * 1_000_000_000
+    project.materialize()
+    assert project.why("days", "2024-01-01").settling is None

@@ -170,3 +170,21 @@ def test_it_is_put_back_and_pinned_after_a_rebuild_as_before(pair):
     assert pair.project.plan().tasks["both"].reason[0] == Reason.PINNED
     rolled(pair, "ones")
     assert values(pair, "ones") == [3]
+
+
+def test_what_was_corrected_back_after_a_release_is_fresh_and_nothing_changed_since(pair):
+    rolled(pair, "ones")
+    pair.write(f"landing/{DAY}.csv", "qty\n2\n")
+    pair.project.upkeep.release("ones", DAY, Controls())
+    pair.run("after")
+    for project in (pair.project, pair.project):
+        why = project.why("ones", DAY)
+        assert (why.state.name, [r.changed for r in why.lineage]) == ("FRESH", [()])
+
+
+def test_what_holds_other_values_after_a_release_is_still_said_to_have_changed(pair):
+    rolled(pair, "ones")
+    pair.write(f"landing/{DAY}.csv", "qty\n5\n")
+    pair.project.upkeep.release("ones", DAY, Controls())
+    why = pair.project.why("ones", DAY)
+    assert (why.state.name, [r.changed for r in why.lineage]) == ("STALE", [(DAY,)])

@@ -6,7 +6,7 @@ import pytest
 
 from partflow.dataset import Dataset, Source
 from partflow.errors import UsageError
-from partflow.grain import Daily, Hourly, Monthly, Whole
+from partflow.grain import Daily, Every, Hourly, Monthly, Whole
 from partflow.graph import derive
 from partflow.selection import Asked, request_of, scopes
 from partflow.tasks import effect, task
@@ -17,6 +17,7 @@ BERLIN = Dataset("berlin", Daily("2024-01-01", tz="Europe/Berlin"))
 CLEAN = Dataset("clean", Daily("2024-01-01"))
 HOURS = Dataset("hours", Hourly("2024-01-01"))
 MONTHS = Dataset("months", Monthly("2024-01"))
+QUARTERS = Dataset("quarters", Every("15m", "2024-01-01"))
 TOTAL = Dataset("total", Whole())
 
 
@@ -102,6 +103,25 @@ def test_what_is_asked_for_before_the_start_is_not_there(graph) -> None:
     [
         (Asked(("clean",), keys=("2023-12-31",)), "clean has no partition 2023-12-31"),
         (Asked(("clean",), keys=("yesterday",)), "'yesterday': not a key of the grain 'daily'"),
+        (Asked(("clean",), keys=("2024-01-05", "2024-01-32")), "'2024-01-32': not a key"),
+        (Asked(("clean",), keys=("2024-01-05", "2023-12-31")), "clean has no partition 2023-12-31"),
+        (
+            Asked(("hours",), keys=("2024-02-29",)),
+            "; for all of 2024-02-29 write --start 2024-02-29 --end 2024-03-01",
+        ),
+        (
+            Asked(("hours",), keys=("2024-02",)),
+            "; for all of 2024-02 write --start 2024-02 --end 2024-03",
+        ),
+        (Asked(("hours",), keys=("2024-W09",)), "write --start 2024-W09 --end 2024-W10"),
+        (Asked(("months",), keys=("2024-02-29",)), "; 2024-02-29 lies in 2024-02"),
+        (Asked(("clean",), keys=("2024-02-29T23",)), "; 2024-02-29T23Z lies in 2024-02-29"),
+        (Asked(("berlin",), keys=("2024-02-29T23Z",)), "; 2024-02-29T23Z lies in 2024-03-01"),
+        (Asked(("total",), keys=("2024-02-29",)), "not a key of the grain 'whole'"),
+        (
+            Asked(("hours",), span=("2024-02-01", "2024-02-02")),
+            "for all of 2024-02-01 write --start",
+        ),
         (Asked(("clean",), start="2024-02-02", end="2024-02-02"), "--end is exclusive"),
         (Asked(("clean",), start="soon"), "'soon'"),
         (Asked(("clean",), span=("2024-02-02", "2024-02-01")), "the first is later"),
@@ -112,3 +132,9 @@ def test_what_means_nothing_is_refused_with_advice(graph, asked, message) -> Non
     with pytest.raises(UsageError) as raised:
         request_of(graph, asked, {})
     assert message in str(raised.value)
+
+
+def test_an_hour_of_quarters_is_named_in_utc_as_keys_are() -> None:
+    graph = derive([task(writes=QUARTERS, name="quarter")(lambda: None)])
+    with pytest.raises(UsageError, match="--start 2024-01-05T07Z --end 2024-01-05T08Z"):
+        request_of(graph, Asked(("quarters",), keys=("2024-01-05T07",)), {})
