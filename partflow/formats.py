@@ -26,7 +26,7 @@ from partflow.content import (
 from partflow.csvtext import beginning_of, opened
 from partflow.errors import ReadError
 from partflow.fitting import Misfit, parsed
-from partflow.jsontext import as_read, naming_lines, require_utf8
+from partflow.jsontext import as_read, fields_in, naming_lines, require_utf8
 from partflow.models import Skops
 from partflow.schemas import instances
 from partflow.texttypes import RULES, typed
@@ -34,7 +34,7 @@ from partflow.vetting import rows_in
 from partflow.widening import common_schema, is_as, widened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -286,6 +286,10 @@ class Csv:
         with reading(path):
             return list(opened(path).names)
 
+    def held(self, path: Path, frame: pl.DataFrame) -> Schema:
+        """What a file holds of which `read` gave the frame: what that leaves out is text."""
+        return frame.schema if self.schema is None else _with(frame, self.columns(path))
+
 
 @dataclass(frozen=True, slots=True)
 class Ndjson:
@@ -316,6 +320,13 @@ class Ndjson:
     def columns(self, path: Path) -> list[str]:
         """The names of all fields of the file, which any of its lines may have."""
         return self.read(path).columns
+
+    def held(self, path: Path, frame: pl.DataFrame) -> Schema:
+        """As of CSV; what is left out is told by the first lines."""
+        if self.schema is None:
+            return frame.schema
+        with reading(path):
+            return _with(frame, fields_in(beginning_of(path)))
 
     def fingerprint(self, path: Path) -> str:
         """The fingerprint of the values as read: spacing and the order of lines don't count."""
@@ -462,6 +473,12 @@ def _types(schema: Schema) -> dict[str, pl.DataType]:
     import polars as pl
 
     return dict(pl.Schema(schema))
+
+
+def _with(frame: pl.DataFrame, names: Iterable[str]) -> Schema:
+    import polars as pl
+
+    return {**frame.schema, **{n: pl.String() for n in names if n not in frame.schema}}
 
 
 def _nbytes(paths: Sequence[Path]) -> int:

@@ -38,6 +38,15 @@ def require_utf8(path: Path, beginning: bytes) -> None:
         raise ReadError(str(path), problem, "have it delivered as UTF-8")
 
 
+def fields_in(beginning: bytes) -> list[str]:
+    """The names of the fields of the whole lines in the first bytes of a file."""
+    found: dict[str, None] = {}
+    for line in beginning.splitlines():
+        if _is_object(line):
+            found |= dict.fromkeys(json.loads(line))
+    return list(found)
+
+
 @contextmanager
 def naming_lines(path: Path) -> Iterator[None]:
     """Let what polars raises over a file that has a line of no JSON name that line."""

@@ -5,7 +5,7 @@ Knows nothing of files or frames: content fingerprints come in as texts and leav
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -82,6 +82,29 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class Varied:
+    """Two partitions of a source whose files came to different types of a column.
+
+    `schema` is the line to declare that reads both; None if no schema does.
+    """
+
+    source: str
+    column: str
+    keys: tuple[str, str]
+    kinds: tuple[str, str]
+    schema: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The first partition of a source that has columns which its schema leaves out."""
+
+    source: str
+    key: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What is current at one moment, for every dataset and effect of a graph.
 
@@ -92,7 +115,8 @@ class Snapshot:
     `perhaps_done` gives for an effect the ordinals that a run began which then was cut off, each
     with that run.
     `unreadable` says by (dataset, key) why a file cannot be read. `newest_at` is when what was
-    recorded last was made, in epoch seconds; 0 if nothing was.
+    recorded last was made, in epoch seconds; 0 if nothing was. `varied` and `left_out` say how the
+    files of sources that were looked at differ from one another, and from their schemas.
     """
 
     now: int
@@ -104,6 +128,8 @@ class Snapshot:
     perhaps_done: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     unreadable: Mapping[tuple[str, str], Unreadable] = field(default_factory=dict)
     newest_at: int = 0
+    varied: Sequence[Varied] = ()
+    left_out: Sequence[LeftOut] = ()
 
 
 def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:

@@ -34,8 +34,10 @@ from partflow.journal import require_not_older
 from partflow.lineage import (
     Condition,
     DatasetState,
+    LeftOut,
     Snapshot,
     Unreadable,
+    Varied,
     empty_state,
     lanes,
 )
@@ -44,10 +46,11 @@ from partflow.models import Skops
 from partflow.muffling import muffled
 from partflow.plan import horizon_of
 from partflow.record import FileIdentity, Record
-from partflow.schemas import schema_text
+from partflow.schemas import instances, schema_in, schema_text
 from partflow.shapes import schema_at
 from partflow.sidebyside import SideBySide
 from partflow.store import Store, is_settled
+from partflow.variety import columns_left_out, types_varied
 from partflow.vetting import require_likely, rows_in
 
 if TYPE_CHECKING:
@@ -76,7 +79,7 @@ class Observed:
 
     `news` are new contents (of sources; adopted files), `touched` files with other times or inodes
     and the content that they had, `problems` says by (dataset, key) why a file cannot be read,
-    and is what the snapshot has as `unreadable`.
+    and is what the snapshot has as `unreadable`; so are `varied` and `left_out`.
     `hands` are tasks' files that somebody changed, as they are now, beside what was made;
     `replaced` are sources' files, by (dataset, key), that hold other values than were recorded.
     `versions` are those of the metastore that was looked at, `stats` what stat said of the files of
@@ -87,6 +90,8 @@ class Observed:
     news: list[Record] = field(default_factory=list)
     touched: list[Record] = field(default_factory=list)
     problems: dict[tuple[str, str], Unreadable] = field(default_factory=dict)
+    varied: list[Varied] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
     hands: dict[tuple[str, str], Record] = field(default_factory=dict)
     replaced: set[tuple[str, str]] = field(default_factory=set)
     versions: tuple[str, dict[str, int]] = ("", {})
@@ -183,11 +188,16 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
     now = now_ns // 1_000_000_000
     states: dict[str, DatasetState] = {}
     problems: dict[tuple[str, str], Unreadable] = {}
+    varied: list[Varied] = []
+    left_out: list[LeftOut] = []
     snapshot = Snapshot(
         now, states, codes, metastore.effects(), metastore.seq,
-        unreadable=problems, newest_at=metastore.newest_at(),
+        unreadable=problems, newest_at=metastore.newest_at(), varied=varied,
+        left_out=left_out,
     )  # fmt: skip
-    found = Observed(snapshot, problems=problems, versions=metastore.versions())
+    found = Observed(
+        snapshot, problems=problems, varied=varied, left_out=left_out, versions=metastore.versions()
+    )
     cache, stretches = ColumnCache(metastore, store.columns), _Stretches()
     over = {
         n: stretches.over(d.grain, graph.dataset_extents[n].lo, horizon_of(graph, n, now))
@@ -206,6 +216,7 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
                 recorded = _recorded(columns, at, len(over[name]))
                 older = _read_by_older_rules(dataset, columns, at, len(over[name]))
                 _compare(look, dataset, state, over[name], recorded, older)
+                _say_how_files_differ(look, dataset, state, over[name])
     for task in graph.tasks:
         if task.is_effect:
             lo, hi = graph.task_extents[task.name].lo, horizon_of(graph, task.name, now)
@@ -328,6 +339,30 @@ def _compare(
         seen = _Seen((records or [fresh])[0], Condition.GOOD)
         _look_closer(look, dataset, seen, FileIdentity(*found[i].tolist()))
         _entered(state, i, seen)
+
+
+def _say_how_files_differ(
+    look: _Look, dataset: Dataset, state: DatasetState, stretch: _Stretch
+) -> None:
+    """Note what files of a source do not have in common, by what is recorded and what is new."""
+    if not dataset.is_source or dataset.format == "skops":
+        return
+    name, schema = dataset.name, instances(dataset.schema or {})
+    news = {r.key: r.schema for r in (*look.found.news, *look.found.touched) if r.node == name}
+    texts = {text for text in (*look.metastore.schemas(name).values(), *news.values()) if text}
+    if len(texts) < 2 and not any(set(schema_in(text)) - set(schema) for text in texts if schema):  # noqa: PLR2004
+        return
+    recorded = look.metastore.shapes(name)
+    held: dict[str, str] = {}
+    for i in np.flatnonzero((state.condition == Condition.GOOD) & (state.rows > 0)).tolist():
+        key = stretch.text(i)
+        held.setdefault(news.get(key) or recorded.get(key, ("",))[0], key)
+    held.pop("", None)
+    files = [(key, schema_in(text)) for text, key in held.items()]
+    if schema:
+        look.found.left_out += columns_left_out(name, files, schema)
+    else:
+        look.found.varied += types_varied(name, files, is_text=dataset.format != "parquet")
 
 
 def _entered(state: DatasetState, i: int, seen: _Seen) -> None:
@@ -456,7 +491,8 @@ def _content(
     frame = form.read(path)
     if look.frames is not None and found.size <= SMALL and is_settled(found, look.now_ns):
         _keep(look.frames, dataset, path, found, frame)
-    return fingerprint_frame(frame), frame.height, schema_text(frame.schema)
+    schema = frame.schema if isinstance(form, Parquet) else form.held(path, frame)
+    return fingerprint_frame(frame), frame.height, schema_text(schema)
 
 
 def _keep(

@@ -121,7 +121,7 @@ def schema_at(dataset: Dataset, path: Path) -> str | None:
         return None
     if isinstance(form, Parquet):
         return schema_text(form.types(path))
-    return schema_text(form.read(path).schema)
+    return schema_text(form.held(path, form.read(path)))
 
 
 def describe(graph: Graph, store: Store, metastore: Metastore) -> None:

@@ -34,6 +34,7 @@ def status(
     The bar shows its range from left to right; each cell has the worst state of its part.
     """
     from partflow.cli.outcome import echo_faults
+    from partflow.cli.remarks import echo_remarks, remark_documents
     from partflow.cli.sentences import fault_documents
     from partflow.cli.statuses import status_document, status_lines
     from partflow.selection import Asked
@@ -46,9 +47,11 @@ def status(
         nodes = chosen(project, select, exclude)
         found = tuple(s for s in found if s.node in nodes)
     if output == "json":
-        print_json({**status_document(found), "faults": fault_documents(plan.faults)})
+        told = {"faults": fault_documents(plan.faults), **remark_documents(plan.snapshot)}
+        print_json({**status_document(found), **told})
         return
     echo_faults(plan)
+    echo_remarks(plan.snapshot)
     click.echo("\n".join(status_lines(found)))
 
 

@@ -12,6 +12,7 @@ import click
 from partflow.cli import sentences
 from partflow.cli.columns import painted, print_json, printable, span
 from partflow.cli.plans import blocked_lines, plan_document, plan_lines
+from partflow.cli.remarks import echo_remarks, remark_documents
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, PENDING, Session
 from partflow.keytexts import shown_key
 from partflow.plan import Plan, State
@@ -51,6 +52,7 @@ def show_result(result: Result, asked: Asked, output: str, session: Session) -> 
         print_json({**_document(result, session), "unmakeable": plain})
     else:
         echo_faults(result.plan)
+        echo_remarks(result.plan.snapshot)
         _refuse([result.catalog] if result.catalog else [])
         click.echo("\n".join(_lines(result, session)))
     return _exit_code(result, refused, was_stopped=session.stopped)
@@ -177,4 +179,5 @@ def _document(result: Result, session: Session) -> dict[str, Any]:
     found["catalog"] = result.catalog
     plan = plan_document(result.plan)
     found["faults"] = plan.pop("faults")  # once in each output
+    found |= remark_documents(result.plan.snapshot)
     return {**found, "plan": plan, "sentence": _sentence(result)}
