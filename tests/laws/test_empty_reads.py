@@ -188,6 +188,24 @@ def test_every_grain_reads_a_whole_that_is_not_there(folder: Path, cut: str, kin
     assert outcome.failure is None, outcome.failure
 
 
+def of_a_model(model: object) -> pl.DataFrame:
+    return pl.DataFrame({"has_model": [model is not None]})
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+@pytest.mark.parametrize("cut", sorted(GRAINS))
+def test_a_model_that_is_not_there_is_none(folder: Path, cut: str, form: str) -> None:
+    grain = GRAINS[cut]("2024-03-20", "2024-04-12", "Europe/Berlin")
+    models = Dataset("models", grain, format="skops")
+    declared = task(reads=[as_read(FORMS[form](models)).optional()], writes=Dataset("r", grain))
+    made = declared(of_a_model)
+    root = Path(tempfile.mkdtemp(dir=folder))
+    store = Store(root, root / "warehouse", durable=False)
+    _, outcome = Shop(derive([made, sold(models)]), made, store).made(grain.lo, is_there=False)
+    assert outcome.failure is None, outcome.failure
+    assert pl.read_parquet(outcome.outputs[0].staged)["has_model"].to_list() == [False]
+
+
 def lazily_wrong(table: pl.LazyFrame) -> pl.LazyFrame:
     return table.select("no_such_column")
 

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
 
+import partflow
 from partflow.connections import STATED, Relations, opened
 
 ROWS = pl.DataFrame({"store": ["north", "south"], "qty": [1, 2]}).to_arrow()
@@ -206,3 +208,9 @@ def test_the_default_connection_has_utc_unless_modules_gave_it_a_zone(said, zone
     environment = {**os.environ, "TZ": "Asia/Tokyo"}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == f"[('{zone}',)]"
+
+
+def test_databases_are_opened_in_one_place_only():
+    package = Path(partflow.__file__).parent
+    opening = [p.name for p in package.rglob("*.py") if "duckdb.connect(" in p.read_text("utf-8")]
+    assert opening == ["connections.py"]
