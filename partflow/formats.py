@@ -28,6 +28,7 @@ from partflow.errors import ReadError
 from partflow.fitting import Misfit, parsed
 from partflow.jsontext import as_read, fields_in, naming_lines, require_utf8
 from partflow.models import Skops
+from partflow.notnumbers import WITHOUT_RANGES, statistics_of, streamed_nan
 from partflow.schemas import instances
 from partflow.texttypes import RULES, typed
 from partflow.vetting import rows_in
@@ -102,13 +103,24 @@ class Parquet:
     def stage(
         self, value: pl.DataFrame | pl.LazyFrame, path: Path, metadata: Mapping[str, str]
     ) -> None:
-        """Writes a frame; what is lazy is streamed."""
+        """Writes a frame; what is lazy is streamed, and written once more if it holds NaN."""
         import polars as pl
 
-        if isinstance(value, pl.LazyFrame):
-            value.sink_parquet(path, compression="zstd", metadata=dict(metadata))
-        else:
-            value.write_parquet(path, compression="zstd", metadata=dict(metadata))
+        if isinstance(value, pl.DataFrame):
+            kept = statistics_of(value)
+            value.write_parquet(path, compression="zstd", metadata=dict(metadata), statistics=kept)
+            return
+        value.sink_parquet(path, compression="zstd", metadata=dict(metadata))
+        if streamed_nan(path):
+            found = _scanned(path, None, None)
+            second = path.with_name(f"{path.name}.again")
+            try:
+                found.sink_parquet(
+                    second, compression="zstd", metadata=dict(metadata), statistics=WITHOUT_RANGES
+                )
+                second.replace(path)
+            finally:
+                second.unlink(missing_ok=True)
 
     def write(
         self,
@@ -141,7 +153,11 @@ class Parquet:
         buffers = [io.BytesIO() for _ in frames]
         sinks = [
             frame.lazy().sink_parquet(
-                buffer, compression="zstd", metadata=dict(metadata), lazy=True
+                buffer,
+                compression="zstd",
+                metadata=dict(metadata),
+                statistics=statistics_of(frame),
+                lazy=True,
             )
             for (frame, metadata), buffer in zip(frames, buffers, strict=True)
         ]

@@ -1,8 +1,11 @@
 """Formats: what is written, what is read back, and what a file that is wrong says."""
 
 import zipfile
+from pathlib import Path
 
+import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from partflow.content import fingerprint_frame
@@ -233,3 +236,28 @@ def test_frames_encoded_together_have_the_bytes_of_each_alone(tmp_path):
     for data, (frame, metadata) in zip(Parquet().encode(given), given, strict=True):
         Parquet().stage(frame, tmp_path / "1", metadata)
         assert data == (tmp_path / "1").read_bytes()
+
+
+def ranges(path: Path) -> list[bool]:
+    """For each column of the first row group whether its least and greatest value are told."""
+    group = pq.read_metadata(path).row_group(0)
+    told = [group.column(i).statistics for i in range(group.num_columns)]
+    return [each is not None and each.has_min_max for each in told]
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("floats", "kept"), [([1.0, 2.0], True), ([1.0, float("nan")], False), ([None, None], True)]
+)
+def test_statistics_leave_no_nan_out(tmp_path, lazy, floats, kept):
+    frame = pl.DataFrame({"f": floats, "n": [1, 2]}, schema={"f": pl.Float64, "n": pl.Int64})
+    Parquet().stage(frame.lazy() if lazy else frame, tmp_path / "1", {"partflow": "x"})
+    (data,) = Parquet().encode([(frame, {})])
+    (tmp_path / "2").write_bytes(data)
+    for path in (tmp_path / "1", tmp_path / "2"):
+        assert ranges(path)[1] is kept
+        wanted = 1 if not kept else 0
+        sql = f"select count(*) from read_parquet('{path}') where isnan(f)"
+        assert duckdb.sql(sql).fetchall() == [(wanted,)]
+    assert footer(tmp_path / "1")["partflow"] == "x"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2"]
