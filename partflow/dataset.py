@@ -26,6 +26,7 @@ Schema = Mapping[str, Any]
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+_WIDE = re.compile(r"\bU?Int128\b")
 _FORMATS = ("parquet", "skops")
 _ENDINGS = {
     ".parquet": "parquet",
@@ -124,8 +125,24 @@ class Dataset:
                 f"its schema names {same[0]!r}, which is its partition column and stands in "
                 "the path; leave it out, or choose another partition_column"
             )
+        if not self.is_source and (problem := self._schema_problem(self.schema)):
+            return problem
         unknown = [c for c in self.order if c not in self.schema]
         return f"sort_by names {unknown[0]!r}, which its schema lacks" if unknown else None
+
+    def _schema_problem(self, schema: Schema) -> str | None:
+        """What of the declared columns could be stored, and not be read by others."""
+        seen: dict[str, str] = {}
+        for column, kind in schema.items():
+            other = seen.setdefault(str(column).lower(), column)
+            if other != column:
+                return f"its schema names {other!r} and {column!r}, which SQL does not tell apart"
+            if wide := _WIDE.search(str(kind)):
+                return (
+                    f"its schema says {wide[0]} of {column!r}, which readers of Parquet other than "
+                    "polars do not know; use pl.Decimal(38, 0) or pl.String"
+                )
+        return None
 
     @property
     def is_source(self) -> bool:

@@ -74,6 +74,19 @@ def as_frame(
     return frame.with_columns(casts) if casts else frame
 
 
+def told(relation: Any) -> Any:
+    """The relation with text, as DuckDB writes it, for what Arrow does not take as it is."""
+    names = zip(relation.columns, relation.types, strict=True)
+    texts = [kind.id == "time" or _unknown_in(kind) is not None for _, kind in names]
+    if not any(texts):
+        return relation
+    columns = []
+    for number, (name, as_text) in enumerate(zip(relation.columns, texts, strict=True), 1):
+        quoted = '"' + name.replace('"', '""') + '"'  # by number: a query may name two alike
+        columns.append(f"{f'cast(#{number} as VARCHAR)' if as_text else f'#{number}'} as {quoted}")
+    return relation.project(", ".join(columns))
+
+
 def _unknown_in(kind: Any) -> Any | None:
     """The first type within this one that Arrow does not take as it is."""
     if kind.id in _NESTED:

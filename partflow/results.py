@@ -5,9 +5,11 @@ Knows nothing of tasks, graphs or files: a result and its target come in, a fram
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from partflow.content import SIMPLE, type_text
 from partflow.copies import copied
 from partflow.errors import ResultError
 from partflow.frames import PartitionColumn, streamed
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _SHOWN = 3
+_WIDE = re.compile(r"\bU?Int128\b")
 _PLACE = "__partflow_place__"
 _LAZY = frozenset({"polars", "pyarrow", "duckdb", "_duckdb"})
 
@@ -324,22 +327,33 @@ def _require_storable(frame: pl.DataFrame | pl.LazyFrame, target: Target) -> Non
     import polars as pl
 
     eager = isinstance(frame, pl.DataFrame)
-    if eager and not any(isinstance(dtype, pl.Object) for dtype in frame.dtypes):
+    if eager and all(type(dtype).__name__ in SIMPLE for dtype in frame.dtypes):
         return
     for name, dtype in frame.collect_schema().items():
         if isinstance(dtype, pl.Object):
             problem = f"the column {name!r} holds Python objects"
             raise target.refuse(problem, "give it a polars type")
+        if wide := _WIDE.search(type_text(dtype)):
+            problem = (
+                f"the column {name!r} is {wide[0]}, which readers of Parquet other than polars "
+                "do not know"
+            )
+            raise target.refuse(problem, "cast it to pl.Decimal(38, 0), or to pl.String")
 
 
 def _require_names(frame: pl.DataFrame | pl.LazyFrame, target: Target) -> None:
-    """Refuse names that SQL does not tell apart from the partition column's, or cannot say."""
+    """Refuse names that SQL does not tell apart, or cannot say."""
     own = "" if target.column is None else target.column.name
+    seen = {own.lower(): own} if own else {}
     names = frame.columns if hasattr(frame, "height") else frame.collect_schema().names()
     for name in names:
-        if name.lower() == own.lower() != "":
+        other = seen.setdefault(name.lower(), name)
+        if own and other == own:
             problem = f"the column {name!r} is in SQL the same as {own!r}, which stands in the path"
             raise target.refuse(problem, "give it another name")
+        if other != name:
+            problem = f"the columns {other!r} and {name!r} are the same in SQL"
+            raise target.refuse(problem, "give one of them another name")
         if "\0" in name:
             raise target.refuse(f"the column {name!r} has a zero byte in its name", "rename it")
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Protocol
 
 from partflow.cli.columns import count, padded, printable, room, width
+from partflow.cli.moments import values_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +60,7 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[object, ...]]:
-    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    return zip(*map(values_of, batch.columns), strict=True)
 
 
 def _write_parquet(reader: Rows, names: Sequence[str], file: IO[bytes]) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -70,7 +70,7 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     form = output or _form_of(target)
     _check_stream(form, target)
     try:
-        answer = _Asked(connect(), project, text)
+        answer = _Asked(connect(), project, text, form)
         if said := project.zones_differ(text):
             click.echo(f"note: {said}", err=True)
         with _written(target) as file:
@@ -81,16 +81,31 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
         raise UsageError(f"query: {said_by(error)}") from None
 
 
+def _in_form(found: duckdb.DuckDBPyRelation, form: str) -> duckdb.DuckDBPyRelation:
+    """The rows as they can be handed on: as text where there is no other way, or refused."""
+    from partflow.relationtypes import refusal, told
+
+    if form != "parquet":
+        return cast("duckdb.DuckDBPyRelation", told(found))
+    if wrong := refusal(found):
+        raise UsageError(f"query: {'; '.join(wrong)}")
+    return found
+
+
 class _Asked:
     """The rows of a query, computed in a thread of their own, so that Ctrl-C ends it.
 
     DuckDB may work in its threads, and the one that asked waits where no signal reaches it.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, project: Project, text: str) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, project: Project, text: str, form: str
+    ) -> None:
         self._connection = connection
         self._pool = ThreadPoolExecutor(1)
-        self._rows = self._done(lambda: project.ask(text, connection).to_arrow_reader(_BATCH))
+        self._rows = self._done(
+            lambda: _in_form(project.ask(text, connection), form).to_arrow_reader(_BATCH)
+        )
 
     @property
     def schema(self) -> pa.Schema:

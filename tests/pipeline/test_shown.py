@@ -249,3 +249,108 @@ def test_a_source_that_others_wrote_is_shown_as_its_schema_says(world):
     assert len(asked(world, "select n from raw where date < '2024-01-03'")) == 2
     with pytest.raises(duckdb.Error, match=r"'n' is Int64 in raw@2024-01-03, and Int32 in its"):
         asked(world, "select n from raw")
+
+
+def test_columns_that_differ_by_case_are_read_by_tasks_and_are_no_view(world):
+    landed(world, columns(Date=[1], v=[2]), columns(v=[1], V=[2]), columns(v=[3]))
+    world.run()
+    assert world.project.read("raw", "2024-01-01", "2024-01-02").collect().columns == [
+        "Date",
+        "v",
+        "date",
+    ]
+    with pytest.raises(
+        UsageError, match=r"raw has the columns 'date' \(its partition col.* 'Date'"
+    ):
+        asked(world, "select v from raw")
+    assert asked(world, "select v from drift where date = '2024-01-03'") == [(3,)]
+
+
+def test_partitions_whose_columns_differ_by_case_from_each_other_s_are_no_view(world):
+    landed(world, columns(v=[1]), columns(V=[2]), columns(v=[3]))
+    world.run()
+    with pytest.raises(UsageError, match="drift has the columns 'v' and 'V', which SQL does not"):
+        asked(world, "select v from drift")
+    assert world.read("drift").columns == ["v", "V", "date"]
+
+
+def test_what_can_be_no_view_is_told_of_only_where_it_is_asked_for(world):
+    landed(world, columns(v=[1], V=[2]), columns(v=[1]), columns(v=[3]))
+    world.run()
+    with pytest.raises(UsageError, match=r"Table with name dritf does not exist"):
+        asked(world, "select * from dritf")
+    assert ("drift",) in asked(world, "show tables")
+
+
+@pytest.mark.parametrize("kind", ["Int128", "UInt128"])
+def test_a_result_that_other_readers_cannot_read_is_refused(world, kind):
+    world.jobs(f"""
+        wide = Dataset("wide", Whole())
+
+        @task(writes=wide)
+        def make() -> pl.LazyFrame:
+            return pl.LazyFrame({{"id": [[1]]}}, schema={{"id": pl.List(pl.{kind})}})
+    """)
+    message = world.run().failures[0].failure.message
+    assert f"the column 'id' is {kind}, which readers of Parquet other than" in message
+    assert "cast it to pl.Decimal(38, 0), or to pl.String" in message
+
+
+ACCESS = """
+    raw = Source("raw", Daily("2024-01-01", "2024-01-03"), path="sales-{key}.csv")
+    shops = Source("shops", Whole(), path="shops.csv")
+    clean = Dataset("clean", Daily("2024-01-01", "2024-01-03"))
+
+    @task(reads=[raw], writes=clean)
+    def store(frame: pl.LazyFrame) -> pl.LazyFrame:
+        return frame
+
+    @effect(reads=[shops])
+    def look(frame: pl.DataFrame) -> None: ...
+"""
+
+
+@pytest.fixture
+def in_root(world):
+    """Sources whose files lie in the root itself, beside what is none of a query's business."""
+    world.jobs(ACCESS)
+    for day in DAYS[:2]:
+        world.write(f"sales-{day}.csv", "n\n1\n")
+    world.write("shops.csv", "shop\na\n")
+    world.write("secret.csv", "word\nx\n")
+    world.run()
+    return world
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select count(*) from raw",
+        "select 2 * count(*) from shops",
+        "select count(*) from clean",
+        "select count(*) from raw where date = '2024-01-02' or n = 1",
+    ],
+)
+def test_a_source_in_the_root_is_read_and_so_is_a_dataset(in_root, sql):
+    assert asked(in_root, sql) == [(2,)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "secret.csv",
+        "partflow.toml",
+        "*.csv",
+        "warehouse/.partflow/journal.jsonl",
+        "warehouse/clean/../.partflow/journal.jsonl",
+        "warehouse/.partflow/logs",
+    ],
+)
+def test_a_query_reads_nothing_but_what_is_declared(in_root, path):
+    with pytest.raises((UsageError, duckdb.Error), match="disabled by"):
+        asked(in_root, f"from read_text('{in_root.root}/{path}')")
+
+
+def test_a_query_may_read_the_files_of_a_dataset_by_their_path(in_root):
+    path = in_root.root / "warehouse/clean/date=2024-01-01/data.parquet"
+    assert asked(in_root, f"select n from read_parquet('{path}')") == [(1,)]

@@ -169,3 +169,17 @@ def test_the_partition_column_is_named_by_the_grain(grain, column) -> None:
 
 def test_the_whole_has_no_partition_column() -> None:
     assert Dataset("a", Whole()).column is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        ({"ID": pl.Int8, "id": pl.Int8}, "names 'ID' and 'id', which SQL does not tell apart"),
+        ({"id": pl.Int128}, r"says Int128 of 'id', .*use pl.Decimal\(38, 0\) or pl.String"),
+        ({"ids": pl.List(pl.UInt128)}, "says UInt128 of 'ids'"),
+    ],
+)
+def test_a_schema_that_others_could_not_read_is_refused(schema, problem):
+    with pytest.raises(DeclarationError, match=problem):
+        Dataset("wide", Daily("2024-01-01"), schema=schema)
+    assert Source("wide", Daily("2024-01-01"), path="{key}.parquet", schema=schema)
