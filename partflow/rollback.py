@@ -190,7 +190,8 @@ class RollingBack:
             _copy(source, path)
             if file_digest(path)[0] != was.sha256:
                 raise PublishError(
-                    f"{path} is not what it was copied from; the disk is not to be trusted"
+                    f"a copy of {source} is not what it was copied from; the disk is not to be "
+                    "trusted"
                 )
             self.store.seal(path)
             staged.append(path)

@@ -56,12 +56,16 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 
 
 def blocked_lines(plan: Plan, session: Session) -> list[str]:
-    """What is blocked, a line for each reason; how to make again or keep what somebody changed."""
-    groups = [g for g in reasons.held(plan) if g.state is State.BLOCKED]
-    rows = aligned([_row(g, "blocked") for g in groups]) if groups else []
+    """What is blocked, a line for each reason; how to make again or keep what somebody changed.
+
+    And what waits for a file that was there: whoever took it away is to hear of it.
+    """
+    held = reasons.held(plan)
+    groups = [g for g in held if g.state is State.BLOCKED or g.reason is Reason.AWAY]
+    rows = aligned([_row(g, g.state.name.lower()) for g in groups]) if groups else []
     lines = []
     for group, line in zip(groups, rows, strict=True):
-        lines.append(painted(line, "red"))
+        lines.append(painted(line, _COLOURS[group.state.name.lower()]))
         if group.reason is Reason.CHANGED_OUTSIDE:
             for first, last in group.ranges[:_SHOWN]:
                 lines.append(f"  again: {_command('backfill', group, (first, last), session)}")

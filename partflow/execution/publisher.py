@@ -155,11 +155,12 @@ class Publisher:
 
     def _refused_in_staging(self, ready: Mapping[int, Published]) -> dict[int, Failure]:
         """Make what is staged durable, all together; the steps whose files the disk refused."""
-        staged = {i.staged: s for s, f in ready.items() for i in f.intents if i.staged}
+        staged = {i.staged: (s, i) for s, f in ready.items() for i in f.intents if i.staged}
         failed = self.store.sync(list(staged))
         for path in failed:
             Path(path).unlink(missing_ok=True)
-        return {staged[path]: _of_disk(error) for path, error in failed.items()}
+        found = ((*staged[path], error) for path, error in failed.items())
+        return {s: _of_disk(error, f"the new file of {i.node}@{i.key}") for s, i, error in found}
 
     def _rename(
         self, ready: dict[int, Published], without: Mapping[int, Failure]
@@ -298,7 +299,8 @@ class Publisher:
             self.metastore.abandon(lost)
 
 
-def _of_disk(error: OSError) -> Failure:
-    where = error.filename2 or error.filename or "the warehouse"
+def _of_disk(error: OSError, where: str = "") -> Failure:
+    """What the disk refused; `where` names a file that has no place of its own yet."""
+    where = where or error.filename2 or error.filename or "the warehouse"
     advice = f"{advice_of(error)}, and run again; the last good one stays"
     return Failure(f"{where}: {error.strerror or error}; {advice}")

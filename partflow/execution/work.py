@@ -108,7 +108,7 @@ def failure_of(raised: Exception, work: Work) -> Failure:
         message = f"{where}: {error.strerror}; {advice_of(error)}, and run again"
     message = _unstaged(message, work)
     message = message.replace(f"{root}/", "")  # nothing recorded holds a path of this machine
-    trace = "" if known or not lines else _trace(error, users)
+    trace = "" if known or not lines else _unstaged(_trace(error, users), work)
     return Failure(message.strip(), place, trace, isinstance(error, ResultError))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
+from partflow.cli.sentences import fault_lines
 from partflow.metastore import Metastore
+from partflow.plan import Fault
 
 BAD = "store,item\nn,tea\n"
 FILE = "landing/sales/2024-01-03.csv"
@@ -131,3 +134,37 @@ def test_a_clock_that_is_behind_is_said_before_anything_is_made(shop):
     assert (fault["dataset"], fault["file"]) == (None, None)
     assert shop.run("backfill", "clean_sales", "--yes", "--trust-clock").code == 0
     assert shop.run("materialize").code == 0
+
+
+def test_files_of_sources_that_changed_in_silence_are_listed_by_a_check(broken):
+    file = broken.root / "landing/sales/2024-01-05.csv"
+    before = file.stat()
+    file.write_text(file.read_text().replace("1", "2"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    said = broken.run("check", "--verify")
+    assert said.code == 1
+    assert [line.split()[:2] for line in said.lines[:2]] == [
+        ["landing_sales", "2024-01-03"],
+        ["landing_sales", "2024-01-05"],
+    ]
+    assert said.last == "read 43 files: 2 not as recorded"
+
+
+def test_files_at_fault_for_very_many_reasons_take_few_lines():
+    faults = [
+        Fault("s", f"2024-01-0{n}", f"{n}.csv", f"reason {n}", "mend it") for n in range(1, 8)
+    ]
+    lines = fault_lines(faults)
+    assert lines[0] == "s@2024-01-01 cannot be read: 1.csv: reason 1; mend it"
+    assert len(lines) == 4
+    assert lines[-1].startswith("4 more files of s cannot be read, for other reasons")
+
+
+def test_what_waits_for_a_file_that_was_there_is_told_by_the_run(shop):
+    shop.made()
+    (shop.root / FILE).unlink()
+    assert shop.run("materialize").lines == ["nothing to do: 29 fresh"]
+    shop.edit('pl.col("qty") > 0', 'pl.col("qty") >= 1')
+    assert (
+        "waits for landing_sales, whose file was there and is gone" in shop.run("materialize").out
+    )
