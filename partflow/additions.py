@@ -27,6 +27,7 @@ from partflow.signatures import (
 from partflow.syntax import FUNCTION_NODES, digest_of, encoded, framed
 
 _WORD: Final = re.compile(r"[^\W\d]\w*")
+_VARIABLE: Final = re.compile(r"@[^\W\d]")
 _IS_SQL: Final = re.compile(r"(?i)\b(from|join|describe|summarize|pivot|table)\b")
 _INNER_IMPORT: Final = re.compile(
     r"^[ \t]+(?:from|import)[ \t]+([\w.]+)(?:[ \t]+import[ \t]+([\w, ]+))?", re.MULTILINE
@@ -85,6 +86,11 @@ class Gathered:
             if _IS_SQL.search(text):
                 found.update(_WORD.findall(text))
         return found
+
+    def formulas(self) -> set[str]:
+        """The words of texts that read like a formula, or name a variable of Python: `@LIMIT`."""
+        formulas = (text for text in self.texts if "~" in text or _VARIABLE.search(text))
+        return {word for text in formulas for word in _WORD.findall(text)}
 
 
 class Additions:
@@ -151,12 +157,17 @@ class Additions:
         if "__subclasses__" in gathered.attributes | gathered.texts:
             for key in gathered.keys & self._changes.classes.keys():
                 yield from self._changes.classes[key]
-        if gathered.sites:
-            tables = gathered.tables()
-            for module, bound in gathered.sites:
-                index = self._reach.index(module)
-                for word in tables - bound if index else ():
-                    yield from self._table(module, word)
+        for module, name in gathered.unbound:
+            index = self._reach.index(module)
+            if name == "__dict__" and index:
+                yield from ((module, each) for each in index.units)
+        tables = gathered.tables() if gathered.sites else set()
+        formulas = gathered.formulas() if gathered.sites else set()
+        for module, bound in gathered.sites:
+            for word in tables - bound if self._reach.index(module) else ():
+                yield from self._table(module, word)
+            for word in formulas - bound:
+                yield from self._reach.found(module, word).keys
 
     def not_followed(self, gathered: Gathered) -> Iterator[NotFollowed]:
         """What functions that are not reached would change if they were called."""
@@ -226,15 +237,15 @@ class Additions:
         name, index, units = of
         read = self._signatures.read_by_libraries(index, piece)
         if read:
-            yield f"{name} annotations", self._annotations(index, read)
+            yield f"{name} (annotations, decorated)", self._annotations(index, read)
             bare = [node for node in read if _is_docstring_alone(node)]
             if bare:
-                yield f"{name} docstrings", self._texts(index, docstrings_form(bare))
+                yield f"{name} (docstring, decorated)", self._texts(index, docstrings_form(bare))
         for module, other in self._signatures.handed_over(index, piece, units):
             home = self._reach.index(module)
             nodes = [unit.node for unit in home.units[other]] if home else []
             if home and annotation_nodes(nodes):
-                yield f"{module}.{other} annotations", self._annotations(home, nodes)
+                yield f"{module}.{other} (annotations, handed on)", self._annotations(home, nodes)
 
     def _stars(self, index: ModuleIndex, name: str, units: Sequence[Unit]) -> Iterator[Added]:
         """Star imports that bind a name beside what the first rules take: the later one wins."""
@@ -252,7 +263,7 @@ class Additions:
         guards: list[ast.AST] = [test for star in giving for test, _ in star.guards]
         piece = self._reach.piece_beside(index, framed("stars", *forms), guards)
         leads = tuple(key for star in giving for key in self._given(star, name))
-        yield f"{index.source.name}.{name} by star", piece.leading_to(leads)
+        yield f"{index.source.name}.{name} (by star)", piece.leading_to(leads)
 
     def _given(self, star: Star, name: str) -> list[Key]:
         return self._reach.keys(star.module, name)
@@ -266,16 +277,16 @@ class Additions:
         for name, index, units in (*self._statements(gathered), *met):
             nodes = [unit.node for unit in units]
             if reads.annotations and annotation_nodes(nodes):
-                yield f"{name} annotations", self._annotations(index, nodes)
+                yield f"{name} (annotations)", self._annotations(index, nodes)
             if reads.docstrings:
-                yield f"{name} docstrings", self._texts(index, docstrings_form(nodes))
+                yield f"{name} (docstrings)", self._texts(index, docstrings_form(nodes))
             if reads.text:
-                yield f"{name} text", self._texts(index, text_form(index, units))
+                yield f"{name} (text)", self._texts(index, text_form(index, units))
         for index in filter(None, map(self._reach.index, sorted(gathered.modules))):
             if reads.docstrings:
                 text = ast.get_docstring(index.tree, clean=False) or ""
                 piece = self._texts(index, framed("docstring", encoded(text)))
-                yield f"{index.source.name} docstring", piece
+                yield f"{index.source.name} (docstring)", piece
 
     def _statements(self, gathered: Gathered) -> Iterator[_Statements]:
         """Of each name that is reached, the statements that are no imports."""
@@ -328,7 +339,7 @@ def _by_modules(touch: Touch, changes: Sequence[Change]) -> Iterator[_Statements
     for change in changes:
         by_module.setdefault(change.index.source.name, []).append(change)
     for module, here in by_module.items():
-        yield f"{name} by {module}", here[0].index, tuple(change.unit for change in here)
+        yield f"{name} (by {module})", here[0].index, tuple(change.unit for change in here)
 
 
 def _is_docstring_alone(node: ast.AST) -> bool:

@@ -103,16 +103,13 @@ def index_of(source: Source) -> ModuleIndex:
         tree = ast.parse(source.text)
     statements = list(_flattened(tree.body, ()))
     origins: dict[str, list[Origin]] = defaultdict(list)
-    for statement, _ in statements:
-        for _, name, origin in _imports(statement, source):
-            origins[name].append(origin)
-    origins.pop(STAR, None)
-    stars = tuple(
-        Star(origin.module, node.lineno, guards)
-        for statement, guards in statements
-        for node, name, origin in _imports(statement, source)
-        if name == STAR
-    )
+    stars: list[Star] = []
+    for statement, guards in statements:
+        for node, name, origin in _imports(statement, source):
+            if name == STAR:
+                stars.append(Star(origin.module, node.lineno, guards))
+            else:
+                origins[name].append(origin)
     changed = [(f.name, _changed_inside(f)) for f in tree.body if isinstance(f, FUNCTION_NODES)]
     changers = _of_functions(changed, set(origins), of_others=False)
     reaching = _of_functions(changed, set(origins), of_others=True)
@@ -132,7 +129,7 @@ def index_of(source: Source) -> ModuleIndex:
         tree,
         {name: tuple(found) for name, found in units.items()},
         {name: tuple(found) for name, found in origins.items()},
-        stars,
+        tuple(stars),
         _exported(statements),
         changers,
         reaching,

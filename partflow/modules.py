@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pkgutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -180,9 +181,19 @@ def codes_of(
         is_near = file.startswith(f"{root}{os.sep}") and "site-packages" not in file
         if is_near and isinstance(module, ModuleType) and modules.keep(module):
             warnings.warn(_EDITED.format(module.__name__), stacklevel=stacklevel)
-    begun = sorted(n for n in sys.modules if any(n == j or n.startswith(f"{j}.") for j in jobs))
-    reader = CodeReader(modules.source, modules.sql, begun)
+    reader = CodeReader(modules.source, modules.sql, [n for j in jobs for n in modules_below(j)])
     return lambda task: reader.fingerprint(task.function, task.declared, task.declared_since)
+
+
+def modules_below(name: str) -> Iterator[str]:
+    """A module that is imported, and those of the package that it is, as jobs are loaded.
+
+    By the folders and not by what else happens to be imported: every process has the same.
+    """
+    yield name
+    for info in pkgutil.iter_modules(getattr(sys.modules.get(name), "__path__", []), f"{name}."):
+        if not info.name.endswith(".__main__"):
+            yield from modules_below(info.name)
 
 
 def _candidates(folder: Path, parts: list[str]) -> tuple[Path, Path]:

@@ -27,6 +27,7 @@ _ENVIRONMENT: Final = """
 _CODE: Final = """
     importlib.import_module importlib.reload importlib.__import__ importlib.machinery
     importlib.util.spec_from_file_location importlib.util.module_from_spec
+    sys.modules sys._getframe inspect.currentframe inspect.stack
     importlib.metadata.entry_points runpy zipimport pkgutil.iter_modules pkgutil.walk_packages
     pkgutil.resolve_name dill.load cloudpickle.load
 """
@@ -55,8 +56,15 @@ _CLOCK: Final = """
     pendulum.yesterday arrow.now arrow.utcnow
 """
 _LIBRARIES: Final = words_of(f"{_ENVIRONMENT} {_CODE} {_PROGRAMS} {_FILES} {_CLOCK}")
-_LOOKED_AT: Final = frozenset(["os.environ", "os.environb", "sys.argv", "sys.stdin"])
+_LOOKED_AT: Final = words_of("os.environ os.environb sys.argv sys.stdin sys.modules")
 """What tells something without being called; other names are told of where they are called."""
+_GIVEN_FILES: Final = words_of("""
+    csv json logging marshal orjson partflow pickle plistlib simplejson tomli tomllib ujson yaml
+    webbrowser
+""")
+"""Libraries that are handed what was opened, or that read nothing."""
+_READING_CALLS: Final = words_of("load open connect read urlopen")
+_FILE_ARGUMENTS: Final = words_of("model_file filename file_name filepath file_path path_or_buf")
 _READING: Final = ("read_", "scan_", "load_", "fetch_", "open_")
 # What says nothing of now, given so many arguments.
 _GIVEN_A_TIME: Final = {"time.localtime": 1, "time.gmtime": 1, "time.ctime": 1, "time.strftime": 2}
@@ -112,7 +120,13 @@ def is_opaque(name: str, call: ast.Call | None) -> bool:
         return len(call.args) + len(call.keywords) < _OF_THE_MACHINE[name]
     if name in _TAKING_NOW:
         return any(isinstance(a, ast.Constant) and a.value in {"now", "today"} for a in call.args)
-    return parts[-1].startswith(_READING)
+    if parts[0] in _GIVEN_FILES:
+        return False
+    return (
+        parts[-1].startswith(_READING)
+        or parts[-1] in _READING_CALLS
+        or any(keyword.arg in _FILE_ARGUMENTS for keyword in call.keywords)
+    )
 
 
 def is_outside_method(name: str, call: ast.Call, *, of_anything: bool) -> bool:

@@ -17,7 +17,8 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SHORT: Final = 12
 # Which methods and functions run SQL that may name what stands around their call.
 _SQL_CALLS: Final = words_of("""
-    sql query execute executemany from_query SQLContext register_globals sql_expr read_sql
+    sql query execute executemany from_query SQLContext register_globals sql_expr read_sql eval
+    evaluate ols wls logit probit glm mixedlm from_formula dmatrix dmatrices
     read_database query_df
     """)
 

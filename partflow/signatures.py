@@ -5,6 +5,7 @@ It does not know who does.
 
 import ast
 import builtins
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -58,7 +59,10 @@ def functions_in(
 
 
 def annotation_nodes(nodes: Iterable[ast.AST]) -> list[ast.AST]:
-    """The annotations of functions and of variables, those of class bodies too."""
+    """The annotations of functions and of variables, those of class bodies too.
+
+    One in quotes is what it says.
+    """
     found: list[ast.AST] = []
     for node in (inner for each in nodes for inner in ast.walk(each)):
         match node:
@@ -73,7 +77,14 @@ def annotation_nodes(nodes: Iterable[ast.AST]) -> list[ast.AST]:
                 found.append(annotation)
             case _:
                 pass
-    return found
+    return [*found, *(inner for each in found for inner in _quoted(each))]
+
+
+def _quoted(annotation: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.walk(annotation):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            with contextlib.suppress(SyntaxError, ValueError):
+                yield ast.parse(node.value, mode="eval").body
 
 
 def annotations_form(nodes: Sequence[ast.AST]) -> bytes:

@@ -7,6 +7,9 @@ module of it; the task is `clean_sales`.
 # ruff: noqa: E501 - a statement is a line
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from texts import Source
@@ -120,6 +123,8 @@ EDITS: list[tuple[str, str, str]] = [
     ("a name set under an if", STALE, CONSTS + "from jobs import consts\nTEST = <<True|False>>\nif TEST:\n    consts.FACTOR = 10\n"),
     ("a name set in a loop", STALE, CONSTS + "from jobs import consts\nfor n in (<<10|99>>,):\n    consts.FACTOR = n\n"),
     ("a name set where the module is a script", FRESH, CONSTS + 'from jobs import consts\nif __name__ == "__main__":\n    consts.FACTOR = <<10|99>>\n'),
+    ("a name that __dict__ is asked for", STALE, "from jobs import consts\ndef clean_sales(raw): return consts.__dict__['X']\n-- jobs/consts.py\nX = <<1|2>>\n"),
+    ("a name that sys.modules is asked for", NAMED, "import sys\ndef clean_sales(raw): return sys.modules['jobs.consts'].X\n-- jobs/consts.py\nX = <<1|2>>\n"),
     ("a name set in a function that nobody calls", NAMED, CONSTS + "from jobs import consts\ndef setup(): consts.FACTOR = <<10|99>>\n"),
     ("a name set in a module that only another imports", STALE, CONSTS.replace("-- jobs/settings.py", "-- jobs/settings.py\nimport jobs.deep.inner\n-- jobs/deep/__init__.py\n-- jobs/deep/inner.py") + "from jobs import consts\nconsts.FACTOR = <<10|99>>\n"),
     ("a name that only another module gives", STALE, "from jobs import consts\ndef clean_sales(raw): return consts.GIVEN\n-- jobs/consts.py\nX = 1\n-- jobs/settings.py\nfrom jobs import consts\nconsts.GIVEN = <<10|99>>\n"),
@@ -216,6 +221,9 @@ EDITS: list[tuple[str, str, str]] = [
     ("a frame beside the function that runs the SQL", STALE, 'from jobs.run import run\ndef clean_sales(raw): return run("select * from RATES")\n-- jobs/run.py\nimport duckdb\nRATES = {"rate": <<1|2>>}\ndef run(q): return duckdb.sql(q)\n'),
     ("a frame that is imported and SQL names", STALE, 'import duckdb\nfrom jobs.rates import RATES\ndef clean_sales(raw): return duckdb.sql("select * from RATES")\n-- jobs/rates.py\nRATES = <<1|2>>\n'),
     ("a frame that SQL in a filter names", STALE, FRAME + 'def clean_sales(raw): return raw.filter("a in (select a from RATES)")\n'),
+    ("a frame that is registered for SQL", STALE, 'import duckdb\nF = <<1|2>>\nduckdb.register("rates", F)\ndef clean_sales(raw): return duckdb.sql("select * from rates")\n'),
+    ("a variable that a query of pandas names", STALE, "import pandas as pd\nLIMIT = <<1|2>>\ndef clean_sales(raw): return raw.query('qty > @LIMIT')\n"),
+    ("a function that a formula names", STALE, "import statsmodels.formula.api as smf\ndef twice(x): return <<2|3>> * x\ndef clean_sales(raw): return smf.ols('y ~ twice(x)', raw)\n"),
     ("a frame that no SQL names", FRESH, FRAME + 'def clean_sales(raw): return duckdb.sql("select * from OTHER")\n'),
     ("a frame of the name of a parameter", FRESH, FRAME + 'def clean_sales(RATES): return duckdb.sql("select * from RATES")\n'),
     ("a frame of a name in a text that is no SQL", FRESH, FRAME + 'def clean_sales(raw): return raw.select("all RATES")\n'),
@@ -240,6 +248,7 @@ EDITS: list[tuple[str, str, str]] = [
     ("an annotation of a function handed to a library", STALE, "from pydantic import validate_call\ndef helper(a: <<int|str>>): return a\nchecked = validate_call(helper)\ndef clean_sales(raw): return checked(raw)\n"),
     ("an annotation of a method under a class's decorator", STALE, "import attr\n@attr.s\nclass A:\n    def m(self, a: <<int|str>>): return a\ndef clean_sales(raw): return A().m(raw)\n"),
     ("what an annotation under a library's decorator names", STALE, "from pydantic import validate_call\nclass Row:\n    limit = <<1|2>>\n@validate_call\ndef helper(a: Row): return a\ndef clean_sales(raw): return helper(raw)\n"),
+    ("what an annotation in quotes under a library's decorator names", STALE, "from pydantic import validate_call\nclass Row:\n    limit = <<1|2>>\n@validate_call\ndef helper(a: 'list[Row]'): return a\ndef clean_sales(raw): return helper(raw)\n"),
     ("a field of a pydantic model", STALE, "import pydantic\nclass Row(pydantic.BaseModel):\n    a: <<int|str>>\ndef clean_sales(raw): return Row(a=raw)\n"),
     ("an annotation under functools.cache", FRESH, "import functools\n@functools.cache\ndef helper(a: <<int|str>>): return a\ndef clean_sales(raw): return helper(raw)\n"),
     ("an annotation under contextlib", FRESH, "from contextlib import contextmanager\n@contextmanager\ndef helper(a: <<int|str>>): yield a\ndef clean_sales(raw): return helper(raw)\n"),
@@ -266,6 +275,8 @@ EDITS: list[tuple[str, str, str]] = [
     ("a file that YAML is read from", NAMED, "import yaml\ndef clean_sales(raw):\n    with open('rates.yaml') as file: return yaml.safe_load(file)\n"),
     ("a file that numpy loads", NAMED, "import numpy as np\ndef clean_sales(raw): return np.loadtxt('rates.csv')\n"),
     ("a file that joblib loads", NAMED, "import joblib\nMODEL = joblib.load('model.bin')\ndef clean_sales(raw): return MODEL\n"),
+    ("a file that a library loads", NAMED, "import spacy\ndef clean_sales(raw): return spacy.load('model')\n"),
+    ("a file that a library is told of", NAMED, "import lightgbm\ndef clean_sales(raw): return lightgbm.Booster(model_file='x')\n"),
     ("a file that pkgutil gives", NAMED, "import pkgutil\ndef clean_sales(raw): return pkgutil.get_data('jobs', 'rates.csv')\n"),
     ("a file that importlib.resources gives", NAMED, "from importlib import resources\ndef clean_sales(raw): return resources.files('jobs')\n"),
     ("a file that configparser reads", NAMED, "import configparser\nc = configparser.ConfigParser()\nc.read('rates.ini')\ndef clean_sales(raw): return c['a']['b']\n"),
@@ -306,7 +317,7 @@ UNNAMED = {
     "how long something took": "import time\ndef clean_sales(raw): return time.perf_counter()",
     "a moment in a zone": "from datetime import UTC, datetime\ndef clean_sales(raw): return datetime.fromtimestamp(raw, UTC), raw.astimezone(UTC)",
     "a text with quotes": "def clean_sales(raw): raise ValueError(\"no rows from 'x'\")",
-    "JSON in a text": "import json\ndef clean_sales(raw): return json.loads(raw)",
+    "JSON in a text": "import json\ndef clean_sales(raw): return json.loads(raw), json.load(raw)",
     "SQL of tables": "import duckdb\ndef clean_sales(raw): return duckdb.sql('select a, b from raw where a = 1')",
 }
 
@@ -326,6 +337,29 @@ def test_an_edit_far_away_makes_a_task_stale_or_is_named_or_cannot_change_it(ver
 @pytest.mark.parametrize("text", UNNAMED.values(), ids=UNNAMED.keys())
 def test_what_brings_in_nothing_is_not_named(text):
     assert fingerprint(text).not_followed == ()
+
+
+DIGESTS = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from test_code_far import EDITS, fingerprint
+for name, _, text in EDITS:
+    found = fingerprint(text)
+    print(name, found.digest, found.older, found.parts, found.not_followed)
+"""
+
+
+def test_the_digests_are_the_same_for_every_hash_seed():
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", DIGESTS, str(here), str(here.parent)]
+    found = {
+        subprocess.run(
+            command, env={"PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(found) == 1
+    assert found.pop().count(b"\n") == len(EDITS)
 
 
 def test_the_tables_hold_a_hundred_and_fifty_edits_of_different_names():
