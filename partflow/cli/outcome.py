@@ -54,7 +54,8 @@ def show_result(result: Result, asked: Asked, output: str, session: Session) -> 
         echo_faults(result.plan)
         echo_remarks(result.plan.snapshot)
         _refuse([result.catalog] if result.catalog else [])
-        click.echo("\n".join(_lines(result, session)))
+        _echo_failures(result, session)
+        click.echo("\n".join([*blocked_lines(result.plan, session), _sentence(result)]))
     return _exit_code(result, refused, was_stopped=session.stopped)
 
 
@@ -100,10 +101,10 @@ def _sentence(result: Result) -> str:
     return sentences.ran(result.summary, result.plan.count(State.BLOCKED))
 
 
-def _lines(result: Result, session: Session) -> list[str]:
-    lines = [line for group in _groups(result) for line in _failure_lines(group, session)]
-    lines += blocked_lines(result.plan, session)
-    return [*lines, _sentence(result)]
+def _echo_failures(result: Result, session: Session) -> None:
+    """Say what failed where all that is wrong is said: beside the results, as errors are."""
+    for group in _groups(result):
+        click.echo("\n".join(_failure_lines(group, session)), err=True)
 
 
 def _groups(result: Result) -> list[list[Failed]]:

@@ -145,12 +145,12 @@ def test_a_failing_task_leaves_the_rest_and_says_where_and_how_to_run_it_again(s
     shop.edit("\n    return raw.filter", FAILING)
     said = shop.run("materialize")
     assert said.code == 1
-    failed = re.findall(r"^failed clean_sales@(\S+): ValueError: three of", said.out, re.MULTILINE)
+    failed = re.findall(r"^failed clean_sales@(\S+): ValueError: three of", said.err, re.MULTILINE)
     assert failed
-    assert "  at jobs/sales.py:25" in said.lines
-    assert '      raise ValueError("three of the harbour")' in said.lines
-    assert "/partflow/execution/" not in said.out
-    assert any(line.startswith("  again: partflow materialize clean_sales") for line in said.lines)
+    assert "  at jobs/sales.py:25" in said.err.splitlines()
+    assert '      raise ValueError("three of the harbour")' in said.err.splitlines()
+    assert "/partflow/execution/" not in said.err
+    assert "\n  again: partflow materialize clean_sales" in said.err
     number = re.search(r"failed (\d+),? ", said.last)
     assert number
     assert int(number[1]) >= len(failed)
@@ -176,10 +176,10 @@ def test_equal_failures_are_shown_five_times_and_counted(shop):
         "\n    return raw.filter", '\n    raise ValueError("no\\nway")\n    return raw.filter'
     )
     said = shop.run("materialize")
-    assert said.out.count("failed clean_sales@") == 5
-    assert "    way" in said.lines
-    assert "and 9 more with this message, 2024-01-06 .. 2024-01-14" in said.lines
-    assert "  again: partflow materialize clean_sales" in said.lines
+    assert said.err.count("failed clean_sales@") == 5
+    assert "    way" in said.err.splitlines()
+    assert "and 9 more with this message, 2024-01-06 .. 2024-01-14" in said.err.splitlines()
+    assert "  again: partflow materialize clean_sales" in said.err.splitlines()
     assert re.fullmatch(
         r"ran 0, unchanged 0, skipped 0, failed 14, blocked 15 in \d+\.\d s", said.last
     )
