@@ -119,10 +119,10 @@ def _share(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def state_default() -> None:
-    """Gives DuckDB's default connection UTC, once, unless the user's modules gave it a zone.
+    """Gives the database of DuckDB's default connection UTC, once.
 
-    It is theirs; but a task that says `duckdb.sql` speaks to it, and the machine's zone is nobody's
-    choice.
+    It is the user's; but a task that says `duckdb.sql`, or opens a cursor, speaks to it, and the
+    machine's zone is nobody's choice. A zone that was set on one of its connections stays.
     """
     global _stated  # noqa: PLW0603 - of the process, as the default connection is
     import duckdb
@@ -133,9 +133,7 @@ def state_default() -> None:
             return
         _stated = connection
         with suppress(duckdb.Error):  # as of one in a transaction that failed
-            sql = "select scope from duckdb_settings() where name = 'TimeZone'"
-            if connection.execute(sql).fetchall() == [("GLOBAL",)]:
-                state_zone(connection, "UTC")
+            connection.execute("set global TimeZone = 'UTC'")
 
 
 _stated: duckdb.DuckDBPyConnection | None = None

@@ -183,6 +183,8 @@ def test_a_call_s_moments_are_cut_by_the_clock_of_its_zone():
 
 
 def test_a_call_leaves_the_zone_of_the_default_connection_as_it_was():
+    with Relations("Europe/Berlin") as relations:
+        relations.over(ROWS)
     before = duckdb.sql("select current_setting('TimeZone')").fetchall()
     with Relations("Asia/Tokyo") as relations:
         relations.over(ROWS)
@@ -195,7 +197,7 @@ from partflow.connections import Relations
 ZONE = "select current_setting('TimeZone')"
 SAID
 with Relations() as relations:
-    print(duckdb.sql(ZONE).fetchall())
+    print(duckdb.sql(ZONE).fetchall(), duckdb.cursor().sql(ZONE).fetchall())
 """
 
 
@@ -207,7 +209,7 @@ def test_the_default_connection_has_utc_unless_modules_gave_it_a_zone(said, zone
     command = [sys.executable, "-c", DEFAULT.replace("SAID", said)]
     environment = {**os.environ, "TZ": "Asia/Tokyo"}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == f"[('{zone}',)]"
+    assert run.stdout.strip() == f"[('{zone}',)] [('UTC',)]"
 
 
 def test_databases_are_opened_in_one_place_only():
