@@ -18,6 +18,8 @@ from partflow.streams import require_written
 
 _UNITS = ("KB", "MB", "GB", "TB", "PB")
 _STEP = 1000
+_LINES = 20
+_LETTERS = 1_000
 
 
 def aligned(
@@ -83,6 +85,27 @@ def span(first: str, last: str) -> str:
     """Two keys as a range, as people see them; one if they are the same."""
     first, last = shown_key(first), shown_key(last)
     return first if first == last else f"{first} .. {last}"
+
+
+def bounded(text: str) -> list[str]:
+    """The lines of a text as they can be printed; the middle of many, or of a long one, left out.
+
+    All of it is in the JSON that is printed of the same.
+    """
+    lines = text.splitlines()
+    if len(lines) > _LINES:
+        left = len(lines) - _LINES
+        half = _LINES // 2
+        lines = [*lines[:half], f"... {left:,} lines are left out here ...", *lines[-half:]]
+    return [printable(_shortened(line)) for line in lines]
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= _LETTERS:
+        return line
+    half = _LETTERS // 2
+    left = len(line) - _LETTERS
+    return f"{line[:half]} ... {left:,} letters are left out here ... {line[-half:]}"
 
 
 def painted(text: str, colour: str | None, *, dim: bool = False) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from partflow.cli.columns import (
     aligned,
+    bounded,
     count,
     moment,
     padded,
@@ -83,7 +84,7 @@ def steps_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
     lines = [table[0]]
     for line, step in zip(table[1:], steps, strict=True):
         lines.append(painted(line, "red" if step.message else None))
-        lines += [f"    {said}" for said in (step.message or "").splitlines()]
+        lines += [f"    {said}" for said in bounded(step.message or "")]
     return lines
 
 
@@ -245,7 +246,7 @@ def _failure_lines(steps: Sequence[StepLog]) -> list[str]:
         keys = sorted({s.key for s in group})
         times = f" ({count(len(group), 'attempt')})" if len(group) > 1 else ""
         lines.append(painted(f"failed {task}@{span(keys[0], keys[-1])}{times}:", "red"))
-        lines += [f"  {said}" for said in message.splitlines()]
+        lines += [f"  {said}" for said in bounded(message)]
     if len(groups) > _SHOWN:
         lines.append(f"and {len(groups) - _SHOWN:,} more messages; --task NAME shows all of a task")
     return lines

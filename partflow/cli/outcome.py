@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from partflow.cli import sentences
-from partflow.cli.columns import painted, print_json, printable, span
+from partflow.cli.columns import bounded, painted, print_json, printable, span
 from partflow.cli.plans import blocked_lines, plan_document, plan_lines
 from partflow.cli.remarks import echo_remarks, remark_documents
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, PENDING, Session
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from partflow.selection import Asked
 
 _SHOWN = 5
-_LINES = 20
-_LETTERS = 1_000
 
 
 def show_plan(plan: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
@@ -118,7 +116,7 @@ def _groups(result: Result) -> list[list[Failed]]:
 
 def _failure_lines(group: list[Failed], session: Session) -> list[str]:
     first, rest = group[0], group[_SHOWN:]
-    said = _bounded(first.failure.message) or [""]
+    said = bounded(first.failure.message) or [""]
     message, whole = said[0], "\n    ".join(said)
     lines = [
         painted(f"failed {f.node}@{shown_key(f.key)}: {message if i else whole}", "red")
@@ -129,31 +127,10 @@ def _failure_lines(group: list[Failed], session: Session) -> list[str]:
         lines.append(f"and {len(rest):,} more with this message, {span(keys[0], keys[-1])}")
     if first.failure.place:
         lines.append(f"  at {first.failure.place}")
-    lines += [f"  {line}" for line in _bounded(first.failure.trace.rstrip())]
+    lines += [f"  {line}" for line in bounded(first.failure.trace.rstrip())]
     named = [] if rest else [word for f in group for word in ("-p", shown_key(f.key))]
     again = session.again("materialize", first.node, *named)
     return [*lines, f"  again: {again}"]
-
-
-def _bounded(text: str) -> list[str]:
-    """The lines of a text as they can be printed; the middle of many, or of a long one, left out.
-
-    All of it is in the JSON of the run.
-    """
-    lines = text.splitlines()
-    if len(lines) > _LINES:
-        left = len(lines) - _LINES
-        half = _LINES // 2
-        lines = [*lines[:half], f"... {left:,} lines are left out here ...", *lines[-half:]]
-    return [printable(_shortened(line)) for line in lines]
-
-
-def _shortened(line: str) -> str:
-    if len(line) <= _LETTERS:
-        return line
-    half = _LETTERS // 2
-    left = len(line) - _LETTERS
-    return f"{line[:half]} ... {left:,} letters are left out here ... {line[-half:]}"
 
 
 def _document(result: Result, session: Session) -> dict[str, Any]:

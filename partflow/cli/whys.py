@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from partflow.cli.columns import aligned, count, moment, painted, printable, size, span
+from partflow.cli.columns import aligned, bounded, count, moment, painted, printable, size, span
 from partflow.explanation import LineageRead, Why
 from partflow.keytexts import shown_key
 from partflow.plan import State
@@ -46,7 +46,7 @@ def why_lines(why: Why) -> list[str]:
     lines += _part("made", _made(why))
     lines += _part("settles", _settling(why))
     if why.failure and why.state is not State.FRESH:
-        lines += _part("last attempt failed", why.failure.splitlines())
+        lines += _part("last attempt failed", bounded(why.failure))
     return lines + _part(
         "not followed: what the fingerprint of the code cannot see",
         aligned([(str(place), what) for place, what in why.not_followed] or [()]),

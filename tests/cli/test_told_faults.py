@@ -168,3 +168,16 @@ def test_what_waits_for_a_file_that_was_there_is_told_by_the_run(shop):
     assert (
         "waits for landing_sales, whose file was there and is gone" in shop.run("materialize").out
     )
+
+
+@pytest.mark.parametrize("words", [("runs", "last"), ("why", "clean_sales", "-p", "2024-01-03")])
+def test_what_was_said_of_such_an_error_is_as_short_later(shop, words):
+    shop.made()
+    shop.edit(
+        'return raw.filter(pl.col("qty") > 0)',
+        'raise ValueError("\\n".join(["first", *["x"] * 3000, "last"]))',
+    )
+    shop.run("materialize", "clean_sales", "-p", "2024-01-03")
+    said = shop.run(*words)
+    assert len(said.lines) < 60
+    assert "lines are left out here" in said.out
