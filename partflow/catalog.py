@@ -11,7 +11,8 @@ import os
 import re
 import shutil
 import tempfile
-from contextlib import closing
+import uuid
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from partflow.sqltypes import quoted
 from partflow.viewsql import MARK, View, literal, view_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import duckdb
 
@@ -62,8 +63,8 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
     private = path.parent / ".partflow"
     try:
         private.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=WRITTEN_IN, dir=private) as folder:
-            made = Path(folder) / path.name
+        with _own_folder(private) as folder:
+            made = folder / path.name
             problems = _make(made, root, wanted)
             made.replace(path)
     except (OSError, duckdb.Error) as error:
@@ -72,6 +73,17 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
             said = f"{error.strerror}; {advice_of(error)}, and run again"
         raise PublishError(f"{path} could not be written: {said}") from None
     return refused | problems
+
+
+@contextmanager
+def _own_folder(private: Path) -> Iterator[Path]:
+    """A new folder for a catalog that is being written, with the rights that the umask gives."""
+    folder = private / f"{WRITTEN_IN}{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def connect() -> duckdb.DuckDBPyConnection:

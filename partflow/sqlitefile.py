@@ -6,7 +6,7 @@ Knows nothing of its tables but the one that says that it is ours.
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,6 +37,7 @@ def connected(path: Path, *, durable: bool) -> apsw.Connection:
 
     Who may not write beside it gets one to read with, unless a run is at it or was killed there.
     """
+    _make_by_umask(path)
     try:
         return _opened(apsw.Connection(str(path)), durable=durable)
     except (apsw.ReadOnlyError, apsw.CantOpenError) as error:
@@ -56,6 +57,15 @@ def connected(path: Path, *, durable: bool) -> apsw.Connection:
             f"{path} cannot be read by who may not write in its folder ({error}); look at the "
             "permissions there, or look again when no run goes on"
         ) from None
+
+
+def _make_by_umask(path: Path) -> None:
+    """Make the file if it is not there, for whom the umask says; SQLite lets nobody else write.
+
+    SQLite gives the files beside it the same rights.
+    """
+    with suppress(OSError):  # SQLite says what is wrong
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
 
 
 def _opened(connection: apsw.Connection, *, durable: bool) -> apsw.Connection:
