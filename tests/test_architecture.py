@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from partflow import errors
 
@@ -222,3 +223,10 @@ def test_every_dependency_has_its_exact_version() -> None:
     wanted = {re.split(r"[<>=!~ ]", text, maxsplit=1)[0] for group in groups for text in group}
     text = (ROOT / "constraints.txt").read_text("utf-8")
     assert wanted - {line.split("==")[0] for line in text.splitlines()} == set()
+
+
+def test_no_property_test_depends_on_how_fast_the_machine_is() -> None:
+    assert settings.default.deadline is None
+    texts = {p: p.read_text("utf-8") for p in (ROOT / "tests").rglob("*.py")}
+    own = {ROOT / "tests/profiles.py", ROOT / "tests/test_architecture.py"}
+    assert [p for p, t in texts.items() if re.search("deadline=(?!None)", t) and p not in own] == []

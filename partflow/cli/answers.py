@@ -12,7 +12,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Protocol
 
-from partflow.cli.columns import count, padded, printable, room, width
+from partflow.cli.columns import count, json_text, padded, printable, room, width
 from partflow.cli.moments import values_of
 
 if TYPE_CHECKING:
@@ -43,8 +43,9 @@ def write_answer(reader: Rows, form: str, file: IO[bytes], rows: int) -> None:
         "csv": lambda: _csv(reader, names),
         "json": lambda: _json(reader, names),
     }[form]()
+    seen = file.isatty()  # a table has nothing raw in it wherever it goes
     for line in lines:
-        file.write(line.encode("utf-8", errors="replace"))
+        file.write((printable(line, "\n\t") if seen else line).encode("utf-8", errors="replace"))
     file.flush()
 
 
@@ -99,7 +100,7 @@ def _json(reader: Rows, names: Sequence[str]) -> Iterator[str]:
     for batch in reader:
         for row in _tuples(batch):
             document = dict(zip(names, map(_plain, row), strict=True))
-            yield before + json.dumps(document, ensure_ascii=False, allow_nan=False)
+            yield before + json_text(document)
             before = ",\n"
     yield "\n]\n"
 

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, TypeVar, cast
 
 import click
 
+from partflow.cli.columns import printable
 from partflow.cli.session import Session
 from partflow.errors import UsageError
 
@@ -72,7 +73,7 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     try:
         answer = _Asked(connect(), project, text, form)
         if said := project.zones_differ(text):
-            click.echo(f"note: {said}", err=True)
+            click.echo(f"note: {printable(said)}", err=True)
         with _written(target) as file:
             write_answer(answer, form, file, rows)
     except UsageError as error:

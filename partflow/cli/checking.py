@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partflow.cli.columns import count
+from partflow.cli.columns import count, printable
 from partflow.cli.options import printing, selecting
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, Session
 
@@ -123,7 +123,7 @@ def _controls(session: Session, no_wait: bool) -> Controls:
     return Controls(
         wait=not no_wait,
         command=session.command,
-        waiting=lambda owner: click.echo(f"waiting for {owner}", err=True),
+        waiting=lambda owner: click.echo(f"waiting for {printable(owner)}", err=True),
     )
 
 

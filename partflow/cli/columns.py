@@ -51,11 +51,23 @@ def width(text: str) -> int:
     )
 
 
-def printable(text: str) -> str:
-    """The text on one line, with what a terminal would obey written out."""
+def printable(text: str, kept: str = "") -> str:
+    """The text with what a terminal would obey written out, but for the characters that are `kept`.
+
+    A terminal obeys control characters; marks of direction make it show what does not stand there.
+    """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c in kept or _is_harmless(c) else _escaped(c) for c in text)
+
+
+def _is_harmless(char: str) -> bool:
+    """Whether a character only shows itself, as letters do, and spaces of any width."""
+    return char.isprintable() or unicodedata.category(char) == "Zs"
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -123,7 +135,15 @@ def room() -> int | None:
 
 def print_json(document: object) -> None:
     """Print one JSON document; OutputLostError if it cannot be written."""
+    click.echo(json_text(document, indent=2))
+    require_written()
+
+
+def json_text(document: object, indent: int | None = None) -> str:
+    """A document as JSON, in which nothing stands raw that a terminal would obey."""
     import json
 
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    require_written()
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" or _is_harmless(c) else json.dumps(c)[1:-1] for c in text)

@@ -125,7 +125,7 @@ def _row(row: RunRow) -> tuple[str, ...]:
         "-" if seconds is None else f"{seconds:.1f}",
         row.state,
         *(f"{getattr(row, name):,}" for name in _COUNTS),
-        f"{row.owner}@{row.host}",
+        printable(f"{row.owner}@{row.host}"),
         printable(row.command),
     )
 
@@ -142,10 +142,10 @@ def _head(row: RunRow) -> list[str]:
     pairs = [
         ("command", printable(row.command)),
         ("asked for", shown_keys_in(printable(row.request))),
-        ("by", f"{row.owner}@{row.host}{process}"),
+        ("by", printable(f"{row.owner}@{row.host}{process}")),
         ("began", f"{moment(row.started_at)}{took}"),
         ("came to", ", ".join(f"{name} {getattr(row, name):,}" for name in _COUNTS)),
-        ("note", row.note),
+        ("note", printable(row.note)),
     ]
     state = painted(row.state, _COLOURS.get(row.state, "yellow"))
     return [f"run {row.id}: {state}", *aligned([(f"  {n}", text) for n, text in pairs if text])]

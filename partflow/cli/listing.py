@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from partflow.cli.columns import aligned, count, print_json
+from partflow.cli.columns import aligned, count, print_json, printable
 from partflow.cli.options import choosing, printing
 from partflow.cli.session import Session
 from partflow.keytexts import shown_keys_in
@@ -47,9 +47,9 @@ def ls(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], outp
             shown_keys_in(d["grain"]),
             shown_keys_in(d["range"]),
             ", ".join(w["task"] for w in d["written_by"]) or "-",
-            ", ".join(w["place"] for w in d["written_by"]) or str(d["place"]),
-            " ".join(d["tags"]) or "-",
-            str(d["description"] or ""),
+            printable(", ".join(w["place"] for w in d["written_by"]) or str(d["place"])),
+            printable(" ".join(d["tags"]) or "-"),
+            printable(str(d["description"] or "")),
         )
         for d in found
     ]
@@ -183,7 +183,7 @@ def _paragraph(described: dict[str, Any]) -> list[str]:
             )
         if one["reads"]:
             lines.append(f"    reads {', '.join(r['mapping'] for r in one['reads'])}")
-    return lines
+    return [printable(line) for line in lines]
 
 
 # --- mermaid -------------------------------------------------------------------------------------

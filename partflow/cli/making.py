@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partflow.cli.columns import count
+from partflow.cli.columns import count, printable
 from partflow.cli.options import (
     Carrying,
     carrying,
@@ -255,7 +255,7 @@ def _carried_out(
                     stop=interrupt.stop,
                     observer=observer,
                     planned=warn_of_effects,
-                    waiting=lambda owner: click.echo(f"waiting for {owner}", err=True),
+                    waiting=lambda owner: click.echo(f"waiting for {printable(owner)}", err=True),
                 )
             )
     finally:

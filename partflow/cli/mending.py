@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from partflow.cli.columns import aligned, count, moment, print_json, size
+from partflow.cli.columns import aligned, count, moment, print_json, printable, size
 from partflow.cli.options import printing
 from partflow.cli.session import DONE, INTERRUPTED, Session
 from partflow.keytexts import shown_key
@@ -151,7 +151,7 @@ def _controls(session: Session, no_wait: bool) -> Controls:
     return Controls(
         wait=not no_wait,
         command=session.command,
-        waiting=lambda owner: click.echo(f"waiting for {owner}", err=True),
+        waiting=lambda owner: click.echo(f"waiting for {printable(owner)}", err=True),
     )
 
 

@@ -7,12 +7,13 @@ the graph of a run differs from that of now.
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from partflow.cli.columns import print_json
+from partflow.cli.columns import print_json, printable
 from partflow.cli.options import printing
 from partflow.cli.session import Session
 from partflow.errors import PartflowError, UsageError
@@ -125,11 +126,12 @@ def logs(
     if output == "json":
         print_json({"logs": log_documents(found, tail)})
         return
+    is_seen = sys.stdout.isatty()  # a terminal obeys what a log may hold; a file is to have it
     for group in calls(found):
         click.echo(heading(group))
         piece = "\n"
         for piece in log_text(group[0][2], tail):
-            click.echo(piece, nl=False)
+            click.echo(printable(piece, "\n\t") if is_seen else piece, nl=False)
         click.echo("", nl=not piece.endswith("\n"))
     if not found:
         click.echo(_nothing(what, attempts))

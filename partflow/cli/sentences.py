@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.cli.columns import count, span
+from partflow.cli.columns import count, printable, span
 from partflow.keytexts import shown_key
 from partflow.plan import (
     Action,
@@ -108,7 +108,7 @@ def ran(summary: Summary, held: int) -> str:
 def cut_off(row: RunRow) -> str:
     """What a run came to that was broken off; what it had not published is not counted."""
     return (
-        f"{row.note or row.state}: ran {row.ran:,}, unchanged {row.unchanged:,}, "
+        f"{printable(row.note or row.state)}: ran {row.ran:,}, unchanged {row.unchanged:,}, "
         f"failed {row.failed:,} in {(row.finished_at or row.started_at) - row.started_at:.1f} s; "
         "the same command makes the rest"
     )

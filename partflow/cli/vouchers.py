@@ -12,7 +12,7 @@ import click
 
 from partflow.acceptance import Acceptance, Group, Kind
 from partflow.cli import sentences
-from partflow.cli.columns import aligned, count, painted, print_json
+from partflow.cli.columns import aligned, count, painted, print_json, printable
 from partflow.cli.session import DONE, FAILED
 from partflow.graph import outputs
 from partflow.keytexts import shown_key
@@ -38,7 +38,8 @@ def show_acceptance(accepted: Accepted, asked: Asked, output: str, *, is_done: b
         lines = [painted(r, _COLOURS[g.kind]) for r, g in zip(rows, groups, strict=True)]
         wrong = sorted((c for c in accepted.compared if c.problem), key=lambda c: (c.node, c.key))
         lines += [
-            painted(f"differs {c.node}@{shown_key(c.key)}: {c.problem}", "red") for c in wrong
+            painted(f"differs {c.node}@{shown_key(c.key)}: {printable(c.problem or '')}", "red")
+            for c in wrong
         ]
         click.echo("\n".join([*lines, sentence]))
     named = bool(asked.keys) and found.count(Kind.LEFT)

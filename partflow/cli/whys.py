@@ -49,7 +49,9 @@ def why_lines(why: Why) -> list[str]:
         lines += _part("last attempt failed", bounded(why.failure))
     return lines + _part(
         "not followed: what the fingerprint of the code cannot see",
-        aligned([(str(place), what) for place, what in why.not_followed] or [()]),
+        aligned(
+            [(printable(str(place)), printable(what)) for place, what in why.not_followed] or [()]
+        ),
     )
 
 

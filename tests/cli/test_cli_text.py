@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import numpy as np
 import pytest
 
 from partflow.cancelling import GENTLY
-from partflow.cli.columns import aligned, count, printable, size, width
+from partflow.cli.columns import aligned, count, json_text, printable, size, width
 from partflow.cli.progress import Lines, spoken_rate
 from partflow.cli.session import Session
 from partflow.cli.statuses import heat
@@ -104,3 +105,21 @@ def test_ctrl_c_ends_at_once_what_has_not_begun():
 def test_the_command_that_runs_it_again_can_be_pasted_into_a_shell():
     again = Session(folder="my shop; rm").again("materialize", "a", "-p", "2024-01")
     assert again == "partflow --project 'my shop; rm' materialize a -p 2024-01"
+
+
+OBEYED = "\x1b[31m\x07\x7f\x9b31m\u202edrowssap\u2066\u200f\r"
+
+
+def test_what_a_terminal_would_obey_is_written_out_and_letters_are_not():
+    assert printable(f"a{OBEYED}\n") == (r"a\x1b[31m\x07\x7f\x9b31m\u202edrowssap\u2066\u200f\r\n")
+    assert printable("a\tb\n\x07", "\n\t") == "a\tb\n\\x07"
+    plain = "Müller 東京\u3000都 😀\u00a0é"
+    assert printable(plain) == json_text(plain)[1:-1] == plain
+
+
+@pytest.mark.parametrize("text", [OBEYED, "\U000e0001\ud800", "\u2028\n\x00"])
+def test_json_holds_nothing_raw_that_a_terminal_would_obey(text):
+    document = {text: [text, 1.5, None]}
+    said = json_text(document, indent=2)
+    assert all(c == "\n" or c.isprintable() for c in said)
+    assert json.loads(said) == document

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
+
 import pytest
 
 from partflow.metastore import Metastore
@@ -255,3 +260,46 @@ def test_logs_of_what_is_not_there_are_refused_in_full(shop, words, said):
     found = shop.run("logs", *words)
     assert found.code == 2
     assert said in found.err
+
+
+# --- what a terminal would obey ------------------------------------------------------------------
+
+OBEYED = "\\x1b]0;title\\x07\\u202e"
+RAW = ("\x1b", "\x07", "\u202e")
+
+
+@pytest.fixture
+def hostile(shop):
+    """A description, a message and a log in which stands what a terminal would obey."""
+    shop.edit('trailing_week", DAYS, description="', f'trailing_week", DAYS, description="{OBEYED}')
+    shop.edit("    return raw.filter", f'    print("{OBEYED}")\n    return raw.filter')
+    shop.run("materialize", "clean_sales", "-p", "2024-01-03")
+    shop.edit("    return raw.filter", f'    raise ValueError("{OBEYED}")\n    return raw.filter')
+    shop.run("materialize", "clean_sales", "-p", "2024-01-03")
+    return shop
+
+
+def test_descriptions_and_messages_are_shown_with_what_a_terminal_would_obey_written_out(hostile):
+    for words in (("ls",), ("runs", "last"), ("runs", "last", "-p", "2024-01-03")):
+        for form in ("text", "json"):
+            out = hostile.run(*words, "--output", form).out
+            assert "u202e" in out, words
+            assert not [c for c in RAW if c in out], words
+    why = hostile.run("why", "clean_sales", "-p", "2024-01-03").out
+    assert not [c for c in RAW if c in why]
+
+
+def test_a_log_is_written_out_for_a_terminal_and_left_as_it_is_for_a_file(hostile):
+    run = hostile.run("runs", "--output", "json").document["runs"][1]["run"]
+    words = ("logs", run)
+    assert "\x1b]0;title\x07\u202e\n" in hostile.run(*words).out
+    document = hostile.run(*words, "--output", "json").out
+    assert not [c for c in RAW if c in document]
+    command = [sys.executable, "-m", "partflow", *words]
+    master, slave = pty.openpty()
+    subprocess.run(command, cwd=hostile.root, stdout=slave, check=True)
+    os.close(slave)
+    shown = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert r"\x1b]0;title\x07\u202e" in shown
+    assert not [c for c in RAW if c in shown]
