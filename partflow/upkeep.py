@@ -7,7 +7,7 @@ do. `Project.upkeep` has one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from partflow.rebuild import Rebuilt
     from partflow.rollback import Kept, PutBack, RollingBack
     from partflow.sweeping import Sweep
+    from partflow.undeclared import Lying
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,29 @@ class Upkeep:
         with self._at_work(run, EVERYTHING, controls, mends=False) as metastore:
             return sweep(self.graph, self.history.store, metastore, time, dry_run=dry_run)
 
+    def undeclared(self) -> tuple[Lying, ...]:
+        """What lies in the warehouse like partitions and is not shown, as nothing declares it."""
+        from partflow.undeclared import lying
+
+        return lying(self.graph, self.history.store, self.clock() // 10**9)
+
+    def move_undeclared(self, names: Sequence[str], controls: Controls) -> tuple[Lying, ...]:
+        """Move what is undeclared of these datasets into the history; what was moved."""
+        from partflow.undeclared import chosen, moved_away, require_nobody_else
+        from partflow.views import Views
+
+        chosen(self.undeclared(), names)  # a mistake in a name waits for nobody
+        run, store = new_run_id(self.clock()), self.history.store
+
+        def alone(living: Living) -> None:
+            require_nobody_else(living, self.graph.nodes)
+
+        with self._at_work(run, EVERYTHING, controls, alone) as metastore:
+            found = chosen(self.undeclared(), names)
+            moved_away(found, store, metastore)
+            Views(self.graph, store, metastore, self.clock() // 10**9).keep_catalog()
+        return found
+
     def _rolling(
         self, name: str, key: str, controls: Controls, act: Callable[[RollingBack], PutBack]
     ) -> PutBack:
@@ -125,7 +149,13 @@ class Upkeep:
 
     @contextlib.contextmanager
     def _at_work(
-        self, run: str, touched: Footprint, controls: Controls, *, mends: bool = True
+        self,
+        run: str,
+        touched: Footprint,
+        controls: Controls,
+        first: Callable[[Living], None] = lambda _: None,
+        *,
+        mends: bool = True,
     ) -> Iterator[Metastore]:
         """Hold a lease in a warehouse whose metastore is there; recover what was left."""
         store, path = self.history.store, self.history.metastore_path
@@ -134,6 +164,7 @@ class Upkeep:
             raise UsageError("nothing was run yet")
 
         def mend(living: Living) -> None:
+            first(living)
             with Metastore.open(path, durable=store.durable) as metastore:
                 require_not_older(metastore, store)
                 if mends:

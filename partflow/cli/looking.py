@@ -37,6 +37,7 @@ def status(
     from partflow.cli.remarks import echo_remarks, remark_documents
     from partflow.cli.sentences import fault_documents
     from partflow.cli.statuses import status_document, status_lines
+    from partflow.cli.strays import stray_documents, stray_lines
     from partflow.selection import Asked
     from partflow.status import statuses
 
@@ -46,13 +47,15 @@ def status(
     if select or exclude:
         nodes = chosen(project, select, exclude)
         found = tuple(s for s in found if s.node in nodes)
+    strays = [each for each in project.upkeep.undeclared() if not (select or exclude)]
     if output == "json":
         told = {"faults": fault_documents(plan.faults), **remark_documents(plan.snapshot)}
+        told["undeclared"] = stray_documents(strays)
         print_json({**status_document(found), **told})
         return
     echo_faults(plan)
     echo_remarks(plan.snapshot)
-    click.echo("\n".join(status_lines(found)))
+    click.echo("\n".join([*status_lines(found), *stray_lines(strays)]))
 
 
 @click.command(

@@ -14,6 +14,7 @@ import click
 from partflow.cli.columns import aligned, count, moment, print_json, printable, size
 from partflow.cli.options import printing
 from partflow.cli.session import DONE, INTERRUPTED, Session
+from partflow.cli.strays import stray_documents, stray_lines
 from partflow.keytexts import shown_key
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from partflow.rebuild import Rebuilt
     from partflow.rollback import Kept, PutBack
     from partflow.sweeping import Sweep
+    from partflow.undeclared import Lying
+    from partflow.upkeep import Upkeep
 
 _SHOWN = 20
 no_wait = click.option(
@@ -86,17 +89,35 @@ def rollback(  # noqa: PLR0917 - one a click option, given by name
     short_help="Sweep what nobody needs any more.", epilog="\b\nExample:\n  partflow gc --dry-run"
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be swept, and sweep nothing.")
+@click.option(
+    "--undeclared", is_flag=True, help="Move what is not shown of DATASET into the history instead."
+)
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @yes
 @no_wait
 @printing("text", "json")
 @click.pass_obj
-def gc(session: Session, dry_run: bool, yes: bool, no_wait: bool, output: str) -> int:
+def gc(  # noqa: PLR0917 - one a click option, given by name
+    session: Session,
+    datasets: tuple[str, ...],
+    dry_run: bool,
+    undeclared: bool,
+    yes: bool,
+    no_wait: bool,
+    output: str,
+) -> int:
     """Sweep staged files of dead runs, history past its bound, old runs and logs, unused caches.
 
     How much history is kept, and for how long runs are, is configured. Only files that partflow
     wrote are swept, and no file of a dataset ever is.
+
+    With --undeclared, files that lie in the warehouse under the name of a DATASET are moved that
+    nothing declares, so that they are not shown: outside of its range, of another grain, or of a
+    dataset that is gone. They are in the history then, and stay there.
     """
     upkeep, controls = session.project().upkeep, _controls(session, no_wait)
+    if undeclared or datasets:
+        return _move_undeclared(upkeep, datasets, controls, (undeclared, dry_run, yes), output)
     found = upkeep.sweep(controls, dry_run=True)
     if not dry_run and not found.is_empty:
         if output == "text":
@@ -104,7 +125,37 @@ def gc(session: Session, dry_run: bool, yes: bool, no_wait: bool, output: str) -
         if not _agreed("sweep this?", yes=yes):
             return INTERRUPTED
         found = upkeep.sweep(controls, dry_run=False)
-    _show_sweep(found, output, is_done=not dry_run)
+    _show_sweep(found, output, upkeep.undeclared() if dry_run else (), is_done=not dry_run)
+    return DONE
+
+
+def _move_undeclared(
+    upkeep: Upkeep,
+    names: Sequence[str],
+    controls: Controls,
+    how: tuple[bool, bool, bool],
+    output: str,
+) -> int:
+    """Move what is not shown of the named datasets; `how`: --undeclared, --dry-run and --yes."""
+    from partflow.undeclared import chosen
+
+    undeclared, dry_run, yes = how
+    if not undeclared or not names:
+        raise click.UsageError("--undeclared and the datasets of which it is go together")
+    found = chosen(upkeep.undeclared(), names)
+    if not dry_run:
+        if output == "text":
+            click.echo("\n".join(stray_lines(found)[:-1]), err=True)
+        if not _agreed("move this into the history?", yes=yes):
+            return INTERRUPTED
+        found = upkeep.move_undeclared(names, controls)
+    files, nbytes = sum(len(each.strays) for each in found), sum(each.nbytes for each in found)
+    what = f"{count(files, 'file')} of {size(nbytes)}"
+    sentence = f"{what} would be moved" if dry_run else f"moved {what} into the history"
+    if output == "json":
+        print_json({"undeclared": stray_documents(found), "sentence": sentence})
+        return DONE
+    click.echo("\n".join([*(stray_lines(found)[:-1] if dry_run else []), sentence]))
     return DONE
 
 
@@ -218,7 +269,7 @@ def _swept_lines(found: Sweep) -> list[str]:
     return aligned(rows) if rows else []
 
 
-def _show_sweep(found: Sweep, output: str, *, is_done: bool) -> None:
+def _show_sweep(found: Sweep, output: str, strays: Sequence[Lying] = (), *, is_done: bool) -> None:
     files, nbytes = sum(found.files.values()), sum(found.nbytes.values())
     what = f"{count(files, 'file')} of {size(nbytes)}, {count(found.runs, 'run')}"
     sentence = f"swept {what}" if is_done else f"{what} would be swept"
@@ -228,9 +279,11 @@ def _show_sweep(found: Sweep, output: str, *, is_done: bool) -> None:
             kind.name.lower(): {"files": found.files[kind], "bytes": found.nbytes[kind]}
             for kind in found.files
         }
-        print_json({**kinds, "runs": found.runs, "sentence": sentence})
+        told = {} if is_done else {"undeclared": stray_documents(strays)}
+        print_json({**kinds, "runs": found.runs, **told, "sentence": sentence})
         return
-    click.echo("\n".join([*([] if is_done else _swept_lines(found)), sentence]))
+    lines = [] if is_done else [*_swept_lines(found), *stray_lines(strays)]
+    click.echo("\n".join([*lines, sentence]))
 
 
 def _show_rebuilt(found: Rebuilt, output: str) -> None:

@@ -99,3 +99,43 @@ def test_options_of_rollback_that_exclude_one_another_are_refused(shop):
     said = shop.run("rollback", "clean_sales", "-p", DAY, "--list", "--release")
     assert said.code == 2
     assert "give one" in said.err
+
+
+@pytest.fixture
+def narrowed(shop):
+    """A shop whose days end two days earlier than those that were made."""
+    shop.made()
+    shop.edit('"2024-01-15"', '"2024-01-13"')
+    return shop
+
+
+SAID = "not shown: clean_sales, 2 partitions (2024-01-13 .. 2024-01-14, "
+
+
+def test_status_and_a_dry_run_of_gc_say_what_is_not_shown(narrowed):
+    for words in (("status",), ("gc", "--dry-run")):
+        said = narrowed.run(*words)
+        assert SAID in said.out
+        assert "stays until partflow gc --undeclared clean_sales trailing_week moves it" in said.out
+    for words in (("status",), ("gc", "--dry-run")):
+        document = narrowed.run(*words, "--output", "json").document
+        assert document["undeclared"][0] == {
+            "dataset": "clean_sales",
+            "why": "range",
+            "keys": ["2024-01-13", "2024-01-14"],
+            "bytes": document["undeclared"][0]["bytes"],
+        }
+
+
+def test_gc_moves_what_is_not_shown_into_the_history(narrowed):
+    assert narrowed.run("gc", "--undeclared", "clean_sales").code == 2
+    assert SAID in narrowed.run("gc", "--undeclared", "clean_sales", "--dry-run").out
+    done = narrowed.run("gc", "--undeclared", "clean_sales", "--yes")
+    assert (done.code, done.last.partition(" of ")[0]) == (0, "moved 2 files")
+    assert SAID not in narrowed.run("status").out
+    assert narrowed.run("gc", "--undeclared", "clean_sales", "--yes").code == 2
+
+
+def test_gc_is_told_of_which_datasets_or_that_it_is_to_move(narrowed):
+    for words in (("gc", "--undeclared", "--yes"), ("gc", "clean_sales", "--yes")):
+        assert narrowed.run(*words).code == 2
