@@ -401,6 +401,8 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
         with muffled():
             content, rows, schema = _content(look, dataset, path, found)
     except (ReadError, OSError) as error:
+        if isinstance(error, PermissionError) and not dataset.is_source:
+            raise  # a file of our own that may not be read is not damaged, and not to be made again
         seen.condition = Condition.DAMAGED
         look.found.problems[dataset.name, record.key] = _said(look.store, dataset, path, error)
         return

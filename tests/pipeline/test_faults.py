@@ -433,6 +433,18 @@ def test_a_file_that_may_not_be_read_says_so_and_not_to_replace_it(refused) -> N
     assert refused.project.plan().snapshot.states["landing"].condition[1] == Condition.GOOD
 
 
+def test_what_a_task_made_and_may_not_be_read_is_not_made_again(refused) -> None:
+    refused.jobs(OPTIONAL.replace("READ", "landing").replace("VERSION", "1"))
+    refused.sales("2024-01-02", 1)
+    refused.run()
+    folder = refused.file("out", "2024-01-02").parents[1]
+    folder.chmod(0)
+    with pytest.raises(PermissionError, match="warehouse/out/date=2024-01-0"):
+        refused.project.materialize()
+    folder.chmod(0o700)
+    assert refused.run().ran == 0
+
+
 # --- files that are read again --------------------------------------------------------------------
 
 
