@@ -24,7 +24,7 @@ from partflow.signatures import (
     docstrings_form,
     text_form,
 )
-from partflow.syntax import FUNCTION_NODES, digest_of, encoded, framed
+from partflow.syntax import FUNCTION_NODES, digest_of, encoded, framed, normal_form
 
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _VARIABLE: Final = re.compile(r"@[^\W\d]")
@@ -57,11 +57,13 @@ class Gathered:
     texts: set[str] = field(default_factory=set)
     sites: set[tuple[str, frozenset[str]]] = field(default_factory=set)
     libraries: set[str] = field(default_factory=set)
+    packages: set[str] = field(default_factory=set)
 
     def take(self, piece: Piece) -> None:
         """Reach what a piece says."""
         self.modules.add(piece.module)
         self.unbound.update(piece.unbound)
+        self.packages.update(piece.packages)
         self.attributes |= piece.sight.attributes
         self.texts.update(text for _, text in piece.sight.texts)
         self.sites.update((piece.module, names) for names in piece.sight.sites)
@@ -103,6 +105,7 @@ class Additions:
         self._changes: Changes | None = None
         self._among: dict[str, Changes] = {}
         self._known: frozenset[str] | None = None
+        self._modules: frozenset[str] = frozenset()
         self._of_keys: dict[Key, tuple[Added, ...]] = {}
 
     def begin(self, module: str) -> None:
@@ -119,6 +122,7 @@ class Additions:
             indexes = list(self._imported([*self._roots, module]))
             self._among[name] = ChangeReader(self._reach, indexes).read()
         self._changes = self._among[name]
+        self._modules = self._known
 
     def of_key(self, key: Key) -> tuple[Added, ...]:
         """What is added to a name by itself."""
@@ -161,6 +165,12 @@ class Additions:
             index = self._reach.index(module)
             if name == "__dict__" and index:
                 yield from ((module, each) for each in index.units)
+        for package in gathered.packages:
+            # A package that is handed on: what is below it goes by an attribute.
+            for attribute in gathered.attributes:
+                below = f"{package}.{attribute}"
+                index = self._reach.index(below) if below in self._modules else None
+                yield from ((below, each) for each in (index.units if index else ()))
         tables = gathered.tables() if gathered.sites else set()
         formulas = gathered.formulas() if gathered.sites else set()
         for module, bound in gathered.sites:
@@ -230,6 +240,11 @@ class Additions:
         units = index.units.get(key[1], ())
         yield from self._stars(index, key[1], units)
         own = tuple(unit for unit in units if unit.origin is None)
+        quoted = self._signatures.quoted_fields(index, own)
+        if quoted:
+            content = framed("quoted", *map(normal_form, quoted))
+            piece = self._reach.piece_beside(index, content, quoted)
+            yield f"{'.'.join(key)} (annotations, in quotes)", piece
         yield from self._read_by_libraries((".".join(key), index, own), self._reach.piece(key))
 
     def _read_by_libraries(self, of: _Statements, piece: Piece) -> Iterator[Added]:

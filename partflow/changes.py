@@ -161,6 +161,9 @@ class ChangeReader:
                         yield from self._decorator(place, decorator)
                     if isinstance(node, ast.ClassDef):
                         yield from self._class(place, node, found)
+                case ast.Attribute(value=value, attr=attr) if attr in CHANGING_METHODS:
+                    # Handed on, it may be called: `list(map(STEPS.append, more))`.
+                    yield from ((Kind.NAME, key) for key in self._denoter.of(place, value).keys)
                 case _:
                     yield from self._assigned(place, node)
 
@@ -245,21 +248,23 @@ class ChangeReader:
             return
         loosely = is_statement and at_top
         if isinstance(function, ast.Attribute):
-            yield from self._method(place, call, function, loosely=loosely)
+            yield from self._method(place, call, function, at_top=at_top, loosely=loosely)
         of = self._denoter.of(place, function)
         yield from ((Kind.CALL, key) for key in of.keys if self._is_code_of(key))
-        arguments = (*call.args, *(keyword.value for keyword in call.keywords))
-        if loosely or (arguments and any(map(self._changes_arguments, of.keys))):
-            for argument in arguments:
-                if isinstance(argument, ast.Name | ast.Attribute | ast.Subscript | ast.Starred):
-                    yield from self._changed_argument(place, argument)
+        changes = bool(call.args or call.keywords) and any(map(self._changes_arguments, of.keys))
+        for argument in _arguments(call) if loosely or changes else ():
+            yield from self._changed_argument(place, argument, by_code=changes)
         for name in of.libraries:
             yield from _by_library(name, call, loosely=loosely)
         for name in of.objects:
             yield from _by_library(f"{name}.{_last(function)}", call, loosely=False, of_object=True)
 
-    def _changed_argument(self, place: Place, argument: ast.expr) -> Iterator[Touch]:
+    def _changed_argument(
+        self, place: Place, argument: ast.expr, *, by_code: bool
+    ) -> Iterator[Touch]:
         of = self._denoter.of(place, argument)
+        # Of a module that a function of the project changes, no name is written out.
+        yield from ((Kind.MODULE, module) for module in (of.modules if by_code else ()))
         for key in of.keys:
             units = self._denoter.units(key)
             # A function that is handed on is called, not changed.
@@ -283,7 +288,7 @@ class ChangeReader:
                 pass
 
     def _method(
-        self, place: Place, call: ast.Call, function: ast.Attribute, *, loosely: bool
+        self, place: Place, call: ast.Call, function: ast.Attribute, *, at_top: bool, loosely: bool
     ) -> Iterator[Touch]:
         of = self._denoter.of(place, function.value)
         is_changing = function.attr in CHANGING_METHODS or _begins(function.attr, _REGISTERING)
@@ -296,7 +301,7 @@ class ChangeReader:
                     else ((Kind.NAME, (module, name)) for name in names)
                 )
             return
-        if loosely or is_changing:
+        if loosely or is_changing or (at_top and self._changes_its_own(function.attr)):
             yield from ((Kind.NAME, key) for key in of.keys)
         if function.attr in _SETTERS:
             # `consts.__setattr__("X", 1)`, `object.__setattr__(consts, "X", 1)`
@@ -306,6 +311,10 @@ class ChangeReader:
             yield from self._builtin(place, told, "setattr", at_top=True)
         if of.keys or of.parameters:
             yield Kind.METHOD, function.attr
+
+    def _changes_its_own(self, method: str) -> bool:
+        """Whether a method of that name changes what it is called on, in any class."""
+        return any(summary.changes_arguments for summary in self._of_methods().get(method, ()))
 
     def _of_methods(self) -> dict[str, list[_Summary]]:
         """What methods change, by their names, of all classes of the project."""
@@ -418,8 +427,7 @@ class ChangeReader:
                     touches.add((Kind.NAME, (index.source.name, name)))
                 case ast.Call(func=called):
                     touches.update(self._call(place, node, is_statement=is_statement, at_top=False))
-                    if isinstance(called, ast.Attribute) and called.attr in CHANGING_METHODS:
-                        changed |= bool(self._denoter.of(place, called.value).parameters)
+                    changed |= self._changes_parameters(place, node, called)
                 case (
                     ast.Attribute(ctx=ast.Store() | ast.Del())
                     | ast.Subscript(ctx=ast.Store() | ast.Del())
@@ -428,6 +436,25 @@ class ChangeReader:
                 case _:
                     touches.update(self._assigned(place, node))
         return _Summary(frozenset(touches), changed)
+
+    def _changes_parameters(self, place: Place, call: ast.Call, called: ast.expr) -> bool:
+        """Whether a call within a function changes what that function was handed."""
+        match called:
+            case ast.Attribute(value=value, attr=attr) if attr in CHANGING_METHODS:
+                changed = [value]
+            case ast.Name(id="setattr" | "delattr"):
+                changed = call.args[:1]
+            case _:
+                keys = self._denoter.of(place, called).keys
+                changed = list(_arguments(call)) if any(map(self._changes_arguments, keys)) else []
+        return any(self._denoter.of(place, each).parameters for each in changed)
+
+
+def _arguments(call: ast.Call) -> Iterator[ast.expr]:
+    """What of a call's arguments may be a thing that is changed."""
+    for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+        if isinstance(argument, ast.Name | ast.Attribute | ast.Subscript | ast.Starred):
+            yield argument
 
 
 def _metaclasses(node: ast.ClassDef) -> list[ast.expr]:

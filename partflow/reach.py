@@ -42,7 +42,7 @@ class Piece:
 
     `files` are (path from the root, digest) of the SQL that it reads. `unbound` are names that it
     asks modules of the project for and that those do not bind themselves; `libraries` are dotted
-    names with their calls.
+    names with their calls, `packages` those of the project that it has as a whole.
     """
 
     digest: str
@@ -54,6 +54,7 @@ class Piece:
     sight: Sight = field(default_factory=Sight)
     module: str = ""
     decorated: tuple[Decorated, ...] = ()
+    packages: tuple[str, ...] = ()
 
     def leading_to(self, more: tuple[Key, ...]) -> "Piece":
         """The same, leading to these names as well."""
@@ -182,6 +183,7 @@ class Reach:
         leads_to: dict[Key, None] = {}
         files: dict[str, str] = {}
         unbound: dict[Key, None] = {}
+        packages: dict[str, None] = {}
         libraries: list[tuple[str, ast.Call | None]] = []
         texts = list(mentions.sight.texts)
         opaque = [NotFollowed(f"{path}:{line}", what) for line, what in mentions.opaque]
@@ -193,6 +195,7 @@ class Reach:
             unread = (f"the module {module!r}, whose text is not Python" for module in found.unread)
             opaque += [NotFollowed(place, what) for what in unread]
             unbound.update(dict.fromkeys(found.unbound))
+            packages.update(dict.fromkeys(m for m in found.modules if self._is_package(m)))
             libraries += [(name, reference.call) for name in found.libraries]
             if any(own_name(name) == _SQL for name in found.libraries):
                 text = self._sql(index, reference.call)
@@ -210,6 +213,7 @@ class Reach:
             tuple(libraries),
             replace(mentions.sight, texts=tuple(texts)),
             index.source.name,
+            packages=tuple(packages),
         )
 
     def _sql(self, index: ModuleIndex, call: ast.Call | None) -> tuple[str, str, str] | str:
@@ -271,6 +275,10 @@ class Reach:
         is_name = isinstance(node, ast.Name | ast.Attribute)
         references = self._mentions(index, [node], []).references if is_name else ()
         return self._found(index, references[0]) if references else Found()
+
+    def _is_package(self, module: str) -> bool:
+        index = self.index(module)
+        return index is not None and index.source.is_package
 
     def _opaque(self, index: ModuleIndex, reference: Reference, found: Found) -> Iterator[str]:
         root, call = reference.root, reference.call

@@ -33,7 +33,7 @@ _READS_ANNOTATIONS: Final = words_of("""
     __annotations__ __annotate__ __signature__ get_type_hints get_annotations getfullargspec
     signature Signature
     """)
-_READS_DOCSTRINGS: Final = frozenset(["__doc__", "getdoc", "render_doc", "help"])
+_READS_DOCSTRINGS: Final = frozenset(["__code__", "__doc__", "getdoc", "render_doc", "help"])
 _READS_TEXT: Final = frozenset(
     ["getsource", "getsourcelines", "findsource", "getcomments", "getblock", "getsegment"]
 )
@@ -154,6 +154,30 @@ class SignatureReader:
                     keys = self._found(index, argument).keys
                     found.update(dict.fromkeys(key for key in keys if self._is_function(key)))
         return list(found)
+
+    def quoted_fields(self, index: ModuleIndex, units: Sequence[Unit]) -> list[ast.AST]:
+        """Annotations in quotes in classes that a library makes something of, as pydantic does."""
+        found: list[ast.AST] = []
+        for node in (unit.node for unit in units if isinstance(unit.node, ast.ClassDef)):
+            if self._is_of_library(index, node, frozenset()):
+                fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+                found += (inner for field in fields for inner in _quoted(field.annotation))
+        return found
+
+    def _is_of_library(self, index: ModuleIndex, node: ast.ClassDef, seen: frozenset[Key]) -> bool:
+        for base in node.bases:
+            found = self._found(index, base)
+            if any(name.partition(".")[0] not in _PLAIN for name in found.libraries):
+                return True
+            for key in set(found.keys) - seen:
+                home = self._reach.index(key[0])
+                if home and any(
+                    isinstance(unit.node, ast.ClassDef)
+                    and self._is_of_library(home, unit.node, seen | {key})
+                    for unit in home.units.get(key[1], ())
+                ):
+                    return True
+        return False
 
     def _may_read(self, index: ModuleIndex, call: ast.Call) -> bool:
         if called_name(call.func) == "create_function":
