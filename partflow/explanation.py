@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from partflow.code import CodeFingerprint
 from partflow.dataset import Dataset, Source
 from partflow.errors import UsageError
+from partflow.execution.witness import changed_since
 from partflow.graph import Graph, outputs
 from partflow.keytexts import plain_key, shown_key
 from partflow.lineage import Condition
@@ -20,7 +22,8 @@ from partflow.metastore import Metastore
 from partflow.observe import Observed
 from partflow.plan import Action, Plan, Reason, State, TaskPlan
 from partflow.reasons import describe
-from partflow.record import Record
+from partflow.record import Record, Seen
+from partflow.sightings import sightings_of
 
 _DEPTH = 50
 
@@ -75,7 +78,8 @@ class Why:
     """All that is known of one partition. `record` is None if it was never made.
 
     `links` lead from it to the root of the reason; `not_followed` says what of the task's code the
-    fingerprint cannot see.
+    fingerprint cannot see. `seen` is what the call that made it did beside reading its inputs, each
+    with what became of it since, if anything did.
     """
 
     node: str
@@ -93,6 +97,7 @@ class Why:
     not_followed: tuple[tuple[str, str], ...] = ()
     failure: str | None = None
     settling: Settling | None = None
+    seen: tuple[tuple[Seen, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -116,8 +121,12 @@ def explain(
     metastore: Metastore,
     codes: Mapping[str, CodeFingerprint],
     about: tuple[str, str],
+    root: Path,
 ) -> Why:
-    """Everything about the partition `about` = (node, key) of an unrestricted plan."""
+    """Everything about the partition `about` = (node, key) of an unrestricted plan.
+
+    Files below `root` that its call was seen to open are looked at: they may have changed since.
+    """
     case = _Case(plan, seen, metastore, codes)
     node, key = about[0], plain_key(about[1])
     if node in plan.sources:
@@ -144,6 +153,9 @@ def explain(
         not_followed=tuple((n.place, n.what) for n in code.not_followed),
         failure=None if record is None else record.failure,
         settling=_settling(planned, ordinal, record),
+        seen=()
+        if record is None
+        else tuple((one, changed_since(root, one)) for one in sightings_of(metastore, record)),
     )
 
 

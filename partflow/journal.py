@@ -13,12 +13,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from partflow.code import RULES, CodeFingerprint
 from partflow.errors import MetastoreError
 from partflow.metastore import Metastore
 from partflow.opening import at_once
-from partflow.record import CodeRecord, Record
+from partflow.record import CodeRecord, Record, Seen
 from partflow.store import Store
 
 _LARGEST = 2**40
@@ -30,13 +31,15 @@ _TAIL = 2**16
 class Journal:
     """What a journal says; `unread` counts lines that are none of ours, such as a torn last one.
 
-    `begun` gives by (effect, key) the run that began an effect whose end the journal does not tell.
+    `begun` gives by (effect, key) the run that began an effect whose end the journal does not tell,
+    `seen` by (node, key) the run that made it, and what was seen meanwhile.
     """
 
     records: list[Record] = field(default_factory=list)
     codes: dict[str, CodeRecord] = field(default_factory=dict)
     effects: dict[str, int] = field(default_factory=dict)
     begun: dict[tuple[str, str], str] = field(default_factory=dict)
+    seen: dict[tuple[str, str], tuple[str, tuple[Seen, ...]]] = field(default_factory=dict)
     unread: int = 0
 
     def add(self, line: str) -> None:
@@ -50,6 +53,9 @@ class Journal:
                 self.effects[str(found["effect"])] = _number(found["since"])
             elif "begun" in found:
                 self.begun[str(found["begun"]), str(found["key"])] = str(found["run"])
+            elif "seen" in found:
+                what = tuple(Seen(*(_text(t) for t in one)) for one in found["what"])
+                self.seen[str(found["seen"]), str(found["key"])] = str(found["run"]), what
             elif "ended" in found:
                 self.begun.pop((str(found["ended"]), str(found["key"])), None)
             else:
@@ -65,6 +71,13 @@ def _number(value: object) -> int:
     """The ordinal since which an effect runs, the rules of a code; ValueError if it is none."""
     if type(value) is not int or abs(value) >= _LARGEST:
         raise ValueError(f"{value!r} is no number of ours")
+    return value
+
+
+def _text(value: object) -> Any:
+    """A text, or None; ValueError for anything else."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
     return value
 
 
@@ -91,6 +104,22 @@ def record_lines(metastore: Metastore, records: Iterable[Record]) -> list[str]:
 def begun_lines(run: str, effects: Iterable[tuple[str, str]]) -> list[str]:
     """The lines of each (effect, key) that a run is about to begin."""
     return [_line({"begun": node, "key": key, "run": run}) for node, key in effects]
+
+
+def seen_lines(run: str, seen: Iterable[tuple[str, str, Sequence[Seen]]]) -> list[str]:
+    """The lines of what was seen while each (node, key) was made, where that is anything."""
+    return [
+        _line(
+            {
+                "seen": node,
+                "key": key,
+                "run": run,
+                "what": [[one.kind, one.what, one.sha256] for one in found],
+            }
+        )
+        for node, key, found in seen
+        if found
+    ]
 
 
 def ended_lines(effects: Iterable[tuple[str, str]]) -> list[str]:

@@ -68,6 +68,18 @@ CREATE TABLE materializations (
 ) STRICT;
 CREATE INDEX materializations_of ON materializations (node, key, seq);
 
+-- What the call that made a partition did beside reading its inputs: files that it opened, with their
+-- SHA-256, programs that it began, addresses that it connected to.
+CREATE TABLE seen (
+    node TEXT NOT NULL,
+    key TEXT NOT NULL,
+    run TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    what TEXT NOT NULL,
+    sha256 TEXT,
+    PRIMARY KEY (node, key, kind, what)
+) STRICT, WITHOUT ROWID;
+
 -- A publication under way: what is about to be renamed where. All outputs of one step share `step`.
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY,

@@ -43,5 +43,8 @@ MIGRATIONS = {
         "CREATE TABLE schemas (id INTEGER PRIMARY KEY, columns TEXT NOT NULL UNIQUE) STRICT;"
         "ALTER TABLE partitions ADD COLUMN schema INTEGER;"
         "CREATE INDEX partitions_by_schema ON partitions (node, schema) WHERE content IS NOT NULL;"
+        "CREATE TABLE seen (node TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, "
+        "kind TEXT NOT NULL, what TEXT NOT NULL, sha256 TEXT, "
+        "PRIMARY KEY (node, key, kind, what)) STRICT, WITHOUT ROWID;"
     ),
 }

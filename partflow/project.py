@@ -166,7 +166,7 @@ class Project:
             about = Asked((node,) if node in self.graph.nodes else ())
             seen = self._observe(metastore, Verify.STAT, about)
             found = self._plan(seen, Asked(), None)
-            return explain(found, seen, metastore, self.codes, (node, key))
+            return explain(found, seen, metastore, self.codes, (node, key), self.root)
 
     def runs(self, limit: int = 20) -> list[RunRow]:
         """The last runs, the newest first."""

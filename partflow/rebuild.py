@@ -20,6 +20,7 @@ from partflow.graph import Graph
 from partflow.journal import Journal, read_journal
 from partflow.metastore import Metastore
 from partflow.record import Record
+from partflow.sightings import write_sightings
 from partflow.sqlitefile import SIDES, require_file
 from partflow.store import DATA_NAMES, Store
 
@@ -101,6 +102,8 @@ def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_
         codes = {} if journal is None else journal.codes
         begun = [] if journal is None else [(*at, run) for at, run in journal.begun.items()]
         metastore.restore(records, first, codes, effects, begun)
+        if journal is not None and journal.seen:
+            _restore_sightings(metastore, journal)
         _fold_in(metastore, new)
     aside = _put_in_place(store, new, path)
     current = [chain.records[-1][1].node for chain in chains.values()]
@@ -246,6 +249,15 @@ def _numbered(store: Store, chains: Mapping[tuple[str, str], _Chain]) -> tuple[i
         replace(record, read_seq=first - 1 + bisect_left(orders, record.read_seq))
         for _, record in pairs
     ]
+
+
+def _restore_sightings(metastore: Metastore, journal: Journal) -> None:
+    """Of what a later run made without a sighting nothing is shown: its run is another."""
+    found = [
+        (node, key, run, one) for (node, key), (run, seen) in journal.seen.items() for one in seen
+    ]
+    with metastore.transaction() as c:
+        write_sightings(c, (), found)
 
 
 def _effects(graph: Graph, journal: Journal | None, due: Mapping[str, int]) -> dict[str, int]:

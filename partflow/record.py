@@ -30,6 +30,19 @@ class CodeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a call did beside reading its inputs: `kind` is file, program or address.
+
+    `what` is a file's path below the root, a program's name, or `host:port`; `sha256` is that of
+    the file when the call had ended.
+    """
+
+    kind: str
+    what: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One materialization of a partition, or an observation of a source's file.
 

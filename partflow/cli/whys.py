@@ -45,6 +45,12 @@ def why_lines(why: Why) -> list[str]:
     lines += _part("reads", aligned([_read(r) for r in why.lineage] or [()]))
     lines += _part("made", _made(why))
     lines += _part("settles", _settling(why))
+    lines += _part(
+        "seen while it was made, and not counted: only what is declared makes it stale",
+        aligned(
+            [(x.kind, printable(f"{x.what} {since}".strip())) for x, since in why.seen] or [()]
+        ),
+    )
     if why.failure and why.state is not State.FRESH:
         lines += _part("last attempt failed", bounded(why.failure))
     return lines + _part(
@@ -81,6 +87,10 @@ def why_document(why: Why) -> dict[str, Any]:
         "history": [_record(r) for r in why.history],
         "not_followed": [{"place": str(p), "what": w} for p, w in why.not_followed],
         "failure": why.failure,
+        "seen": [
+            {"kind": x.kind, "what": x.what, "sha256": x.sha256, "since": since or None}
+            for x, since in why.seen
+        ],
         "settling": None
         if why.settling is None
         else {"again_at": moment(why.settling.again_at), "until": moment(why.settling.until)},

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 
+from partflow.record import Seen
+
 _LONGEST = 10_000
 _CUT = " ... (cut) ... "
 
@@ -162,7 +164,8 @@ class Cost:
 class Outcome:
     """What became of one attempt; `outputs` in the order of the task's writes.
 
-    `has_log` says that it wrote something to its log, to stdout or to stderr.
+    `has_log` says that it wrote something to its log, to stdout or to stderr. `seen` is what its
+    call did beside reading its inputs.
     """
 
     serial: int
@@ -170,3 +173,4 @@ class Outcome:
     failure: Failure | None = None
     cost: Cost = Cost()
     has_log: bool = False
+    seen: tuple[Seen, ...] = ()

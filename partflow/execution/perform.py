@@ -15,10 +15,11 @@ from partflow.connections import Relations
 from partflow.content import file_digest
 from partflow.dataset import Dataset
 from partflow.errors import ReadError, ResultError
-from partflow.execution.inputs import partition_column, read_partitions
+from partflow.execution.inputs import keys_of, partition_column, read_partitions
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.stamps import is_as_seen
 from partflow.execution.storing import Called, Prepared, Unwritten, secured, streamed_to
+from partflow.execution.witness import watched
 from partflow.execution.work import Work, failure_of, refused, union_of
 from partflow.formats import format_of
 from partflow.graph import Graph
@@ -49,9 +50,22 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     A batch whose call fails is told so as a whole: which partition is at fault is not known.
     """
     meter, work = _Meter(), Work(order, graph, graph.task(order.task), store, frames)
-    with Relations(work.task.zone, is_asked=work.names("duckdb")) as relations:
+    with (
+        Relations(work.task.zone, is_asked=work.names("duckdb")) as relations,
+        watched(store.root, store.warehouse, store.private) as watch,
+    ):
         parts = _carried_out(work, relations)
-    return Called(order, parts, meter.cost(len(parts)), work)
+    seen = watch.seen(lambda: _inputs(work))
+    return Called(order, parts, meter.cost(len(parts)), work, seen=seen)
+
+
+def _inputs(work: Work) -> set[str]:
+    """The paths of all that an order reads."""
+    return {
+        work.store.place(one.read.dataset, key)
+        for i, one in enumerate(work.task.inputs)
+        for key in keys_of(one.read.dataset, union_of(work.order.attempts, i))
+    }
 
 
 def _carried_out(work: Work, relations: Relations) -> list[Sequence[Prepared] | Failure]:

@@ -16,12 +16,13 @@ import numpy as np
 from partflow.errors import advice_of
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
 from partflow.graph import outputs
-from partflow.journal import begun_lines, ended_lines, record_lines
+from partflow.journal import begun_lines, ended_lines, record_lines, seen_lines
 from partflow.lineage import Condition
 from partflow.metastore import Metastore, end_effects
 from partflow.plan import Action, Plan, Reason, TaskPlan
-from partflow.record import Intent, Record
+from partflow.record import Intent, Record, Seen
 from partflow.runlog import StepLog, write_steps
+from partflow.sightings import write_sightings
 from partflow.store import Store
 
 if TYPE_CHECKING:
@@ -137,7 +138,13 @@ class Publisher:
             self.metastore.check(intents)
             refused |= self._rename(ready, refused)
             done = [i for s, found in ready.items() if s not in refused for i in found.intents]
-            self.store.journal(self._journal(done))
+            seen = [
+                (i.node, i.key, one.outcome.seen)
+                for one in group
+                if one.attempt.serial not in refused
+                for i in ready[one.attempt.serial].intents
+            ]
+            self.store.journal([*self._journal(done), *seen_lines(self.run, seen)])
             logs = [
                 one.log
                 if ready[one.attempt.serial].changed
@@ -146,12 +153,23 @@ class Publisher:
                 if one.attempt.serial not in refused
             ]
             if logs:
-                self.metastore.commit(done, lambda c: write_steps(c, self.run, self.now(), logs))
+                self.metastore.commit(done, lambda c: self._log(c, logs, seen))
         self._give_up([i for s in refused for i in ready[s].intents])
         for intent in done:
             self._records.pop((intent.node, intent.key), None)
             self._epochs.pop((intent.node, intent.key), None)
         return {s: f for s, f in ready.items() if s not in refused}, refused
+
+    def _log(
+        self,
+        c: apsw.Connection,
+        logs: Sequence[StepLog],
+        seen: Sequence[tuple[str, str, Sequence[Seen]]],
+    ) -> None:
+        """Write what belongs to records that are made current, in the same transaction."""
+        write_steps(c, self.run, self.now(), logs)
+        sightings = [(node, key, self.run, each) for node, key, found in seen for each in found]
+        write_sightings(c, [(node, key) for node, key, _ in seen], sightings)
 
     def _refused_in_staging(self, ready: Mapping[int, Published]) -> dict[int, Failure]:
         """Make what is staged durable, all together; the steps whose files the disk refused."""

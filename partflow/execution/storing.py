@@ -22,6 +22,7 @@ from partflow.formats import Parquet, way_of
 from partflow.frames import Encoded, StagedFrame, encode_frames, stage_frame
 from partflow.handover import AsRead
 from partflow.readback import confirm, validate
+from partflow.record import Seen
 from partflow.schemas import schema_text
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Called:
     cost: Cost
     work: Work | None = None
     has_log: bool = False
+    seen: tuple[Seen, ...] = ()
 
     @property
     def has_failed(self) -> bool:
@@ -106,7 +108,7 @@ class Called:
         cost = replace(self.cost, seconds=self.cost.seconds + seconds, cpu=self.cost.cpu + spent)
         if isinstance(found, Failure):
             return Outcome(attempt.serial, (), found, cost, self.has_log)
-        return Outcome(attempt.serial, found, None, cost, self.has_log)
+        return Outcome(attempt.serial, found, None, cost, self.has_log, self.seen)
 
     def _outputs(self, attempt: Attempt, part: Sequence[Prepared]) -> tuple[Output, ...] | Failure:
         work = self.work
