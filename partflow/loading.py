@@ -21,6 +21,7 @@ from partflow.collecting import held, left_out
 from partflow.dataset import Dataset
 from partflow.declaring import SRC, declaring
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError, together
+from partflow.modules import ProjectModules
 from partflow.surroundings import own_process_only
 from partflow.tasks import Task
 
@@ -44,25 +45,44 @@ def load_jobs(root: Path, names: tuple[str, ...]) -> Jobs:
     """
     _make_importable(root, names)
     importlib.invalidate_caches()
-    found = _Imports(root)
+    found, before = _Imports(root), set(sys.modules)
     with declaring() as noted:
         for name in names:
             found.add_all(name)
     errors = [*noted.errors, *found.errors.values()]
     if errors:
+        _forget(root, set(sys.modules) - before)
         raise together(errors)
     tasks, datasets = held(found.modules.values())
 
+    project = ProjectModules(root)
+
     def module_of(name: str) -> tuple[ModuleType, bool] | None:
-        module = sys.modules.get(name)
-        places = [] if module is None else _places(name, module)
-        if module is None or not all(_is_below(Path(p), root) for p in places):
-            return None
-        return module, name in found.modules
+        is_own = name in found.modules or _is_own(project, root, name)
+        return (sys.modules[name], name in found.modules) if is_own else None
 
     return Jobs(
         tuple(tasks), tuple(datasets), tuple(left_out(noted.made, tasks, datasets, module_of))
     )
+
+
+def _forget(root: Path, names: Iterable[str]) -> None:
+    """Let modules of the project be imported anew: what they hold may stand for what was wrong."""
+    project = ProjectModules(root)
+    for name in names:
+        if _is_own(project, root, name):
+            del sys.modules[name]
+
+
+def _is_own(project: ProjectModules, root: Path, name: str) -> bool:
+    """Whether an imported module is of the project, and not of a library installed below it."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if not isinstance(file, str) or not _is_below(Path(file), root):
+        return False
+    try:
+        return project.source(name) is not None
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return True
 
 
 class _Imports:

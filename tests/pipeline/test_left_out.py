@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from partflow.errors import ConfigurationError, DeclarationError, GraphError
-from partflow.project import Controls
+from partflow.project import Controls, Project
 
 DAYS = """
 DAYS = Daily("2024-01-01", end="2024-01-03")
@@ -368,3 +368,18 @@ def test_a_first_partition_that_is_whole_or_is_asked_for_so_is_taken(
     text = OVER.format(source=source, target=target, form=form)
     world.jobs(text.replace("in/{key}.csv", "in/all.csv") if source == "Whole()" else text)
     assert len(world.project.graph.tasks) == 1
+
+
+def test_what_was_wrong_is_right_after_it_was_mended_in_the_same_process(world) -> None:
+    text = """
+a = Dataset("a", Daily("2024-01-01", end="2024-01-03"{0}))
+
+@task(writes=a)
+def make():
+    return pl.DataFrame({{"n": [1]}})
+"""
+    world.jobs(text.format(", tz='Nowhere'"))
+    with pytest.raises(DeclarationError):
+        Project.load(world.root)
+    world.jobs(text.format(""))
+    assert [t.name for t in Project.load(world.root).graph.tasks] == ["make"]
