@@ -1,9 +1,9 @@
 """CSV files as text: every field of every line as it was delivered, or why the file is not one.
 
 Knows nothing of types. Readers of CSV fill lines that are too short with nulls, and so does polars:
-here they are counted. All lines are whole iff there are as many commas outside of values as lines
-need, for lines that are too long are refused by the reader; and none is too short unless a last
-field is null.
+here they are found. A line that is too long the reader refuses, and one that is too short ends in
+fewer commas than it has nulls at its end. Where values have line ends in them, all lines are whole
+iff there are as many commas outside of values as they need.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _AT_ONCE = 2**20
+_FIELD = 2**31 - 1
 _BLANK = re.compile(rb"\n(?:[ \t]*\r?\n|[ \t]+\r?\Z)")
 _BEGINNING = 2**16
 _MENDED = (
@@ -56,16 +57,16 @@ class CsvFile:
 
         fields = self._fields()
         if self._has_spaces_alone(fields):
-            blank = self._blank(fields, self.names)
+            blank = self.blank(fields, self.names)
             return typed(fields if blank is None else fields.filter(~blank))
         try:
             frame = typed(fields)
         except ReadError:
-            self._blank(fields, self.names)  # a line that is cut off may be why
+            self.blank(fields, self.names)  # a line that is cut off may be why
             raise
         # What is no text now has no commas in it, and is not looked at for them.
         others = {name for name, kind in frame.schema.items() if kind != pl.String}
-        blank = self._blank(fields, [name for name in self.names if name not in others])
+        blank = self.blank(fields, [name for name in self.names if name not in others])
         return frame if blank is None else frame.filter(~blank)
 
     def _fields(self) -> pl.DataFrame:
@@ -84,7 +85,7 @@ class CsvFile:
         spaces = first.filter(rest[-1].is_null()).str.strip_chars(" \t") == ""
         return bool(spaces.any())
 
-    def _blank(self, fields: pl.DataFrame, texts: Sequence[str]) -> pl.Series | None:
+    def blank(self, fields: pl.DataFrame, texts: Sequence[str]) -> pl.Series | None:
         """Which fields are of blank lines; None if none is. ReadError for a line that is too short.
 
         `texts` are the columns whose values may have commas in them.
@@ -95,8 +96,11 @@ class CsvFile:
             return None
         if fields.width == 1:
             return fields.to_series().is_null()
-        values = _commas(fields.select(texts)) if self._has(b'"') else 0
-        if not self._commas_missing(fields.height, values):
+        missing = self._missing_at_ends(fields.height, _nulls_at_ends(fields))
+        if missing is None:
+            values = _commas(fields.select(texts)) if self._has(b'"') else 0
+            missing = self._commas_missing(fields.height, values)
+        if not missing:
             return None
         return pl.Series(self._blank_lines(fields.height), dtype=pl.Boolean)
 
@@ -108,15 +112,13 @@ class CsvFile:
             yield self.rows(lambda fields: fields)
             return
         scan = pl.scan_csv(self.source, schema=self._texts(), glob=False)
-        rows = values = nulls = 0
-        quoted = self._has(b'"')
+        rows = nulls = 0
         with self._naming_lines():
             for batch in scan.collect_batches():
                 self._require_one_header(batch)
-                rows, nulls = rows + batch.height, nulls + batch[self.names[-1]].null_count()
-                values += _commas(batch) if quoted else 0
+                rows, nulls = rows + batch.height, nulls + _nulls_at_ends(batch)
                 yield batch
-        if nulls and self._commas_missing(rows, values):
+        if nulls and self._missing_at_ends(rows, nulls) != 0:
             self._blank_lines(rows)
 
     def _may_have_blank_lines(self) -> bool:
@@ -130,6 +132,32 @@ class CsvFile:
 
         return dict.fromkeys(self.names, pl.String())
 
+    def _missing_at_ends(self, rows: int, nulls: int) -> int | None:
+        """How many commas lines lack at their ends for so many nulls there.
+
+        None where that does not tell: some value or name has a line's end in it, or is empty there.
+        """
+        import numpy as np
+
+        path = self.source
+        data = (
+            np.frombuffer(path, np.uint8)
+            if isinstance(path, bytes)
+            else np.memmap(path, np.uint8, "r")
+        )
+        parts = range(0, len(data), _AT_ONCE)
+        ends = [np.flatnonzero(data[i : i + _AT_ONCE] == ord("\n")) + i for i in parts]
+        if data[-1] != ord("\n"):
+            ends.append(np.array([len(data)]))
+        last = np.concatenate(ends)[1:] - 1  # but for the header's
+        if len(last) != rows or not self.names[-1]:
+            return None
+        last -= data[last] == ord("\r")
+        while len(last := last[data[last] == ord(",")]):
+            nulls -= len(last)
+            last = last - 1
+        return nulls
+
     def _commas_missing(self, rows: int, in_values: int) -> int:
         """How many commas there are too few for so many rows with so many commas in values."""
         in_names = sum(name.count(",") for name in self.names)
@@ -142,6 +170,7 @@ class CsvFile:
         With `rows` there must be so many.
         """
         found = []
+        csv.field_size_limit(max(_FIELD, csv.field_size_limit()))
         try:
             with self._text() as text:
                 lines = csv.reader(text)
@@ -224,7 +253,7 @@ def opened(path: Path) -> CsvFile:
         ReadError: it has no header, one name twice in it, another separator, or is not UTF-8.
     """
     source = _unpacked(path)
-    beginning = source[:_BEGINNING] if isinstance(source, bytes) else beginning_of(source)
+    beginning = _first_lines(source)
     if beginning.startswith(_MARKS) or b"\0" in beginning:
         problem = "is no UTF-8 text, but UTF-16 or something else that holds zeros"
         raise ReadError(str(path), problem, "have it delivered as UTF-8")
@@ -237,6 +266,16 @@ def opened(path: Path) -> CsvFile:
     if twice:
         raise ReadError(str(path), f"has column {twice[0]!r} twice in its header", _MENDED)
     return CsvFile(path, names, source)
+
+
+def _first_lines(source: Path | bytes) -> bytes:
+    """The first bytes of a file, so many that its header is in them."""
+    size = _BEGINNING
+    while True:
+        found = source[:size] if isinstance(source, bytes) else beginning_of(source, size)
+        if len(found) < size or b"\n" in found.lstrip():
+            return found
+        size *= 16
 
 
 def _header(path: Path, beginning: bytes) -> tuple[str, ...]:
@@ -258,10 +297,10 @@ def _not_utf8(path: Path) -> ReadError:
     return ReadError(str(path), "is no UTF-8 text", "have it delivered as UTF-8")
 
 
-def beginning_of(path: Path) -> bytes:
+def beginning_of(path: Path, size: int = _BEGINNING) -> bytes:
     """The first bytes of a file."""
     with open(path, "rb", opener=at_once) as file:
-        return file.read(_BEGINNING)
+        return file.read(size)
 
 
 def _unpacked(path: Path) -> Path | bytes:
@@ -278,6 +317,19 @@ def _unpacked(path: Path) -> Path | bytes:
             return bytes(stream.read())
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, error) from error
+
+
+def _nulls_at_ends(frame: pl.DataFrame) -> int:
+    """How many nulls there are after the last value of each row, but for its first field."""
+    import polars as pl
+
+    found, still = 0, pl.repeat(value=True, n=frame.height, eager=True)
+    for column in frame.get_columns()[:0:-1]:
+        still &= column.is_null()
+        if not (number := int(still.sum())):
+            break
+        found += number
+    return found
 
 
 def _commas(frame: pl.DataFrame) -> int:

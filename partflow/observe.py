@@ -352,11 +352,15 @@ def _say_how_files_differ(
     texts = {text for text in (*look.metastore.schemas(name).values(), *news.values()) if text}
     if len(texts) < 2 and not any(set(schema_in(text)) - set(schema) for text in texts if schema):  # noqa: PLR2004
         return
-    recorded = look.metastore.shapes(name)
+    good = np.flatnonzero((state.condition == Condition.GOOD) & (state.rows > 0)).tolist()
     held: dict[str, str] = {}
-    for i in np.flatnonzero((state.condition == Condition.GOOD) & (state.rows > 0)).tolist():
-        key = stretch.text(i)
-        held.setdefault(news.get(key) or recorded.get(key, ("",))[0], key)
+    if len(texts) == 1 and good:
+        held = {texts.pop(): stretch.text(good[0])}
+    elif good:
+        recorded = look.metastore.shapes(name)
+        for i in good:
+            key = stretch.text(i)
+            held.setdefault(news.get(key) or recorded.get(key, ("",))[0], key)
     held.pop("", None)
     files = [(key, schema_in(text)) for text, key in held.items()]
     if schema:

@@ -1,6 +1,8 @@
 """One file of text gives one answer, however it is read, or one refusal."""
 
+import csv
 import datetime as dt
+import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from partflow.csvtext import opened
 from partflow.errors import ReadError
 from partflow.formats import Csv, Ndjson, format_named
 from partflow.frames import PartitionColumn, read_frames
@@ -92,6 +95,25 @@ def test_one_file_gives_one_answer_however_it_is_read(tmp_path_factory, data, fo
         assert other == first
     if first[0] == "refused" or "date" not in first[0]:
         assert among_others(path, form, schema) == first
+
+
+@settings(deadline=None)
+@given(text=CSV, pieces=st.booleans())
+def test_a_line_is_refused_iff_it_has_too_few_fields_or_too_many(tmp_path_factory, text, pieces):
+    path = tmp_path_factory.mktemp("lines") / "f.csv"
+    path.write_bytes(text.encode())
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    header, *lines = [r for r in rows if len(r) > 1 or "".join(r).strip(" ")]
+    if header == ["a;b;c"] or header in lines:
+        return
+    odd = [line for line in lines if len(line) != len(header)]
+    file = opened(path)
+    read = (lambda: list(file.batches())) if pieces else (lambda: file.rows(lambda fields: fields))
+    if not odd:
+        read()
+        return
+    with pytest.raises(ReadError, match="fields, and the header"):
+        read()
 
 
 @settings(deadline=None)

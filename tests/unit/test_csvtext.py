@@ -123,3 +123,11 @@ def test_what_is_typed_is_what_is_no_blank_line(file):
 
     text = "a,b\n1,\n   \n2,x\n"
     assert opened(file(text)).rows(numbers).rows() == [(1, None), (2, "x")]
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+def test_long_headers_and_long_fields_are_read(file, read):
+    names = [f"column_{n}" for n in range(9_000)]
+    text = f"{','.join(names)}\n{',' * (len(names) - 1)}\n"
+    assert read(file(text)) == [(None,) * len(names)]
+    assert read(file(f"a,b\n{'x' * 200_000},\n\n1,2\n")) == [("x" * 200_000, None), ("1", "2")]
