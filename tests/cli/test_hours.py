@@ -154,3 +154,20 @@ def test_a_query_over_several_zones_says_that_it_shows_utc(hours):
         "note: moments are shown in UTC, since the zones differ: "
         "orders in America/New_York; quarters in UTC\n"
     )
+
+
+def test_from_python_a_query_over_several_zones_warns(hours):
+    from partflow.project import Project
+
+    assert hours.run("materialize", "orders", "quarters").code == 0
+    project = Project.load(hours.root)
+    with pytest.warns(UserWarning, match="moments are shown in UTC, since the zones differ"):
+        found = project.sql('select hour from orders join quarters on hour = "partition"')
+    assert found.pl().schema["hour"] == pl.Datetime("us", "UTC")
+
+
+@pytest.mark.parametrize("z", ["", "Z"])
+def test_a_saved_plan_of_a_key_with_the_z_or_without_is_carried_out(hours, z):
+    assert hours.run("plan", "orders", "-p", f"2024-03-10T07{z}", "--out", "one.plan").code == 0
+    assert hours.run("materialize", "--plan", "one.plan").last.startswith("ran 1,")
+    assert (hours.root / "warehouse/orders/hour=2024-03-10T07/data.parquet").exists()
