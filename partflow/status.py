@@ -22,8 +22,9 @@ class Status:
     """One node: `first` and `last` are its keys so far, empty if it has none yet.
 
     `counts` has every state; `maybe` are fresh partitions behind a stale input, `kept` those that
-    other code made and that are to be kept, `pinned` somebody's files that were accepted. `states`
-    holds the state of each partition, in order.
+    other code made and that are to be kept, `pinned` somebody's files that were accepted,
+    `last_good` those that stay as they were made behind a source's file that cannot be read.
+    `states` holds the state of each partition, in order.
     """
 
     node: str
@@ -35,6 +36,7 @@ class Status:
     maybe: int
     kept: int
     pinned: int
+    last_good: int
     rows: int
     nbytes: int
     states: NDArray[np.uint8]
@@ -71,7 +73,7 @@ def _source(plan: Plan, name: str) -> Status:
     n = len(states)
     return Status(
         name, "source", grain.describe(), grain.key(state.lo) if n else "",
-        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0,
+        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0,
         int(state.rows.sum()), int(state.nbytes.sum()), states,
     )  # fmt: skip
 
@@ -95,6 +97,7 @@ def _node(plan: Plan, node: str) -> Status:
         sum(int(np.count_nonzero(p.action == Action.MAYBE)) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.KEPT)) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.PINNED)) for p in planned),
+        sum(int(np.count_nonzero(p.reason == Reason.LAST_GOOD)) for p in planned),
         rows,
         nbytes,
         states,

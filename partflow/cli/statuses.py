@@ -64,6 +64,7 @@ def status_document(found: Sequence[Status]) -> dict[str, Any]:
                 "may_become_stale": s.maybe,
                 "kept": s.kept,
                 "pinned": s.pinned,
+                "last_good": s.last_good,
                 "rows": s.rows,
                 "bytes": s.nbytes,
                 "heat": "".join(_MARKS[state][0] for state in heat(s.states)),
@@ -120,6 +121,10 @@ def _notes(found: Sequence[Status]) -> list[str]:
     if pinned:
         total = count(sum(s.pinned for s in found), "partition")
         lines.append(f"{total} pinned, by somebody's choice: {', '.join(pinned)}")
+    last_good = [f"{s.node} {s.last_good:,}" for s in found if s.last_good]
+    if last_good:
+        total = count(sum(s.last_good for s in found), "blocked partition")
+        lines.append(f"{total} as made of the last good content: {', '.join(last_good)}")
     return lines
 
 

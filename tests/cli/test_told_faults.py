@@ -60,6 +60,9 @@ def test_what_was_made_of_its_last_good_content_stays_and_is_shown_as_that(broke
     assert counts["clean_sales"] == (13, 1)
     assert counts["trailing_week"] == (7, 7)
     assert counts["monthly_sales"] == (0, 1)
+    assert [d["last_good"] for d in document["datasets"]] == [0, 1, 1, 7]
+    note = "9 blocked partitions as made of the last good content: clean_sales 1, "
+    assert note in broken.run("status").out
     why = broken.run("why", "monthly_sales", "-p", "2024-01").out
     assert why.count("cannot be read: landing/sales/2024-01-03.csv: ") == 1
     assert "what was made before stays" in why
