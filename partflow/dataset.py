@@ -315,7 +315,7 @@ class Read:
         if not self.is_strict or whole:
             return everything
         line = self.dataset.grain
-        if self.form is not Form.ASOF and line.same_line(grain):
+        if self.form is not Form.ASOF and (line is grain or line.same_line(grain)):
             return everything.clip(extent)
         begin = line.interval(extent.lo)
         if self.form is Form.ASOF:

@@ -109,21 +109,18 @@ def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
     _require_none([*_twice_declared(every, named), *_twice_named(tasks, named)])
     _require_none(p for t in tasks if (p := _problem_of_during(t)) is not None)
     declared = {t.name: declared_extent(t) for t in tasks}
+    across = [(t, i) for t in tasks for i in t.inputs if not _is_of_one_line(t, i)]
     _require_none(
         [
             *_unwritten(tasks, named),
             *_written_twice(tasks, declared),
-            *(p for t in tasks for i in t.inputs for p in _ill_nested(t, i)),
+            *(problem for task, each in across for problem in _ill_nested(task, each)),
         ]
     )
     ordered = _ordered(tasks, declared)
     task_extents, dataset_extents = _extents(ordered, named, declared)
-    _require_none(
-        p
-        for t in ordered
-        for i in t.inputs
-        for p in _begun_within(t, i, task_extents, dataset_extents)
-    )
+    extents = (task_extents, dataset_extents)
+    _require_none(p for task, each in across for p in _begun_within(task, each, *extents))
     return Graph(ordered, named, task_extents, dataset_extents)
 
 
@@ -186,6 +183,12 @@ def _written_twice(tasks: Sequence[Task], declared: Mapping[str, Extent]) -> Ite
                 )
 
 
+def _is_of_one_line(task: Task, one: Input) -> bool:
+    """Whether a task and what it reads are cut alike: nothing of that can fail to fit."""
+    grain, line = task.grain, one.read.dataset.grain
+    return (grain is line or grain.same_line(line)) and not isinstance(grain, Whole)
+
+
 def _ill_nested(task: Task, one: Input) -> Iterator[str]:
     read = one.read
     nests = isinstance(task.grain, Whole) or task.grain.nests(read.dataset.grain)
@@ -215,7 +218,7 @@ def _begun_within(
     line, first = read.dataset.grain, datasets[read.dataset.name].lo
     if read.form is not Form.OVERLAP or read.is_optional or extent.hi == extent.lo:
         return
-    if isinstance(grain, Whole) or isinstance(line, Whole) or grain.same_line(line):
+    if isinstance(grain, Whole) or isinstance(line, Whole):
         return
     if grain.interval(extent.lo).start < line.interval(first).start:
         key = grain.key(extent.lo)
