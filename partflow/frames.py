@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from partflow.formats import SourceFormat
 
 _ORIGIN = "__partflow_origin__"
+LARGE = 2**20
+"""Files of at least so many bytes are read one by one, if all of their rows are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,10 @@ def read_frames(
         raise AssertionError(message)  # noqa: TRY004 - a bug, not a wrong argument
     if kind is not ParameterKind.LAZY and len(paths) == 1:
         return as_kind(_read_one(paths[0], column, form), kind, relations)
+    if kind is not ParameterKind.LAZY:
+        each = _read_each(paths, column, form)
+        if each is not None:
+            return as_kind(each, kind, relations)
     lazy = _scan(paths, column, form)
     if kind is ParameterKind.LAZY:
         return lazy
@@ -231,6 +238,33 @@ def _read_one(
     if column is None or column.name in frame.columns:
         return frame
     return frame.hstack([column.series().new_from_index(0, frame.height)])
+
+
+def _read_each(
+    paths: Sequence[Path], column: PartitionColumn | None, form: Parquet | Csv | Ndjson
+) -> pl.DataFrame | None:
+    """Large files, read one after the other; None if they are small, or for a scan to judge.
+
+    A scan of them all tells the partition by the path of each row, which takes as long as reading.
+    """
+    import polars as pl
+
+    frames: list[pl.DataFrame] = []
+    with suppress(OSError, ReadError):
+        if not paths or sum(path.stat().st_size for path in paths) < LARGE * len(paths):
+            return None
+        for i, path in enumerate(paths):
+            frame = form.read(path)
+            if column is not None and column.name in frame.columns:
+                return None
+            if column is not None:
+                own = replace(column, values=column.values[i : i + 1])
+                frame = frame.hstack([own.series().new_from_index(0, frame.height)])
+            frames.append(frame)
+            if frame.schema != frames[0].schema:
+                return None
+        return pl.concat(frames)
+    return None
 
 
 def _nothing(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from partflow.content import SIMPLE, type_text
@@ -107,6 +108,22 @@ def split(result: object, target: Target) -> list[pl.DataFrame]:
     rest.drop_in_place(column.name)
     rest = copied(rest)
     del frame, result
+    if _rises(values) and _rises(allowed) and allowed.is_unique().all():
+        # The rows of each partition lie together: cutting costs a hundredth of gathering them.
+        ends = values.search_sorted(allowed, side="right").to_list()
+        return [rest[a:b] for a, b in pairwise([0, *ends])]
+    return _gathered(rest, values, allowed)
+
+
+def _rises(values: pl.Series) -> bool:
+    """Whether no value is less than the one before it, whatever the series says of itself."""
+    return bool((values.slice(1) >= values.slice(0, max(0, values.len() - 1))).all())
+
+
+def _gathered(rest: pl.DataFrame, values: pl.Series, allowed: pl.Series) -> list[pl.DataFrame]:
+    """The rows with each of the values that are allowed, wherever they stand."""
+    import polars as pl
+
     places, once = pl.int_range(0, allowed.len(), eager=True), allowed.is_first_distinct()
     numbers = values.replace_strict(
         allowed.filter(once), places.filter(once), return_dtype=pl.Int64
