@@ -16,13 +16,14 @@ import numpy as np
 from partflow.content import equal_within
 from partflow.dataset import Dataset
 from partflow.differences import difference, largest
+from partflow.execution.live import LiveContents
 from partflow.execution.orders import Attempt, Lineage, Order, Outcome
 from partflow.execution.perform import perform
-from partflow.execution.ready import batch_limit
+from partflow.execution.ready import Step, batch_limit
+from partflow.execution.sizing import BATCH, widths
 from partflow.formats import Parquet, format_of
 from partflow.handover import HandOver
 from partflow.lineage import Condition
-from partflow.parameters import ParameterKind
 from partflow.plan import Plan, TaskPlan
 from partflow.store import Store
 
@@ -69,25 +70,18 @@ class Aside:
     def batch(self, planned: TaskPlan, ordinal: int) -> list[int]:
         """The neighbours with which a partition can be made in one call, itself among them.
 
-        As many before it as there are, up to the task's limit; an object that is read, such as a
-        model, has to be the same for all.
+        As many before it as there are, up to the limits of batches: see `LiveContents.fits`.
         """
+        live = LiveContents(self.plan, widths(self.plan, self.store, None))
         found = [ordinal]
         for other in range(ordinal - 1, planned.lo - 1, -1):
             if len(found) >= min(batch_limit(planned.task, None), _BATCH):
                 break
-            if not self._same_objects(planned, ordinal, other) or self.obstacle(planned, other):
+            steps = [Step(planned.task.name, each) for each in (ordinal, found[0], other)]
+            if not live.fits(steps[:2], steps[2], BATCH) or self.obstacle(planned, other):
                 break
             found.insert(0, other)
         return found
-
-    def _same_objects(self, planned: TaskPlan, one: int, other: int) -> bool:
-        i, k = one - planned.lo, other - planned.lo
-        return all(
-            a[i] == a[k] and b[i] == b[k]
-            for read, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True)
-            if read.kind is ParameterKind.OBJECT
-        )
 
     def make(self, planned: TaskPlan, ordinals: Sequence[int]) -> tuple[Outcome, ...]:
         """Make neighbouring partitions in one call; the files lie staged until `close`.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from partflow.flow import is_ahead
 from partflow.graphrecord import graph_text
+from partflow.machine import free_memory
 from partflow.metastore import Metastore
 from partflow.plan import task_span
 from partflow.runlog import RunLog, RunRow
@@ -59,6 +60,7 @@ class Carrier:
         """
         from partflow.execution.publisher import Publisher
         from partflow.execution.runner import Runner
+        from partflow.execution.sizing import batch_bytes, widths
         from partflow.execution.stamps import Stamps
         from partflow.execution.state import Tuning
         from partflow.execution.summary import Quiet
@@ -70,7 +72,11 @@ class Carrier:
         publisher = Publisher(
             row.id, found, self.store, self.metastore, self._now, controls.newest_first
         )
-        tuning = Tuning(controls.newest_first, controls.retries, self.pools, controls.batch_size)
+        size = controls.batch_size
+        tuning = Tuning(
+            controls.newest_first, controls.retries, self.pools, size,
+            batch_bytes(free_memory(), controls.workers), widths(found, self.store, size),
+        )  # fmt: skip
         runner = Runner(
             row.id, publisher, self.log, self.executor, found.snapshot.codes, self._now,
             controls.observer or Quiet(), controls.stop, Stamps(found, stats), tuning,

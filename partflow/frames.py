@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from partflow.formats import SourceFormat
 
 _ORIGIN = "__partflow_origin__"
-LARGE = 2**20
+LARGE = 2**17
 """Files of at least so many bytes are read one by one, if all of their rows are asked for."""
 
 

@@ -15,18 +15,27 @@ from partflow.execution.ready import Step
 from partflow.graph import outputs
 from partflow.lineage import Condition, elements, lanes, range_digest
 from partflow.parameters import ParameterKind
-from partflow.plan import Plan, Reason, horizon_of, state_over
+from partflow.plan import Plan, Reason, TaskPlan, horizon_of, state_over
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+WIDTH = 200
+"""So many bytes of memory a row is taken to have, until something tells."""
+_COLUMN = 8
+"""So many bytes the partition column adds to a row, which does not stand in the file."""
+_FEW = 16
+"""A batch is worth its price if so many of its steps' reads have room in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Rows and bytes of what was read or made."""
+    """Rows and bytes of what was read or made, and its bytes in memory; 0: not known."""
 
     rows: int
     nbytes: int
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,10 @@ class ReadNow:
 
 @dataclass(slots=True)
 class _Live:
-    """A dataset's contents as they are while the run goes on, over the ordinals from `lo` on."""
+    """A dataset's contents as they are while the run goes on, over the ordinals from `lo` on.
+
+    `width` is the largest known number of bytes that a row takes in memory; 0: none is known.
+    """
 
     lo: int
     starts: NDArray[np.int64]
@@ -48,14 +60,27 @@ class _Live:
     there: NDArray[np.bool_]
     rows: NDArray[np.int64]
     nbytes: NDArray[np.int64]
+    width: float = 0.0
+
+    def memory(self, low: int, high: int) -> float:
+        """About how many bytes the frames of these partitions take in memory."""
+        rows, nbytes = int(self.rows[low:high].sum()), int(self.nbytes[low:high].sum())
+        if not self.width:
+            return rows * WIDTH + nbytes
+        return max(rows * (self.width + _COLUMN), nbytes)
 
 
 class LiveContents:
-    """All datasets of a plan, as arrays that change with each step that is made."""
+    """All datasets of a plan, as arrays that change with each step that is made.
 
-    def __init__(self, plan: Plan) -> None:
+    `widths` are by dataset the bytes of memory that a row takes, as far as that is known.
+    """
+
+    def __init__(self, plan: Plan, widths: Mapping[str, float] | None = None) -> None:
         self._plan = plan
         self._live = {name: _live(plan, name) for name in plan.graph.datasets}
+        for name, width in (widths or {}).items():
+            self._live[name].width = width
 
     def reads(self, step: Step) -> tuple[ReadNow, ...]:
         """What a step reads now, for each of its task's reads; optional ones without the absent."""
@@ -76,18 +101,30 @@ class LiveContents:
             found.append(ReadNow(tuple(numbers), range_digest(parts).tobytes(), size))
         return tuple(found)
 
-    def fits(self, first: Step, last: Step, most: int) -> bool:
-        """Whether one call can read for a span of steps: up to `most` bytes, the same objects."""
-        planned = self._plan.tasks[first.task]
-        i, k = sorted((first.ordinal - planned.lo, last.ordinal - planned.lo))
-        nbytes = 0
+    def fits(self, batch: Sequence[Step], step: Step, most: int) -> bool:
+        """Whether a batch may have one more step: the same objects, frames of up to `most` bytes.
+
+        Where a step adds much to what is read, a call by itself costs no more: it is left alone,
+        unless it would read again as much as it adds, as a window does.
+        """
+        planned = self._plan.tasks[step.task]
+        first, before, last = (each.ordinal - planned.lo for each in (batch[0], batch[-1], step))
         for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
-            if one.kind is ParameterKind.OBJECT and (a[i] != a[k] or b[i] != b[k]):
+            if one.kind is ParameterKind.OBJECT and (a[first] != a[last] or b[first] != b[last]):
                 return False
+        read = self._memory(planned, first, last)
+        added = read - self._memory(planned, first, before)
+        again = self._memory(planned, last, last) - added
+        return read <= most and (added * _FEW <= most or again >= added)
+
+    def _memory(self, planned: TaskPlan, first: int, last: int) -> float:
+        """About how many bytes the frames take that one call reads for a span of steps."""
+        i, k = sorted((first, last))
+        found = 0.0
+        for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
             live = self._live[one.read.dataset.name]
-            low, high = _within(live, a[i], b[k])
-            nbytes += int(live.nbytes[low:high].sum())
-        return nbytes <= most
+            found += live.memory(*_within(live, a[i], b[k]))
+        return found
 
     def is_lost(self, name: str, ordinal: int) -> bool:
         """Whether a partition had a content, and its file is gone or cannot be read."""
@@ -132,7 +169,10 @@ class LiveContents:
             live = self._live[name]
             i = step.ordinal - live.lo
             if name in sizes:
-                live.rows[i], live.nbytes[i] = sizes[name].rows, sizes[name].nbytes
+                size = sizes[name]
+                live.rows[i], live.nbytes[i] = size.rows, size.nbytes
+                if size.memory and size.rows:
+                    live.width = max(live.width, size.memory / size.rows)
             numbers = np.array([lanes(content)], np.uint64)
             live.parts[i] = elements(live.starts[i : i + 1], numbers)[0]
             live.there[i] = True

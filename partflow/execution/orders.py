@@ -106,6 +106,7 @@ class Output:
     """One sealed file, not yet published; `is_close` if it equals the present one in tolerance.
 
     `schema` is the text of its columns and types; None for what is no table.
+    `memory` is how many bytes its frame takes in memory; 0 if it was none.
     """
 
     dataset: str
@@ -117,6 +118,7 @@ class Output:
     sha256: str
     is_close: bool = False
     schema: str | None = None
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)

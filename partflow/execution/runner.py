@@ -244,7 +244,7 @@ def _is_effect(state: RunState, task: str) -> bool:
 
 
 def _event(one: _InHand, outcome: Outcome, found: Published) -> StepMade:
-    sizes = {o.dataset: Size(o.rows, o.nbytes) for o in outcome.outputs}
+    sizes = {o.dataset: Size(o.rows, o.nbytes, o.memory) for o in outcome.outputs}
     return StepMade(one.step, found.contents, found.changed, sizes)
 
 

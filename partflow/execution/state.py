@@ -97,14 +97,15 @@ class Tuning:
 
     With `newest_first` the latest in time is taken first; `retries` stands in for what tasks say.
     `pools` are limits by name. `batch_size` bounds batches in partitions, `batch_bytes` in the
-    bytes of the files that one call reads.
+    bytes of memory of the frames that one call reads; `widths` are those of a row, by dataset.
     """
 
     newest_first: bool = False
     retries: int | None = None
     pools: Mapping[str, int] = field(default_factory=dict)
     batch_size: int | None = None
-    batch_bytes: int = 256 * 2**20
+    batch_bytes: int = 64 * 2**20
+    widths: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -124,7 +125,7 @@ class RunState:
         self.states: dict[str, NDArray[np.uint8]] = {}
         self.waiting: dict[str, NDArray[np.int64]] = {}
         self.attempts: dict[Step, int] = {}
-        self.live = LiveContents(plan)
+        self.live = LiveContents(plan, self.tuning.widths)
         self._counts = np.zeros(len(StepState), np.int64)
         self._calls: dict[Step, _Call] = {}
         self._alone: set[Step] = set()
@@ -296,7 +297,7 @@ class RunState:
             if not 0 <= i < len(states) or states[i] != StepState.READY or after in self._alone:
                 break
             if self._ready.block(after) != block or not self.live.fits(
-                step, after, self.tuning.batch_bytes
+                found, after, self.tuning.batch_bytes
             ):
                 break
             found.append(after)

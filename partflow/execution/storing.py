@@ -17,6 +17,7 @@ from partflow.copies import Packed, pack
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
+from partflow.execution.sizing import memory_by_footer
 from partflow.execution.work import Work, refused
 from partflow.formats import Parquet, way_of
 from partflow.frames import Encoded, StagedFrame, encode_frames, stage_frame
@@ -155,7 +156,8 @@ def streamed_to(
     made = stage_frame(frame, staged, metadata, ordered=bool(dataset.order))
     schema = frame.collect_schema()
     validate(staged, schema.names(), made.rows)
-    return _sealed(work, attempt, dataset, staged, made, schema_text(schema))[0]
+    output = _sealed(work, attempt, dataset, staged, made, schema_text(schema))[0]
+    return replace(output, memory=memory_by_footer(staged))
 
 
 @dataclass(slots=True)
@@ -194,7 +196,7 @@ class Unwritten:
             if packed is not None:
                 place = work.store.place(dataset, output.key)
                 work.frames.keep(AsRead(place, way_of(dataset)), identity, packed)
-        return output
+        return replace(output, memory=self.nbytes)
 
 
 Prepared = Output | Unwritten

@@ -173,3 +173,56 @@ def test_what_only_one_partition_of_a_batch_does_wrong_costs_that_one_its_retrie
     steps = week.project.steps(week.project.runs(1)[0].id)
     assert [s.attempt for s in steps if s.key == WEEK[2]] == [1, 2]
     assert {s.attempt for s in steps if s.key != WEEK[2]} == {1}
+
+
+WIDE = """
+    import numpy as np
+    DAYS = Daily("2024-01-01", "2024-01-21")
+    landing = Source("landing", DAYS, path="landing/{key}.parquet")
+    clean, totals = Dataset("clean", DAYS), Dataset("totals", DAYS)
+
+    @task(reads=[landing], writes=clean, batch=True)
+    def make(rows: pl.DataFrame, partition: Partition):
+        with open("calls", "a") as file:
+            file.write(f"clean {rows['date'].n_unique()}\\n")
+        return rows
+
+    @task(reads=[clean], writes=totals, batch=True)
+    def add_up(rows: pl.DataFrame):
+        with open("calls", "a") as file:
+            file.write(f"totals {rows['date'].n_unique()}\\n")
+        return rows.group_by("date", maintain_order=True).agg(pl.col("x").sum())
+    """
+
+
+def sizes_of_calls(world, rows, jobs=WIDE):
+    """How many partitions the calls of each task made, with so many rows in each file."""
+    (world.root / "landing").mkdir()
+    for day in range(1, 21):
+        frame = pl.select(x=pl.repeat(day, rows, dtype=pl.Int64))  # a file of a few hundred bytes
+        frame.write_parquet(world.root / f"landing/2024-01-{day:02}.parquet")
+    world.jobs(jobs)
+    assert world.run().failed == 0
+    lines = [line.split() for line in (world.root / "calls").read_text().splitlines()]
+    return {name: [int(n) for task, n in lines if task == name] for name in ("clean", "totals")}
+
+
+def test_a_batch_ends_where_its_frames_are_large_in_memory_however_small_their_files(world):
+    found = sizes_of_calls(world, 400_000)  # 6.4 MB each with the dates
+    assert found == {"clean": [1] * 20, "totals": [1] * 20}
+
+
+def test_what_is_small_in_memory_goes_in_one_batch(world):
+    assert sizes_of_calls(world, 10_000) == {"clean": [20], "totals": [20]}
+
+
+def test_a_batch_has_as_many_frames_as_come_to_its_memory(world):
+    found = sizes_of_calls(world, 250_000)  # 4 MB each with the dates, and 64 MiB are 67
+    assert found["clean"] == [16, 4]
+
+
+def test_steps_that_would_read_the_same_again_go_together_however_large_it_is(world):
+    jobs = WIDE.replace("reads=[landing]", "reads=[landing.window(-2, 0)]").replace(
+        "return rows\n", "return rows.filter(pl.col('date') >= partition.date)\n"
+    )
+    assert sizes_of_calls(world, 400_000, jobs)["clean"] == [10, 10, 4]
