@@ -133,7 +133,7 @@ def index_of(source: Source) -> ModuleIndex:
         _exported(statements),
         changers,
         reaching,
-        tuple(Unit(statement, None, guards) for statement, guards in statements),
+        tuple(Unit(statement, None, guards) for statement, guards in _run(tree.body, ())),
     )
 
 
@@ -152,6 +152,19 @@ def _flattened(
         else:
             yield from _flattened(statement.body, (*guards, (statement.test, True)))
             yield from _flattened(statement.orelse, (*guards, (statement.test, False)))
+
+
+def _run(
+    body: Iterable[ast.stmt], guards: tuple[tuple[ast.expr, bool], ...]
+) -> Iterator[tuple[ast.stmt, tuple[tuple[ast.expr, bool], ...]]]:
+    """What runs when the module is imported: the statements, and the tests of every `if`."""
+    for statement in body:
+        if isinstance(statement, ast.If) and not _is_main_test(statement.test):
+            yield ast.copy_location(ast.Expr(statement.test), statement), guards
+            yield from _run(statement.body, (*guards, (statement.test, True)))
+            yield from _run(statement.orelse, (*guards, (statement.test, False)))
+        else:
+            yield from _flattened([statement], guards)
 
 
 def _is_main_test(test: ast.expr) -> bool:

@@ -221,11 +221,11 @@ class Metastore(AbstractContextManager["Metastore"]):
 
     def code_rules(self, digests: Iterable[str]) -> dict[str, int]:
         """Of those that were ever recorded, the last rules by which each was a fingerprint."""
-        found = {}
+        found: dict[str, int] = {}
         for digest in digests:
             rows = self.connection.execute("SELECT rules FROM codes WHERE digest = ?", (digest,))
-            for (rules,) in rows:
-                found[digest] = int(str(rules))
+            with understood(f"the code {digest}"):
+                found.update((digest, int(str(rules))) for (rules,) in rows)
         return found
 
     # --- writing: each is one transaction ------------------------------------------------------
