@@ -1,9 +1,13 @@
 """What text is typed as: numbers, true and false, ISO dates and times; all else stays text."""
 
+import hashlib
+
 import polars as pl
 import pytest
 
-from partflow.texttypes import typed
+from partflow.csvtext import opened
+from partflow.errors import ReadError
+from partflow.texttypes import RULES, typed
 
 US, NS, UTC = pl.Datetime("us"), pl.Datetime("ns"), pl.Datetime("us", "UTC")
 
@@ -70,3 +74,30 @@ def test_what_one_value_is_not_a_column_is_not(values):
 def test_what_stays_text_stays_as_it_was():
     frame = pl.DataFrame({"a": ["007", None, "01/02/2024", ""]})
     assert typed(frame).equals(frame)
+
+
+GOLDEN = {1: "34edcab9dc56f3f5"}
+"""By the number of the rules, a digest of what they make of the text below."""
+VALUES = (
+    *("", "0", "-0", "1", "+1", "-2", "007", "00", "0.5", ".5", "1.", "-01.5", "1e5", "1e999"),
+    *("99999999999999999999", "1_000", " 1", "inf", "-inf", "NaN", "nan", "true", "FALSE", "yes"),
+    *("2024-01-02", "2024-1-2", "20240102", "01/02/2024", "02.01.2024", "2024-02-30", "2024-01"),
+    *("2024-01-02T05:00", "2024-01-02 05:00:00.5", "2024-01-02T05:00:00.123456789", "05:15"),
+    *("2024-01-02T05:00Z", "2024-01-02T05:00:00+01:00", "2024-01-02T24:00", "24:00", "05:15:30.5"),
+)
+FILES = (
+    *("a,b\n1,2\n", "a,b\n1,2\n\n", "a,b\n1\n", "a,b\n1,2,3\n", "a,b\n  \n1,\n", "a,b\n,\n"),
+    *("a,a\n1,2\n", "a,b\na,b\n", "a;b\n1;2\n", "a\n\n1\n", "", "a,b", 'a,b\n"",\n'),
+)
+
+
+def test_what_text_comes_to_changes_only_with_the_number_of_the_rules(tmp_path):
+    said = [str(type_of(one, other)) for one in VALUES for other in (one, *VALUES)]
+    for text in FILES:
+        path = tmp_path / "f.csv"
+        path.write_text(text)
+        try:
+            said.append(repr(opened(path).rows(typed).rows()))
+        except ReadError:
+            said.append("refused")
+    assert hashlib.sha256("\n".join(said).encode()).hexdigest()[:16] == GOLDEN[RULES]
