@@ -46,6 +46,29 @@ def refusal(relation: Any) -> tuple[str, str] | None:
     return None
 
 
+def arrow_refusal(schema: Any) -> tuple[str, str] | None:
+    """The same of an Arrow schema, for the types of which polars makes nothing, or panics."""
+    for field in schema:
+        wrong = _unheld_in(field.type)
+        if wrong is not None:
+            problem = f"the column {field.name!r} is Arrow's {wrong}, which polars does not hold"
+            return problem, "cast it to a plain type, or to text"
+    return None
+
+
+def extension_in(dtype: Any) -> str | None:
+    """The name of the first extension type within a polars type, if there is one."""
+    import polars as pl
+
+    if isinstance(dtype, pl.BaseExtension):
+        return str(dtype.ext_name())
+    parts = [getattr(dtype, name, None) for name in ("inner", "key", "value")]
+    parts += [field.dtype for field in getattr(dtype, "fields", ())]
+    return next(
+        (found for part in parts if part is not None and (found := extension_in(part))), None
+    )
+
+
 def as_frame(
     relation: Any, zone: str, schema: Mapping[str, pl.DataType] | None = None
 ) -> pl.LazyFrame:
@@ -92,6 +115,19 @@ def _unknown_in(kind: Any) -> Any | None:
     if kind.id in _NESTED:
         return next((bad for each in _members(kind) if (bad := _unknown_in(each))), None)
     return None if kind.id in _AS_IT_IS or kind.id in _CAST else kind
+
+
+def _unheld_in(kind: Any) -> Any | None:
+    """The first type within an Arrow type that polars does not hold."""
+    from pyarrow import BaseExtensionType, types
+
+    if isinstance(kind, BaseExtensionType) and kind.extension_name != "arrow.uuid":
+        return kind
+    tests = (types.is_interval, types.is_union, types.is_run_end_encoded, types.is_list_view)
+    if any(test(kind) for test in tests) or types.is_large_list_view(kind):
+        return kind
+    parts = (kind.field(i).type for i in range(kind.num_fields))
+    return next((wrong for part in parts if (wrong := _unheld_in(part)) is not None), None)
 
 
 def _has_cast(kind: Any) -> bool:

@@ -14,7 +14,7 @@ from partflow.content import SIMPLE, type_text
 from partflow.copies import copied
 from partflow.errors import ResultError
 from partflow.frames import PartitionColumn, streamed
-from partflow.relationtypes import as_frame, refusal
+from partflow.relationtypes import arrow_refusal, as_frame, extension_in, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,9 +151,11 @@ def _as_polars(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
         raise target.refuse("the task returned None", advice)
     known: Any = result
     match (type(result).__module__.partition(".")[0], type(result).__name__):
-        case ("pyarrow", "Table" | "RecordBatch"):
-            return pl.DataFrame(known)
-        case ("pyarrow", "RecordBatchReader"):
+        case ("pyarrow", "Table" | "RecordBatch" | "RecordBatchReader" as kind):
+            if refused := arrow_refusal(known.schema):
+                raise target.refuse(*refused)
+            if kind != "RecordBatchReader":
+                return pl.DataFrame(known)
             schema = pl.DataFrame(known.schema.empty_table()).schema
             # Copied, since what makes the batches may fill the same memory for each.
             return streamed((copied(pl.DataFrame(batch)) for batch in known), schema)
@@ -350,6 +352,12 @@ def _require_storable(frame: pl.DataFrame | pl.LazyFrame, target: Target) -> Non
         if isinstance(dtype, pl.Object):
             problem = f"the column {name!r} holds Python objects"
             raise target.refuse(problem, "give it a polars type")
+        if extension := extension_in(dtype):
+            problem = (
+                f"the column {name!r} is of the extension type {extension}, which readers of "
+                "Parquet do not know"
+            )
+            raise target.refuse(problem, "cast it to a plain type; in DuckDB, to VARCHAR")
         if wide := _WIDE.search(type_text(dtype)):
             problem = (
                 f"the column {name!r} is {wide[0]}, which readers of Parquet other than polars "

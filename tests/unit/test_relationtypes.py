@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from partflow.connections import opened
@@ -144,6 +145,29 @@ def test_a_hugeint_of_more_digits_than_a_decimal_has_is_an_error(
     relation = connection.sql(f"select {shape.format(most)} as k")
     with pytest.raises(duckdb.Error, match=r"more than 38 digits|Could not cast"):
         stage_frame(normalise(relation, target(is_small=is_small)), tmp_path / "f", {})
+
+
+THROUGH = {
+    "a table": lambda relation: relation.to_arrow_table(),
+    "a reader": lambda relation: relation.to_arrow_reader(),
+    "a polars frame": lambda relation: relation.pl(),
+}
+LOST = {"uhugeint", "timetz", "bit", "list of uhugeint", "array of bit", "map to timetz"}
+LOST |= {"map by uhugeint"}  # what Arrow itself has no word for, so that nothing can tell
+
+
+@pytest.mark.parametrize("how", THROUGH)
+@pytest.mark.parametrize("kind", sorted(set(REFUSED) - LOST))
+def test_what_has_gone_through_arrow_is_refused_where_that_can_be_told(connection, kind, how):
+    relation = connection.sql(f"select 1 as n, {REFUSED[kind]} as x")
+    try:
+        result = THROUGH[how](relation)
+    except (duckdb.Error, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return  # the task itself gets nothing
+    except pa.ArrowNotImplementedError:
+        return
+    with pytest.raises(ResultError, match=r"'x' is (Arrow's|of the extension type) .* cast it to"):
+        normalise(result, target(is_small=True))
 
 
 def test_every_type_of_duckdb_is_in_the_table(connection):
