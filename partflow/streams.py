@@ -47,7 +47,7 @@ class _Outlet(io.FileIO):
         try:
             return self._written(data)
         except OSError as error:
-            self.refusal = error
+            self.refusal = error.with_traceback(None)  # which holds all that its callers hold
             if self.may_be_lost:
                 return size
             raise OutputLostError(error) from None

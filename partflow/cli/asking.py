@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO, TYPE_CHECKING, TypeVar, cast
 
 import click
@@ -71,11 +71,11 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     form = output or _form_of(target)
     _check_stream(form, target)
     try:
-        answer = _Asked(connect(), project, text, form)
-        if said := project.zones_differ(text):
-            click.echo(f"note: {printable(said)}", err=True)
-        with _written(target) as file:
-            write_answer(answer, form, file, rows)
+        with closing(_Asked(connect(), project, text, form)) as answer:
+            if said := project.zones_differ(text):
+                click.echo(f"note: {printable(said)}", err=True)
+            with _written(target) as file:
+                write_answer(answer, form, file, rows)
     except UsageError as error:
         raise _explained(project, text, error) from None
     except duckdb.Error as error:
@@ -107,6 +107,12 @@ class _Asked:
         self._rows = self._done(
             lambda: _in_form(project.ask(text, connection), form).to_arrow_reader(_BATCH)
         )
+
+    def close(self) -> None:
+        """Give up what is not read, and all that DuckDB has of it."""
+        self._pool.shutdown()
+        self._rows.close()
+        self._connection.close()
 
     @property
     def schema(self) -> pa.Schema:

@@ -63,7 +63,7 @@ def test_a_full_stderr_does_not_keep_the_work_from_being_done(shop):
     [
         "query 'select 1'",
         "query 'select 1' --output csv",
-        "query 'select 1' --output parquet",
+        "query 'select * from range(10000)' --output parquet",
         "status --output json",
         "materialize --output json",
     ],
@@ -71,8 +71,8 @@ def test_a_full_stderr_does_not_keep_the_work_from_being_done(shop):
 def test_what_is_asked_for_its_output_ends_with_1_where_that_is_lost(shop, command, streams):
     found = said(shop, f"PF {command} {streams}")
     assert found.returncode == 1
-    assert found.stderr.splitlines()[0].startswith(f"error: {LOST} (")
-    assert "Traceback" not in found.stderr
+    (line,) = found.stderr.splitlines()  # and no word of DuckDB's about what is left at the end
+    assert line.startswith(f"error: {LOST} (")
 
 
 def test_a_reader_that_has_enough_ends_what_is_only_shown(shop):
