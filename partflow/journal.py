@@ -98,7 +98,13 @@ def record_lines(metastore: Metastore, records: Iterable[Record]) -> list[str]:
     """The lines of records that are about to be recorded."""
     kept = list(records)
     seq = metastore.seq + 1 if kept else 0
-    return [replace(record, seq=seq).to_json() for record in kept]
+    return [_brief(replace(record, seq=seq)).to_json() for record in kept]
+
+
+def _brief(record: Record) -> Record:
+    """A record without the text of a very wide schema, which a look at the file finds again."""
+    wide = record.schema is not None and len(record.schema) > _TAIL // 8
+    return replace(record, schema=None) if wide else record
 
 
 def begun_lines(run: str, effects: Iterable[tuple[str, str]]) -> list[str]:

@@ -46,7 +46,7 @@ from partflow.models import Skops
 from partflow.muffling import muffled
 from partflow.plan import horizon_of
 from partflow.record import FileIdentity, Record
-from partflow.schemas import instances, schema_in, schema_text
+from partflow.schemas import instances, schema_known, schema_text
 from partflow.shapes import schema_at
 from partflow.sidebyside import SideBySide
 from partflow.store import Store, is_settled
@@ -350,7 +350,8 @@ def _say_how_files_differ(
     name, schema = dataset.name, instances(dataset.schema or {})
     news = {r.key: r.schema for r in (*look.found.news, *look.found.touched) if r.node == name}
     texts = {text for text in (*look.metastore.schemas(name).values(), *news.values()) if text}
-    if len(texts) < 2 and not any(set(schema_in(text)) - set(schema) for text in texts if schema):  # noqa: PLR2004
+    known = [schema_known(text) or {} for text in texts]
+    if len(texts) < 2 and not any(set(each) - set(schema) for each in known if schema):  # noqa: PLR2004
         return
     good = np.flatnonzero((state.condition == Condition.GOOD) & (state.rows > 0)).tolist()
     held: dict[str, str] = {}
@@ -362,7 +363,7 @@ def _say_how_files_differ(
             key = stretch.text(i)
             held.setdefault(news.get(key) or recorded.get(key, ("",))[0], key)
     held.pop("", None)
-    files = [(key, schema_in(text)) for text, key in held.items()]
+    files = [(key, types) for text, key in held.items() if (types := schema_known(text))]
     if schema:
         look.found.left_out += columns_left_out(name, files, schema)
     else:

@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import apsw
+
 from partflow.carrying import Carrier, newest, seen_ahead
 from partflow.code import CodeFingerprint
 from partflow.columns import ColumnCache
@@ -432,7 +434,7 @@ class Project:
         """The metastore, to save looking at files; where it can't be read they are looked at."""
         try:
             return Metastore.open_existing(self.history.metastore_path)
-        except (MetastoreError, OSError):
+        except (MetastoreError, OSError, apsw.Error):
             return Metastore.open_existing(self.root / "no such file")
 
     def _observe(

@@ -63,6 +63,14 @@ def schema_in(text: str) -> dict[str, pl.DataType]:
         raise ValueError(f"{text[:80]!r} is no schema: {error}") from None
 
 
+def schema_known(text: str) -> Mapping[str, pl.DataType] | None:
+    """The schema in a recorded text; None for "" and for what partflow cannot have written."""
+    try:
+        return schema_in(text) if text else None
+    except ValueError:
+        return None
+
+
 def _packed(kind: pl.DataType) -> object:
     """A type as JSON: its name, or a list of it and of what it is made of."""
     import polars as pl

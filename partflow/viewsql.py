@@ -139,7 +139,8 @@ def _shown(view: View, part: Part) -> Iterator[str]:
 
 def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.DataType) -> str:
     name = quoted_name(column)
-    if kind is None and not view.is_complete:
+    is_partition = column == view.column  # which stands in all files, or in none
+    if kind is None and not view.is_complete and not is_partition:
         return f"cast(null as {sql_type(wanted)})"
     both = None if kind is None else holding(kind, wanted)
     if view.exact and kind is not None and type_text(kind) != type_text(wanted):

@@ -27,7 +27,7 @@ from partflow.tasks import Task, task
 
 FIRST = date(2024, 1, 1)
 DAYS = [str(FIRST + timedelta(days=n)) for n in range(4)]
-GRAIN = Daily(DAYS[0], "2024-01-05")
+END = "2024-01-05"
 EXAMPLES = settings().max_examples // 2
 
 COLUMNS: list[tuple[Any, list[Any]]] = [
@@ -64,10 +64,11 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def declared(schema: dict[str, Any] | None) -> list[Task]:
-    """What was brought, stored as it is, and all of it in one."""
-    landing = Source("landing", GRAIN, path="landing/{key}.parquet")
-    stored = Dataset("stored", GRAIN, schema=schema)
+def declared(days: str) -> list[Task]:
+    """What was brought, stored as it is, and all of it in one; of `days`, from .. to before."""
+    grain = Daily(*days.split(".."))
+    landing = Source("landing", grain, path="landing/{key}.parquet")
+    stored = Dataset("stored", grain)
     whole = Dataset("whole", Whole())
 
     def store(paths: list[Path], partition: Partition) -> pl.DataFrame:
@@ -121,21 +122,34 @@ def ways(disk: Disk, name: str) -> Iterator[tuple[str, Shown | None]]:
             yield "catalog", None
 
 
+def same_everywhere(disk: Disk) -> Shown | None:
+    """What every way of looking shows of the dataset; None if each refuses it."""
+    for name in ("stored", "landing"):
+        shown = dict(ways(disk, name))
+        assert len({repr(each) for each in shown.values()}) == 1, (name, shown)
+    seen = dict(ways(disk, "stored"))["read"]
+    made = (disk.root / "warehouse/whole/data.parquet").exists()
+    assert made or seen is None
+    if seen is not None:
+        assert Shown.of_frame(disk.project.read("whole").collect()) == seen
+    return seen
+
+
 @settings(max_examples=EXAMPLES)
-@given(st.lists(frames(), min_size=1, max_size=4))
-def test_all_that_shows_a_dataset_shows_the_same_or_refuses_it(days: list[pl.DataFrame]) -> None:
+@given(st.lists(frames(), min_size=4, max_size=4), st.integers(0, 3), st.integers(1, 4))
+def test_all_that_shows_a_dataset_shows_the_same_or_refuses_it(
+    days: list[pl.DataFrame], first: int, length: int
+) -> None:
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         root = Path(folder)
         (root / "landing").mkdir()
-        for key, frame in zip(DAYS, days, strict=False):
+        for key, frame in zip(DAYS, days, strict=True):
             frame.write_parquet(root / f"landing/{key}.parquet")
-        disk = Disk(root, lambda _: declared(None), "2024-01-31T12:00")
+        disk = Disk(root, declared, "2024-01-31T12:00")
+        disk.version = f"{DAYS[0]}..{END}"
         disk.project.materialize()
-        shown = dict(ways(disk, "stored"))
-        assert len({repr(each) for each in shown.values()}) == 1, shown
-        assert len({repr(each) for _, each in ways(disk, "landing")}) == 1
-        if len(days) == len(DAYS):
-            made = (root / "warehouse/whole/data.parquet").exists()
-            assert made == (shown["read"] is not None)
-            if made:
-                assert Shown.of_frame(disk.project.read("whole").collect()) == shown["read"]
+        same_everywhere(disk)
+        disk.version = f"{DAYS[first]}..{(*DAYS, END)[min(first + length, 4)]}"
+        disk.project.materialize()
+        shown = same_everywhere(disk)
+        assert shown is None or len(shown.rows) == sum(map(len, days[first : first + length]))

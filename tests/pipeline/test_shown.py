@@ -354,3 +354,40 @@ def test_a_query_reads_nothing_but_what_is_declared(in_root, path):
 def test_a_query_may_read_the_files_of_a_dataset_by_their_path(in_root):
     path = in_root.root / "warehouse/clean/date=2024-01-01/data.parquet"
     assert asked(in_root, f"select n from read_parquet('{path}')") == [(1,)]
+
+
+def test_a_partition_column_that_some_files_have_and_others_lack_is_an_error(world):
+    landed(world, columns(n=[1], date=[date(1999, 1, 1)]), columns(n=[2]), columns(n=[3]))
+    assert asked(world, "select n from raw where n > 1 order by n") == [(2,), (3,)]
+    with pytest.raises((UsageError, duckdb.Error), match="column 'date' is missing in raw@2024-01"):
+        asked(world, "select date from raw")
+    with pytest.raises(PartflowError, match="date"):
+        world.read("raw")
+
+
+def test_keywords_are_names_like_others(world):
+    world.jobs(
+        """
+        order = Dataset("order", Daily("2024-01-01", "2024-01-04"), partition_column="group")
+
+        @task(writes=order)
+        def make(partition: Partition) -> pl.DataFrame:
+            kind = pl.Int64 if partition.start.day < 3 else pl.Float64
+            column = pl.Series("select", [partition.start.day], dtype=kind)
+            return pl.DataFrame([column, pl.Series("from", [{"table": timedelta(1)}])])
+    """.replace("order = ", "from datetime import timedelta\n        order = ", 1)
+    )
+    world.run()
+    sql = """select "select", "from"."table", "group"::varchar from "order" order by "group" """
+    assert [row[0] for row in asked(world, sql)] == [1.0, 2.0, 3.0]
+    assert [row[2] for row in by_catalog(world, sql)] == list(DAYS)
+
+
+@pytest.mark.parametrize("text", ["x", '[["n","read_csv"]]', '[["n",["List"]]]', "[" * 9999])
+def test_a_recorded_schema_that_is_none_is_looked_up(world, text):
+    landed(world, columns(n=[1]), columns(n=[2.5]), columns(n=[3]))
+    world.run()
+    with world.metastore() as metastore:
+        metastore.connection.execute("UPDATE schemas SET columns = ? || id", (text,))
+    assert asked(world, "select n from drift order by date") == [(1.0,), (2.5,), (3.0,)]
+    assert world.run("drift").ran == 0
