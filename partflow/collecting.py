@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import MappingProxyType, ModuleType, SimpleNamespace
+from typing import Any
 
 from partflow.dataset import Dataset, Read
 from partflow.declaring import Made
@@ -39,28 +40,30 @@ def _declared_in(values: list[object], seen: set[int]) -> Iterator[Task | Datase
     left = values[::-1]
     while left:
         value = left.pop()
-        if type(value) in _PLAIN:
+        kind = type(value)  # what a stand-in says that it is does not matter, and may raise
+        if kind in _PLAIN:
             continue
-        if isinstance(value, Task | Dataset):
-            yield value
-        elif isinstance(value, Read):
-            yield value.dataset
+        if issubclass(kind, Task | Dataset):
+            yield value  # type: ignore[misc]
+        elif issubclass(kind, Read):
+            yield value.dataset  # type: ignore[attr-defined]
         elif id(value) not in seen and (inner := _inside(value)):
             seen.add(id(value))
             left += reversed(inner)
 
 
-def _inside(value: object) -> list[object]:
+def _inside(value: Any) -> list[object]:
     """What a value holds that is searched, too."""
-    if isinstance(value, _LISTS):
+    kind = type(value)
+    if issubclass(kind, _LISTS):
         return list(value)
-    if isinstance(value, _MAPPINGS):
+    if issubclass(kind, _MAPPINGS):
         return [*value.keys(), *value.values()]
-    if isinstance(value, SimpleNamespace):
+    if issubclass(kind, SimpleNamespace):
         return list(vars(value).values())
-    if isinstance(value, staticmethod | classmethod):
+    if issubclass(kind, staticmethod | classmethod):
         return [value.__func__]
-    return [*value.__bases__, *vars(value).values()] if isinstance(value, type) else []
+    return [*value.__bases__, *vars(value).values()] if issubclass(kind, type) else []
 
 
 def left_out(
