@@ -10,7 +10,7 @@ import pytest
 from partflow.project import Controls
 
 JOBS = """
-    import ctypes
+    import duckdb
     import numpy as np, pyarrow as pa
     DAYS = Daily("2024-01-01", "2024-01-21")
     made = Dataset("made", DAYS, OPTIONS)
@@ -66,6 +66,7 @@ RESULTS = {
     "an Arrow table": 'pa.table({"x": buffer})',
     "an Arrow record batch": 'pa.record_batch({"x": buffer})',
     "an Arrow reader": "batches(partition.date.day)",
+    "a DuckDB relation": 'duckdb.from_arrow(pa.table({"x": buffer}))',
     "a lazy frame": 'pl.LazyFrame({"x": buffer})',
     "one module's frame, changed in place": "one_in_place(partition.date.day)",
     "a list that grows": "extended(partition.date.day)",
