@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 
-_ALONE = threading.Lock()
+_ALONE = threading.RLock()
 _STDERR = 2
 
 

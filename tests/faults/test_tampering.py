@@ -219,7 +219,7 @@ def test_nothing_is_published_through_a_link_out_of_the_warehouse(shop, part):
     (shop.root / "landing/2024-01-01.csv").write_text("store,qty\nz,9\n")
     try:
         said = io.StringIO()
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             assert main(["--project", str(shop.root), "materialize", "clean"]) == 1
         assert "a link that leads out of the warehouse; " in said.getvalue()
         assert {p: p.stat().st_mtime_ns for p in outside.rglob("*")} == before
