@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from partflow.acceptance import Kind
+from partflow.cli.sentences import code_changed
 from partflow.metastore import Metastore
 from partflow.plan import Reason
 from partflow.project import Project
@@ -221,6 +222,14 @@ def test_code_that_is_the_same_and_of_which_more_counts_now_is_reckoned_anew(fro
     assert why.text == "the code of clean_sales is reckoned anew"
     counted = [c.name for c in why.code_changes if c.how == "counted"]
     assert f"{from_before.package}.tasks.least (by {from_before.package}.tasks)" in counted
+
+
+def test_a_plan_says_that_more_counts_and_what_keeps_it(from_before):
+    (line,) = code_changed(from_before.project.plan())
+    assert line == (
+        "what counts as code now makes 5 partitions stale: clean_sales 5; "
+        "`partflow accept` keeps them"
+    )
 
 
 def test_code_that_is_reckoned_anew_is_accepted_as_it_is(from_before):

@@ -11,6 +11,7 @@ import sys
 import warnings
 
 import pytest
+from test_code_far import EDITS, fingerprint
 from texts import TEXTS, Project, of
 
 from partflow.syntax import digest_of, normal_form
@@ -127,6 +128,27 @@ def test_what_a_function_carries_has_one_digest_on_every_python(text, name, dige
 
 def test_a_project_has_one_digest_on_every_python():
     assert Project(TEXTS).fingerprint(version="1").digest == "6f0d1b7f5f939b16e30de9af5935517a"
+
+
+# An edit of the table of those far away, what its project was under the first rules, and is now.
+FAR = [
+    ("an implementation registered by annotation", "9fb2046d483e7fdea3420e5e8327751e", "42ba0ae5f8195edf91153bfd764791d1"),
+    ("a name set in a function that is called", "fcafb7c06335e7dca71f298fa545aee6", "ec160202454cdb99882c84cd88532c26"),
+    ("a star import after a definition", "3efa959cd11d70de25ffa813c0416386", "c038d74fb73886c6b232232f9e3c554c"),
+    ("a frame that SQL names", "1f6a86fc8eff567c9a8158c1bf72401d", "698265478f17f331aa29a4aa3f2fc26a"),
+    ("a docstring that is read", "b3b4ccf947e775058a6b3ba097920f7f", "cd97abff0e9729ac4faa3460f1c8e2a5"),
+    ("an annotation under a library's decorator", "d8c9a63a468369047d427d9193f6aeed", "cb1a075d1ca22ff6d516c316a0eec5b3"),
+    ("a subclass that __subclasses__ finds", "5c81975707339c0cfedf38a853d43b9f", "150f380625b3651dad4d422923ab3470"),
+    ("the precision of decimals", "9e0817ad13c81e32e0566e57a290f0b7", "26523f8d7fd2be9e38ac6aaa361f9c94"),
+    ("a namespace of polars in another module", "645430e0adbe9699ce243123b624f693", "aabe8f2ff8f1140744aabaa0d16b8feb"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "older", "digest"), FAR, ids=[case[0] for case in FAR])
+def test_what_later_rules_add_to_has_one_digest_by_both(name, older, digest):
+    (text,) = (text for edit, _, text in EDITS if edit == name)
+    found = fingerprint(text)
+    assert (found.older, found.digest) == (((1, older),), digest)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax of Python 3.12")
