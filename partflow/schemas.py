@@ -75,24 +75,30 @@ def _packed(kind: pl.DataType) -> object:
     """A type as JSON: its name, or a list of it and of what it is made of."""
     import polars as pl
 
-    name = type(kind).__name__
+    if isinstance(kind, pl.BaseExtension):  # readers of Parquet see what it is stored as
+        return _packed(_instance(kind.ext_storage()))
+    parts: list[object] = []
     match kind:
         case pl.Datetime():
-            return [name, kind.time_unit, kind.time_zone]
+            parts = [kind.time_unit, kind.time_zone]
         case pl.Duration():
-            return [name, kind.time_unit]
+            parts = [kind.time_unit]
         case pl.Decimal():
-            return [name, kind.precision, kind.scale]
+            parts = [kind.precision, kind.scale]
         case pl.Enum():
-            return [name, kind.categories.to_list()]
+            parts = [kind.categories.to_list()]
         case pl.Array():
-            return [name, _packed(_instance(kind.inner)), kind.size]
+            parts = [_packed(_instance(kind.inner)), kind.size]
         case pl.List():
-            return [name, _packed(_instance(kind.inner))]
+            parts = [_packed(_instance(kind.inner))]
+        case pl.Map():
+            parts = [_packed(_instance(each)) for each in (kind.key, kind.value)]
         case pl.Struct():
-            return [name, [[f.name, _packed(_instance(f.dtype))] for f in kind.fields]]
+            parts = [[[f.name, _packed(_instance(f.dtype))] for f in kind.fields]]
         case _:
-            return name
+            pass
+    name = type(kind).__name__
+    return [name, *parts] if parts else name
 
 
 def _unpacked(packed: object) -> pl.DataType:
@@ -108,6 +114,8 @@ def _unpacked(packed: object) -> pl.DataType:
             return pl.Array(_unpacked(parts[0]), int(parts[1]))
         case "List":
             return pl.List(_unpacked(parts[0]))
+        case "Map":
+            return pl.Map(_unpacked(parts[0]), _unpacked(parts[1]))
         case "Struct":
             return pl.Struct([pl.Field(str(n), _unpacked(p)) for n, p in parts[0]])
         case _:

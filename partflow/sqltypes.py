@@ -37,6 +37,8 @@ def sql_type(kind: Any) -> str:
             return f"DECIMAL({kind.precision},{kind.scale})"
         case pl.List() | pl.Array():
             return f"{sql_type(kind.inner)}[]"
+        case pl.Map():
+            return f"MAP({sql_type(kind.key)}, {sql_type(kind.value)})"
         case pl.Struct():
             fields = (f"{quoted_name(f.name)} {sql_type(f.dtype)}" for f in kind.fields)
             return f"STRUCT({', '.join(fields)})"

@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 
 import duckdb
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from partflow.errors import PartflowError, UsageError
@@ -391,3 +393,21 @@ def test_a_recorded_schema_that_is_none_is_looked_up(world, text):
         metastore.connection.execute("UPDATE schemas SET columns = ? || id", (text,))
     assert asked(world, "select n from drift order by date") == [(1.0,), (2.5,), (3.0,)]
     assert world.run("drift").ran == 0
+
+
+def test_maps_and_what_extensions_are_stored_as_are_shown(world):
+    world.jobs("""
+        landing = Source("landing", Daily("2024-01-01", "2024-01-02"), path="landing/{key}.parquet")
+        maps = Dataset("maps", Daily("2024-01-01", "2024-01-02"))
+
+        @task(reads=[landing], writes=maps)
+        def store(frame: pl.DataFrame):
+            import duckdb
+            return duckdb.sql("select map {'a': 1} as m, [map {'b': 2.5}] as l")
+        """)
+    (world.root / "landing").mkdir()
+    rows = pa.table({"j": pa.array(['{"a": 1}']).cast(pa.json_())})
+    pq.write_table(rows, world.root / "landing/2024-01-01.parquet")
+    assert world.run().failed == 0
+    assert asked(world, "select j from landing") == [('{"a": 1}',)]
+    assert asked(world, "select m['a'], l[1]['b']::double from maps") == [(1, 2.5)]

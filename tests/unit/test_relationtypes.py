@@ -11,6 +11,7 @@ from partflow.connections import opened
 from partflow.errors import ResultError
 from partflow.frames import stage_frame
 from partflow.results import Target, normalise
+from partflow.schemas import schema_in, schema_text
 
 HELD = {
     "boolean": "true",
@@ -114,6 +115,8 @@ def test_it_is_stored_as_duckdb_shows_it(connection, tmp_path, kind, is_small):
     stage_frame(normalise(relation, target(is_small=is_small)), path, {})
     found = connection.sql(f"select x::varchar from read_parquet('{path}')").fetchall()
     assert found == [(None,), *shown]
+    schema = pl.read_parquet_schema(path)
+    assert schema_in(schema_text(schema)) == schema
 
 
 def test_the_members_of_a_tuple_get_names(connection):

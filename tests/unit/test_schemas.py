@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from partflow.schemas import holding, schema_in, schema_text, united, united_by_rows
@@ -21,6 +22,7 @@ TYPES = [
     pl.Enum(["a", "it's"]),
     pl.Categorical(),
     pl.List(pl.Array(pl.Int8, 3)),
+    pl.Map(pl.String, pl.List(pl.Datetime("us", "UTC"))),
     pl.Struct({"a b": pl.Date, "c": pl.List(pl.Struct({"d": pl.Time}))}),
 ]
 
@@ -29,6 +31,11 @@ TYPES = [
 def test_a_schema_reads_back_from_its_text(kind):
     schema = {'it\'s "a" column': kind, "b": pl.Boolean()}
     assert schema_in(schema_text(schema)) == schema
+
+
+def test_an_extension_type_is_what_it_is_stored_as():
+    json = pl.DataFrame(pa.table({"j": pa.array(["{}"]).cast(pa.json_())})).schema
+    assert schema_in(schema_text(json)) == {"j": pl.String()}
 
 
 @pytest.mark.parametrize(
