@@ -26,6 +26,8 @@ from partflow.record import Record, Seen
 from partflow.sightings import sightings_of
 
 _DEPTH = 50
+_VOUCHED = {"accepted", "adopted"}
+"""How a record came about that leaves what was made before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +155,17 @@ def explain(
         not_followed=tuple((n.place, n.what) for n in code.not_followed),
         failure=None if record is None else record.failure,
         settling=_settling(planned, ordinal, record),
-        seen=()
-        if record is None
-        else tuple((one, changed_since(root, one)) for one in sightings_of(metastore, record)),
+        seen=tuple((one, changed_since(root, one)) for one in _seen(metastore, record)),
     )
+
+
+def _seen(metastore: Metastore, record: Record | None) -> list[Seen]:
+    """What was seen of the call that made what is current; of somebody's own file, nothing."""
+    if record is None or record.pinned:
+        return []
+    history = metastore.history(record.node, record.key)
+    made = next((r for r in history if r.how not in _VOUCHED), record)
+    return sightings_of(metastore, made)
 
 
 def _settling(planned: TaskPlan, ordinal: int, record: Record | None) -> Settling | None:

@@ -143,6 +143,14 @@ def test_what_was_seen_of_another_making_is_not_shown(shop) -> None:
     assert seen(shop) == []
 
 
+def test_what_was_seen_is_shown_still_after_the_code_was_accepted(shop) -> None:
+    declared(shop, "open('rates.csv').close()").run()
+    declared(shop, "open('rates.csv', 'r').close()")
+    shop.project.accept("days")
+    assert shop.planned() == {}
+    assert seen(shop) == [("file", "rates.csv", "")]
+
+
 def test_what_was_seen_of_an_effect_is_recorded_too(shop) -> None:
     effect = """
 @effect(reads=[landing])
