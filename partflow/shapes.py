@@ -125,9 +125,10 @@ class Looker:
         unread = groups.pop("", [])
         parts = [Part(tuple(keys), schema_in(text)) for text, keys in groups.items()]
         if unread and parts:
-            # Who reads one of them is told by DuckDB what is wrong with it.
-            parts[-1] = Part(tuple(sorted({*parts[-1].keys, *unread})), parts[-1].schema)
-        if len(parts) == 1 and not strays:
+            # Who reads one of them is told by DuckDB what is wrong with it; it opens the first of a
+            # list for whatever is asked.
+            parts[-1] = Part((*parts[-1].keys, *unread), parts[-1].schema)
+        if len(parts) == 1 and not strays and not unread:
             parts = [Part((), parts[0].schema)]
         return Shape(tuple(parts), strays, tuple(unread))
 

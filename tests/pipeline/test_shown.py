@@ -411,3 +411,11 @@ def test_maps_and_what_extensions_are_stored_as_are_shown(world):
     assert world.run().failed == 0
     assert asked(world, "select j from landing") == [('{"a": 1}',)]
     assert asked(world, "select m['a'], l[1]['b']::double from maps") == [(1, 2.5)]
+
+
+def test_a_file_that_cannot_be_read_is_an_error_only_of_what_reads_it(world):
+    landed(world, columns(n=[1]), columns(n=[2]), columns(n=[3]))
+    (world.root / "landing/2024-01-01.parquet").write_text("no Parquet")
+    assert asked(world, "select n from raw where date > '2024-01-01' order by n") == [(2,), (3,)]
+    with pytest.raises((UsageError, duckdb.Error), match=r"2024-01-01\.parquet"):
+        asked(world, "select n from raw")
