@@ -121,8 +121,19 @@ class _Asked:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """A batch at a time."""
-        while (batch := self._done(lambda: next(self._rows, None))) is not None:
+        while (batch := self._next()) is not None:
             yield batch
+
+    def _next(self) -> pa.RecordBatch | None:
+        """The next of them; UsageError if DuckDB fails on a row, which Arrow tells in its way."""
+        import pyarrow as pa
+
+        from partflow.catalog import said_by
+
+        try:
+            return self._done(lambda: next(self._rows, None))
+        except (OSError, pa.ArrowException) as error:
+            raise UsageError(f"query: {said_by(error)}") from None
 
     def _done(self, work: Callable[[], _T]) -> _T:
         found = self._pool.submit(work)

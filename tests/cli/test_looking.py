@@ -29,6 +29,14 @@ COMMANDS = [
     "cancel",
 ]
 
+CLASHING = """
+from partflow import Partition
+
+@task(writes=Dataset("clashing", Daily("2024-01-01", "2024-01-03")))
+def clashing(partition: Partition) -> pl.DataFrame:
+    return pl.DataFrame({"n": [0.5 if partition.key == "2024-01-01" else 2**53 + 1]})
+"""
+
 ASK_FOREVER = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
@@ -274,6 +282,15 @@ def test_a_query_that_cannot_be_ends_with_2_and_leaves_no_file(shop, sql):
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("error: query")
     assert shop.files() == before
+
+
+def test_a_row_that_cannot_be_had_ends_a_query_in_plain_words(shop):
+    with (shop.root / "jobs/sales.py").open("a") as file:
+        file.write(CLASHING)
+    shop.run("materialize", "clashing")
+    said = shop.run("query", "select n from clashing")
+    assert said.code == 2
+    assert said.err.startswith("error: query: column 'n' of clashing@2024-01-02 has digits that")
 
 
 def test_ctrl_c_ends_a_query_that_takes_too_long(shop):
