@@ -156,7 +156,9 @@ def united(
             )
             if both is None:
                 clashes.append(Clash(column, one, name_of, _differ(column, kind, known)))
-            first[column] = (name_of, kind) if both is None else (one, both)
+            # Who names the type is who has it: what is null, or narrower, clashes with nothing.
+            is_known = both is not None and _same(both, known)
+            first[column] = (one if is_known else name_of, kind if both is None else both)
         if exact:
             clashes += _missing(first, name_of, schema)
     return {column: kind for column, (_, kind) in first.items()}, clashes

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from partflow.catalog import Access, write_catalog
+from partflow.content import type_text
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError, ReadError
 from partflow.formats import Parquet, format_of
@@ -137,7 +138,7 @@ def _view_of(
         lambda key: any(_rows(dataset, store, k) for k in by_key[key].keys),
         exact=exact,
     )
-    origins = {c: f"{dataset.name}@{k}" for k, p in by_key.items() for c in p.schema}
+    origins = {c: f"{dataset.name}@{_origin(by_key, c, kind)}" for c, kind in schema.items()}
     view = replace(
         bare, parts=tuple(parts), exact=exact, is_complete=exact, origins=origins,
         advice=_advice(dataset),
@@ -163,6 +164,13 @@ def _rows(dataset: Dataset, store: Store, key: str) -> int:
 
 def _first_key(part: Part) -> str:
     return part.keys[0] if part.keys else "all"
+
+
+def _origin(parts: Mapping[str, Part], column: str, kind: pl.DataType) -> str:
+    """The key of the last part that has a column as this type, else of the last that it holds."""
+    has = {k: p.schema[column] for k, p in parts.items() if column in p.schema}
+    within = [k for k, own in has.items() if type_text(own) != "Null"] or [*has]
+    return next((k for k in reversed(within) if type_text(has[k]) == type_text(kind)), within[-1])
 
 
 def _advice(dataset: Dataset) -> str:

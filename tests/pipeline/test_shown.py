@@ -100,6 +100,15 @@ def test_what_clashes_is_an_error_of_the_queries_that_touch_both(world):
         world.read("drift")
 
 
+def test_a_day_of_nulls_is_not_named_where_others_clash(world):
+    landed(world, columns(n=["007"]), columns(n=[7]), columns(n=[None]))
+    world.run("drift")
+    with pytest.raises(
+        UsageError, match=r"String in drift@2024-01-01, and Int64 in drift@2024-01-02;"
+    ):
+        asked(world, "select n from drift")
+
+
 def test_an_empty_day_has_no_say_in_the_types(world):
     landed(world, pl.DataFrame(schema={"n": pl.String}), columns(n=[7]), columns(n=[8]))
     world.run()

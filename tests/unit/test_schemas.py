@@ -89,6 +89,12 @@ def test_a_clash_names_both_that_clash():
     assert (clash.column, clash.one, clash.other) == ("a", "x", "z")
 
 
+def test_a_clash_names_who_has_the_type_and_not_who_has_nulls():
+    kinds = {"null": pl.Null(), "narrow": pl.Int8(), "wide": pl.Int64(), "text": pl.String()}
+    _, (clash,) = united([(name, {"a": kind}) for name, kind in kinds.items()])
+    assert (clash.one, clash.other) == ("wide", "text")
+
+
 def test_what_has_no_rows_has_no_say_where_types_clash():
     schemas = [("empty", {"a": pl.String()}), ("full", {"a": pl.Int8()})]
     schema, clashes = united_by_rows(schemas, lambda name: name == "full")
