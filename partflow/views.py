@@ -187,6 +187,11 @@ def _problem(dataset: Dataset, schema: Mapping[str, pl.DataType], *, in_file: bo
     if dataset.column is not None and not in_file:
         seen[dataset.column.lower()] = dataset.column
     for column in schema:
+        if not column:
+            return (
+                f"{dataset.name} has a column without a name, which SQL does not have: name it "
+                "where it is written, or read it with Project.read"
+            )
         other = seen.setdefault(column.lower(), column)
         if other != column or (column == dataset.column and not in_file):
             whose = " (its partition column)" if other == dataset.column else ""

@@ -109,6 +109,14 @@ def test_a_day_of_nulls_is_not_named_where_others_clash(world):
         asked(world, "select n from drift")
 
 
+def test_a_column_without_a_name_is_said_where_its_view_is_asked_for(world):
+    landed(world, pl.DataFrame({"n": [1], "": [2]}))
+    world.run("drift")
+    assert world.read("drift").select("n", "").rows() == [(1, 2)]
+    with pytest.raises(UsageError, match="raw has a column without a name"):
+        asked(world, "select * from raw")
+
+
 def test_an_empty_day_has_no_say_in_the_types(world):
     landed(world, pl.DataFrame(schema={"n": pl.String}), columns(n=[7]), columns(n=[8]))
     world.run()
