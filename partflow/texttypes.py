@@ -119,4 +119,6 @@ def _loses_digits(column: pl.Series, found: pl.Series) -> bool:
     long = column.str.len_bytes() > _EXACT
     long &= column.str.contains(r"^-?[0-9]+$") if long.any() else long
     whole = column.filter(long).cast(pl.Int128, strict=False)
+    if whole.has_nulls():
+        return True  # more digits than any number of ours has
     return bool(whole.ne_missing(found.filter(long).cast(pl.Int128, strict=False)).any())
