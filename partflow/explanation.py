@@ -81,7 +81,8 @@ class Why:
 
     `links` lead from it to the root of the reason; `not_followed` says what of the task's code the
     fingerprint cannot see. `seen` is what the call that made it did beside reading its inputs, each
-    with what became of it since, if anything did.
+    with what became of it since, if anything did. `perhaps_done_by` is the run that began an effect
+    and was cut off.
     """
 
     node: str
@@ -100,6 +101,7 @@ class Why:
     failure: str | None = None
     settling: Settling | None = None
     seen: tuple[tuple[Seen, str], ...] = ()
+    perhaps_done_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -155,6 +157,7 @@ def explain(
         not_followed=tuple((n.place, n.what) for n in code.not_followed),
         failure=None if record is None else record.failure,
         settling=_settling(planned, ordinal, record),
+        perhaps_done_by=plan.snapshot.perhaps_done.get(node, {}).get(ordinal),
         seen=tuple((one, changed_since(root, one)) for one in _seen(metastore, record)),
     )
 

@@ -51,6 +51,8 @@ def why_lines(why: Why) -> list[str]:
             [(x.kind, printable(f"{x.what} {since}".strip())) for x, since in why.seen] or [()]
         ),
     )
+    if why.perhaps_done_by:
+        lines += _part("perhaps done", [f"run {why.perhaps_done_by} began it and was cut off"])
     if why.failure and why.state is not State.FRESH:
         lines += _part("last attempt failed", bounded(why.failure))
     return lines + _part(
@@ -87,6 +89,7 @@ def why_document(why: Why) -> dict[str, Any]:
         "history": [_record(r) for r in why.history],
         "not_followed": [{"place": str(p), "what": w} for p, w in why.not_followed],
         "failure": why.failure,
+        "perhaps_done_by": why.perhaps_done_by,
         "seen": [
             {"kind": x.kind, "what": x.what, "sha256": x.sha256, "since": since or None}
             for x, since in why.seen

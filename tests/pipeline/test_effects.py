@@ -130,6 +130,8 @@ def test_an_effect_whose_place_a_later_one_took_is_told_once(world):
     text = (world.root / world.package / "tasks.py").read_text()
     world.write(f"{world.package}/tasks.py", text.replace("2024-01-07", "2024-01-05"))
     assert called(world, "materialize").returncode == -9
+    why = called(world, "why", "send", "-p", "2024-01-04").stdout
+    assert "\nperhaps done\n  run " in why
     world.write(f"{world.package}/tasks.py", text)
     said = called(world, "materialize")
     assert "send@2024-01-04 is perhaps done" in said.stderr
