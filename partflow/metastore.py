@@ -275,6 +275,17 @@ class Metastore(AbstractContextManager["Metastore"]):
         with self.transaction() as c:
             c.execute("INSERT OR REPLACE INTO meta VALUES ('clock_trusted', ?)", (str(self.seq),))
 
+    @property
+    def shown(self) -> str:
+        """The digest of the declarations for which the catalog was written last; "" if none was."""
+        rows = self.connection.execute("SELECT value FROM meta WHERE name = 'shown'").fetchall()
+        return str(rows[0][0]) if rows else ""
+
+    def note_shown(self, digest: str) -> None:
+        """Note for which declarations the catalog was written."""
+        with self.transaction() as c:
+            c.execute("INSERT OR REPLACE INTO meta VALUES ('shown', ?)", (digest,))
+
     def begin(self, codes: Mapping[str, CodeRecord], effects: dict[str, int]) -> None:
         """Record code fingerprints with their parts, and effects that were first seen now."""
         with self.transaction() as c:

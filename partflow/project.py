@@ -268,7 +268,7 @@ class Project:
             note_told(metastore, self.store, over)
             if not found.steps:
                 describe(self.graph, self.store, metastore)
-                catalog = self._views(metastore).keep_catalog(only_missing=True)
+                catalog = self._views(metastore).keep_catalog()
                 ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
                 return Result(found, None, catalog)
             row = begun(run, controls.command, self.clock() / 1e9)

@@ -5,11 +5,13 @@ Knows nothing of SQL or of freshness: what is there is shown, whatever it was ma
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from partflow.columns import ColumnCache
+from partflow.dataset import Source
 from partflow.errors import ReadError
 from partflow.flow import horizon_of
 from partflow.formats import Parquet, format_of
@@ -181,6 +183,21 @@ def is_described(graph: Graph, metastore: Metastore) -> bool:
     """Whether `describe` has nothing to do."""
     names = (d.name for d in graph.datasets.values() if d.format != "skops")
     return not any(metastore.unlooked(name, at_most=1) for name in names)
+
+
+def digest_shown(graph: Graph) -> str:
+    """A digest of all that is declared and decides what is shown of the datasets."""
+    extents = graph.dataset_extents
+    declared = [
+        (name, extents[name].lo, extents[name].hi, d.grain.describe(), d.column, d.format,
+         d.path if isinstance(d, Source) else "", d.declared)
+        for name, d in sorted(graph.datasets.items())
+    ]  # fmt: skip
+    return hashlib.sha256(repr((_SHOWN, declared)).encode()).hexdigest()[:16]
+
+
+_SHOWN = 1
+"""The number of the rules by which a catalog is written; who changes them raises it."""
 
 
 def keys_there(store: Store, dataset: Dataset, but: Sequence[str] = ()) -> set[str]:

@@ -18,7 +18,7 @@ from partflow.leases import Leases, Living, Met, Taken
 from partflow.metastore import Metastore
 from partflow.recovery import recover
 from partflow.runlog import owner_of
-from partflow.shapes import is_described
+from partflow.shapes import digest_shown, is_described
 from partflow.store import CLOCK_STEP_NS, Store
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class Starter:
                 return None
             if not is_described(self.graph, metastore):
                 return None  # a warehouse from before: what its files hold is to be recorded once
+            if metastore.shown != digest_shown(self.graph):
+                return None  # the catalog shows what was declared before
             return self._look(metastore, decide)
 
     @contextmanager

@@ -21,7 +21,7 @@ from partflow.formats import Parquet, format_of
 from partflow.graph import Graph
 from partflow.metastore import Metastore
 from partflow.schemas import Clash, instances, united_by_rows
-from partflow.shapes import Looker, Part, Shape, keys_there
+from partflow.shapes import Looker, Part, Shape, digest_shown, keys_there
 from partflow.store import Store
 from partflow.vetting import rows_in
 from partflow.viewsql import View
@@ -59,19 +59,20 @@ class Views:
             for view, dataset in zip(views, datasets, strict=True)
         ]
 
-    def keep_catalog(self, *, only_missing: bool = False) -> str | None:
+    def keep_catalog(self) -> str | None:
         """Write the warehouse's catalog if its views are not the present ones, or there is none.
 
+        For which declarations is noted, so that who finds nothing to do sees others at a glance.
         Why it could not be written is returned and not raised: what a run made is made.
         """
         path = self.store.warehouse / "catalog.duckdb"
-        if only_missing and (path.exists() or not self.graph.tasks):
-            return None
         views = [self._view(dataset, closely=False) for dataset in _tables(self.graph)]
         try:
             write_catalog(self.store.root, path, views)
         except PublishError as error:
             return str(error)
+        if self.metastore.shown != (digest := digest_shown(self.graph)):
+            self.metastore.note_shown(digest)
         return None
 
     def access(self) -> Access:

@@ -12,6 +12,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -70,6 +71,13 @@ def test_what_is_stale_in_a_warehouse_that_exists(warehouse):
 def test_a_file_that_the_rules_of_now_refuse_is_a_fault_and_not_what_was_recorded(warehouse):
     stock = load(warehouse).plan().snapshot.states["stock"]
     assert stock.condition.tolist() == [Condition.GOOD, Condition.GOOD, Condition.DAMAGED]
+
+
+def test_the_catalog_shows_the_present_values_where_nothing_was_to_be_made(warehouse):
+    assert not load(warehouse).materialize("drifted").plan.steps
+    with duckdb.connect(warehouse / "warehouse/catalog.duckdb", read_only=True) as catalog:
+        catalog.execute(f"set file_search_path = '{warehouse}'")
+        assert catalog.sql("select max(x) from drifted").fetchall() == [(2.5,)]
 
 
 def test_what_was_read_again_by_the_rules_of_now_is_not_read_a_third_time(warehouse):

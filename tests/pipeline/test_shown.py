@@ -63,6 +63,14 @@ def test_whole_numbers_and_halves_are_shown_beside_one_another(world):
     assert world.read("total")["n"].to_list() == [1.0, 2.5, None]
 
 
+def test_the_catalog_follows_a_range_that_was_moved_though_nothing_is_to_be_made(world):
+    landed(world, columns(n=[1]), columns(n=[2]), columns(n=[3]))
+    world.run()
+    world.jobs("from pathlib import Path\n" + DRIFT.replace("01-01", "01-02", 1))
+    world.run("drift")
+    assert by_catalog(world, "select n from drift order by n") == [(2,), (3,)]
+
+
 def test_a_column_that_came_later_is_null_before(world):
     landed(world, columns(a=[1]), columns(a=[2], order=["x"]), columns(a=[3], order=["y"]))
     world.run()
