@@ -47,12 +47,12 @@ class Shape:
     """The partitions of a dataset that are shown, in parts of one schema, by their first key.
 
     `strays` are keys, as their files are called, of what lies beside them and is not shown;
-    `unread` those of files that cannot be read, which are in one of the parts if there is one.
+    `unread` says by its key what is wrong with a file that cannot be read; it is in no part.
     """
 
     parts: tuple[Part, ...]
     strays: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,29 +117,32 @@ class Looker:
         recorded = self.metastore.shapes(dataset.name)
         stats = map(tuple, self.store.identities(dataset, keys).tolist())
         groups: dict[str, list[str]] = {}
+        unread: list[tuple[str, str]] = []
         for key, found in zip(keys, cast("Iterator[_Identity]", stats), strict=True):
             if found[0] < 0:
                 continue
             text, identity = recorded.get(key, ("", None))
             if schema_known(text) is None or not _is_same(dataset, identity, found):
-                text = self._text(dataset, key) or ""
+                text, problem = self._text(dataset, key)
+                if problem:
+                    unread.append((key, problem))
+                    continue
             groups.setdefault(text, []).append(key)
-        unread = groups.pop("", [])
         parts = [Part(tuple(keys), schema_in(text)) for text, keys in groups.items()]
-        if unread and parts:
-            # Who reads one of them is told by DuckDB what is wrong with it; it opens the first of a
-            # list for whatever is asked.
-            parts[-1] = Part((*parts[-1].keys, *unread), parts[-1].schema)
         if len(parts) == 1 and not strays and not unread:
             parts = [Part((), parts[0].schema)]
         return Shape(tuple(parts), strays, tuple(unread))
 
-    def _text(self, dataset: Dataset, key: str) -> str | None:
+    def _text(self, dataset: Dataset, key: str) -> tuple[str, str]:
+        """The text of a file's schema, or what is wrong with the file."""
+        path = self.store.path(dataset, key)
         try:
             with muffled():
-                return schema_at(dataset, self.store.path(dataset, key))
-        except (ReadError, OSError):
-            return None
+                return schema_at(dataset, path) or "[]", ""
+        except ReadError as error:
+            return "", str(error).replace(f"{self.store.root}/", "")
+        except OSError as error:
+            return "", f"{path.relative_to(self.store.root)}: {error.strerror}"
 
 
 def schema_at(dataset: Dataset, path: Path) -> str | None:

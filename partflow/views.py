@@ -95,9 +95,12 @@ class Views:
             return bare
         looker = Looker(self.graph, self.store, self.metastore, self.now)
         shape = looker.shape(dataset, closely=closely)
-        if not shape.parts:  # what cannot be read is tried, so that it is said why
-            return replace(bare, has_files=bool(shape.unread))
-        return _shaped(bare, dataset, _listed(shape, dataset, self.store), self.store)
+        if shape.parts:
+            return _shaped(bare, dataset, _listed(shape, dataset, self.store), self.store)
+        if not shape.unread:
+            return replace(bare, has_files=False)
+        (key, problem), *_ = shape.unread
+        return replace(bare, problem=f"{dataset.name}@{key} cannot be read: {problem}")
 
 
 def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
@@ -111,12 +114,14 @@ def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
 
 def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:
     """The view of files of these shapes; where they clash, also one for each part's own types."""
-    view, clashes = _view_of(bare, dataset, shape.parts, store)
+    view, clashes = _view_of(replace(bare, unread=shape.unread), dataset, shape.parts, store)
     if not clashes:
         return view
     turns = range(min(len(shape.parts), _MOST_VARIANTS) - 1, -1, -1)
     turned = [(*shape.parts[:i], *shape.parts[i + 1 :], shape.parts[i]) for i in turns]
-    others = [_view_of(bare, dataset, parts, store)[0] for parts in turned]
+    others = [
+        _view_of(replace(bare, unread=shape.unread), dataset, parts, store)[0] for parts in turned
+    ]
     order = list(view.schema or {})
     same = [replace(v, schema={c: (v.schema or {})[c] for c in order}) for v in others]
     return replace(view, others=tuple(same))

@@ -65,9 +65,10 @@ class View:
     `schema` is what is shown, of polars' types: None, and it is what the files have. `parts` are
     the files, by their schemas; none: whatever is there. `origins` names for each column the
     partition from which it has its type; what is not of a type that this can hold is an error
-    where it is read, and `others` are views in which other parts are shown. With `exact` types
-    must be the same; where it `is_complete` no column may be absent. `problem` says why there can
-    be no view.
+    where it is read, and `others` are views in which other parts are shown. `unread` says by its
+    key what is wrong with a file that cannot be read: an error of who asks for its rows. With
+    `exact` types must be the same; where it `is_complete` no column may be absent. `problem` says
+    why there can be no view.
     """
 
     name: str
@@ -84,6 +85,7 @@ class View:
     is_complete: bool = False
     advice: str = ""
     others: tuple[View, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
     problem: str | None = None
     zone: str | None = None
 
@@ -109,6 +111,7 @@ def view_sql(view: View, root: Path | None = None) -> str:
         select = _select(view, root, (), "*", view.schema if view.format != "parquet" else None)
     else:
         parts = [_part(view, root, part) for part in view.parts]
+        parts += [_unread(view)] if view.unread else []
         select = "\nunion all ".join(parts)
     return f"create or replace view {quoted_name(view.name)} as {select}"
 
@@ -120,6 +123,21 @@ def _part(view: View, root: Path | None, part: Part) -> str:
         return _select(view, root, part.keys, "*", typed)
     columns = ", ".join(_shown(view, part))
     return _select(view, root, part.keys, columns, typed)
+
+
+def _unread(view: View) -> str:
+    """A row for each file that cannot be read; whatever is asked of it but its key is an error."""
+    keys, problems = (", ".join(map(quoted, texts)) for texts in zip(*view.unread, strict=True))
+    before, between = quoted(f"{MARK}{view.name}@"), quoted(" cannot be read: ")
+    error = f"error({before} || key || {between} || problem)"
+    columns = {
+        column: f"cast({error} as {sql_type(kind)})" for column, kind in (view.schema or {}).items()
+    }
+    if view.column is not None and not view.column_in_file:
+        columns[view.column] = STARTS[view.key_template].format(key="key")
+    shown = ", ".join(f"{value} as {quoted_name(column)}" for column, value in columns.items())
+    rows = f"select unnest([{keys}]) as key, unnest([{problems}]) as problem"
+    return f"select {shown} from ({rows})"  # noqa: S608 - all is quoted
 
 
 def _is_plain(schema: Schema, held: Schema) -> bool:

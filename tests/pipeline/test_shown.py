@@ -125,6 +125,53 @@ def test_a_column_without_a_name_is_said_where_its_view_is_asked_for(world):
         asked(world, "select * from raw")
 
 
+TEXTS = """
+GRAIN = Daily("2024-01-01", "2024-01-04")
+raw = Source("raw", GRAIN, path="landing/{key}.csv")
+kept = Dataset("kept", GRAIN)
+
+@task(reads=[raw], writes=kept)
+def keep(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame
+"""
+
+
+def delivered(world, *texts: str) -> None:
+    """A day's CSV file for each of the texts."""
+    world.jobs(TEXTS)
+    (world.root / "landing").mkdir(exist_ok=True)
+    for key, text in zip(DAYS, texts, strict=False):
+        (world.root / f"landing/{key}.csv").write_text(text)
+
+
+@pytest.mark.parametrize("bad", ["a,b\nx,y\na,b\nz,y\n", "a;b\nx;y\n", "a,b\nx,y\nz\n"])
+@pytest.mark.parametrize("ask", [asked, by_catalog])
+def test_a_file_that_a_run_refuses_is_not_shown_and_others_are(world, ask, bad):
+    delivered(world, "a,b\nx,y\n", bad, "a,b\nz,y\n")
+    world.run("kept")
+    good = "select a from raw where a <> 'q' and date <> '2024-01-02' order by a"
+    assert ask(world, good) == [("x",), ("z",)]
+    for sql in ("select * from raw", "select count(*) from raw"):
+        with pytest.raises(
+            (duckdb.Error, UsageError), match="raw@2024-01-02 cannot be read: landing/"
+        ):
+            ask(world, sql)
+
+
+def test_a_source_of_which_no_file_can_be_read_says_why(world):
+    delivered(world, "a;b\nx;y\n")
+    with pytest.raises(UsageError, match=r"raw@2024-01-01 cannot be read: .* has no commas"):
+        asked(world, "select * from raw")
+
+
+def test_the_catalog_shows_a_file_again_that_was_mended(world):
+    delivered(world, "a,b\nx,y\n", "a,b\nx,y\nz\n")
+    world.run("kept")
+    delivered(world, "a,b\nx,y\n", "a,b\nx,y\n")
+    world.run("kept")
+    assert by_catalog(world, "select a from raw") == [("x",), ("x",)]
+
+
 def test_an_empty_day_has_no_say_in_the_types(world):
     landed(world, pl.DataFrame(schema={"n": pl.String}), columns(n=[7]), columns(n=[8]))
     world.run()
