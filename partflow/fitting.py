@@ -54,6 +54,13 @@ def parsed(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
     return whole
 
 
+def is_bridged(kind: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether values of a type are read as the other at all; each may still not fit."""
+    import polars as pl
+
+    return not isinstance(bridged(pl.Series([], dtype=kind), wanted), Misfit)
+
+
 def bridged(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
     """A column as another type of its kind: numbers, text, moments, spans, lists of such."""
     import polars as pl

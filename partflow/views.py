@@ -133,9 +133,10 @@ def _view_of(
     """The view in which the last part's types stand, and what they cannot hold of the others'."""
     if dataset.schema is not None:
         schema = instances(dataset.schema)
+        again = "have it delivered again" if dataset.is_source else "make it again"
         view = replace(
             bare, parts=tuple(parts), is_complete=dataset.is_source,
-            advice="make it again, or change the schema",
+            advice=f"{again}, or change the schema",
         )  # fmt: skip
         return _named(view, dataset, schema), []
     exact, by_key = dataset.format != "parquet", {_first_key(part): part for part in parts}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from partflow.content import type_text
+from partflow.fitting import is_bridged
 from partflow.schemas import holding
 from partflow.sqltypes import (
     is_stored_so,
@@ -167,7 +168,7 @@ def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.Da
         lacks = "missing" if kind is None else type_text(kind)
         said = f", and {type_text(wanted)} in {view.origins.get(column, 'its schema')}; "
         error = _error(view, f"column {column!r} is {lacks} in {view.name}@", said + view.advice)
-        if kind is not None and view.is_complete and not view.exact:
+        if kind is not None and view.is_complete and not view.exact and is_bridged(kind, wanted):
             return unchanged(kind, wanted, stored(kind, name), error)
         return f"cast({error} as {sql_type(wanted)})"
     value = stored(kind, name) if view.format == "parquet" else name

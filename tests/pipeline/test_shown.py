@@ -158,6 +158,25 @@ def test_a_file_that_a_run_refuses_is_not_shown_and_others_are(world, ask, bad):
             ask(world, sql)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("pl.Boolean", 1),
+        ("pl.Boolean", "true"),
+        ("pl.Datetime('us')", date(2024, 1, 1)),
+        ("pl.Datetime('us', 'UTC')", datetime(2024, 1, 1)),  # noqa: DTZ001 - that is what is tried
+        ("pl.Int64", 1.5),
+    ],
+)
+def test_a_view_bridges_no_more_than_a_run_does(world, kind, value):
+    schema = f'schema={{"n": {kind}}}, path='
+    landed(world, columns(n=[value]), jobs=DRIFT.replace("path=", schema, 1))
+    with pytest.raises((PartflowError, pl.exceptions.ComputeError)):
+        world.read("raw")
+    with pytest.raises((duckdb.Error, UsageError), match=r"'n' is .* delivered again, or change"):
+        asked(world, "select n from raw")
+
+
 def test_a_source_of_which_no_file_can_be_read_says_why(world):
     delivered(world, "a;b\nx;y\n")
     with pytest.raises(UsageError, match=r"raw@2024-01-01 cannot be read: .* has no commas"):
