@@ -121,7 +121,7 @@ def query(
         usable = [view for view in shown if view.problem is None]
         return _answered(connection, root, usable, sql)
     except duckdb.Error as error:
-        raise UsageError(f"query: {said_by(error)}") from None
+        raise UsageError(f"query: {_missed(views, error) or said_by(error)}") from None
 
 
 def zones_differ(views: Sequence[View], sql: str) -> str | None:
@@ -144,6 +144,18 @@ def said_by(error: Exception) -> str:
     """What an error of DuckDB says; where a view raised it, in our own words."""
     text = str(error)
     return text.partition(MARK)[2] if MARK in text else text
+
+
+def _missed(views: Iterable[View], error: Exception) -> str | None:
+    """That a table which DuckDB misses is a dataset of which nothing is known yet; None if not."""
+    missed = re.search(r"^Catalog Error: Table with name (\S+) does not exist", str(error))
+    for view in views:
+        if missed and not view.is_shown and missed[1].lower() == view.name.lower():
+            return (
+                f"{view.name} has no partition yet and declares no schema, so there is nothing "
+                "to ask; `partflow materialize` makes it"
+            )
+    return None
 
 
 def _answered(

@@ -5,7 +5,6 @@ Knows nothing of datasets: the project has a view for each, and lets a query onl
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -76,8 +75,6 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
                 click.echo(f"note: {printable(said)}", err=True)
             with _written(target) as file:
                 write_answer(answer, form, file, rows)
-    except UsageError as error:
-        raise _explained(project, text, error) from None
     except duckdb.Error as error:
         raise UsageError(f"query: {said_by(error)}") from None
 
@@ -190,14 +187,3 @@ def _written(target: str | None) -> Iterator[IO[bytes]]:
         private.replace(path)
     finally:
         private.unlink(missing_ok=True)
-
-
-def _explained(project: Project, text: str, error: UsageError) -> UsageError:
-    """Say of a dataset without partitions that this is why DuckDB does not know it."""
-    for view in project.views(text):
-        if not view.is_shown and re.search(rf"\b{view.name}\b", text, re.IGNORECASE):
-            return UsageError(
-                f"query: {view.name} has no partition yet and declares no schema, so there is "
-                "nothing to ask; `partflow materialize` makes it"
-            )
-    return error

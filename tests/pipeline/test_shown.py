@@ -510,3 +510,15 @@ def test_a_file_that_cannot_be_read_is_an_error_only_of_what_reads_it(world):
     assert asked(world, "select n from raw where date > '2024-01-01' order by n") == [(2,), (3,)]
     with pytest.raises((UsageError, duckdb.Error), match=r"2024-01-01\.parquet"):
         asked(world, "select n from raw")
+
+
+def test_of_a_dataset_without_partitions_it_is_said_that_nothing_can_be_asked(world):
+    landed(world)
+    with pytest.raises(UsageError, match="drift has no partition yet and declares no schema"):
+        world.project.sql("select * from Drift")
+
+
+def test_another_mistake_is_not_said_to_be_that_of_a_dataset_without_partitions(world):
+    landed(world)
+    with pytest.raises(UsageError, match="nothing_such"):
+        world.project.sql("select 1 as drift from nothing_such")

@@ -183,7 +183,7 @@ def test_a_dataset_without_files_is_empty_with_its_schema(root) -> None:
 
 
 def test_a_dataset_without_files_or_schema_is_left_out(root) -> None:
-    with pytest.raises(UsageError, match="sales does not exist"):
+    with pytest.raises(UsageError, match="sales has no partition yet and declares no schema"):
         query(root, [view_of("sales", GRAINS[1], has_files=False)], "from sales")
 
 
