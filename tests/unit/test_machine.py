@@ -24,7 +24,7 @@ def system(tmp_path):
     return made
 
 
-NEW = {"proc/self/cgroup": "0::/work/one\n"}
+NEW = {"proc/self/cgroup": "0::/slice/one\n"}
 OLD = {"proc/self/cgroup": "4:memory:/box\n2:cpu,cpuacct:/box\n0::/\n"}
 
 
@@ -35,12 +35,12 @@ def test_without_groups_a_process_may_use_what_it_is_allowed_to_run_on(system):
 @pytest.mark.parametrize(
     ("files", "wanted"),
     [
-        ({**NEW, "sys/fs/cgroup/work/one/cpu.max": "100000 100000\n"}, 1),
-        ({**NEW, "sys/fs/cgroup/work/one/cpu.max": "50000 100000\n"}, 1),
-        ({**NEW, "sys/fs/cgroup/work/one/cpu.max": "max 100000\n"}, HERE),
-        ({**NEW, "sys/fs/cgroup/work/cpu.max": "100000 100000\n"}, 1),
+        ({**NEW, "sys/fs/cgroup/slice/one/cpu.max": "100000 100000\n"}, 1),
+        ({**NEW, "sys/fs/cgroup/slice/one/cpu.max": "50000 100000\n"}, 1),
+        ({**NEW, "sys/fs/cgroup/slice/one/cpu.max": "max 100000\n"}, HERE),
+        ({**NEW, "sys/fs/cgroup/slice/cpu.max": "100000 100000\n"}, 1),
         ({**NEW, "sys/fs/cgroup/cpu.max": "100000 100000\n"}, 1),
-        ({**NEW, "sys/fs/cgroup/work/one/cpu.max": "9900000 100000\n"}, HERE),
+        ({**NEW, "sys/fs/cgroup/slice/one/cpu.max": "9900000 100000\n"}, HERE),
         (
             {
                 **OLD,
@@ -66,8 +66,8 @@ def test_a_group_and_those_above_it_bound_the_processors(system, files, wanted):
 def test_the_smallest_memory_of_the_groups_counts(system):
     files = {
         **NEW,
-        "sys/fs/cgroup/work/one/memory.max": "max\n",
-        "sys/fs/cgroup/work/memory.max": f"{2**20}\n",
+        "sys/fs/cgroup/slice/one/memory.max": "max\n",
+        "sys/fs/cgroup/slice/memory.max": f"{2**20}\n",
     }
     assert memory(system(files=files)) == 2**20
 
@@ -76,9 +76,9 @@ def test_free_is_what_the_group_may_still_take_and_what_it_keeps_of_files(system
     files = {
         **NEW,
         "proc/meminfo": "MemTotal: 9 kB\nMemAvailable:   8388608 kB\n",
-        "sys/fs/cgroup/work/one/memory.max": f"{4 * GB}\n",
-        "sys/fs/cgroup/work/one/memory.current": f"{3 * GB}\n",
-        "sys/fs/cgroup/work/one/memory.stat": f"anon {2 * GB}\ninactive_file {GB}\n",
+        "sys/fs/cgroup/slice/one/memory.max": f"{4 * GB}\n",
+        "sys/fs/cgroup/slice/one/memory.current": f"{3 * GB}\n",
+        "sys/fs/cgroup/slice/one/memory.stat": f"anon {2 * GB}\ninactive_file {GB}\n",
     }
     assert free_memory(system(files=files)) == 2 * GB
 
