@@ -27,11 +27,12 @@ MOST: Final = 100
 _OTHERS: Final = frozenset({"site-packages", "dist-packages", "node_modules"})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """A call that is under way, and what it was seen to do so far; `root` is the project's.
 
-    `own` are folders that are partflow's alone, `warehouse` that of all data.
+    `own` are folders that are partflow's alone, `warehouse` that of all data. Two calls that did
+    the same are two.
     """
 
     root: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
+from contextvars import copy_context
 
 import pytest
 
@@ -213,3 +215,18 @@ def test_while_no_call_is_under_way_an_event_costs_next_to_nothing(tmp_path) -> 
     finally:
         sys.settrace(before)
     assert lines <= 2
+
+
+def test_of_two_calls_that_did_the_same_the_one_that_goes_on_is_watched(tmp_path):
+    folders = tmp_path, tmp_path / "warehouse", tmp_path / ".partflow"
+    (tmp_path / "rates.csv").write_text("a")
+    going_on, ended = (witness.watched(*folders) for _ in range(2))
+    its_own, another = copy_context(), copy_context()  # as two threads have
+    call = another.run(going_on.__enter__)
+    its_own.run(ended.__enter__)
+    its_own.run(ended.__exit__, None, None, None)
+    reader = threading.Thread(target=(tmp_path / "rates.csv").read_text)
+    reader.start()
+    reader.join()
+    another.run(going_on.__exit__, None, None, None)
+    assert [seen.what for seen in call.seen(list)] == ["rates.csv"]
