@@ -80,7 +80,7 @@ def test_what_was_made_from_a_source_that_is_gone_stays_fresh_and_waits_to_be_ma
     sales.file("clean", DAYS[2]).unlink()
     planned = sales.project.plan().tasks["clean_sales"]
     assert planned.state[2] == State.WAITING
-    assert planned.reason[2] == Reason.NOT_ARRIVED
+    assert planned.reason[2] == Reason.AWAY
     assert sales.run().ran == 0
 
 
