@@ -10,8 +10,8 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from partflow.content import type_text
-from partflow.errors import ReadError
+from partflow.content import column_in, type_text
+from partflow.errors import LateReadError, ReadError
 from partflow.fitting import Misfit, bridged
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ def bridged_scan(
     parts = []
     for _, group in groupby(held.items(), key=lambda pair: _text(pair[1], wanted)):
         files = list(group)
-        columns = list(_columns(*files[0], wanted))
-        types = {name: kind for name, kind in files[0][1].items() if name in wanted}
-        scanned = scan([path for path, _ in files], types, origin)
+        paths, first = [path for path, _ in files], files[0][1]
+        columns = list(_columns(paths, first, wanted))
+        types = {name: kind for name, kind in first.items() if name in wanted}
+        scanned = scan(paths, types, origin)
         parts.append(scanned.select([*columns, *more]))
     return pl.concat(parts)
 
@@ -68,16 +69,18 @@ def _text(held: Schema, wanted: Schema) -> str:
     return repr([(n, type_text(kind)) for n, kind in held.items() if n in wanted])
 
 
-def _columns(path: Path, held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
+def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
+    """An expression for each wanted column out of files that hold the same."""
     import polars as pl
 
+    path = paths[0]
     for name, kind in wanted.items():
         require_column(path, name, list(held))
         if type_text(held[name]) == type_text(kind):
             yield pl.col(name)
             continue
         _fit(path, pl.Series(name, [], held[name]), kind)  # what is of another kind is said now
-        fit = partial(_fit_of_some, kind=kind)
+        fit = partial(_fit_of_some, paths, kind=kind)
         yield pl.col(name).map_batches(fit, return_dtype=kind, is_elementwise=True)
 
 
@@ -88,11 +91,16 @@ def _fit(path: Path, column: pl.Series, kind: pl.DataType) -> pl.Series:
     return found.alias(column.name)
 
 
-def _fit_of_some(column: pl.Series, kind: pl.DataType) -> pl.Series:
-    """As `_fit`, of files that are scanned together: who collects asks which of them it was."""
-    import polars as pl
-
+def _fit_of_some(paths: Sequence[Path], column: pl.Series, kind: pl.DataType) -> pl.Series:
+    """As `_fit`, of files that are scanned together: LateReadError names the one that misfits."""
     found = bridged(column, kind)
-    if isinstance(found, Misfit):
-        raise pl.exceptions.ComputeError(found.problem)
-    return found
+    if not isinstance(found, Misfit):
+        return found
+    path = paths[0]
+    for each in paths:
+        own = bridged(column_in(each, column.name), kind)
+        if isinstance(own, Misfit):
+            path, found = each, own
+            break
+    problem = f"column {column.name!r}: {found.problem}"
+    raise LateReadError(f"{path}: {problem}; {found.advice}")

@@ -142,6 +142,14 @@ def file_digest(path: Path) -> tuple[str, int]:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
+def column_in(path: Path, name: str) -> pl.Series:
+    """One column of a Parquet file."""
+    import polars as pl
+
+    scan = pl.scan_parquet(path, hive_partitioning=False, glob=False)
+    return scan.select(name).collect().to_series()
+
+
 def unreadable(path: Path, error: BaseException) -> ReadError:
     """The error that says in one line why a file could not be read as what it should be."""
     if isinstance(error, FileNotFoundError):

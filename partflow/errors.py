@@ -8,6 +8,7 @@ Knows nothing of what raises them. Bugs of partflow's own are `AssertionError("B
       ConfigurationError    a file of configuration, an environment variable, the jobs packages
       UsageError            what was asked for: a key, a selection, a date, a query
       ReadError             a file that cannot be read as what it should be
+        LateReadError       the same, found out while polars computes a lazy frame
       ResultError           what a task returned cannot be stored
       TaskError             the user's function raised; carries its traceback
       PublishError          the disk, or a newer owner, refused what was made
@@ -84,6 +85,22 @@ class ReadError(PartflowError):
     def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, str]]:
         """Survive the way back from a worker process."""
         return type(self), (self.path, self.problem, self.advice)
+
+
+class LateReadError(ReadError):
+    """A file that turns out unreadable while polars computes a lazy frame.
+
+    polars makes an error of the same type anew, from its text with words of its own after that.
+    """
+
+    def __init__(self, text: str) -> None:
+        path, _, rest = text.partition("\n")[0].partition(": ")
+        problem, _, advice = rest.rpartition("; ")
+        super().__init__(path, problem, advice)
+
+    def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, str]]:
+        """Survive the way back from a worker process."""
+        return ReadError, (self.path, self.problem, self.advice)
 
 
 class ResultError(PartflowError):

@@ -5,11 +5,12 @@ Knows nothing of how a file is scanned, or of datasets: scans come in, with what
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from partflow.content import type_text
-from partflow.errors import ReadError
+from partflow.content import column_in, type_text
+from partflow.errors import LateReadError, ReadError
 from partflow.schemas import holding, is_rounded, schema_text, united_by_rows
 from partflow.vetting import rows_in
 
@@ -58,8 +59,9 @@ def widened(
     parts = []
     for _, group in groupby(held.items(), key=lambda pair: schema_text(pair[1])):
         files = list(group)
-        columns = _columns(files[0][0], files[0][1], wanted)
-        parts.append(scan([path for path, _ in files]).select([*columns, *more]))
+        paths = [path for path, _ in files]
+        columns = _columns(paths, files[0][1], wanted)
+        parts.append(scan(paths).select([*columns, *more]))
     return pl.concat(parts)
 
 
@@ -72,9 +74,11 @@ def is_as(held: Sequence[Schema], wanted: Schema) -> bool:
     return same and all(schema_text(each) == first for each in held[1:])
 
 
-def _columns(path: Path, held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
+def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
+    """An expression for each wanted column out of files that hold the same."""
     import polars as pl
 
+    path = paths[0]
     for column, kind in wanted.items():
         own = held.get(column)
         if own is None:
@@ -90,18 +94,28 @@ def _columns(path: Path, held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
             )
             raise ReadError(str(path), problem, "make it again, or change the schema")
         if is_rounded(own, kind):
-            yield pl.col(column).map_batches(_exact, return_dtype=kind, is_elementwise=True)
+            tried = partial(_exact, paths)
+            yield pl.col(column).map_batches(tried, return_dtype=kind, is_elementwise=True)
         else:
             yield pl.col(column).cast(kind)
 
 
-def _exact(values: pl.Series) -> pl.Series:
-    """Whole numbers as floats; ValueError if one has more digits than a float holds."""
+def _exact(paths: Sequence[Path], values: pl.Series) -> pl.Series:
+    """Whole numbers as floats; LateReadError if one has more digits than a float holds."""
     import polars as pl
 
-    found = values.cast(pl.Float64)
-    back = found.cast(pl.Int128) if found.len() else found
-    if not (back == values.cast(pl.Int128)).fill_null(value=True).all():
-        # polars makes another of the same type, from its text alone.
-        raise ValueError(f"column {values.name!r} has digits that Float64 does not hold; {_ADVICE}")
-    return found
+    lost = _lost(values)
+    if lost.any():
+        path = next((p for p in paths if _lost(column_in(p, values.name)).any()), paths[0])
+        value = values.filter(lost)[0]
+        problem = f"column {values.name!r} has digits that Float64 does not hold ({value})"
+        raise LateReadError(f"{path}: {problem}; {_ADVICE}")
+    return values.cast(pl.Float64)
+
+
+def _lost(values: pl.Series) -> pl.Series:
+    """Which whole numbers have more digits than a float holds."""
+    import polars as pl
+
+    back = values.cast(pl.Float64).cast(pl.Int128, strict=False)
+    return (values.cast(pl.Int128) != back).fill_null(values.is_not_null() & back.is_null())

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from partflow.errors import PartflowError, UsageError
+from partflow.errors import PartflowError, ReadError, UsageError
 from partflow.metastore import Metastore
 from partflow.project import Controls
 
@@ -88,8 +88,26 @@ def test_a_number_that_no_float_holds_is_an_error_where_it_is_read(world):
     ]
     with pytest.raises(duckdb.Error, match="'n' of drift@2024-01-01 has digits that Float64"):
         asked(world, "select n from drift")
-    with pytest.raises(ValueError, match="'n' has digits that Float64 does not hold"):
+    with pytest.raises(ReadError, match=r"date=2024-01-01.*'n' has digits that Float64 does not"):
         world.read("drift")
+
+
+def test_of_days_alike_the_one_with_digits_that_no_float_holds_is_named_in_our_words(world):
+    landed(world, columns(n=[1]), columns(n=[2**53 + 1]), columns(n=[0.5]))
+    failure = world.run().failures[0].failure.message
+    assert "drift/date=2024-01-02/data.parquet: column 'n' has digits that Float64" in failure
+    assert "python_udf" not in failure
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+def test_of_a_source_s_files_alike_the_one_whose_value_misfits_is_named(world, engine):
+    jobs = DRIFT.replace('{key}.parquet")', '{key}.parquet", schema={"n": pl.Int8})')
+    landed(world, columns(n=[1]), columns(n=[300]), columns(n=[2]), jobs=jobs)
+    found = world.project.read("raw")
+    with pytest.raises(ReadError) as said:
+        found.collect(engine=engine)
+    problem = "column 'n': '300' is no Int8; declare a type that holds it"
+    assert str(said.value) == f"{world.root}/landing/2024-01-02.parquet: {problem}"
 
 
 def test_what_clashes_is_an_error_of_the_queries_that_touch_both(world):
