@@ -23,12 +23,17 @@ _PARTS = {"ms": ("to_milliseconds", 1), "us": ("to_microseconds", 1)}
 _BYTES = 16
 
 
-def sql_type(kind: Any) -> str:
-    """The name of the type as which DuckDB shows a polars type."""
+def sql_type(kind: Any, *, words: bool = False) -> str:
+    """The name of the type as which DuckDB shows a polars type; an Enum is text.
+
+    With `words` it is the type that holds an Enum's words and no other.
+    """
     import polars as pl
 
     kind = kind() if isinstance(kind, type) else kind
     match kind:
+        case pl.Enum() if words:
+            return f"ENUM({', '.join(map(quoted, kind.categories.to_list()))})"
         case pl.Datetime():
             zoned, fine = kind.time_zone is not None, kind.time_unit == "ns"
             names = ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
@@ -36,14 +41,21 @@ def sql_type(kind: Any) -> str:
         case pl.Decimal():
             return f"DECIMAL({kind.precision},{kind.scale})"
         case pl.List() | pl.Array():
-            return f"{sql_type(kind.inner)}[]"
+            return f"{sql_type(kind.inner, words=words)}[]"
         case pl.Map():
-            return f"MAP({sql_type(kind.key)}, {sql_type(kind.value)})"
+            key, value = (sql_type(each, words=words) for each in (kind.key, kind.value))
+            return f"MAP({key}, {value})"
         case pl.Struct():
-            fields = (f"{quoted_name(f.name)} {sql_type(f.dtype)}" for f in kind.fields)
+            types = [(f.name, sql_type(f.dtype, words=words)) for f in kind.fields]
+            fields = (f"{quoted_name(name)} {own}" for name, own in types)
             return f"STRUCT({', '.join(fields)})"
         case _:
             return _NAMES.get(type(kind).__name__, "VARCHAR")
+
+
+def has_words(kind: pl.DataType) -> bool:
+    """Whether a type holds no text but the words of an Enum, somewhere in it."""
+    return sql_type(kind) != sql_type(kind, words=True)
 
 
 def text_type(kind: pl.DataType) -> str:
@@ -51,7 +63,7 @@ def text_type(kind: pl.DataType) -> str:
     import polars as pl
 
     if isinstance(kind, pl.Enum):
-        return f"ENUM({', '.join(map(quoted, kind.categories.to_list()))})"
+        return sql_type(kind, words=True)
     plain = {"Time": "TIME", "Null": "VARCHAR", "Datetime": sql_type(kind).replace("TZ_NS", "TZ")}
     return plain.get(type(kind).__name__) or sql_type(kind)
 
@@ -94,9 +106,9 @@ def widened(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) 
 
 def unchanged(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) -> str:
     """The expression as another type where it is the same when it is cast back; else the error."""
-    cast = f"try_cast({expression} as {sql_type(wanted)})"
+    cast = f"try_cast({expression} as {sql_type(wanted, words=True)})"
     same = f"try_cast({cast} as {sql_type(kind)}) is not distinct from {expression}"
-    return f"case when {same} then {cast} else {said} end"
+    return f"case when {same} then cast({cast} as {sql_type(wanted)}) else {said} end"
 
 
 def quoted_name(name: str) -> str:

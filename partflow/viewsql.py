@@ -15,6 +15,7 @@ from partflow.content import type_text
 from partflow.fitting import is_bridged
 from partflow.schemas import holding
 from partflow.sqltypes import (
+    has_words,
     is_stored_so,
     quoted,
     quoted_name,
@@ -143,10 +144,13 @@ def _unread(view: View) -> str:
 
 def _is_plain(schema: Schema, held: Schema) -> bool:
     """Whether files are shown as DuckDB reads them."""
-    same = [*schema] == [*held]
-    return same and all(
-        sql_type(schema[c]) == sql_type(kind) and is_stored_so(kind) for c, kind in held.items()
-    )
+    return [*schema] == [*held] and all(_is_shown_so(k, schema[c]) for c, k in held.items())
+
+
+def _is_shown_so(kind: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether what DuckDB reads of a type is what is wanted: an Enum holds its words alone."""
+    same = sql_type(kind) == sql_type(wanted) and is_stored_so(kind)
+    return same and (not has_words(wanted) or type_text(kind) == type_text(wanted))
 
 
 def _shown(view: View, part: Part) -> Iterator[str]:

@@ -184,6 +184,8 @@ def test_a_file_that_a_run_refuses_is_not_shown_and_others_are(world, ask, bad):
         ("pl.Datetime('us')", date(2024, 1, 1)),
         ("pl.Datetime('us', 'UTC')", datetime(2024, 1, 1)),  # noqa: DTZ001 - that is what is tried
         ("pl.Int64", 1.5),
+        ("pl.Enum(['a', 'b'])", "c"),
+        ("pl.List(pl.Enum(['a', 'b']))", ["a", "c"]),
     ],
 )
 def test_a_view_bridges_no_more_than_a_run_does(world, kind, value):
@@ -193,6 +195,24 @@ def test_a_view_bridges_no_more_than_a_run_does(world, kind, value):
         world.read("raw")
     with pytest.raises((duckdb.Error, UsageError), match=r"'n' is .* delivered again, or change"):
         asked(world, "select n from raw")
+
+
+def test_the_words_of_an_enum_are_shown_of_a_source_s_text_and_of_a_task_s_own(world):
+    words = """
+GRAIN = Daily("2024-01-01", "2024-01-02")
+raw = Source("raw", GRAIN, path="landing/{key}.parquet", schema={"n": pl.Enum(["a", "b"])})
+kept = Dataset("kept", GRAIN, schema={"n": pl.Enum(["a", "b"])})
+
+@task(reads=[raw], writes=kept)
+def keep(raw: pl.DataFrame) -> pl.DataFrame:
+    return raw.select("n")
+"""
+    landed(world, columns(n=["a", None, "b"]), jobs=words)
+    assert world.run().failed == 0
+    rows = [("a",), ("b",), (None,)]
+    for name in ("raw", "kept"):
+        assert asked(world, f"select n from {name} order by n") == rows
+        assert by_catalog(world, f"select n from {name} order by n") == rows
 
 
 def test_a_source_of_which_no_file_can_be_read_says_why(world):
