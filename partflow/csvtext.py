@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 _AT_ONCE = 2**20
 _FIELD = 2**31 - 1
 _BLANK = re.compile(rb"\n(?:[ \t]*\r?\n|[ \t]+\r?\Z)")
+_BARE_CR = re.compile(rb"\r(?!\r*\n)")
+_CR_ALONE = "has lines that end in CR alone, as of old Macs"
 _BEGINNING = 2**16
 _MENDED = (
     "have it delivered again; a task that is to read such files as they are takes `list[Path]`"
 )
+_ENDED = _MENDED.replace("again", r"with line ends (\n)")
 _CUT = "it may be cut off"
 _LONG = "a value with a comma in it must stand in quotation marks"
 _OTHERS = {";": "';'", "\t": "a tab", "|": "'|'"}
@@ -202,7 +205,27 @@ class CsvFile:
         except pl.exceptions.PolarsError as error:
             with suppress(UnicodeDecodeError):
                 self._blank_lines()
+                self._require_pairs()
             raise unreadable(self.path, error) from error
+
+    def _require_pairs(self) -> None:
+        """Raise ReadError for a quotation mark that nothing closes, or that stands amiss.
+
+        Also for a line that ends in CR alone, which polars takes for a part of a value.
+        """
+        with self._text() as text:
+            line, lines = 1, csv.reader(text, strict=True)
+            try:
+                for _ in lines:
+                    line = lines.line_num + 1
+            except csv.Error as error:
+                problem = "has quotation marks that begin no field or end none"
+                if "end of data" in str(error):
+                    problem = f"line {line:,} has a quotation mark that nothing closes"
+                raise ReadError(str(self.path), problem, _MENDED) from error
+        with self._bytes() as data:
+            if _BARE_CR.search(data):
+                raise ReadError(str(self.path), _CR_ALONE, _ENDED)
 
     def _require_one_header(self, frame: pl.DataFrame) -> None:
         first, *rest = self.names
@@ -286,6 +309,8 @@ def _header(path: Path, beginning: bytes) -> tuple[str, ...]:
         text = beginning.decode("utf-8-sig", "strict" if len(beginning) < _BEGINNING else "ignore")
         lines = csv.reader(io.StringIO(text, newline=""))
         names = next((fields for fields in lines if any(fields)), [])
+        if b"\n" not in beginning.lstrip() and any(any(fields) for fields in lines):
+            raise ReadError(str(path), _CR_ALONE, _ENDED)
     except UnicodeDecodeError as error:
         raise _not_utf8(path) from error
     except csv.Error as error:

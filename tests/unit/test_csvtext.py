@@ -131,3 +131,32 @@ def test_long_headers_and_long_fields_are_read(file, read):
     text = f"{','.join(names)}\n{',' * (len(names) - 1)}\n"
     assert read(file(text)) == [(None,) * len(names)]
     assert read(file(f"a,b\n{'x' * 200_000},\n\n1,2\n")) == [("x" * 200_000, None), ("1", "2")]
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+@pytest.mark.parametrize("text", ["a,b\r1,2\r3,4\r", "a\r1\r2", "a,b\n1,2\r3,4\n"])
+def test_lines_that_end_in_cr_alone_are_said_in_plain_words(file, read, text):
+    with pytest.raises(ReadError, match="has lines that end in CR alone, as of old Macs; have it"):
+        read(file(text))
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('a,b\n1,"x\n2,y\n', 2),
+        ('a,b\r\n1,x\r\n3,"x', 3),
+        ('a,b\n"1\n2",x\n3,"x', 4),
+        ('a\n"x\ny\n', 2),
+        ('"a,b\n1,2\n', 1),
+    ],
+)
+def test_a_quotation_mark_that_nothing_closes_is_said_with_its_line(file, read, text, line):
+    with pytest.raises(ReadError, match=f"csv: line {line} has a quotation mark that nothing clos"):
+        read(file(text))
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+def test_a_quotation_mark_within_a_field_in_quotes_is_said_in_plain_words(file, read):
+    with pytest.raises(ReadError, match="quotation marks that begin no field or end none"):
+        read(file('a,b\n1,"x"y\n'))
