@@ -12,7 +12,7 @@ from partflow.execution.inputs import read_partitions
 from partflow.graph import Graph, select
 from partflow.parameters import ParameterKind
 from partflow.plan import horizon_of
-from partflow.selection import Asked, request_of
+from partflow.selection import Asked, request_of, told_as_read
 from partflow.store import Store
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyF
     if not ordinals and dataset.schema is None:
         raise UsageError(
             f"nothing of {name} is there between {asked.start or 'its start'} and "
-            f"{asked.end or 'its end'}, and it declares no schema; `partflow status` shows what "
+            f"{asked.end or 'its end'}{told_as_read(dataset.grain, asked.start, asked.end)}, and "
+            "it declares no schema; `partflow status` shows what "
             "there is"
         )
     found = read_partitions(store, dataset, ordinals, ParameterKind.LAZY)

@@ -5,6 +5,7 @@ Knows nothing of what exists; dates are read in each dataset's own zone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,10 @@ from partflow.graph import Graph, outputs, select
 from partflow.keytexts import plain_key, shown_key
 from partflow.partition import PartitionSet
 from partflow.plan import Force, Only, Request, horizon_of
+from partflow.zone import in_zone
+
+_OWN_ZONE = re.compile(r"[T ].*(Z|[+-]\d\d:?\d\d)$")
+"""A time that ends in Z or in an offset from UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +194,29 @@ def _between(
     stop = None if end is None else grain.moment(end)
     if begin is not None and stop is not None and begin >= stop:
         raise UsageError(
-            f"--start {start} --end {end}: nothing lies between them; --end is exclusive, so for "
-            f"one day give the next one as --end"
+            f"--start {start} --end {end}: nothing lies between them"
+            f"{told_as_read(grain, start, end)}; --end is exclusive, so for one day give the next "
+            "one as --end"
         )
     lo = extent[0] if begin is None else grain.ordinal_at(begin)
     hi = extent[1] if stop is None else grain.ordinal_at(stop - 1) + 1
     return lo, hi
+
+
+def told_as_read(grain: Grain, start: str | None, end: str | None) -> str:
+    """On whose clock each time that was typed is read, as words in brackets for people.
+
+    "" where that leaves no doubt: dates, times of which all say their zone, a grain of UTC.
+    """
+    texts = [text for text in (start, end) if text is not None]
+    stated = [_OWN_ZONE.search(text) is not None for text in texts]
+    if grain.tz == "UTC" or all(stated) or not any("T" in text for text in texts):
+        return ""
+    told = []
+    for text, states_zone in zip(texts, stated, strict=True):
+        whose = "says its own zone" if states_zone else f"is read by the clock of {grain.tz}"
+        told.append(f"{text} {whose}, and is {in_zone(grain.moment(text), 'UTC'):%Y-%m-%dT%H:%MZ}")
+    return f" ({'; '.join(told)})"
 
 
 def _nowhere(graph: Graph, nodes: tuple[str, ...], key: str) -> str:

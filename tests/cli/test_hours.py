@@ -144,6 +144,18 @@ def test_what_is_read_has_its_hours_in_the_zone(hours):
     assert project.sql("select hour from orders").pl().schema["hour"] == frame.schema["hour"]
 
 
+def test_a_read_in_which_nothing_is_there_says_on_whose_clock_the_times_were_read(hours):
+    from partflow.errors import UsageError
+    from partflow.project import Project
+
+    assert hours.run("materialize", "orders").code == 0
+    project = Project.load(hours.root)
+    assert project.read("orders", "2024-03-10T07Z", "2024-03-10T08Z").collect().height == 1
+    told = r"\(2024-03-10T07 is read by the clock of America/New_York, and is 2024-03-10T11:00Z"
+    with pytest.raises(UsageError, match=told):
+        project.read("orders", "2024-03-10T07", "2024-03-10T09")
+
+
 def test_a_query_over_several_zones_says_that_it_shows_utc(hours):
     assert hours.run("materialize", "orders", "quarters").code == 0
     told = hours.run(

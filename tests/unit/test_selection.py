@@ -138,3 +138,36 @@ def test_an_hour_of_quarters_is_named_in_utc_as_keys_are() -> None:
     graph = derive([task(writes=QUARTERS, name="quarter")(lambda: None)])
     with pytest.raises(UsageError, match="--start 2024-01-05T07Z --end 2024-01-05T08Z"):
         request_of(graph, Asked(("quarters",), keys=("2024-01-05T07",)), {})
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "told"),
+    [
+        (
+            "2024-01-03T05",
+            "2024-01-03T06Z",
+            (
+                " (2024-01-03T05 is read by the clock of America/New_York, and is "
+                "2024-01-03T10:00Z; 2024-01-03T06Z says its own zone, and is 2024-01-03T06:00Z)"
+            ),
+        ),
+        (
+            "2024-01-03",
+            "2024-01-03T01:30+01:00",
+            (
+                " (2024-01-03 is read by the clock of America/New_York, and is 2024-01-03T05:00Z; "
+                "2024-01-03T01:30+01:00 says its own zone, and is 2024-01-03T00:30Z)"
+            ),
+        ),
+        ("2024-01-03T06Z", "2024-01-03T05Z", ""),
+        ("2024-01-03", "2024-01-02", ""),
+    ],
+)
+def test_where_nothing_lies_between_times_it_is_said_on_whose_clock_each_was_read(start, end, told):
+    hours = Dataset("hours", Hourly("2024-01-01", tz="America/New_York"))
+    graph = derive([task(writes=hours, name="make")(lambda: None)])
+    with pytest.raises(UsageError) as said:
+        request_of(graph, Asked(("hours",), start=start, end=end), {})
+    assert str(said.value).startswith(
+        f"--start {start} --end {end}: nothing lies between them{told}; --end is exclusive"
+    )
