@@ -197,6 +197,25 @@ def test_a_view_bridges_no_more_than_a_run_does(world, kind, value):
         asked(world, "select n from raw")
 
 
+WORDS = """
+kept = Dataset("kept", Daily("2024-01-01", "2024-01-02"), schema={"n": pl.Enum(["a", "b"])})
+
+@task(writes=kept)
+def keep() -> pl.DataFrame:
+    return pl.DataFrame({"n": ["a"]}, schema={"n": kept.schema["n"]})
+"""
+
+
+def test_an_enum_that_has_other_words_now_is_refused_alike_by_queries_and_by_readers(world):
+    world.jobs(WORDS)
+    world.run()
+    assert asked(world, "select n from kept") == [("a",)]
+    world.jobs(WORDS.replace('"b"', '"c"'))
+    for ask in (lambda: world.read("kept"), lambda: asked(world, "select n from kept")):
+        with pytest.raises((PartflowError, duckdb.Error), match="make it again, or change the sch"):
+            ask()
+
+
 def test_the_words_of_an_enum_are_shown_of_a_source_s_text_and_of_a_task_s_own(world):
     words = """
 GRAIN = Daily("2024-01-01", "2024-01-02")
