@@ -20,6 +20,7 @@ from partflow.execution.state import (
     StepState,
     Tuning,
 )
+from partflow.lineage import Condition
 from partflow.plan import Action, Plan, plan
 
 chances = st.randoms(use_true_random=False)
@@ -80,18 +81,30 @@ def steps_of(made: Plan) -> list[Step]:
     ]
 
 
+def is_lost(made: Plan, dataset: str, ordinal: int) -> bool:
+    """Whether a partition was made once, and its file is gone or cannot be read."""
+    state = made.snapshot.states[dataset]
+    k = ordinal - state.lo
+    if not 0 <= k < len(state.condition) or not state.content[k].any():
+        return False
+    return state.condition[k] in {Condition.GONE, Condition.DAMAGED}
+
+
 def must_read(made: Plan, step: Step) -> set[Step]:
-    """The planned steps whose outputs a step cannot do without."""
+    """The planned steps whose outputs a step cannot do without.
+
+    An optional read goes on without what never was, and not without what was there and is lost.
+    """
     planned = made.tasks[step.task]
     i = step.ordinal - planned.lo
     every = set(steps_of(made))
     return {
         Step(writer.name, o)
         for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True)
-        if not one.read.is_optional
         for writer in made.graph.writers(one.read.dataset.name)
         for o in range(a[i], b[i])
         if Step(writer.name, o) in every
+        if not one.read.is_optional or is_lost(made, one.read.dataset.name, o)
     }
 
 
