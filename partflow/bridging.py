@@ -7,7 +7,7 @@ Only columns that are not as declared are looked at value by value.
 from __future__ import annotations
 
 from functools import partial
-from itertools import groupby
+from itertools import groupby, product
 from typing import TYPE_CHECKING
 
 from partflow.content import column_in, type_text
@@ -80,7 +80,7 @@ def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl
             yield pl.col(name)
             continue
         _fit(path, pl.Series(name, [], held[name]), kind)  # what is of another kind is said now
-        fit = partial(_fit_of_some, paths, kind=kind)
+        fit = partial(_fit_of_some, paths, wanted, kind=kind)
         yield pl.col(name).map_batches(fit, return_dtype=kind, is_elementwise=True)
 
 
@@ -91,16 +91,21 @@ def _fit(path: Path, column: pl.Series, kind: pl.DataType) -> pl.Series:
     return found.alias(column.name)
 
 
-def _fit_of_some(paths: Sequence[Path], column: pl.Series, kind: pl.DataType) -> pl.Series:
-    """As `_fit`, of files that are scanned together: LateReadError names the one that misfits."""
+def _fit_of_some(
+    paths: Sequence[Path], wanted: Schema, column: pl.Series, kind: pl.DataType
+) -> pl.Series:
+    """As `_fit`, of files that are scanned together: LateReadError names the one that misfits.
+
+    Columns are tried side by side, so where several misfit it is looked for the first of them, as
+    a file that is read by itself says it.
+    """
     found = bridged(column, kind)
     if not isinstance(found, Misfit):
         return found
-    path = paths[0]
-    for each in paths:
-        own = bridged(column_in(each, column.name), kind)
+    path, name = paths[0], column.name
+    for each, (other, its_kind) in product(paths, wanted.items()):
+        own = bridged(column_in(each, other), its_kind)
         if isinstance(own, Misfit):
-            path, found = each, own
+            path, name, found = each, other, own
             break
-    problem = f"column {column.name!r}: {found.problem}"
-    raise LateReadError(f"{path}: {problem}; {found.advice}")
+    raise LateReadError(f"{path}: column {name!r}: {found.problem}; {found.advice}")

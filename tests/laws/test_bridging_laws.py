@@ -108,3 +108,12 @@ def test_no_value_changes_by_being_bridged(tmp_path_factory, frame):
     assert found.schema == pl.Schema(SCHEMA)
     for name in SCHEMA:
         assert found[name].to_list() == frame[name].to_list()
+
+
+def test_of_two_columns_that_do_not_fit_the_schemas_first_is_named(tmp_path):
+    path = tmp_path / "f.parquet"
+    rows = {"size": ["l"], "shop": ["a"], "n": [1], "price": [Decimal("1.2525")], "at": [NOON]}
+    pl.DataFrame(rows).write_parquet(path)
+    form = Parquet(schema=SCHEMA)
+    for _ in range(50):
+        assert "column 'price': " in answer(lambda: form.scan([path], None), [path])[1]
