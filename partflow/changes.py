@@ -164,6 +164,9 @@ class ChangeReader:
                 case ast.Attribute(value=value, attr=attr) if attr in CHANGING_METHODS:
                     # Handed on, it may be called: `list(map(STEPS.append, more))`.
                     yield from ((Kind.NAME, key) for key in self._denoter.of(place, value).keys)
+                case ast.NamedExpr(target=target):
+                    # In the test of an `if`: within a statement, the index of the module counts it.
+                    yield Kind.NAME, (index.source.name, target.id)
                 case _:
                     yield from self._assigned(place, node)
 

@@ -73,6 +73,12 @@ def clean_sales(raw): return helper.__doc__
 '''
 
 EDITS: list[tuple[str, str, str]] = [
+    # Names that the test of an `if` binds.
+    ("a name bound in the test of an if", STALE, "if (LIMIT := <<1|2>>) > 0:\n    pass\ndef clean_sales(raw): return raw + LIMIT\n"),
+    ("a name bound in the test of an elif", STALE, "if False:\n    pass\nelif (LIMIT := <<1|2>>) > 0:\n    pass\ndef clean_sales(raw): return raw + LIMIT\n"),
+    ("a name bound in a test in another module", STALE, "from jobs import consts\ndef clean_sales(raw): return raw + consts.LIMIT\n-- jobs/consts.py\nif all((LIMIT := n) for n in [<<1|2>>]):\n    pass\n"),
+    ("another name bound in the test of an if", FRESH, "if (OTHER := <<1|2>>) > 0:\n    pass\nLIMIT = 1\ndef clean_sales(raw): return raw + LIMIT\n"),
+    ("a name that is bound within a function", FRESH, "LIMIT = 1\ndef other():\n    return (LIMIT := <<1|2>>)\ndef clean_sales(raw): return raw + LIMIT\n"),
     # Implementations that are registered by an attribute of something of the project.
     ("an implementation registered by annotation", STALE, SIZE + "@size.register\ndef _(value: int): return <<1|2>>\n"),
     ("the annotation by which it is registered", STALE, SIZE + "@size.register\ndef _(value: <<int|str>>): return 1\n"),
