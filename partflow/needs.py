@@ -74,8 +74,8 @@ def at_rest(look: Look, made: Made) -> bool:
     )
 
 
-def needs_of(look: Look, made: Made) -> tuple[Codes, Causes, Mask]:
-    """Why each partition would have to be made; the read that is the cause; what is kept.
+def needs_of(look: Look, made: Made) -> tuple[Codes, Causes, Codes]:
+    """Why each partition would have to be made; the read that is the cause; why it is kept.
 
     What was pinned and is as it was accepted needs nothing: the file is somebody's.
     """
@@ -123,15 +123,16 @@ def pinned(own: list[DatasetState]) -> Mask:
     return np.asarray(np.logical_or.reduce(found))
 
 
-def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask, Mask]:
-    """Where the code is another one than the record's; where only its rules are; where it is kept.
+def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask, Codes]:
+    """Where the code is another one than the record's; where only its rules are; why it is kept.
 
     By the rules alone it differs where the record has what this code was under rules of before.
     """
     n = len(own[0].condition)
     none = np.zeros(n, np.bool_)
+    kept = np.full(n, Reason.NONE, np.uint8)
     if task.is_effect:
-        return none, none, none
+        return none, none, kept
     differs, other = none.copy(), none.copy()
     older = look.snapshot.older.get(task.name, ())
     for s in own:
@@ -139,8 +140,10 @@ def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask
         differs |= here
         other |= here & ~np.logical_or.reduce([none, *(_is_by(s, digest) for digest in older)])
     if task.options.on_code_change == "keep":
-        return none, none, differs
-    return other, differs & ~other, none
+        kept[differs] = Reason.RECKONED
+        kept[other] = Reason.KEPT
+        return none, none, kept
+    return other, differs & ~other, kept
 
 
 def _is_by(state: DatasetState, code: str) -> Mask:

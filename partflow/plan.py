@@ -217,13 +217,13 @@ def _considered(
 class _Case:
     """What is known of each partition by itself; `conflict` is somebody's hand in its file.
 
-    `pinned` is a hand that was accepted: its file is not made again for what is upstream. `lost`
-    was made, and its file is gone or cannot be read.
+    `kept` says why other code leaves it fresh. `pinned` is a hand that was accepted: its file is
+    not made again for what is upstream. `lost` was made, and its file is gone or cannot be read.
     """
 
     need: Codes
     cause: Causes
-    kept: Mask
+    kept: Codes
     conflict: Mask
     pinned: Mask
     lost: Mask
@@ -272,7 +272,8 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
         state[here], reason[here], cause[here], action[here] = becomes, why, by[here], Action.NONE
         if why is Reason.NOT_ARRIVED:
             reason[here & (holds.away == by)] = Reason.AWAY
-    reason[case.kept & (need == Reason.NONE)] = Reason.KEPT
+    fresh = need == Reason.NONE
+    reason[fresh] = case.kept[fresh]
     behind = (holds.faults >= 0) & (need == Reason.NONE)
     state[behind], reason[behind], cause[behind] = (
         State.BLOCKED, Reason.LAST_GOOD, holds.faults[behind]

@@ -139,7 +139,7 @@ def _is_as_recorded(found: Plan, planned: TaskPlan, dataset: Dataset, ordinal: i
     i = ordinal - planned.lo
     state = found.snapshot.states[dataset.name]
     there = state.condition[ordinal - state.lo] == Condition.GOOD
-    sure = planned.reason[i] not in {Reason.KEPT, Reason.PINNED}
+    sure = planned.reason[i] not in {Reason.KEPT, Reason.RECKONED, Reason.PINNED}
     return bool(there and sure and planned.need[i] == Reason.NONE)
 
 

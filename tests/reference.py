@@ -318,9 +318,15 @@ class Judge:
                         return Verdict(
                             State.FRESH, Reason.NONE, Reason.UPSTREAM, position, Action.MAYBE
                         )
-        kept = any(self._has_other_code(task, s) for s in self._own(task, ordinal))
-        reason = Reason.KEPT if kept and not task.is_effect else Reason.NONE
-        return Verdict(State.FRESH, Reason.NONE, reason, -1, Action.NONE)
+        return Verdict(State.FRESH, Reason.NONE, self._kept(task, ordinal), -1, Action.NONE)
+
+    def _kept(self, task: Task, ordinal: int) -> Reason:
+        """Why what other code made stays as it is; whether it is to stay was asked before."""
+        own = self._own(task, ordinal)
+        if task.is_effect or not any(self._has_other_code(task, s) for s in own):
+            return Reason.NONE
+        other = any(self._has_other_code(task, s, older=True) for s in own)
+        return Reason.KEPT if other else Reason.RECKONED
 
     def _fault_position(self, task: Task, ordinal: int) -> int | None:
         """The first read behind which a source's file cannot be read, directly or further up."""

@@ -240,6 +240,18 @@ def test_code_that_is_reckoned_anew_is_accepted_as_it_is(from_before):
     assert needs(from_before) == {Reason.CODE}
 
 
+def test_what_is_kept_says_whether_its_code_changed_or_only_more_of_it_counts(from_before):
+    """`on_code_change="keep"` holds for both; the words are true of each."""
+    edited(from_before, "tasks", "writes=clean)", 'writes=clean, on_code_change="keep")')
+    assert from_before.run().ran == 0
+    why = from_before.project.why("clean", DAYS[0])
+    assert why.text == "the code of clean_sales is reckoned anew"
+    edited(from_before, "tasks", "return 0", "return 3")
+    assert from_before.run().ran == 0
+    why = from_before.project.why("clean", DAYS[0])
+    assert why.text == "kept, though the code of clean_sales changed"
+
+
 def test_code_that_was_edited_as_well_has_changed(from_before):
     edited(from_before, "tasks", "return 0", "return 3")
     assert needs(from_before) == {Reason.CODE}
