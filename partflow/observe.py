@@ -30,6 +30,7 @@ from partflow.formats import Parquet, format_of, rules_of, way_of
 from partflow.grain import Grain
 from partflow.graph import Graph
 from partflow.handover import SMALL, AsRead, HandOver
+from partflow.identity import FileIdentity, is_settled
 from partflow.journal import require_not_older
 from partflow.lineage import (
     Condition,
@@ -45,11 +46,11 @@ from partflow.metastore import Metastore
 from partflow.models import Skops
 from partflow.muffling import muffled
 from partflow.plan import horizon_of
-from partflow.record import FileIdentity, Record
+from partflow.record import Record
 from partflow.schemas import instances, schema_known, schema_text
 from partflow.shapes import schema_at
 from partflow.sidebyside import SideBySide
-from partflow.store import Store, is_settled
+from partflow.store import Store
 from partflow.variety import columns_left_out, types_varied
 from partflow.vetting import require_likely, rows_in
 

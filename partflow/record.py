@@ -10,15 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-
-@dataclass(frozen=True, slots=True)
-class FileIdentity:
-    """What a file's stat says; equal ones are taken for the same bytes."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
+from partflow.identity import FileIdentity
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from pathlib import Path
 from partflow.content import file_digest
 from partflow.dataset import NAME
 from partflow.graph import Graph
+from partflow.identity import identity
 from partflow.journal import record_lines
 from partflow.metastore import Metastore, drop_intents
 from partflow.record import Intent
 from partflow.runlog import RunLog
-from partflow.store import Store, identity
+from partflow.store import Store
 
 _KEY = re.compile(r"[0-9A-Za-z-]*")
 

@@ -18,13 +18,14 @@ from partflow.errors import PublishError, UsageError
 from partflow.footprint import Footprint
 from partflow.graph import Graph
 from partflow.graphrecord import graph_text
+from partflow.identity import identity
 from partflow.journal import record_lines
 from partflow.keytexts import shown_key
 from partflow.metastore import Metastore
 from partflow.partition import PartitionSet
 from partflow.record import Intent, Record
 from partflow.runlog import RunLog, RunRow, StepLog
-from partflow.store import Store, identity
+from partflow.store import Store
 
 HOW = "rolled_back"
 _RELEASED = "released"

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import understood
-from partflow.record import LARGEST, FileIdentity, Intent, Record
+from partflow.identity import FileIdentity
+from partflow.record import LARGEST, Intent, Record
 
 if TYPE_CHECKING:
     import apsw

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from partflow.dataset import Dataset, Source
 from partflow.errors import PublishError, naming
 from partflow.failpoints import failpoint
+from partflow.identity import BACKDATED_NS, FileIdentity, identity
 from partflow.opening import at_once
-from partflow.record import FileIdentity
 from partflow.sidebyside import Files, stats_of
 from partflow.stats import listed
 
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 DATA_NAMES = {"parquet": "data.parquet", "skops": "data.skops"}
 KEPT = 2
 """How many replaced materializations of a partition are kept, if nothing else is said."""
-
-BACKDATED_NS = 2_000_000_000
-"""So much earlier than it was written is a file's time of modification."""
-CLOCK_STEP_NS = 20_000_000
-_COARSE_STEP_NS = 2_000_000_000
 _SIDE_BY_SIDE = 8
 
 
@@ -257,24 +252,6 @@ class Store:
         """The runs that have something staged; what is a link leads elsewhere and is none."""
         folder = self.private / "staging"
         return sorted(name for name in listed(folder) if not (folder / name).is_symlink())
-
-
-def identity(path: Path) -> FileIdentity | None:
-    """What stat says of a file; None if there is none."""
-    try:
-        found = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return FileIdentity(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-
-
-def is_settled(found: FileIdentity, now_ns: int) -> bool:
-    """Whether a file is older than its clock's step, so that a later edit must change its stat.
-
-    A whole second stands for a file system that keeps no finer times.
-    """
-    step = _COARSE_STEP_NS if found.mtime_ns % 1_000_000_000 == 0 else CLOCK_STEP_NS
-    return max(found.mtime_ns, found.ctime_ns) < now_ns - step
 
 
 def _slot(key: str) -> int:

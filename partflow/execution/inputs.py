@@ -20,10 +20,10 @@ from partflow.errors import ReadError
 from partflow.formats import Parquet, format_of, way_of
 from partflow.frames import PartitionColumn, as_kind, read_frames, read_objects
 from partflow.handover import SMALL, AsRead, HandOver, identity_of
+from partflow.identity import FileIdentity, identity
 from partflow.models import Skops
 from partflow.parameters import ParameterKind
-from partflow.record import FileIdentity
-from partflow.store import Store, identity
+from partflow.store import Store
 
 if TYPE_CHECKING:
     import polars as pl

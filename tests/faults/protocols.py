@@ -24,10 +24,11 @@ import partflow.metastore
 from partflow.execution.publisher import Done, Publisher
 from partflow.failpoints import failpoint
 from partflow.footprint import Footprint
+from partflow.identity import FileIdentity, identity
 from partflow.metastore import Metastore
-from partflow.record import FileIdentity, Intent, Record
+from partflow.record import Intent, Record
 from partflow.runlog import write_steps
-from partflow.store import Store, identity
+from partflow.store import Store
 
 
 class RecordFirst(Publisher):
