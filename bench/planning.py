@@ -256,9 +256,9 @@ for what, present in (
 def looking_back(n: int) -> None:
     """Planning one task of `n` partitions, each of which reads the one before it."""
     from partflow.dataset import Dataset
-    from partflow.grain import Every
     from partflow.graph import derive
     from partflow.lineage import Snapshot, elements, empty_state, lanes
+    from partflow.partitions.calendar import Every
     from partflow.plan import Request, plan
     from partflow.tasks import task
 

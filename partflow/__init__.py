@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from partflow.dataset import Dataset, Source
     from partflow.errors import PartflowError
-    from partflow.grain import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
-    from partflow.partition import Partition
+    from partflow.partitions.calendar import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
+    from partflow.partitions.sets import Partition
     from partflow.project import Project
     from partflow.sqltext import sql_file
     from partflow.tasks import effect, task
@@ -38,21 +38,28 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Cron": "partitions.cron",
+    "Daily": "partitions.calendar",
     "Dataset": "dataset",
-    "Source": "dataset",
+    "Every": "partitions.every",
+    "Hourly": "partitions.calendar",
+    "Monthly": "partitions.calendar",
     "PartflowError": "errors",
-    "Partition": "partition",
+    "Partition": "partitions.sets",
     "Project": "project",
-    "sql_file": "sqltext",
+    "Source": "dataset",
+    "Weekly": "partitions.calendar",
+    "Whole": "partitions.calendar",
     "effect": "tasks",
+    "sql_file": "sqltext",
     "task": "tasks",
 }
 
 
 def __getattr__(name: str) -> object:
-    """A public name, from the module that has it; the grains are all in one."""
-    if name not in __all__:
+    """A public name, from the module that has it."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(f"partflow.{_MODULES.get(name, 'grain')}"), name)
+    found: object = getattr(import_module(f"partflow.{_MODULES[name]}"), name)
     globals()[name] = found
     return found

@@ -20,7 +20,7 @@ from partflow.formats import Parquet, reading
 from partflow.graph import outputs
 from partflow.lineage import lanes, state_over
 from partflow.observe import Observed
-from partflow.partition import PartitionSet
+from partflow.partitions.sets import PartitionSet
 from partflow.plan import Plan, Reason, Request, TaskPlan, wanted_mask
 from partflow.plan import plan as plan_of
 from partflow.reasons import describe

@@ -17,8 +17,8 @@ from partflow.execution.orders import Outcome
 from partflow.graph import outputs
 from partflow.graphrecord import graph_text
 from partflow.journal import record_lines
-from partflow.keytexts import shown_key
 from partflow.metastore import Metastore
+from partflow.partitions.keytexts import shown_key
 from partflow.record import Intent, Record
 from partflow.runlog import RunLog, RunRow, StepLog
 from partflow.store import Store

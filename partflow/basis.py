@@ -16,13 +16,13 @@ import numpy as np
 
 from partflow.graph import Graph, outputs
 from partflow.lineage import DatasetState, Snapshot, state_over
-from partflow.partition import PartitionSet
+from partflow.partitions.sets import PartitionSet
 from partflow.steps import Action, Plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from partflow.grain import Grain
+    from partflow.partitions.calendar import Grain
     from partflow.steps import Bounds
 
 _ODD = np.uint64(0x9FB21C651E98DF25)

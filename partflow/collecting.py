@@ -11,7 +11,7 @@ from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
 from partflow.dataset import Dataset, Read
-from partflow.declaring import Made
+from partflow.partitions.declaring import Made
 from partflow.tasks import Task
 
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from partflow.errors import ConfigurationError, DeclarationError, advice_of
-from partflow.span import duration
+from partflow.partitions.spans import duration
 
 PREFIX = "PARTFLOW_"
 _DURABILITIES = ("full", "process")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partflow.declaring import Place, declared_at, note, refuse
 from partflow.errors import DeclarationError
-from partflow.grain import Grain, Whole
-from partflow.span import is_span, moved
+from partflow.partitions.calendar import Grain, Whole
+from partflow.partitions.declaring import Place, declared_at, note, refuse
+from partflow.partitions.spans import is_span, moved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

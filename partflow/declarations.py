@@ -59,6 +59,6 @@ def uncounted_arguments(name: str, call: ast.Call) -> Iterator[ast.AST]:
 
 
 def own_name(name: str) -> str | None:
-    """`Daily` of `partflow.Daily` and of `partflow.grain.Daily`; None: not partflow's."""
+    """`Daily` of `partflow.Daily`, or of the module that it stands in; None: not partflow's."""
     package, _, rest = name.partition(".")
     return rest.rpartition(".")[2] if package == "partflow" else None

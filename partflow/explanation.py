@@ -16,10 +16,10 @@ from partflow.dataset import Dataset, Source
 from partflow.errors import UsageError
 from partflow.execution.witness import changed_since
 from partflow.graph import Graph, outputs
-from partflow.keytexts import plain_key, shown_key
 from partflow.lineage import Condition
 from partflow.metastore import Metastore
 from partflow.observe import Observed
+from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.plan import Action, Plan, Reason, State, TaskPlan
 from partflow.reasons import describe
 from partflow.record import Record, Seen

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.grain import Grain, Whole
 from partflow.graph import Graph
 from partflow.lineage import Condition, DatasetState, Snapshot, prefix, salted, salts, state_over
+from partflow.partitions.calendar import Grain, Whole
 from partflow.steps import CLOCK_SLACK, Action, State, TaskPlan
 from partflow.tasks import Task
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partflow.graph import outputs
-from partflow.partition import PartitionSet
+from partflow.partitions.sets import PartitionSet
 from partflow.steps import Action, Plan, TaskPlan, wanted_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from partflow.grain import Grain
+    from partflow.partitions.calendar import Grain
 
 _ALL = "everything"
 

@@ -13,8 +13,8 @@ from itertools import pairwise
 
 from partflow.dataset import Dataset, Extent, Form
 from partflow.errors import GraphError, UsageError, together
-from partflow.grain import Whole
-from partflow.keytexts import shown_keys_in
+from partflow.partitions.calendar import Whole
+from partflow.partitions.keytexts import shown_keys_in
 from partflow.tasks import Input, Task
 
 

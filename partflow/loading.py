@@ -19,9 +19,9 @@ from types import ModuleType
 
 from partflow.collecting import held, left_out
 from partflow.dataset import Dataset
-from partflow.declaring import SRC, declaring
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError, together
 from partflow.modules import ProjectModules
+from partflow.partitions.declaring import SRC, declaring
 from partflow.surroundings import own_process_only
 from partflow.tasks import Task
 

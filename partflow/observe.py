@@ -27,7 +27,6 @@ from partflow.dataset import Dataset
 from partflow.errors import ReadError, UsageError
 from partflow.footers import record_in
 from partflow.formats import Parquet, format_of, rules_of, way_of
-from partflow.grain import Grain
 from partflow.graph import Graph
 from partflow.handover import SMALL, AsRead, HandOver
 from partflow.identity import FileIdentity, is_settled
@@ -45,6 +44,7 @@ from partflow.lineage import (
 from partflow.metastore import Metastore
 from partflow.models import Skops
 from partflow.muffling import muffled
+from partflow.partitions.calendar import Grain
 from partflow.plan import horizon_of
 from partflow.record import Record
 from partflow.schemas import instances, schema_known, schema_text

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from partflow.errors import DeclarationError
-from partflow.span import duration
+from partflow.partitions.spans import duration
 
 
 @dataclass(frozen=True, slots=True)

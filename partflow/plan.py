@@ -26,10 +26,10 @@ from partflow.flow import (
     source_states,
     task_span,
 )
-from partflow.grain import Whole
 from partflow.graph import Graph, outputs
 from partflow.lineage import Condition, Snapshot, state_over
 from partflow.needs import Look, Made, at_rest, forced, needs_of, pinned
+from partflow.partitions.calendar import Whole
 from partflow.selfreads import BLOCKED, PLANNED, WAITS, Back, backs_of, spread
 from partflow.steps import (
     Action,

@@ -12,7 +12,7 @@ import numpy as np
 
 from partflow.dataset import Dataset
 from partflow.graph import outputs
-from partflow.partition import PartitionSet
+from partflow.partitions.sets import PartitionSet
 from partflow.plan import Action, Plan, Reason, State, TaskPlan, wanted_mask
 
 if TYPE_CHECKING:

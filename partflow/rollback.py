@@ -20,9 +20,9 @@ from partflow.graph import Graph
 from partflow.graphrecord import graph_text
 from partflow.identity import identity
 from partflow.journal import record_lines
-from partflow.keytexts import shown_key
 from partflow.metastore import Metastore
-from partflow.partition import PartitionSet
+from partflow.partitions.keytexts import shown_key
+from partflow.partitions.sets import PartitionSet
 from partflow.record import Intent, Record
 from partflow.runlog import RunLog, RunRow, StepLog
 from partflow.store import Store

@@ -21,7 +21,7 @@ from partflow.faults import faults_of
 from partflow.flow import source_states
 from partflow.graph import Graph
 from partflow.lineage import Snapshot
-from partflow.partition import PartitionSet
+from partflow.partitions.sets import PartitionSet
 from partflow.steps import Action, Force, Only, Plan, Reason, Request, State, TaskPlan
 from partflow.tasks import Task
 

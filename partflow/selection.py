@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 from partflow.dataset import Extent
 from partflow.errors import UsageError
-from partflow.grain import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.graph import Graph, outputs, select
-from partflow.keytexts import plain_key, shown_key
-from partflow.partition import PartitionSet
+from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.partitions.keytexts import plain_key, shown_key
+from partflow.partitions.sets import PartitionSet
+from partflow.partitions.zone import in_zone
 from partflow.plan import Force, Only, Request, horizon_of
-from partflow.zone import in_zone
 
 _OWN_ZONE = re.compile(r"[T ].*(Z|[+-]\d\d:?\d\d)$")
 """A time that ends in Z or in an offset from UTC."""

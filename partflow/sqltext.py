@@ -10,8 +10,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
-from partflow.declaring import declared_at, refuse
 from partflow.errors import DeclarationError
+from partflow.partitions.declaring import declared_at, refuse
 
 _READ: Final[dict[tuple[str, str], tuple[ModuleSpec, str]]] = {}
 """By module and path as it wrote it: the text, and the spec, of which a reload makes another."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from partflow.graph import Graph, outputs
 from partflow.lineage import Snapshot
-from partflow.partition import PartitionSet
+from partflow.partitions.sets import PartitionSet
 from partflow.tasks import Task
 
 if TYPE_CHECKING:

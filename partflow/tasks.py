@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from partflow.dataset import NAME, Dataset, Form, Read, as_read
-from partflow.declaring import Place, declared_at, is_refused, note, refuse
 from partflow.errors import DeclarationError
-from partflow.grain import Grain, Whole, common_zone
 from partflow.options import Options, options_of
 from partflow.parameters import ParameterKind, kind_of
-from partflow.span import Duration
+from partflow.partitions.calendar import Grain, Whole, common_zone
+from partflow.partitions.declaring import Place, declared_at, is_refused, note, refuse
+from partflow.partitions.spans import Duration
 
 Function = Callable[..., Any]
 Reads = Sequence[Dataset | Read] | Mapping[str, Dataset | Read] | Dataset | Read

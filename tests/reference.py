@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from partflow.dataset import Dataset, Form, Read
-from partflow.grain import Grain, Whole
 from partflow.graph import Graph, outputs
 from partflow.lineage import Condition, DatasetState, Snapshot, elements, lanes
+from partflow.partitions.calendar import Grain, Whole
 from partflow.plan import Action, Only, Reason, Request, State
 from partflow.tasks import Task
 

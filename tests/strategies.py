@@ -20,10 +20,10 @@ from reference import DIGEST, World, element, total
 
 from partflow.dataset import Dataset, Read, Source, as_read
 from partflow.errors import GraphError
-from partflow.grain import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.graph import Graph, derive, outputs
 from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lanes
-from partflow.partition import PartitionSet
+from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.partitions.sets import PartitionSet
 from partflow.plan import Force, Only, Request
 from partflow.tasks import Task, effect, task
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 
 import click
 
-from partflow.keytexts import shown_key
+from partflow.partitions.keytexts import shown_key
 from partflow.streams import require_written
 
 _UNITS = ("KB", "MB", "GB", "TB", "PB")

@@ -24,7 +24,7 @@ from partflow.cli.columns import (
 )
 from partflow.cli.profiles import TaskSum, sums_of
 from partflow.cli.timelines import Axis
-from partflow.keytexts import shown_key, shown_keys_in
+from partflow.partitions.keytexts import shown_key, shown_keys_in
 from partflow.runlog import RunRow, StepLog
 
 FEW = 40

@@ -13,12 +13,12 @@ import click
 from partflow.cli.columns import aligned, count, print_json, printable
 from partflow.cli.options import choosing, printing
 from partflow.cli.session import Session
-from partflow.keytexts import shown_keys_in
+from partflow.partitions.keytexts import shown_keys_in
 
 if TYPE_CHECKING:
     from partflow.dataset import Extent, Read
-    from partflow.grain import Grain
     from partflow.graph import Graph
+    from partflow.partitions.calendar import Grain
     from partflow.project import Project
     from partflow.tasks import Task
 

@@ -15,7 +15,7 @@ from partflow.cli.columns import aligned, count, moment, print_json, printable, 
 from partflow.cli.options import printing
 from partflow.cli.session import DONE, INTERRUPTED, Session
 from partflow.cli.strays import stray_documents, stray_lines
-from partflow.keytexts import shown_key
+from partflow.partitions.keytexts import shown_key
 
 if TYPE_CHECKING:
     from partflow.project import Controls

@@ -14,7 +14,7 @@ from partflow.cli.columns import bounded, painted, print_json, printable, span
 from partflow.cli.plans import blocked_lines, plan_document, plan_lines
 from partflow.cli.remarks import echo_remarks, remark_documents
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, PENDING, Session
-from partflow.keytexts import shown_key
+from partflow.partitions.keytexts import shown_key
 from partflow.plan import Plan, State
 
 if TYPE_CHECKING:

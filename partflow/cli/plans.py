@@ -11,7 +11,7 @@ from partflow import reasons
 from partflow.cli import sentences
 from partflow.cli.columns import aligned, count, painted
 from partflow.cli.session import Session
-from partflow.keytexts import shown_key
+from partflow.partitions.keytexts import shown_key
 from partflow.plan import Action, Plan, Reason, State, perhaps_done
 from partflow.selection import Scope, scopes
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from partflow.cli.columns import painted, printable
-from partflow.keytexts import shown_key
+from partflow.partitions.keytexts import shown_key
 
 if TYPE_CHECKING:
     from partflow.lineage import LeftOut, Snapshot, Varied

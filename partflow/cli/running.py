@@ -17,7 +17,7 @@ from partflow.cli.columns import print_json, printable
 from partflow.cli.options import printing
 from partflow.cli.session import Session
 from partflow.errors import PartflowError, UsageError
-from partflow.keytexts import plain_key, shown_key
+from partflow.partitions.keytexts import plain_key, shown_key
 
 if TYPE_CHECKING:
     from partflow.cli.attemptlogs import Written

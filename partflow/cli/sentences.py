@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.cli.columns import count, printable, span
-from partflow.keytexts import shown_key
+from partflow.partitions.keytexts import shown_key
 from partflow.plan import (
     Action,
     Fault,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partflow.cli.columns import aligned, count, painted, room, size, span, width
-from partflow.keytexts import shown_keys_in
+from partflow.partitions.keytexts import shown_keys_in
 from partflow.plan import State
 from partflow.status import Status
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from partflow.cli.columns import count, size
-from partflow.keytexts import shown_key
+from partflow.partitions.keytexts import shown_key
 
 if TYPE_CHECKING:
     from partflow.undeclared import Lying

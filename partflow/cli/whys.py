@@ -9,7 +9,7 @@ from typing import Any
 
 from partflow.cli.columns import aligned, bounded, count, moment, painted, printable, size, span
 from partflow.explanation import LineageRead, Why
-from partflow.keytexts import shown_key
+from partflow.partitions.keytexts import shown_key
 from partflow.plan import State
 from partflow.record import Record
 

@@ -24,9 +24,9 @@ from partflow.execution.work import Work, failure_of, refused, union_of
 from partflow.formats import format_of
 from partflow.graph import Graph
 from partflow.handover import HandOver
-from partflow.keytexts import shown_key
 from partflow.models import Skops
-from partflow.partition import Partition
+from partflow.partitions.keytexts import shown_key
+from partflow.partitions.sets import Partition
 from partflow.results import Target, is_lazy, normalise, split
 from partflow.store import Store
 from partflow.surroundings import own_process_only, put_back

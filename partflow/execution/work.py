@@ -20,8 +20,8 @@ from partflow.formats import format_of
 from partflow.frames import explain
 from partflow.graph import Graph
 from partflow.handover import SMALL, HandOver
-from partflow.keytexts import shown_key
 from partflow.parameters import ParameterKind
+from partflow.partitions.keytexts import shown_key
 from partflow.store import Store
 from partflow.tasks import Task
 

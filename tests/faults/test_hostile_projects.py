@@ -26,9 +26,9 @@ from partflow.config import Config, find_root, read_config
 from partflow.dataset import Dataset
 from partflow.errors import ConfigurationError, PartflowError, UsageError
 from partflow.execution.orders import Failure
-from partflow.grain import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
 from partflow.graph import derive
 from partflow.loading import load_jobs
+from partflow.partitions.calendar import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
 from partflow.selection import Asked, request_of, scopes
 from partflow.tasks import task
 

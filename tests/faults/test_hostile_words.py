@@ -19,7 +19,7 @@ from partflow.cli import main
 from partflow.config import read_config
 from partflow.dataset import Dataset
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError
-from partflow.grain import Daily
+from partflow.partitions.calendar import Daily
 from partflow.project import Project
 from partflow.selection import Asked
 

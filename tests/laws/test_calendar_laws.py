@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partflow.dataset import Dataset, Extent, Form, Read
-from partflow.grain import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 
 DAY, HOUR = 86400, 3600
 # The clock moves by an hour, by half an hour, at midnight, by a day, or never.

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from partflow.dataset import Dataset, Read, as_read
 from partflow.execution.orders import Attempt, Lineage, Order, Outcome
 from partflow.execution.perform import perform
-from partflow.grain import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.graph import Graph, derive
 from partflow.handover import HandOver
+from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.store import Store
 from partflow.tasks import Task, task
 

@@ -11,7 +11,7 @@ from strategies import Case, cases
 
 from partflow.footprint import EVERYTHING, Footprint, footprint_of_request, footprint_of_steps
 from partflow.graph import outputs
-from partflow.partition import PartitionSet
+from partflow.partitions.sets import PartitionSet
 from partflow.plan import Action, Plan, plan, wanted_mask
 
 spans = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))).map(PartitionSet.of)

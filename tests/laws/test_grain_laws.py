@@ -12,7 +12,17 @@ from cronsim import CronSim
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from partflow.grain import WEEKDAYS, Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.partitions.calendar import (
+    WEEKDAYS,
+    Cron,
+    Daily,
+    Every,
+    Grain,
+    Hourly,
+    Monthly,
+    Weekly,
+    Whole,
+)
 
 FIRST, LAST = 0, 130 * 365 * 86400
 # Those that move the clock at midnight, by half an hour, by a day, or were off by seconds.

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from worlds import Disk
 
 from partflow.dataset import Dataset, Source
-from partflow.grain import Daily, Weekly, Whole
-from partflow.partition import Partition
+from partflow.partitions.calendar import Daily, Weekly, Whole
+from partflow.partitions.sets import Partition
 from partflow.selection import Asked
 from partflow.tasks import Task, task
 

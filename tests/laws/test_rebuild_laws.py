@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from worlds import Disk, moment
 
 from partflow.dataset import Dataset, Source
-from partflow.grain import Daily, Whole
+from partflow.partitions.calendar import Daily, Whole
 from partflow.plan import Plan
 from partflow.project import Controls
 from partflow.selection import Asked

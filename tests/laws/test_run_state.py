@@ -236,9 +236,9 @@ def test_when_nothing_changes_what_may_run_is_skipped(case: Case, chance: Random
 
 def test_an_event_for_a_step_that_does_not_run_is_a_bug_that_says_so() -> None:
     from partflow.dataset import Dataset
-    from partflow.grain import Whole
     from partflow.graph import derive
     from partflow.lineage import Snapshot, empty_state
+    from partflow.partitions.calendar import Whole
     from partflow.plan import Request
     from partflow.tasks import task
 

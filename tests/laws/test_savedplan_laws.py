@@ -13,8 +13,8 @@ from worlds import carried_out
 
 from partflow.basis import bases_of
 from partflow.graph import outputs
-from partflow.keytexts import shown_key
 from partflow.lineage import Condition, DatasetState
+from partflow.partitions.keytexts import shown_key
 from partflow.plan import Action, Plan, plan
 from partflow.savedplan import SavedPlan, document_of, moved, parsed, restored, text_of
 

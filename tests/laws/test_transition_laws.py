@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from cronsim import CronSim
 
-from partflow.grain import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly
+from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly
 
 DAY = 86400
 DAYS = 131 * 365 + 31

@@ -20,8 +20,8 @@ from worlds import Disk
 
 from partflow.dataset import Dataset, Source
 from partflow.errors import PartflowError
-from partflow.grain import Daily, Whole
-from partflow.partition import Partition
+from partflow.partitions.calendar import Daily, Whole
+from partflow.partitions.sets import Partition
 from partflow.sqltypes import sql_type
 from partflow.tasks import Task, task
 

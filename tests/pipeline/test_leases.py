@@ -15,7 +15,7 @@ from partflow.errors import BusyError
 from partflow.footprint import EVERYTHING, Footprint
 from partflow.leases import Leases, Met, Taken
 from partflow.opening import alone_with
-from partflow.partition import PartitionSet
+from partflow.partitions.sets import PartitionSet
 
 HOLDS = """
 import sys

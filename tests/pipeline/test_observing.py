@@ -10,8 +10,8 @@ import pytest
 from partflow.columns import ColumnCache, Columns
 from partflow.controls import Controls
 from partflow.dataset import Dataset, Source
-from partflow.grain import Daily, Whole
 from partflow.observe import Verify, observe
+from partflow.partitions.calendar import Daily, Whole
 from partflow.rows import count_changes
 from partflow.store import Store
 from partflow.texttypes import RULES

@@ -8,7 +8,7 @@ import pytest
 
 from partflow.errors import PartflowError, UsageError
 from partflow.footprint import Footprint
-from partflow.partition import PartitionSet
+from partflow.partitions.sets import PartitionSet
 from partflow.project import Controls
 from partflow.undeclared import Why
 

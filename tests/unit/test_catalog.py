@@ -17,7 +17,7 @@ from partflow import catalog
 from partflow.catalog import Access, write_catalog, zones_differ
 from partflow.connections import opened
 from partflow.errors import UsageError
-from partflow.grain import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.sqltypes import sql_type
 from partflow.viewsql import View, view_sql
 

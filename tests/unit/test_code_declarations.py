@@ -16,7 +16,7 @@ STALE, FRESH = True, False
 
 
 @pytest.mark.parametrize(
-    "imported", ["from partflow import Partition", "from partflow.partition import Partition"]
+    "imported", ["from partflow import Partition", "from partflow.partitions.sets import Partition"]
 )
 def test_partflows_own_code_counts_by_its_name_alone(imported):
     text = "{}\ndef clean_sales(raw, partition): return isinstance(partition, Partition)"

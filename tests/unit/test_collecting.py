@@ -4,7 +4,7 @@ from types import ModuleType, SimpleNamespace
 
 from partflow.collecting import held
 from partflow.dataset import Dataset
-from partflow.grain import Daily
+from partflow.partitions.calendar import Daily
 from partflow.tasks import task
 
 DAYS = Daily("2024-01-01")

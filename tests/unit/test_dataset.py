@@ -7,7 +7,7 @@ import pytest
 
 from partflow.dataset import Dataset, Extent, Read, Source
 from partflow.errors import DeclarationError
-from partflow.grain import Daily, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 
 DAILY = Daily("2024-01-01")
 BERLIN = Daily("2024-01-01", tz="Europe/Berlin")

@@ -8,9 +8,9 @@ import os
 from partflow.dataset import Dataset
 from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.execution.work import Work, failure_of
-from partflow.grain import Daily
 from partflow.graph import derive
 from partflow.handover import HandOver
+from partflow.partitions.calendar import Daily
 from partflow.store import Store
 from partflow.tasks import task
 

@@ -13,7 +13,17 @@ import pendulum
 import pytest
 
 from partflow.errors import DeclarationError, UsageError
-from partflow.grain import Cron, Daily, DataInterval, Every, Grain, Hourly, Monthly, Weekly, Whole
+from partflow.partitions.calendar import (
+    Cron,
+    Daily,
+    DataInterval,
+    Every,
+    Grain,
+    Hourly,
+    Monthly,
+    Weekly,
+    Whole,
+)
 
 GRAINS = [
     Hourly("2024-01-01T05", end="2024-02-01", tz="Europe/Berlin"),
@@ -478,7 +488,7 @@ def test_many_years_of_a_zone_are_read_from_what_was_found_once() -> None:
 
 def test_grains_in_utc_load_neither_pendulum_nor_zones() -> None:
     code = (
-        "import sys; from partflow.grain import Daily; g = Daily('2024-01-01'); g.key(g.lo);"
+        "import sys; from partflow import Daily; g = Daily('2024-01-01'); g.key(g.lo);"
         "print({'pendulum', 'zoneinfo'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

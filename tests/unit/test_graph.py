@@ -10,8 +10,8 @@ import pytest
 
 from partflow.dataset import Dataset, Extent, Source
 from partflow.errors import GraphError, UsageError
-from partflow.grain import Daily, Monthly, Weekly, Whole
 from partflow.graph import derive, select
+from partflow.partitions.calendar import Daily, Monthly, Weekly, Whole
 from partflow.tasks import Task, effect, task
 
 DAILY = Daily("2024-01-01")

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.grain import Daily, Hourly, Whole
-from partflow.partition import Partition, PartitionSet
+from partflow.partitions.calendar import Daily, Hourly, Whole
+from partflow.partitions.sets import Partition, PartitionSet
 
 ranges = st.lists(
     st.tuples(st.integers(-20, 60), st.integers(-20, 60)).map(lambda r: (min(r), max(r))),

@@ -6,8 +6,8 @@ import pytest
 from partflow.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.execution.inputs import _Remembered
-from partflow.grain import Daily
 from partflow.models import Skops
+from partflow.partitions.calendar import Daily
 
 pytest.importorskip("skops", reason="the extra `flagship`")
 

@@ -9,9 +9,9 @@ import pytest
 
 from partflow.dataset import Dataset, Source
 from partflow.errors import UsageError
-from partflow.grain import Daily, Monthly
 from partflow.graph import Graph, derive
 from partflow.lineage import Condition, Snapshot, empty_state, lanes
+from partflow.partitions.calendar import Daily, Monthly
 from partflow.plan import Plan, Request, plan
 from partflow.planfiles import read_plan, write_plan
 from partflow.savedplan import SCHEMA, document_of, moved, parsed, refusal, restored, text_of

@@ -6,8 +6,8 @@ import pytest
 
 from partflow.dataset import Dataset, Source
 from partflow.errors import UsageError
-from partflow.grain import Daily, Every, Hourly, Monthly, Whole
 from partflow.graph import derive
+from partflow.partitions.calendar import Daily, Every, Hourly, Monthly, Whole
 from partflow.selection import Asked, request_of, scopes
 from partflow.tasks import effect, task
 

@@ -8,7 +8,7 @@ import pytest
 from partflow.dataset import Source
 from partflow.errors import ReadError
 from partflow.execution.sizing import BATCH, batch_bytes, memory_by_footer, memory_of
-from partflow.grain import Daily
+from partflow.partitions.calendar import Daily
 
 ROWS = 20_000
 FRAMES = {

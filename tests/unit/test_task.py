@@ -11,8 +11,8 @@ import pytest
 
 from partflow.dataset import Dataset, Source
 from partflow.errors import DeclarationError
-from partflow.grain import Daily, Hourly, Monthly, Whole
-from partflow.partition import Partition
+from partflow.partitions.calendar import Daily, Hourly, Monthly, Whole
+from partflow.partitions.sets import Partition
 from partflow.tasks import effect, task
 
 DAILY = Daily("2024-01-01")

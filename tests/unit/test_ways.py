@@ -5,7 +5,7 @@ import pytest
 
 from partflow.dataset import Dataset, Source
 from partflow.formats import way_of
-from partflow.grain import Daily
+from partflow.partitions.calendar import Daily
 
 DAYS = Daily("2024-01-01")
 SCHEMA = {"zip": pl.String, "at": pl.Datetime("us")}

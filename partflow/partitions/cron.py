@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from partflow.errors import DeclarationError
-from partflow.firings import Firings, normal_expression
-from partflow.line import Grain
-from partflow.zone import clamped
+from partflow.partitions.firings import Firings, normal_expression
+from partflow.partitions.grain import Grain
+from partflow.partitions.zone import clamped
 
 if TYPE_CHECKING:
-    from partflow.zone import Moment, Ordinals, Seconds
+    from partflow.partitions.zone import Moment, Ordinals, Seconds
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pendulum import Date, DateTime
 
-    from partflow.grain import Grain
+    from partflow.partitions.calendar import Grain
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.zone import DAY, HOUR, days_of_year, shown_ever, shown_first
+from partflow.partitions.zone import DAY, HOUR, days_of_year, shown_ever, shown_first
 
 if TYPE_CHECKING:
     from cronsim import CronSim
 
-    from partflow.zone import Ordinals, Seconds
+    from partflow.partitions.zone import Ordinals, Seconds
 
 _FIELDS = 5
 _ORIGIN = 2020

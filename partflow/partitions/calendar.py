@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from partflow.cron import Cron
 from partflow.errors import DeclarationError
-from partflow.every import Every
-from partflow.line import DataInterval, Grain, common_zone
-from partflow.zone import HOUR, clamped, days_at, days_of, in_zone, starts_of_days
+from partflow.partitions.cron import Cron
+from partflow.partitions.every import Every
+from partflow.partitions.grain import DataInterval, Grain, common_zone
+from partflow.partitions.zone import HOUR, clamped, days_at, days_of, in_zone, starts_of_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from partflow.zone import Moment, Ordinals, Seconds
+    from partflow.partitions.zone import Moment, Ordinals, Seconds
 
 __all__ = [
     "Cron",

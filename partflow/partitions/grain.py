@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from partflow.declaring import declared_at, refuse
 from partflow.errors import DeclarationError, UsageError
-from partflow.keytexts import plain_key, shown_key, shown_keys_in
-from partflow.zone import DAY, HOUR, YEARS, days_of, in_zone, moment_of, plain_date, zone_problem
+from partflow.partitions.declaring import declared_at, refuse
+from partflow.partitions.keytexts import plain_key, shown_key, shown_keys_in
+from partflow.partitions.zone import (
+    DAY,
+    HOUR,
+    YEARS,
+    days_of,
+    in_zone,
+    moment_of,
+    plain_date,
+    zone_problem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +36,7 @@ if TYPE_CHECKING:
     import pendulum
     from numpy.typing import NDArray
 
-    from partflow.zone import Moment, Ordinals, Seconds
+    from partflow.partitions.zone import Moment, Ordinals, Seconds
 
 _FAR = 40 * 366 * DAY
 """How far ahead two grains without an end are compared."""

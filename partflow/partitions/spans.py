@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.errors import DeclarationError
-from partflow.grain import Daily
-from partflow.zone import same_clock
+from partflow.partitions.calendar import Daily
+from partflow.partitions.zone import same_clock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

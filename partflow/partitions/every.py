@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from partflow.errors import DeclarationError
-from partflow.line import Grain, moments_written, written_times
-from partflow.zone import clamped, days_at, days_of, starts_of_days
+from partflow.partitions.grain import Grain, moments_written, written_times
+from partflow.partitions.zone import clamped, days_at, days_of, starts_of_days
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from numpy.typing import NDArray
 
-    from partflow.zone import Moment, Ordinals, Seconds
+    from partflow.partitions.zone import Moment, Ordinals, Seconds
 
 _STEP = re.compile(r"(?a)([1-9]\d{0,6}) ?([mhdw])")
 _MINUTE, _HOUR, _DAY = 60, 60, 24 * 60
