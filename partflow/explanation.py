@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from partflow.code import CodeFingerprint
+from partflow.code.fingerprint import CodeFingerprint
 from partflow.dataset import Dataset, Source
 from partflow.errors import UsageError
 from partflow.execution.witness import changed_since

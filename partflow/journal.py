@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from partflow.code import RULES, CodeFingerprint
+from partflow.code.fingerprint import RULES, CodeFingerprint
 from partflow.errors import MetastoreError
 from partflow.metastore import Metastore
 from partflow.opening import at_once

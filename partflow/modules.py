@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from partflow.code import CodeFingerprint, CodeReader
+from partflow.code.fingerprint import CodeFingerprint, CodeReader
 from partflow.sqltext import sql_for
 from partflow.tasks import Task
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from partflow.carrying import Carrier, newest, seen_ahead
-from partflow.code import CodeFingerprint
+from partflow.code.fingerprint import CodeFingerprint
 from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from imports import taken_out
 
-from partflow.code import CodeFingerprint, CodeReader
+from partflow.code.fingerprint import CodeFingerprint, CodeReader
 
 ROOT = "jobs"
 

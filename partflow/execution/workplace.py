@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from partflow.code import CodeFingerprint
+from partflow.code.fingerprint import CodeFingerprint
 from partflow.connections import share_processors
 from partflow.errors import PartflowError
 from partflow.execution.capture import log_to_stderr

@@ -10,7 +10,7 @@ import sys
 import pytest
 from texts import TEXTS, Project, of
 
-from partflow.code import CodeReader
+from partflow.code.fingerprint import CodeReader
 
 STALE, FRESH = True, False
 S = "jobs/sales.py"
@@ -415,7 +415,7 @@ clean_sales = functools.partial(
 SCRIPT = """
 import sys
 from pathlib import Path
-from partflow.code import CodeReader
+from partflow.code.fingerprint import CodeReader
 from partflow.modules import ProjectModules
 root = Path(sys.argv[1])
 sys.path.insert(0, str(root))

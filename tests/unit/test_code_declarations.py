@@ -9,8 +9,8 @@ import pytest
 from texts import Project, of
 
 import partflow
-from partflow.code import CodeReader
-from partflow.declarations import UNCOUNTED
+from partflow.code.fingerprint import CodeReader
+from partflow.code.uncounted import UNCOUNTED
 
 STALE, FRESH = True, False
 

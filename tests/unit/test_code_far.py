@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from texts import Source
 
-from partflow.code import CodeFingerprint, CodeReader
+from partflow.code.fingerprint import CodeFingerprint, CodeReader
 
 STALE, FRESH, NAMED = "stale", "fresh", "named"
 EDITED = re.compile(r"<<(.*?)\|(.*?)>>", re.DOTALL)

@@ -14,7 +14,7 @@ import pytest
 from test_code_far import EDITS, fingerprint
 from texts import TEXTS, Project, of
 
-from partflow.syntax import digest_of, normal_form
+from partflow.code.normalform import digest_of, normal_form
 
 # What it holds, its text, and the digest of its normal form.
 CORPUS: list[tuple[str, str, str]] = [

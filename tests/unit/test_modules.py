@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from partflow.code import CodeReader
+from partflow.code.fingerprint import CodeReader
 from partflow.modules import ModuleSource, ProjectModules
 
 

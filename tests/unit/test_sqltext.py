@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from partflow.code import CodeReader
+from partflow.code.fingerprint import CodeReader
 from partflow.errors import DeclarationError
 from partflow.modules import ProjectModules
 from partflow.sqltext import sql_file

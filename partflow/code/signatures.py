@@ -9,11 +9,11 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from partflow.bindings import ModuleIndex, Unit
-from partflow.outside import words_of
-from partflow.reach import Found, Key, Piece, Reach
-from partflow.references import Sight, called_name
-from partflow.syntax import FUNCTION_NODES, encoded, framed, normal_form
+from partflow.code.index import ModuleIndex, Unit
+from partflow.code.mentions import Sight, called_name
+from partflow.code.normalform import FUNCTION_NODES, encoded, framed, normal_form
+from partflow.code.outside import words_of
+from partflow.code.reach import Found, Key, Piece, Reach
 
 _PLAIN: Final = words_of("""
     backoff cachetools deprecated joblib line_profiler numba tenacity tqdm

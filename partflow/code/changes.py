@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from partflow.bindings import CHANGING_METHODS, ModuleIndex, Unit
-from partflow.denoted import Denoted, Denoter, Local, Place, locals_of
-from partflow.outside import words_of
-from partflow.reach import Key, Reach
-from partflow.syntax import FUNCTION_NODES
+from partflow.code.denoted import Denoted, Denoter, Local, Place, locals_of
+from partflow.code.index import CHANGING_METHODS, ModuleIndex, Unit
+from partflow.code.normalform import FUNCTION_NODES
+from partflow.code.outside import words_of
+from partflow.code.reach import Key, Reach
 
 _HARMLESS: Final = words_of("""
     abc argparse atexit builtins click collections contextlib dataclasses enum faulthandler

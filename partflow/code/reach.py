@@ -10,11 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from partflow.bindings import ModuleIndex, Source, Star, Unit, index_of
-from partflow.declarations import is_declaring, own_name, uncounted_arguments
-from partflow.outside import in_sql, is_opaque, is_opaque_builtin, is_outside_method
-from partflow.references import MentionReader, Mentions, Origin, Reference, Sight
-from partflow.syntax import FUNCTION_NODES, constant_form, digest_of, encoded, framed, normal_form
+from partflow.code.index import ModuleIndex, Source, Star, Unit, index_of
+from partflow.code.mentions import MentionReader, Mentions, Origin, Reference, Sight
+from partflow.code.normalform import (
+    FUNCTION_NODES,
+    constant_form,
+    digest_of,
+    encoded,
+    framed,
+    normal_form,
+)
+from partflow.code.outside import in_sql, is_opaque, is_opaque_builtin, is_outside_method
+from partflow.code.uncounted import is_declaring, own_name, uncounted_arguments
 
 SourceOf = Callable[[str], Source | None]
 """A module of the project. Raises OSError, SyntaxError or ValueError where it can't be read."""

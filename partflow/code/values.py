@@ -15,9 +15,9 @@ from enum import Enum
 from fractions import Fraction
 from typing import Final
 
+from partflow.code.normalform import constant_form, encoded, framed
 from partflow.dataset import Dataset, Read, Source
 from partflow.partitions.calendar import Grain
-from partflow.syntax import constant_form, encoded, framed
 
 _AS_FIRST_NAMED: Final = {
     "Action": "steps",

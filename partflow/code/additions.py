@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from partflow.bindings import ModuleIndex, Star, Unit
-from partflow.changes import Change, ChangeReader, Changes, Kind, Touch
-from partflow.declarations import own_name
-from partflow.reach import Key, NotFollowed, Piece, Reach, guard_forms, origin_form
-from partflow.references import Origin, Sight
-from partflow.signatures import (
+from partflow.code.changes import Change, ChangeReader, Changes, Kind, Touch
+from partflow.code.index import ModuleIndex, Star, Unit
+from partflow.code.mentions import Origin, Sight
+from partflow.code.normalform import FUNCTION_NODES, digest_of, encoded, framed, normal_form
+from partflow.code.reach import Key, NotFollowed, Piece, Reach, guard_forms, origin_form
+from partflow.code.signatures import (
     Reads,
     SignatureReader,
     annotation_nodes,
@@ -24,7 +24,7 @@ from partflow.signatures import (
     docstrings_form,
     text_form,
 )
-from partflow.syntax import FUNCTION_NODES, digest_of, encoded, framed, normal_form
+from partflow.code.uncounted import own_name
 
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _VARIABLE: Final = re.compile(r"@[^\W\d]")

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from partflow.bindings import ModuleIndex, Unit
-from partflow.reach import Key, Reach
-from partflow.references import Origin, bound_names, import_origins
-from partflow.syntax import FUNCTION_NODES
+from partflow.code.index import ModuleIndex, Unit
+from partflow.code.mentions import Origin, bound_names, import_origins
+from partflow.code.normalform import FUNCTION_NODES
+from partflow.code.reach import Key, Reach
 
 PARAMETER: Final = "a parameter"
 UNKNOWN: Final = "some value"

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from partflow.references import Origin, bound_names, import_origins, root_name, same_scope
-from partflow.syntax import FUNCTION_NODES
+from partflow.code.mentions import Origin, bound_names, import_origins, root_name, same_scope
+from partflow.code.normalform import FUNCTION_NODES
 
 STAR: Final = "*"
 

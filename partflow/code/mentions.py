@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from partflow.outside import is_outside_method, is_query, words_of
-from partflow.syntax import FUNCTION_NODES
+from partflow.code.normalform import FUNCTION_NODES
+from partflow.code.outside import is_outside_method, is_query, words_of
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 # In nodes: longer expressions are not written out in a report.

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from partflow.additions import Additions, Gathered
-from partflow.bindings import Source
-from partflow.captured import bytecode, captured, name_of, plain_qualname
-from partflow.reach import Key, NotFollowed, Piece, Reach, SourceOf, SqlOf
-from partflow.syntax import digest_of, encoded, framed
+from partflow.code.additions import Additions, Gathered
+from partflow.code.index import Source
+from partflow.code.normalform import digest_of, encoded, framed
+from partflow.code.reach import Key, NotFollowed, Piece, Reach, SourceOf, SqlOf
+from partflow.code.values import bytecode, captured, name_of, plain_qualname
 
 __all__ = ["RULES", "CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf", "SqlOf"]
 
