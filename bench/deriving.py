@@ -18,8 +18,8 @@ import time
 from datetime import date, timedelta
 
 from partflow import Daily, Dataset, Source, task
-from partflow.graph import derive
-from partflow.tasks import Task
+from partflow.declarations.graph import derive
+from partflow.declarations.task import Task
 
 DAILY = Daily("2000-01-01")
 GOAL = 0.1 / 1000

@@ -255,12 +255,12 @@ for what, present in (
 
 def looking_back(n: int) -> None:
     """Planning one task of `n` partitions, each of which reads the one before it."""
-    from partflow.dataset import Dataset
-    from partflow.graph import derive
+    from partflow.declarations.dataset import Dataset
+    from partflow.declarations.graph import derive
+    from partflow.declarations.task import task
     from partflow.lineage import Snapshot, elements, empty_state, lanes
     from partflow.partitions.calendar import Every
     from partflow.plan import Request, plan
-    from partflow.tasks import task
 
     end = np.datetime64(END, "h")
     start = str(end - np.timedelta64(n // 4, "h"))

@@ -14,7 +14,7 @@ import polars as pl
 
 from partflow import Daily, Dataset, Partition, task
 from partflow.config import Config
-from partflow.graph import derive
+from partflow.declarations.graph import derive
 from partflow.project import Controls, Project
 
 ROWS = 240

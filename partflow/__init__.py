@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from partflow.dataset import Dataset, Source
+    from partflow.declarations.dataset import Dataset, Source
+    from partflow.declarations.task import effect, task
     from partflow.errors import PartflowError
     from partflow.partitions.calendar import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
     from partflow.partitions.sets import Partition
     from partflow.project import Project
     from partflow.sqltext import sql_file
-    from partflow.tasks import effect, task
 
 __all__ = [
     "Cron",
@@ -40,19 +40,19 @@ __all__ = [
 _MODULES = {
     "Cron": "partitions.cron",
     "Daily": "partitions.calendar",
-    "Dataset": "dataset",
+    "Dataset": "declarations.dataset",
     "Every": "partitions.every",
     "Hourly": "partitions.calendar",
     "Monthly": "partitions.calendar",
     "PartflowError": "errors",
     "Partition": "partitions.sets",
     "Project": "project",
-    "Source": "dataset",
+    "Source": "declarations.dataset",
     "Weekly": "partitions.calendar",
     "Whole": "partitions.calendar",
-    "effect": "tasks",
+    "effect": "declarations.task",
     "sql_file": "sqltext",
-    "task": "tasks",
+    "task": "declarations.task",
 }
 
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import outputs
+from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
 from partflow.execution.inputs import partition_column
 from partflow.formats import Parquet, reading
-from partflow.graph import outputs
 from partflow.lineage import lanes, state_over
 from partflow.observe import Observed
 from partflow.partitions.sets import PartitionSet
@@ -27,7 +28,6 @@ from partflow.reasons import describe
 from partflow.record import Record
 from partflow.results import Target, normalise
 from partflow.store import Store
-from partflow.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from partflow.acceptance import Acceptance, Group, Kind
 from partflow.aside import Aside, unlike
+from partflow.declarations.graph import outputs
+from partflow.declarations.graphdocument import graph_text
 from partflow.execution.orders import Outcome
-from partflow.graph import outputs
-from partflow.graphrecord import graph_text
 from partflow.journal import record_lines
 from partflow.metastore import Metastore
 from partflow.partitions.keytexts import shown_key

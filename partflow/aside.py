@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from partflow.content import equal_within
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
 from partflow.differences import difference, largest
 from partflow.execution.live import LiveContents
 from partflow.execution.orders import Attempt, Lineage, Order, Outcome

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partflow.graph import Graph, outputs
+from partflow.declarations.graph import Graph, outputs
 from partflow.lineage import DatasetState, Snapshot, state_over
 from partflow.partitions.sets import PartitionSet
 from partflow.steps import Action, Plan

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from partflow.declarations.graphdocument import graph_text
 from partflow.flow import is_ahead
-from partflow.graphrecord import graph_text
 from partflow.machine import free_memory
 from partflow.metastore import Metastore
 from partflow.plan import task_span

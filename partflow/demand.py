@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.graph import outputs
+from partflow.declarations.graph import outputs
 from partflow.lineage import state_over
 from partflow.selfreads import backs_of, needed_before
 from partflow.steps import Action, Only, Plan, Reason, State, TaskPlan, wanted_mask

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from partflow.code.fingerprint import CodeFingerprint
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.graph import Graph, outputs
 from partflow.errors import UsageError
 from partflow.execution.witness import changed_since
-from partflow.graph import Graph, outputs
 from partflow.lineage import Condition
 from partflow.metastore import Metastore
 from partflow.observe import Observed

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.graph import Graph
+from partflow.declarations.graph import Graph
+from partflow.declarations.task import Task
 from partflow.lineage import Condition, DatasetState, Snapshot, prefix, salted, salts, state_over
 from partflow.partitions.calendar import Grain, Whole
 from partflow.steps import CLOCK_SLACK, Action, State, TaskPlan
-from partflow.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from partflow.dataset import Read
+    from partflow.declarations.dataset import Read
     from partflow.steps import Bounds, Codes, Mask
 
     Sums = NDArray[np.int64]

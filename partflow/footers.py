@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from partflow.content import file_digest, fingerprint_parquet, refusal_behind
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats import footer
 from partflow.identity import BACKDATED_NS, FileIdentity, identity, is_settled

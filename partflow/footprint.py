@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partflow.graph import outputs
+from partflow.declarations.graph import outputs
 from partflow.partitions.sets import PartitionSet
 from partflow.steps import Action, Plan, TaskPlan, wanted_mask
 

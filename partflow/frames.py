@@ -19,9 +19,9 @@ from partflow.content import (
     fingerprint_parquet,
     unreadable,
 )
+from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats import Csv, Ndjson, Parquet, require_alike
-from partflow.parameters import ParameterKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

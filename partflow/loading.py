@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from partflow.collecting import held, left_out
-from partflow.dataset import Dataset
+from partflow.declarations.collecting import held, left_out
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.task import Task
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError, together
 from partflow.modules import ProjectModules
 from partflow.partitions.declaring import SRC, declaring
 from partflow.surroundings import own_process_only
-from partflow.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)

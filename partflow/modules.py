@@ -19,8 +19,8 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from partflow.code.fingerprint import CodeFingerprint, CodeReader
+from partflow.declarations.task import Task
 from partflow.sqltext import sql_for
-from partflow.tasks import Task
 
 _PACKAGES_OF_OTHERS: Final = frozenset(
     {"site-packages", "dist-packages", "node_modules", "__pycache__"}

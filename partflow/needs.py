@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.declarations.graph import Graph, outputs
+from partflow.declarations.task import Task
 from partflow.flow import Flow, Ranges
-from partflow.graph import Graph, outputs
 from partflow.lineage import Condition, DatasetState, Snapshot, lanes
 from partflow.steps import CLOCK_SLACK, Only, Reason, Request
-from partflow.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

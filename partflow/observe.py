@@ -23,11 +23,11 @@ from partflow.content import (
     unreadable,
 )
 from partflow.copies import pack
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import Graph
 from partflow.errors import ReadError, UsageError
 from partflow.footers import record_in
 from partflow.formats import Parquet, format_of, rules_of, way_of
-from partflow.graph import Graph
 from partflow.handover import SMALL, AsRead, HandOver
 from partflow.identity import FileIdentity, is_settled
 from partflow.journal import require_not_older

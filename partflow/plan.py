@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow import selfreads
+from partflow.declarations.graph import Graph, outputs
+from partflow.declarations.task import Task
 from partflow.demand import needed_of, restricted
 from partflow.faults import faults_of
 from partflow.flow import (
@@ -26,7 +28,6 @@ from partflow.flow import (
     source_states,
     task_span,
 )
-from partflow.graph import Graph, outputs
 from partflow.lineage import Condition, Snapshot, state_over
 from partflow.needs import Look, Made, at_rest, forced, needs_of, pinned
 from partflow.partitions.calendar import Whole
@@ -44,7 +45,6 @@ from partflow.steps import (
     perhaps_done,
     wanted_mask,
 )
-from partflow.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,10 +24,10 @@ from partflow.code.fingerprint import CodeFingerprint
 from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
+from partflow.declarations.graph import Graph, derive
 from partflow.errors import MetastoreError, UsageError
 from partflow.faults import require_clock
 from partflow.footprint import Footprint, footprint_of_request, footprint_of_steps
-from partflow.graph import Graph, derive
 from partflow.handover import HandOver
 from partflow.history import History, store_of
 from partflow.journal import note_begun, note_told

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from partflow.declarations.graph import Graph, select
+from partflow.declarations.parameters import ParameterKind
 from partflow.errors import UsageError
 from partflow.execution.inputs import read_partitions
-from partflow.graph import Graph, select
-from partflow.parameters import ParameterKind
 from partflow.plan import horizon_of
 from partflow.selection import Asked, request_of, told_as_read
 from partflow.store import Store

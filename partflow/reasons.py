@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from partflow.dataset import Dataset
-from partflow.graph import outputs
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import outputs
 from partflow.partitions.sets import PartitionSet
 from partflow.plan import Action, Plan, Reason, State, TaskPlan, wanted_mask
 

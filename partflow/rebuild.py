@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.graph import Graph
 from partflow.errors import MetastoreError, UsageError
 from partflow.failpoints import failpoint
 from partflow.footers import Found, carries_lineage, look_at
-from partflow.graph import Graph
 from partflow.journal import Journal, read_journal
 from partflow.metastore import Metastore
 from partflow.record import Record

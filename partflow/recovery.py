@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from partflow.content import file_digest
-from partflow.dataset import NAME
-from partflow.graph import Graph
+from partflow.declarations.dataset import NAME
+from partflow.declarations.graph import Graph
 from partflow.identity import identity
 from partflow.journal import record_lines
 from partflow.metastore import Metastore, drop_intents

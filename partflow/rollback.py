@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from partflow.content import file_digest
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.graph import Graph
+from partflow.declarations.graphdocument import graph_text
 from partflow.errors import PublishError, UsageError
 from partflow.footprint import Footprint
-from partflow.graph import Graph
-from partflow.graphrecord import graph_text
 from partflow.identity import identity
 from partflow.journal import record_lines
 from partflow.metastore import Metastore

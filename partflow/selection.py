@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from partflow.dataset import Extent
+from partflow.declarations.dataset import Extent
+from partflow.declarations.graph import Graph, outputs, select
 from partflow.errors import UsageError
-from partflow.graph import Graph, outputs, select
 from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.partitions.sets import PartitionSet

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.dataset import Form
+from partflow.declarations.dataset import Form
 
 if TYPE_CHECKING:
+    from partflow.declarations.task import Task
     from partflow.steps import Codes, Mask
-    from partflow.tasks import Task
 
 PLANNED, WAITS, BLOCKED = 1, 2, 4
 """What becomes of a partition, as those that read it see it; 0: it stays as it is."""

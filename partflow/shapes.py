@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from partflow.columns import ColumnCache
-from partflow.dataset import Source
+from partflow.declarations.dataset import Source
 from partflow.errors import ReadError
 from partflow.flow import horizon_of
 from partflow.formats import Parquet, format_of
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from partflow.dataset import Dataset
-    from partflow.graph import Graph
+    from partflow.declarations.dataset import Dataset
+    from partflow.declarations.graph import Graph
     from partflow.metastore import Metastore
     from partflow.store import Store
 

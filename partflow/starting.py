@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from partflow.controls import Controls
-    from partflow.graph import Graph
+    from partflow.declarations.graph import Graph
     from partflow.observe import Observed
     from partflow.record import Record
 

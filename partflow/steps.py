@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.graph import Graph, outputs
+from partflow.declarations.graph import Graph, outputs
+from partflow.declarations.task import Task
 from partflow.lineage import Snapshot
 from partflow.partitions.sets import PartitionSet
-from partflow.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

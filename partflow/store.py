@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
 from partflow.errors import PublishError, naming
 from partflow.failpoints import failpoint
 from partflow.identity import BACKDATED_NS, FileIdentity, identity

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 
 from partflow.catalog import WRITTEN_IN
-from partflow.graph import Graph
+from partflow.declarations.graph import Graph
 from partflow.metastore import Metastore
 from partflow.runlog import RunLog
 from partflow.sqlitefile import SIDES

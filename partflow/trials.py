@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from partflow.aside import Aside, nearly, unlike
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import outputs
 from partflow.execution.orders import Output
-from partflow.graph import outputs
 from partflow.lineage import Condition, Unreadable
 from partflow.observe import Observed
 from partflow.plan import Plan, Reason, TaskPlan, wanted_mask

@@ -15,14 +15,14 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partflow.dataset import NAME, Dataset, Source
+from partflow.declarations.dataset import NAME, Dataset, Source
 from partflow.errors import UsageError
 from partflow.flow import horizon_of
 from partflow.stats import listed
 from partflow.store import DATA_NAMES, Store
 
 if TYPE_CHECKING:
-    from partflow.graph import Graph
+    from partflow.declarations.graph import Graph
     from partflow.leases import Living
     from partflow.metastore import Metastore
 

@@ -25,7 +25,7 @@ from partflow.sqlitefile import damage_of, is_empty
 if TYPE_CHECKING:
     from partflow.config import Config
     from partflow.controls import Controls
-    from partflow.graph import Graph
+    from partflow.declarations.graph import Graph
     from partflow.history import History
     from partflow.rebuild import Rebuilt
     from partflow.rollback import Kept, PutBack, RollingBack

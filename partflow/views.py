@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from partflow.catalog import Access, write_catalog
 from partflow.content import type_text
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.graph import Graph
 from partflow.errors import PublishError, ReadError
 from partflow.formats import Parquet, format_of
-from partflow.graph import Graph
 from partflow.metastore import Metastore
 from partflow.schemas import Clash, instances, united_by_rows
 from partflow.shapes import Looker, Part, Shape, digest_shown, keys_there

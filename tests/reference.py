@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from partflow.dataset import Dataset, Form, Read
-from partflow.graph import Graph, outputs
+from partflow.declarations.dataset import Dataset, Form, Read
+from partflow.declarations.graph import Graph, outputs
+from partflow.declarations.task import Task
 from partflow.lineage import Condition, DatasetState, Snapshot, elements, lanes
 from partflow.partitions.calendar import Grain, Whole
 from partflow.plan import Action, Only, Reason, Request, State
-from partflow.tasks import Task
 
 DIGEST = tuple[int, int]
 NOTHING: DIGEST = (0, 0)

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from profiles import SLOW
 from reference import DIGEST, World, element, total
 
-from partflow.dataset import Dataset, Read, Source, as_read
+from partflow.declarations.dataset import Dataset, Read, Source, as_read
+from partflow.declarations.graph import Graph, derive, outputs
+from partflow.declarations.task import Task, effect, task
 from partflow.errors import GraphError
-from partflow.graph import Graph, derive, outputs
 from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lanes
 from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.partitions.sets import PartitionSet
 from partflow.plan import Force, Only, Request
-from partflow.tasks import Task, effect, task
 
 __all__ = ["SLOW", "Case", "cases", "graphs", "requests", "snapshots"]
 

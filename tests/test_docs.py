@@ -25,9 +25,9 @@ from imports import put_aside, taken_out
 
 from partflow.cli import commands, main
 from partflow.config import Config
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.options import Options
 from partflow.execution import state
-from partflow.options import Options
 from partflow.plan import Reason, State
 
 ROOT = Path(__file__).resolve().parent.parent

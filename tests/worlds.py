@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 
 from partflow.config import Config
+from partflow.declarations.graph import derive, outputs
+from partflow.declarations.task import Task
 from partflow.execution.state import RunState, Start, StepMade
-from partflow.graph import derive, outputs
 from partflow.lineage import Condition, DatasetState, Snapshot, lanes
 from partflow.plan import Plan, State, horizon_of, state_over
 from partflow.project import Project
-from partflow.tasks import Task
 
 
 def carried_out(plan: Plan, chance: Random, *, same: float = 0.3) -> Snapshot:

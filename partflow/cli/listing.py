@@ -16,11 +16,11 @@ from partflow.cli.session import Session
 from partflow.partitions.keytexts import shown_keys_in
 
 if TYPE_CHECKING:
-    from partflow.dataset import Extent, Read
-    from partflow.graph import Graph
+    from partflow.declarations.dataset import Extent, Read
+    from partflow.declarations.graph import Graph
+    from partflow.declarations.task import Task
     from partflow.partitions.calendar import Grain
     from partflow.project import Project
-    from partflow.tasks import Task
 
 _RESERVED = {"call", "class", "click", "default", "end", "flowchart", "graph", "style", "subgraph"}
 
@@ -82,7 +82,7 @@ def graph(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], o
 
 def chosen(project: Project, select: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
     """The selected nodes, in the graph's order; looks at files only for `status:`."""
-    from partflow.graph import select as selected
+    from partflow.declarations.graph import select as selected
 
     states: dict[str, frozenset[str]] = {}
     if any("status:" in word for word in (*select, *exclude)):
@@ -95,7 +95,7 @@ def chosen(project: Project, select: Sequence[str], exclude: Sequence[str]) -> t
 
 def _described(project: Project, node: str) -> dict[str, Any]:
     """All that is declared of a node."""
-    from partflow.dataset import Source
+    from partflow.declarations.dataset import Source
     from partflow.selection import extent_of, grain_of
 
     graph = project.graph
@@ -120,7 +120,7 @@ def _described(project: Project, node: str) -> dict[str, Any]:
 
 
 def _writer(project: Project, task: Task) -> dict[str, Any]:
-    from partflow.graph import declared_extent
+    from partflow.declarations.graph import declared_extent
 
     extent = project.graph.task_extents[task.name]
     own = declared_extent(task)
@@ -205,7 +205,7 @@ def _mermaid(graph: Graph, nodes: Sequence[str]) -> list[str]:
 
 
 def _edges(graph: Graph, nodes: Sequence[str]) -> list[str]:
-    from partflow.graph import outputs
+    from partflow.declarations.graph import outputs
 
     shown, lines = set(nodes), []
     for task in graph.tasks:

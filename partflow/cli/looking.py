@@ -81,7 +81,7 @@ def why(session: Session, dataset: str, key: str | None, output: str) -> None:
 
 def _one(project: Project, name: str) -> str:
     """The dataset or effect of that name, or of the task of that name."""
-    from partflow.graph import outputs, select
+    from partflow.declarations.graph import outputs, select
 
     if name in project.graph.nodes:
         return name

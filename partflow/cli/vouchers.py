@@ -14,7 +14,7 @@ from partflow.acceptance import Acceptance, Group, Kind
 from partflow.cli import sentences
 from partflow.cli.columns import aligned, count, painted, print_json, printable
 from partflow.cli.session import DONE, FAILED
-from partflow.graph import outputs
+from partflow.declarations.graph import outputs
 from partflow.partitions.keytexts import shown_key
 from partflow.trials import Reading, Trial, Verdict
 

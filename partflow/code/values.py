@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Final
 
 from partflow.code.normalform import constant_form, encoded, framed
-from partflow.dataset import Dataset, Read, Source
+from partflow.declarations.dataset import Dataset, Read, Source
 from partflow.partitions.calendar import Grain
 
 _AS_FIRST_NAMED: Final = {

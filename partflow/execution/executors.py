@@ -15,12 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from partflow.declarations.graph import Graph
 from partflow.execution.capture import Capture
 from partflow.execution.orders import Order, Outcome
 from partflow.execution.storing import TOGETHER, Called, stored
 from partflow.execution.workers import ProcessExecutor
 from partflow.execution.workplace import Load, Shares, Workplace, log_paths
-from partflow.graph import Graph
 from partflow.handover import HandOver
 from partflow.machine import memory, processors
 from partflow.store import Store

@@ -5,8 +5,8 @@ Knows nothing of workers but their numbers, and of what they hold: it is a guess
 
 from __future__ import annotations
 
+from partflow.declarations.graph import Graph
 from partflow.execution.orders import Order
-from partflow.graph import Graph
 
 _MOST = 2**15
 

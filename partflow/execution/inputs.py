@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from partflow.connections import Relations
 from partflow.copies import pack
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats import Parquet, format_of, way_of
 from partflow.frames import PartitionColumn, as_kind, read_frames, read_objects
 from partflow.handover import SMALL, AsRead, HandOver, identity_of
 from partflow.identity import FileIdentity, identity
 from partflow.models import Skops
-from partflow.parameters import ParameterKind
 from partflow.store import Store
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.declarations.graph import outputs
+from partflow.declarations.parameters import ParameterKind
 from partflow.execution.ready import Step
-from partflow.graph import outputs
 from partflow.lineage import Condition, elements, lanes, range_digest
-from partflow.parameters import ParameterKind
 from partflow.plan import Plan, Reason, TaskPlan, horizon_of, state_over
 
 if TYPE_CHECKING:

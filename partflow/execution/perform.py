@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from partflow.connections import Relations
 from partflow.content import file_digest
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import Graph
+from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
 from partflow.execution.inputs import keys_of, partition_column, read_partitions
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
@@ -22,7 +24,6 @@ from partflow.execution.storing import Called, Prepared, Unwritten, secured, str
 from partflow.execution.witness import watched
 from partflow.execution.work import Work, failure_of, refused, union_of
 from partflow.formats import format_of
-from partflow.graph import Graph
 from partflow.handover import HandOver
 from partflow.models import Skops
 from partflow.partitions.keytexts import shown_key
@@ -30,7 +31,6 @@ from partflow.partitions.sets import Partition
 from partflow.results import Target, is_lazy, normalise, split
 from partflow.store import Store
 from partflow.surroundings import own_process_only, put_back
-from partflow.tasks import Task
 
 if TYPE_CHECKING:
     import polars as pl

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partflow.declarations.graph import outputs
 from partflow.errors import advice_of
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
-from partflow.graph import outputs
 from partflow.journal import begun_lines, ended_lines, record_lines, seen_lines
 from partflow.lineage import Condition
 from partflow.metastore import Metastore, end_effects

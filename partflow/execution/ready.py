@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.declarations.task import Task
 from partflow.plan import Plan, TaskPlan
-from partflow.tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

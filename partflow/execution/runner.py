@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from partflow.declarations.graph import outputs
 from partflow.execution.executors import Executor
 from partflow.execution.live import ReadNow, Size
 from partflow.execution.orders import Attempt, Failure, InputRead, Lineage, Order, Outcome
@@ -19,7 +20,6 @@ from partflow.execution.ready import Step
 from partflow.execution.stamps import Stamps
 from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
 from partflow.execution.summary import Failed, Observer, StopSignal, Summary
-from partflow.graph import outputs
 from partflow.plan import Plan, Reason
 from partflow.runlog import RunLog, StepLog
 

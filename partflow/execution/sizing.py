@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.execution.live import WIDTH
 from partflow.execution.ready import batch_limit
 from partflow.formats import Csv, Ndjson, Parquet, format_of, reading
 from partflow.lineage import Condition
-from partflow.parameters import ParameterKind
 from partflow.plan import Plan
 from partflow.store import Store
 

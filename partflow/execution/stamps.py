@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
 from partflow.execution.inputs import keys_of
 from partflow.plan import Plan
 from partflow.store import Store

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from partflow.content import equal_within
 from partflow.copies import Packed, pack
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.sizing import memory_by_footer

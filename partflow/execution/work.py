@@ -12,18 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import Graph
+from partflow.declarations.parameters import ParameterKind
+from partflow.declarations.task import Task
 from partflow.errors import PartflowError, ReadError, ResultError, advice_of
 from partflow.execution.inputs import keys_of
 from partflow.execution.orders import Attempt, Failure, Order
 from partflow.formats import format_of
 from partflow.frames import explain
-from partflow.graph import Graph
 from partflow.handover import SMALL, HandOver
-from partflow.parameters import ParameterKind
 from partflow.partitions.keytexts import shown_key
 from partflow.store import Store
-from partflow.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from partflow.declarations.graph import Graph
 from partflow.errors import ConfigurationError
 from partflow.execution.homes import Homes
 from partflow.execution.lastwords import ended, last_place
 from partflow.execution.orders import Cost, Failure, Order, Outcome
 from partflow.execution.worker import BYTES_AHEAD, Sent, Worker
 from partflow.execution.workplace import Answer, Load, Ready, Shares, log_paths
-from partflow.graph import Graph
 from partflow.store import Store
 
 AHEAD = 0.05

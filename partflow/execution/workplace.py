@@ -22,6 +22,8 @@ from pathlib import Path
 
 from partflow.code.fingerprint import CodeFingerprint
 from partflow.connections import share_processors
+from partflow.declarations.graph import Graph
+from partflow.declarations.task import Task
 from partflow.errors import PartflowError
 from partflow.execution.capture import log_to_stderr
 from partflow.execution.orders import Cost, Failure, Order, Outcome
@@ -29,11 +31,9 @@ from partflow.execution.perform import call
 from partflow.execution.spool import Spool
 from partflow.execution.storing import Called
 from partflow.execution.work import text_of
-from partflow.graph import Graph
 from partflow.handover import HandOver
 from partflow.store import Store
 from partflow.surroundings import own_process_only, put_back
-from partflow.tasks import Task
 
 Loaded = tuple[Graph, Store, Callable[[Task], CodeFingerprint]]
 """A project that a worker has imported, and what tells the code of its tasks."""

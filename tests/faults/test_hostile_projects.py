@@ -23,14 +23,14 @@ from test_hostile_words import SETTINGS, VALUES, WORDS
 
 from partflow.cli import main
 from partflow.config import Config, find_root, read_config
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import derive
+from partflow.declarations.task import task
 from partflow.errors import ConfigurationError, PartflowError, UsageError
 from partflow.execution.orders import Failure
-from partflow.graph import derive
 from partflow.loading import load_jobs
 from partflow.partitions.calendar import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
 from partflow.selection import Asked, request_of, scopes
-from partflow.tasks import task
 
 LOADED = {
     "jobs_that_end": "import sys\nsys.exit(0)\n",

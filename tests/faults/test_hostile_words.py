@@ -17,7 +17,7 @@ from small_shop import write_shop
 
 from partflow.cli import main
 from partflow.config import read_config
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError
 from partflow.partitions.calendar import Daily
 from partflow.project import Project

@@ -7,10 +7,10 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats import Parquet
 from partflow.frames import PartitionColumn, explain, read_frames
-from partflow.parameters import ParameterKind
 
 DAY = dt.date(2024, 1, 1)
 KINDS = (ParameterKind.LAZY, ParameterKind.EAGER, ParameterKind.ARROW)

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.dataset import Dataset, Read, as_read
+from partflow.declarations.dataset import Dataset, Read, as_read
+from partflow.declarations.graph import Graph, derive
+from partflow.declarations.task import Task, task
 from partflow.execution.orders import Attempt, Lineage, Order, Outcome
 from partflow.execution.perform import perform
-from partflow.graph import Graph, derive
 from partflow.handover import HandOver
 from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.store import Store
-from partflow.tasks import Task, task
 
 SCHEMA = {"qty": pl.Int64, "day": pl.Date, "tags": pl.List(pl.String)}
 ROWS = pl.DataFrame({"qty": [1, 2], "day": None, "tags": [["a"], None]}, schema=SCHEMA)

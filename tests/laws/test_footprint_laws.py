@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Case, cases
 
+from partflow.declarations.graph import outputs
 from partflow.footprint import EVERYTHING, Footprint, footprint_of_request, footprint_of_steps
-from partflow.graph import outputs
 from partflow.partitions.sets import PartitionSet
 from partflow.plan import Action, Plan, plan, wanted_mask
 

@@ -15,11 +15,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from worlds import Disk
 
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.task import Task, task
 from partflow.partitions.calendar import Daily, Weekly, Whole
 from partflow.partitions.sets import Partition
 from partflow.selection import Asked
-from partflow.tasks import Task, task
 
 FIRST = date(2024, 1, 1)
 DAYS = [str(FIRST + timedelta(days=n)) for n in range(6)]

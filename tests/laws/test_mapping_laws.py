@@ -6,7 +6,7 @@ from hypothesis import given
 from reference import World
 from strategies import Case, cases
 
-from partflow.dataset import Extent
+from partflow.declarations.dataset import Extent
 from partflow.execution.state import RunState, Step
 from partflow.plan import plan
 

@@ -12,7 +12,7 @@ from reference import Judge, Verdict
 from strategies import Case, cases
 from worlds import carried_out
 
-from partflow.graph import derive
+from partflow.declarations.graph import derive
 from partflow.lineage import Condition
 from partflow.plan import Action, Only, Plan, Reason, State, plan, wanted_mask
 from partflow.selection import made_from

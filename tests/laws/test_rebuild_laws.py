@@ -16,12 +16,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from worlds import Disk, moment
 
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.task import Task, effect, task
 from partflow.partitions.calendar import Daily, Whole
 from partflow.plan import Plan
 from partflow.project import Controls
 from partflow.selection import Asked
-from partflow.tasks import Task, effect, task
 
 FIRST = date(2024, 1, 1)
 DAYS = [str(FIRST + timedelta(days=n)) for n in range(5)]

@@ -235,12 +235,12 @@ def test_when_nothing_changes_what_may_run_is_skipped(case: Case, chance: Random
 
 
 def test_an_event_for_a_step_that_does_not_run_is_a_bug_that_says_so() -> None:
-    from partflow.dataset import Dataset
-    from partflow.graph import derive
+    from partflow.declarations.dataset import Dataset
+    from partflow.declarations.graph import derive
+    from partflow.declarations.task import task
     from partflow.lineage import Snapshot, empty_state
     from partflow.partitions.calendar import Whole
     from partflow.plan import Request
-    from partflow.tasks import task
 
     graph = derive([task(writes=Dataset("one", Whole()), name="make")(lambda: None)])
     snapshot = Snapshot(0, {"one": empty_state(0, 1)}, {"make": "1" * 32}, {})

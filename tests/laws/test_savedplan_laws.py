@@ -12,7 +12,7 @@ from strategies import Case, cases
 from worlds import carried_out
 
 from partflow.basis import bases_of
-from partflow.graph import outputs
+from partflow.declarations.graph import outputs
 from partflow.lineage import Condition, DatasetState
 from partflow.partitions.keytexts import shown_key
 from partflow.plan import Action, Plan, plan

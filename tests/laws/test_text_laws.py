@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partflow.csvtext import opened
+from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats import Csv, Ndjson, format_named
 from partflow.frames import PartitionColumn, read_frames
-from partflow.parameters import ParameterKind
 
 DAY = dt.date(2024, 1, 1)
 SCHEMA = {"b": pl.String, "a": pl.Int64}

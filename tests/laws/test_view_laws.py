@@ -18,12 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import Disk
 
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.task import Task, task
 from partflow.errors import PartflowError
 from partflow.partitions.calendar import Daily, Whole
 from partflow.partitions.sets import Partition
 from partflow.sqltypes import sql_type
-from partflow.tasks import Task, task
 
 FIRST = date(2024, 1, 1)
 DAYS = [str(FIRST + timedelta(days=n)) for n in range(4)]

@@ -9,7 +9,7 @@ import pytest
 
 from partflow.columns import ColumnCache, Columns
 from partflow.controls import Controls
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
 from partflow.observe import Verify, observe
 from partflow.partitions.calendar import Daily, Whole
 from partflow.rows import count_changes

@@ -187,9 +187,9 @@ def test_what_a_later_rule_adds_is_a_part_and_the_digest_of_before_is_told():
 
 
 DECLARED = """
-    from partflow.dataset import Dataset
+    from partflow.declarations.dataset import Dataset
     from partflow.partitions.calendar import Daily
-    from partflow.tasks import task
+    from partflow.declarations.task import task
     clean = Dataset("clean_sales", Daily("{start}"))
     @task(writes=clean, retries={retries})
     def clean_sales():

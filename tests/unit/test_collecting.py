@@ -2,10 +2,10 @@
 
 from types import ModuleType, SimpleNamespace
 
-from partflow.collecting import held
-from partflow.dataset import Dataset
+from partflow.declarations.collecting import held
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.task import task
 from partflow.partitions.calendar import Daily
-from partflow.tasks import task
 
 DAYS = Daily("2024-01-01")
 

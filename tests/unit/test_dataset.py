@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from partflow.dataset import Dataset, Extent, Read, Source
+from partflow.declarations.dataset import Dataset, Extent, Read, Source
 from partflow.errors import DeclarationError
 from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import os
 
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import derive
+from partflow.declarations.task import task
 from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.execution.work import Work, failure_of
-from partflow.graph import derive
 from partflow.handover import HandOver
 from partflow.partitions.calendar import Daily
 from partflow.store import Store
-from partflow.tasks import task
 
 
 def test_a_disk_that_refuses_a_staged_file_is_told_of_its_partition(tmp_path):

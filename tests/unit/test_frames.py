@@ -13,10 +13,10 @@ import pytest
 
 from partflow.connections import Relations
 from partflow.content import fingerprint_frame
+from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats import Parquet, Skops, format_named
 from partflow.frames import PartitionColumn, explain, read_frames, read_objects, stage_frame
-from partflow.parameters import ParameterKind
 
 LAZY, EAGER = ParameterKind.LAZY, ParameterKind.EAGER
 DAYS = tuple(dt.date(2026, 3, day) for day in (1, 2, 3))
@@ -198,7 +198,7 @@ def test_no_heavy_library_is_imported_before_it_is_needed():
     code = """if True:
         import sys
         import partflow.content, partflow.formats, partflow.frames, partflow.results
-        from partflow.parameters import kind_of
+        from partflow.declarations.parameters import kind_of
         kind_of("pl.LazyFrame")
         print(sorted({"polars", "pyarrow", "duckdb", "skops"} & set(sys.modules)))
     """

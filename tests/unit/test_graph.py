@@ -8,11 +8,11 @@ from types import FrameType
 
 import pytest
 
-from partflow.dataset import Dataset, Extent, Source
+from partflow.declarations.dataset import Dataset, Extent, Source
+from partflow.declarations.graph import derive, select
+from partflow.declarations.task import Task, effect, task
 from partflow.errors import GraphError, UsageError
-from partflow.graph import derive, select
 from partflow.partitions.calendar import Daily, Monthly, Weekly, Whole
-from partflow.tasks import Task, effect, task
 
 DAILY = Daily("2024-01-01")
 LANDING = Source("landing", DAILY, path="landing/{key}.csv")

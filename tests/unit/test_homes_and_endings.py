@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from partflow import Daily, Dataset, task
+from partflow.declarations.graph import derive
 from partflow.execution.homes import Homes
 from partflow.execution.lastwords import ended, last_place
 from partflow.execution.orders import Attempt, Lineage, Order
-from partflow.graph import derive
 
 
 @pytest.mark.parametrize(

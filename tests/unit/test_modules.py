@@ -48,7 +48,7 @@ BOUNDARY = [
     ("a module in a virtual environment", "venv.inside", None),
     ("a package installed in it", "venv.lib.python3.11.site-packages.library", None),
     ("partflow itself", "partflow", None),
-    ("a module of partflow", "partflow.tasks", None),
+    ("a module of partflow", "partflow.declarations.task", None),
     ("the standard library", "json", None),
     ("a module without a file", "sys", None),
     ("an installed library", "pytest", None),

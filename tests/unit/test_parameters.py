@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from partflow.parameters import ParameterKind, kind_of
+from partflow.declarations.parameters import ParameterKind, kind_of
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from partflow.dataset import Dataset
+from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.execution.inputs import _Remembered
 from partflow.models import Skops

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.graph import Graph, derive
+from partflow.declarations.task import task
 from partflow.errors import UsageError
-from partflow.graph import Graph, derive
 from partflow.lineage import Condition, Snapshot, empty_state, lanes
 from partflow.partitions.calendar import Daily, Monthly
 from partflow.plan import Plan, Request, plan
 from partflow.planfiles import read_plan, write_plan
 from partflow.savedplan import SCHEMA, document_of, moved, parsed, refusal, restored, text_of
-from partflow.tasks import task
 
 NOW = 1_704_585_600  # 2024-01-07
 CODES = {"clean": "1" * 32, "month": "2" * 32}

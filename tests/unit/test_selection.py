@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.graph import derive
+from partflow.declarations.task import effect, task
 from partflow.errors import UsageError
-from partflow.graph import derive
 from partflow.partitions.calendar import Daily, Every, Hourly, Monthly, Whole
 from partflow.selection import Asked, request_of, scopes
-from partflow.tasks import effect, task
 
 NOW = 1_709_251_200  # 2024-03-01, midnight in UTC
 LANDING = Source("landing", Daily("2024-01-01"), path="landing/{key}.csv")

@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from partflow.dataset import Source
+from partflow.declarations.dataset import Source
 from partflow.errors import ReadError
 from partflow.execution.sizing import BATCH, batch_bytes, memory_by_footer, memory_of
 from partflow.partitions.calendar import Daily

@@ -9,11 +9,11 @@ import duckdb
 import polars as pl
 import pytest
 
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.task import effect, task
 from partflow.errors import DeclarationError
 from partflow.partitions.calendar import Daily, Hourly, Monthly, Whole
 from partflow.partitions.sets import Partition
-from partflow.tasks import effect, task
 
 DAILY = Daily("2024-01-01")
 LANDING = Source("landing", DAILY, path="landing/{key}.csv")

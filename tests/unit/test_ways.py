@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from partflow.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset, Source
 from partflow.formats import way_of
 from partflow.partitions.calendar import Daily
 

@@ -12,10 +12,10 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from partflow.dataset import Dataset, Source
-from partflow.graph import Graph, outputs
-from partflow.options import Options
-from partflow.tasks import Task
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.graph import Graph, outputs
+from partflow.declarations.options import Options
+from partflow.declarations.task import Task
 
 LAYOUT = 1
 """The number of the document's form."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
-from partflow.dataset import Dataset, Read
+from partflow.declarations.dataset import Dataset, Read
+from partflow.declarations.task import Task
 from partflow.partitions.declaring import Made
-from partflow.tasks import Task
 
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
 _LISTS = (list, tuple, set, frozenset, deque)

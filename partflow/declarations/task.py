@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from partflow.dataset import NAME, Dataset, Form, Read, as_read
+from partflow.declarations.dataset import NAME, Dataset, Form, Read, as_read
+from partflow.declarations.options import Options, options_of
+from partflow.declarations.parameters import ParameterKind, kind_of
 from partflow.errors import DeclarationError
-from partflow.options import Options, options_of
-from partflow.parameters import ParameterKind, kind_of
 from partflow.partitions.calendar import Grain, Whole, common_zone
 from partflow.partitions.declaring import Place, declared_at, is_refused, note, refuse
 from partflow.partitions.spans import Duration

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
-from partflow.dataset import Dataset, Extent, Form
+from partflow.declarations.dataset import Dataset, Extent, Form
+from partflow.declarations.task import Input, Task
 from partflow.errors import GraphError, UsageError, together
 from partflow.partitions.calendar import Whole
 from partflow.partitions.keytexts import shown_keys_in
-from partflow.tasks import Input, Task
 
 
 @dataclass(frozen=True, slots=True)
