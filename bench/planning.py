@@ -73,8 +73,8 @@ def written(root: Path, per_dataset: int) -> None:
 def filled(root: Path, *, files: bool) -> None:
     """Records for every partition, as if all had been made; and a small file for each if asked."""
     from partflow.columns import ColumnCache
-    from partflow.lineage import elements, prefix
     from partflow.metastore import Metastore
+    from partflow.planning.snapshot import elements, prefix
     from partflow.project import Project
 
     project = Project.load(root)
@@ -199,7 +199,7 @@ import numpy as np
 began = time.perf_counter()
 from partflow.metastore import Metastore
 from partflow.observe import Verify, observe
-from partflow.plan import Request, plan
+from partflow.planning.planner import Request, plan
 from partflow.project import Project
 from partflow.sidebyside import SideBySide
 
@@ -258,9 +258,9 @@ def looking_back(n: int) -> None:
     from partflow.declarations.dataset import Dataset
     from partflow.declarations.graph import derive
     from partflow.declarations.task import task
-    from partflow.lineage import Snapshot, elements, empty_state, lanes
     from partflow.partitions.calendar import Every
-    from partflow.plan import Request, plan
+    from partflow.planning.planner import Request, plan
+    from partflow.planning.snapshot import Snapshot, elements, empty_state, lanes
 
     end = np.datetime64(END, "h")
     start = str(end - np.timedelta64(n // 4, "h"))
@@ -318,7 +318,7 @@ def reference(root: Path) -> None:
 
     from partflow.metastore import Metastore
     from partflow.observe import Verify, observe
-    from partflow.plan import Request, plan
+    from partflow.planning.planner import Request, plan
     from partflow.project import Project
 
     project = Project.load(root)

@@ -23,8 +23,8 @@ from partflow.execution.ready import Step, batch_limit
 from partflow.execution.sizing import BATCH, widths
 from partflow.formats import Parquet, format_of
 from partflow.handover import HandOver
-from partflow.lineage import Condition
-from partflow.plan import Plan, TaskPlan
+from partflow.planning.planner import Plan, TaskPlan
+from partflow.planning.snapshot import Condition
 from partflow.store import Store
 
 _BATCH = 31

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.declarations.graphdocument import graph_text
-from partflow.flow import is_ahead
 from partflow.machine import free_memory
 from partflow.metastore import Metastore
-from partflow.plan import task_span
+from partflow.planning.planner import task_span
+from partflow.planning.selection import scopes
+from partflow.planning.upstream import is_ahead
 from partflow.runlog import RunLog, RunRow
-from partflow.selection import scopes
 from partflow.store import Store
 from partflow.surroundings import working_in
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from partflow.controls import Controls
     from partflow.execution.executors import Executor
     from partflow.execution.summary import Summary
-    from partflow.plan import Plan
+    from partflow.planning.planner import Plan
 
 _NAMED = 3
 

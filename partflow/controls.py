@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from partflow.observe import Verify
-from partflow.plan import Fault, Plan
+from partflow.planning.planner import Fault, Plan
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Observer, Summary

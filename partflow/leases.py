@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from partflow.errors import BusyError, naming
-from partflow.footprint import EVERYTHING, Footprint, Meeting
 from partflow.opening import NotAFileError, alone_with, at_once
+from partflow.planning.footprint import EVERYTHING, Footprint, Meeting
 
 _SUFFIX = ".lease"
 _NEW = ".new"

@@ -31,7 +31,12 @@ from partflow.formats import Parquet, format_of, rules_of, way_of
 from partflow.handover import SMALL, AsRead, HandOver
 from partflow.identity import FileIdentity, is_settled
 from partflow.journal import require_not_older
-from partflow.lineage import (
+from partflow.metastore import Metastore
+from partflow.models import Skops
+from partflow.muffling import muffled
+from partflow.partitions.calendar import Grain
+from partflow.planning.planner import horizon_of
+from partflow.planning.snapshot import (
     Condition,
     DatasetState,
     LeftOut,
@@ -41,11 +46,6 @@ from partflow.lineage import (
     empty_state,
     lanes,
 )
-from partflow.metastore import Metastore
-from partflow.models import Skops
-from partflow.muffling import muffled
-from partflow.partitions.calendar import Grain
-from partflow.plan import horizon_of
 from partflow.record import Record
 from partflow.schemas import instances, schema_known, schema_text
 from partflow.shapes import schema_at

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from partflow.errors import UsageError
-from partflow.savedplan import SavedPlan, parsed, text_of
+from partflow.planning.savedplan import SavedPlan, parsed, text_of
 
 
 def write_plan(path: Path, document: Mapping[str, Any]) -> None:

@@ -26,8 +26,6 @@ from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
 from partflow.declarations.graph import Graph, derive
 from partflow.errors import MetastoreError, UsageError
-from partflow.faults import require_clock
-from partflow.footprint import Footprint, footprint_of_request, footprint_of_steps
 from partflow.handover import HandOver
 from partflow.history import History, store_of
 from partflow.journal import note_begun, note_told
@@ -35,11 +33,13 @@ from partflow.loading import load_jobs, require_pools
 from partflow.metastore import Metastore
 from partflow.modules import codes_of
 from partflow.observe import Observed, Verify, effects_cut_off, observe
-from partflow.plan import Force, Only, Plan, Request, perhaps_done, plan
 from partflow.planfiles import read_plan, write_plan
+from partflow.planning.faults import require_clock
+from partflow.planning.footprint import Footprint, footprint_of_request, footprint_of_steps
+from partflow.planning.planner import Force, Only, Plan, Request, perhaps_done, plan
+from partflow.planning.savedplan import SavedPlan, document_of, moved, refusal, restored
+from partflow.planning.selection import Asked, needed_for, request_of
 from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
-from partflow.savedplan import SavedPlan, document_of, moved, refusal, restored
-from partflow.selection import Asked, needed_for, request_of
 from partflow.shapes import describe
 from partflow.starting import Starter
 from partflow.surroundings import working_in
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from partflow.execution.executors import Executor
     from partflow.execution.workplace import Loaded
     from partflow.explanation import Why
-    from partflow.status import Status
+    from partflow.planning.status import Status
     from partflow.trials import Reading, Trial
     from partflow.upkeep import Upkeep
     from partflow.views import Views
@@ -156,7 +156,7 @@ class Project:
 
     def status(self) -> tuple[Status, ...]:
         """For each dataset and effect its states, rows and bytes."""
-        from partflow.status import statuses
+        from partflow.planning.status import statuses
 
         return statuses(self.plan())
 
@@ -479,7 +479,7 @@ class Project:
         words = (*asked.select, *asked.exclude)
         states: Mapping[str, frozenset[str]] = {}
         if any("status:" in w for w in words):
-            from partflow.status import states_of
+            from partflow.planning.status import states_of
 
             states = states_of(plan(self.graph, seen.snapshot, Request()))
         request = request_of(self.graph, asked, states, force, with_effects=with_effects)

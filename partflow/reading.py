@@ -11,8 +11,8 @@ from partflow.declarations.graph import Graph, select
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import UsageError
 from partflow.execution.inputs import read_partitions
-from partflow.plan import horizon_of
-from partflow.selection import Asked, request_of, told_as_read
+from partflow.planning.planner import horizon_of
+from partflow.planning.selection import Asked, request_of, told_as_read
 from partflow.store import Store
 
 if TYPE_CHECKING:

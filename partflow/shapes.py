@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal, cast
 from partflow.columns import ColumnCache
 from partflow.declarations.dataset import Source
 from partflow.errors import ReadError
-from partflow.flow import horizon_of
 from partflow.formats import Parquet, format_of
 from partflow.models import Skops
 from partflow.muffling import muffled
+from partflow.planning.upstream import horizon_of
 from partflow.schemas import schema_in, schema_known, schema_text
 from partflow.stats import listed
 

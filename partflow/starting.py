@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from partflow.footprint import Footprint
 from partflow.identity import CLOCK_STEP_NS
 from partflow.journal import note_seen
 from partflow.leases import Leases, Living, Met, Taken
 from partflow.metastore import Metastore
+from partflow.planning.footprint import Footprint
 from partflow.recovery import recover
 from partflow.runlog import owner_of
 from partflow.shapes import digest_shown, is_described

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from partflow.declarations.dataset import NAME, Dataset, Source
 from partflow.errors import UsageError
-from partflow.flow import horizon_of
+from partflow.planning.upstream import horizon_of
 from partflow.stats import listed
 from partflow.store import DATA_NAMES, Store
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from partflow.columns import ColumnCache
 from partflow.errors import UsageError
-from partflow.footprint import EVERYTHING, Footprint
 from partflow.journal import require_not_older
 from partflow.leases import Living, Taken
 from partflow.metastore import Metastore
-from partflow.plan import task_span
+from partflow.planning.footprint import EVERYTHING, Footprint
+from partflow.planning.planner import task_span
 from partflow.recovery import recover
 from partflow.runlog import begun, new_run_id, owner_of
 from partflow.sqlitefile import damage_of, is_empty

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from partflow.content import type_text
-from partflow.lineage import LeftOut, Varied
+from partflow.planning.snapshot import LeftOut, Varied
 from partflow.schemas import holding, united
 
 if TYPE_CHECKING:

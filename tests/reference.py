@@ -1,6 +1,6 @@
 """The judge: a planner that asks about one partition after the other, as slow as it is plain.
 
-Written from the design and not from `partflow.plan`, whose arrays it knows nothing of. Calendars
+Written from the design and not from `partflow.planning.planner`, whose arrays it knows nothing of. Calendars
 come from `Grain.interval` alone: what a partition reads is found by looking at intervals.
 """
 
@@ -19,9 +19,9 @@ import numpy as np
 from partflow.declarations.dataset import Dataset, Form, Read
 from partflow.declarations.graph import Graph, outputs
 from partflow.declarations.task import Task
-from partflow.lineage import Condition, DatasetState, Snapshot, elements, lanes
 from partflow.partitions.calendar import Grain, Whole
-from partflow.plan import Action, Only, Reason, Request, State
+from partflow.planning.planner import Action, Only, Reason, Request, State
+from partflow.planning.snapshot import Condition, DatasetState, Snapshot, elements, lanes
 
 DIGEST = tuple[int, int]
 NOTHING: DIGEST = (0, 0)

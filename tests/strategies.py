@@ -22,10 +22,10 @@ from partflow.declarations.dataset import Dataset, Read, Source, as_read
 from partflow.declarations.graph import Graph, derive, outputs
 from partflow.declarations.task import Task, effect, task
 from partflow.errors import GraphError
-from partflow.lineage import Condition, DatasetState, Snapshot, empty_state, lanes
 from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.partitions.sets import PartitionSet
-from partflow.plan import Force, Only, Request
+from partflow.planning.planner import Force, Only, Request
+from partflow.planning.snapshot import Condition, DatasetState, Snapshot, empty_state, lanes
 
 __all__ = ["SLOW", "Case", "cases", "graphs", "requests", "snapshots"]
 

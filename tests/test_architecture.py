@@ -158,7 +158,7 @@ def test_every_module_below_the_line_is_held_to_do_no_io() -> None:
     ]
     core = {
         f"partflow.{name}"
-        for name in layers[layers.index("reasons") :]
+        for name in layers[layers.index("code") :]
         if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file()
     }
     assert set(contracts["The core does no I/O"]["source_modules"]) == core

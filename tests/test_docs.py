@@ -28,7 +28,7 @@ from partflow.config import Config
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.options import Options
 from partflow.execution import state
-from partflow.plan import Reason, State
+from partflow.planning.planner import Reason, State
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

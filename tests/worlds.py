@@ -16,8 +16,8 @@ from partflow.config import Config
 from partflow.declarations.graph import derive, outputs
 from partflow.declarations.task import Task
 from partflow.execution.state import RunState, Start, StepMade
-from partflow.lineage import Condition, DatasetState, Snapshot, lanes
-from partflow.plan import Plan, State, horizon_of, state_over
+from partflow.planning.planner import Plan, State, horizon_of, state_over
+from partflow.planning.snapshot import Condition, DatasetState, Snapshot, lanes
 from partflow.project import Project
 
 

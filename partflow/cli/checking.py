@@ -16,8 +16,8 @@ from partflow.cli.session import DONE, FAILED, INTERRUPTED, Session
 
 if TYPE_CHECKING:
     from partflow.acceptance import Acceptance
+    from partflow.planning.selection import Asked
     from partflow.project import Controls
-    from partflow.selection import Asked
 
 no_wait = click.option(
     "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
@@ -129,7 +129,7 @@ def _controls(session: Session, no_wait: bool) -> Controls:
 
 def _echo(found: Acceptance, asked: Asked) -> None:
     from partflow.cli.sentences import scope_lines
-    from partflow.selection import scopes
+    from partflow.planning.selection import scopes
 
     plan = found.plan
     if not asked.is_everything:

@@ -96,7 +96,7 @@ def chosen(project: Project, select: Sequence[str], exclude: Sequence[str]) -> t
 def _described(project: Project, node: str) -> dict[str, Any]:
     """All that is declared of a node."""
     from partflow.declarations.dataset import Source
-    from partflow.selection import extent_of, grain_of
+    from partflow.planning.selection import extent_of, grain_of
 
     graph = project.graph
     dataset = graph.datasets.get(node)
@@ -191,7 +191,7 @@ def _paragraph(described: dict[str, Any]) -> list[str]:
 
 def _mermaid(graph: Graph, nodes: Sequence[str]) -> list[str]:
     """A flowchart: sources are cylinders, effects flags; dashed is what need not be there."""
-    from partflow.selection import grain_of
+    from partflow.planning.selection import grain_of
 
     lines = ["flowchart LR"]
     for node in nodes:

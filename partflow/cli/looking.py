@@ -38,8 +38,8 @@ def status(
     from partflow.cli.sentences import fault_documents
     from partflow.cli.statuses import status_document, status_lines
     from partflow.cli.strays import stray_documents, stray_lines
-    from partflow.selection import Asked
-    from partflow.status import statuses
+    from partflow.planning.selection import Asked
+    from partflow.planning.status import statuses
 
     project = session.project()
     plan = project.plan(asked=Asked(select, exclude))
@@ -95,7 +95,7 @@ def _one(project: Project, name: str) -> str:
 
 
 def _key(project: Project, node: str, key: str | None) -> str:
-    from partflow.selection import extent_of, grain_of
+    from partflow.planning.selection import extent_of, grain_of
 
     grain = grain_of(project.graph, node)
     if key is not None:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from partflow.observe import Verify
-    from partflow.plan import Plan
+    from partflow.planning.planner import Plan
+    from partflow.planning.selection import Asked
     from partflow.project import Controls, Project, Result
-    from partflow.selection import Asked
 
 
 @click.command(
@@ -174,7 +174,7 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     if it is called from a terminal.
     """
     from partflow.cli.outcome import show_plan
-    from partflow.plan import Only
+    from partflow.planning.planner import Only
 
     if not asked.select:
         raise click.UsageError("backfill needs to be told what: a dataset, or a selection of them")
@@ -265,7 +265,7 @@ def _carried_out(
 def _echo_plan(found: Plan, asked: Asked) -> None:
     """Say what the selection came to."""
     from partflow.cli.sentences import scope_lines
-    from partflow.selection import scopes
+    from partflow.planning.selection import scopes
 
     if not asked.is_everything:
         for line in scope_lines(scopes(found.graph, found.request, found.snapshot.now)):
@@ -275,7 +275,7 @@ def _echo_plan(found: Plan, asked: Asked) -> None:
 def _echo_request(project: Project, asked: Asked) -> None:
     """Say before a run what the selection comes to: the calendar tells, but for `status:`."""
     from partflow.cli.sentences import scope_lines
-    from partflow.selection import request_of, scopes
+    from partflow.planning.selection import request_of, scopes
 
     if asked.is_everything:
         return

@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from partflow.observe import Verify
-    from partflow.selection import Asked
+    from partflow.planning.selection import Asked
 
 Function = Callable[..., Any]
 
@@ -45,7 +45,7 @@ def selecting(function: Function) -> Function:
         span: tuple[str, str] | None,
         **rest: Any,
     ) -> Any:
-        from partflow.selection import Asked
+        from partflow.planning.selection import Asked
 
         asked: Asked = Asked(select, exclude, start, end, keys, span)
         return function(asked=asked, **rest)

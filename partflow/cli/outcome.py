@@ -15,13 +15,13 @@ from partflow.cli.plans import blocked_lines, plan_document, plan_lines
 from partflow.cli.remarks import echo_remarks, remark_documents
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, PENDING, Session
 from partflow.partitions.keytexts import shown_key
-from partflow.plan import Plan, State
+from partflow.planning.planner import Plan, State
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Failed
+    from partflow.planning.selection import Asked
     from partflow.project import Result
     from partflow.runlog import RunRow
-    from partflow.selection import Asked
 
 _SHOWN = 5
 

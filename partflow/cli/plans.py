@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from partflow import reasons
 from partflow.cli import sentences
 from partflow.cli.columns import aligned, count, painted
 from partflow.cli.session import Session
 from partflow.partitions.keytexts import shown_key
-from partflow.plan import Action, Plan, Reason, State, perhaps_done
-from partflow.selection import Scope, scopes
+from partflow.planning import reasons
+from partflow.planning.planner import Action, Plan, Reason, State, perhaps_done
+from partflow.planning.selection import Scope, scopes
 
 _SHOWN = 5
 _VERBS = {Action.RUN: "run", Action.MAYBE: "may run"}

@@ -13,7 +13,7 @@ from partflow.cli.columns import painted, printable
 from partflow.partitions.keytexts import shown_key
 
 if TYPE_CHECKING:
-    from partflow.lineage import LeftOut, Snapshot, Varied
+    from partflow.planning.snapshot import LeftOut, Snapshot, Varied
 
 _NAMED = 5
 

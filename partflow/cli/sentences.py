@@ -14,7 +14,8 @@ import numpy as np
 
 from partflow.cli.columns import count, printable, span
 from partflow.partitions.keytexts import shown_key
-from partflow.plan import (
+from partflow.planning.plan import PerhapsDone
+from partflow.planning.planner import (
     Action,
     Fault,
     Plan,
@@ -24,8 +25,7 @@ from partflow.plan import (
     perhaps_done,
     wanted_mask,
 )
-from partflow.selection import Asked, Scope
-from partflow.steps import PerhapsDone
+from partflow.planning.selection import Asked, Scope
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Summary
@@ -164,7 +164,7 @@ def unmakeable(plan: Plan, asked: Asked, written: Callable[[str], str] = shown_k
 
 
 def _held_up(writers: list[TaskPlan], ordinal: int) -> str | None:
-    from partflow.reasons import describe
+    from partflow.planning.reasons import describe
 
     for planned in writers:
         i = ordinal - planned.lo

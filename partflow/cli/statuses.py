@@ -13,8 +13,8 @@ import numpy as np
 
 from partflow.cli.columns import aligned, count, painted, room, size, span, width
 from partflow.partitions.keytexts import shown_keys_in
-from partflow.plan import State
-from partflow.status import Status
+from partflow.planning.planner import State
+from partflow.planning.status import Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,7 +20,7 @@ from partflow.trials import Reading, Trial, Verdict
 
 if TYPE_CHECKING:
     from partflow.accepting import Accepted
-    from partflow.selection import Asked
+    from partflow.planning.selection import Asked
 
 _COLOURS = {Kind.CODE: "green", Kind.HAND: "cyan", Kind.LEFT: "yellow"}
 

@@ -14,8 +14,8 @@ import numpy as np
 from partflow.declarations.graph import outputs
 from partflow.declarations.parameters import ParameterKind
 from partflow.execution.ready import Step
-from partflow.lineage import Condition, elements, lanes, range_digest
-from partflow.plan import Plan, Reason, TaskPlan, horizon_of, state_over
+from partflow.planning.planner import Plan, Reason, TaskPlan, horizon_of, state_over
+from partflow.planning.snapshot import Condition, elements, lanes, range_digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

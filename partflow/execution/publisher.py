@@ -17,9 +17,9 @@ from partflow.declarations.graph import outputs
 from partflow.errors import advice_of
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
 from partflow.journal import begun_lines, ended_lines, record_lines, seen_lines
-from partflow.lineage import Condition
 from partflow.metastore import Metastore, end_effects
-from partflow.plan import Action, Plan, Reason, TaskPlan
+from partflow.planning.planner import Action, Plan, Reason, TaskPlan
+from partflow.planning.snapshot import Condition
 from partflow.record import Intent, Record, Seen
 from partflow.runlog import StepLog, write_steps
 from partflow.sightings import write_sightings

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.declarations.task import Task
-from partflow.plan import Plan, TaskPlan
+from partflow.planning.planner import Plan, TaskPlan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

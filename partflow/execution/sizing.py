@@ -17,8 +17,8 @@ from partflow.errors import ReadError
 from partflow.execution.live import WIDTH
 from partflow.execution.ready import batch_limit
 from partflow.formats import Csv, Ndjson, Parquet, format_of, reading
-from partflow.lineage import Condition
-from partflow.plan import Plan
+from partflow.planning.planner import Plan
+from partflow.planning.snapshot import Condition
 from partflow.store import Store
 
 BATCH = 64 * 2**20

@@ -15,7 +15,7 @@ import numpy as np
 
 from partflow.declarations.dataset import Dataset
 from partflow.execution.inputs import keys_of
-from partflow.plan import Plan
+from partflow.planning.planner import Plan
 from partflow.store import Store
 
 if TYPE_CHECKING:

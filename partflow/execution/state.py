@@ -28,7 +28,7 @@ import numpy as np
 
 from partflow.execution.live import LiveContents, Size
 from partflow.execution.ready import ReadyQueue, Step
-from partflow.plan import Action, Plan, TaskPlan
+from partflow.planning.planner import Action, Plan, TaskPlan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,7 +14,7 @@ from partflow.cli.progress import Lines, spoken_rate
 from partflow.cli.session import Session
 from partflow.cli.statuses import heat
 from partflow.cli.stopping import Interrupt
-from partflow.plan import State
+from partflow.planning.planner import State
 from partflow.project import Stop
 
 

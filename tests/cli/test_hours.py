@@ -117,8 +117,8 @@ def test_every_command_takes_a_key_with_the_z_or_without(hours, z):
 
 
 def test_the_project_takes_a_key_with_the_z_or_without(hours):
+    from partflow.planning.selection import Asked
     from partflow.project import Project
-    from partflow.selection import Asked
 
     assert hours.run("materialize", "orders").code == 0
     project = Project.load(hours.root)

@@ -11,8 +11,8 @@ import sys
 import polars as pl
 import pytest
 
-from partflow.footprint import EVERYTHING
 from partflow.leases import Leases
+from partflow.planning.footprint import EVERYTHING
 
 DAYS = 14
 ALL = 2 * DAYS + 1

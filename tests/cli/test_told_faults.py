@@ -9,7 +9,7 @@ import pytest
 
 from partflow.cli.sentences import fault_lines
 from partflow.metastore import Metastore
-from partflow.plan import Fault
+from partflow.planning.planner import Fault
 
 BAD = "store,item\nn,tea\n"
 FILE = "landing/sales/2024-01-03.csv"

@@ -23,9 +23,9 @@ import apsw
 import partflow.metastore
 from partflow.execution.publisher import Done, Publisher
 from partflow.failpoints import failpoint
-from partflow.footprint import Footprint
 from partflow.identity import FileIdentity, identity
 from partflow.metastore import Metastore
+from partflow.planning.footprint import Footprint
 from partflow.record import Intent, Record
 from partflow.runlog import write_steps
 from partflow.store import Store

@@ -30,7 +30,7 @@ from partflow.errors import ConfigurationError, PartflowError, UsageError
 from partflow.execution.orders import Failure
 from partflow.loading import load_jobs
 from partflow.partitions.calendar import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
-from partflow.selection import Asked, request_of, scopes
+from partflow.planning.selection import Asked, request_of, scopes
 
 LOADED = {
     "jobs_that_end": "import sys\nsys.exit(0)\n",

@@ -20,8 +20,8 @@ from partflow.config import read_config
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError
 from partflow.partitions.calendar import Daily
+from partflow.planning.selection import Asked
 from partflow.project import Project
-from partflow.selection import Asked
 
 NASTY = st.sampled_from(
     ["..", "../..", "/", "/etc/passwd", "a/b", "a\\b", "a\0b", "a\nb", "'", '"',

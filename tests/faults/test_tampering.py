@@ -24,9 +24,9 @@ from small_shop import NEW, write_shop, write_source
 
 from partflow.cli import main
 from partflow.content import file_digest
-from partflow.footprint import EVERYTHING, Footprint
 from partflow.journal import Journal
 from partflow.metastore import Metastore
+from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.record import Record
 
 few = settings(max_examples=300 if ALL else 3)

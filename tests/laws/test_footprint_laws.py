@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from strategies import Case, cases
 
 from partflow.declarations.graph import outputs
-from partflow.footprint import EVERYTHING, Footprint, footprint_of_request, footprint_of_steps
 from partflow.partitions.sets import PartitionSet
-from partflow.plan import Action, Plan, plan, wanted_mask
+from partflow.planning.footprint import (
+    EVERYTHING,
+    Footprint,
+    footprint_of_request,
+    footprint_of_steps,
+)
+from partflow.planning.planner import Action, Plan, plan, wanted_mask
 
 spans = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))).map(PartitionSet.of)
 by_node = st.dictionaries(st.sampled_from("abc"), spans)

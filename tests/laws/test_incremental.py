@@ -19,7 +19,7 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.task import Task, task
 from partflow.partitions.calendar import Daily, Weekly, Whole
 from partflow.partitions.sets import Partition
-from partflow.selection import Asked
+from partflow.planning.selection import Asked
 
 FIRST = date(2024, 1, 1)
 DAYS = [str(FIRST + timedelta(days=n)) for n in range(6)]

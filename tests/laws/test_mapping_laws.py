@@ -8,7 +8,7 @@ from strategies import Case, cases
 
 from partflow.declarations.dataset import Extent
 from partflow.execution.state import RunState, Step
-from partflow.plan import plan
+from partflow.planning.planner import plan
 
 
 def as_range(extent: Extent, open_end: int) -> range:

@@ -13,9 +13,9 @@ from strategies import Case, cases
 from worlds import carried_out
 
 from partflow.declarations.graph import derive
-from partflow.lineage import Condition
-from partflow.plan import Action, Only, Plan, Reason, State, plan, wanted_mask
-from partflow.selection import made_from
+from partflow.planning.planner import Action, Only, Plan, Reason, State, plan, wanted_mask
+from partflow.planning.selection import made_from
+from partflow.planning.snapshot import Condition
 
 
 def verdicts_of(made: Plan) -> dict[tuple[str, int], Verdict]:

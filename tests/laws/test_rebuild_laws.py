@@ -19,9 +19,9 @@ from worlds import Disk, moment
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.task import Task, effect, task
 from partflow.partitions.calendar import Daily, Whole
-from partflow.plan import Plan
+from partflow.planning.planner import Plan
+from partflow.planning.selection import Asked
 from partflow.project import Controls
-from partflow.selection import Asked
 
 FIRST = date(2024, 1, 1)
 DAYS = [str(FIRST + timedelta(days=n)) for n in range(5)]

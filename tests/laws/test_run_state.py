@@ -20,8 +20,8 @@ from partflow.execution.state import (
     StepState,
     Tuning,
 )
-from partflow.lineage import Condition
-from partflow.plan import Action, Plan, plan
+from partflow.planning.planner import Action, Plan, plan
+from partflow.planning.snapshot import Condition
 
 chances = st.randoms(use_true_random=False)
 
@@ -238,9 +238,9 @@ def test_an_event_for_a_step_that_does_not_run_is_a_bug_that_says_so() -> None:
     from partflow.declarations.dataset import Dataset
     from partflow.declarations.graph import derive
     from partflow.declarations.task import task
-    from partflow.lineage import Snapshot, empty_state
     from partflow.partitions.calendar import Whole
-    from partflow.plan import Request
+    from partflow.planning.planner import Request
+    from partflow.planning.snapshot import Snapshot, empty_state
 
     graph = derive([task(writes=Dataset("one", Whole()), name="make")(lambda: None)])
     snapshot = Snapshot(0, {"one": empty_state(0, 1)}, {"make": "1" * 32}, {})

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from strategies import Case, cases
 from worlds import carried_out
 
-from partflow.basis import bases_of
 from partflow.declarations.graph import outputs
-from partflow.lineage import Condition, DatasetState
 from partflow.partitions.keytexts import shown_key
-from partflow.plan import Action, Plan, plan
-from partflow.savedplan import SavedPlan, document_of, moved, parsed, restored, text_of
+from partflow.planning.basis import bases_of
+from partflow.planning.planner import Action, Plan, plan
+from partflow.planning.savedplan import SavedPlan, document_of, moved, parsed, restored, text_of
+from partflow.planning.snapshot import Condition, DatasetState
 
 chances = st.randoms(use_true_random=False)
 

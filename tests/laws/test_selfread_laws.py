@@ -7,7 +7,7 @@ import profiles  # noqa: F401 - the number of examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.selfreads import (
+from partflow.planning.selfreads import (
     BLOCKED,
     BLOCKS,
     FRESH,

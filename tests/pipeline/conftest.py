@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 
 from partflow.metastore import Metastore
-from partflow.plan import Action
+from partflow.planning.planner import Action
+from partflow.planning.selection import Asked
 from partflow.project import Controls, Project
-from partflow.selection import Asked
 
 _NUMBERS = itertools.count()
 

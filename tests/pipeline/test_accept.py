@@ -11,8 +11,8 @@ from partflow.acceptance import Kind
 from partflow.accepting import Sample
 from partflow.errors import UsageError
 from partflow.migrations import MIGRATIONS
-from partflow.plan import Reason, State
-from partflow.selection import Asked
+from partflow.planning.planner import Reason, State
+from partflow.planning.selection import Asked
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

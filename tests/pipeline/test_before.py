@@ -16,10 +16,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from partflow.lineage import Condition
 from partflow.metastore import Metastore
+from partflow.planning.reasons import held, steps
+from partflow.planning.snapshot import Condition
 from partflow.project import Project
-from partflow.reasons import held, steps
 from partflow.texttypes import RULES
 
 FOLDER = Path(__file__).parent / "before"

@@ -8,7 +8,7 @@ import pytest
 from worlds import moment
 
 from partflow.errors import ClockError
-from partflow.plan import Reason
+from partflow.planning.planner import Reason
 from partflow.project import Controls
 from partflow.runlog import RunLog
 

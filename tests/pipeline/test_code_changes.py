@@ -9,7 +9,7 @@ import pytest
 from partflow.acceptance import Kind
 from partflow.cli.sentences import code_changed
 from partflow.metastore import Metastore
-from partflow.plan import Reason
+from partflow.planning.planner import Reason
 from partflow.project import Project
 from partflow.rows import count_changes
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from partflow.metastore import Metastore
-from partflow.plan import perhaps_done
+from partflow.planning.planner import perhaps_done
 from partflow.project import Controls
 
 KEYS = [f"2024-01-0{day}" for day in range(1, 7)]

@@ -12,10 +12,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from partflow.lineage import Condition
-from partflow.plan import Plan, Reason, State
+from partflow.planning.planner import Plan, Reason, State
+from partflow.planning.selection import Asked
+from partflow.planning.snapshot import Condition
 from partflow.project import Controls
-from partflow.selection import Asked
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 BAD = "store,qty\ns0,1,2,3,4\n"

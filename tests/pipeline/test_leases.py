@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from partflow.errors import BusyError
-from partflow.footprint import EVERYTHING, Footprint
 from partflow.leases import Leases, Met, Taken
 from partflow.opening import alone_with
 from partflow.partitions.sets import PartitionSet
+from partflow.planning.footprint import EVERYTHING, Footprint
 
 HOLDS = """
 import sys
 from pathlib import Path
-from partflow.footprint import EVERYTHING
+from partflow.planning.footprint import EVERYTHING
 from partflow.leases import Leases
 with Leases(Path(sys.argv[1])).taken("1", "run 1 of somebody", EVERYTHING):
     print("held", flush=True)

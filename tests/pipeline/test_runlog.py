@@ -10,9 +10,9 @@ import pytest
 
 from partflow.cancelling import Canceller
 from partflow.errors import UsageError
-from partflow.footprint import Footprint
 from partflow.leases import Leases
 from partflow.metastore import Metastore
+from partflow.planning.footprint import Footprint
 from partflow.runlog import RunLog, StepLog, begun, owner_of, write_steps
 
 RUN, OTHER = "20260301-000000-aaaa", "20260301-000001-bbbb"

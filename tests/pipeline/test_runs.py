@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from partflow.plan import State
+from partflow.planning.planner import State
+from partflow.planning.selection import Asked
 from partflow.project import Controls
-from partflow.selection import Asked
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

@@ -13,8 +13,8 @@ from imports import taken_out
 from stored import lay_out
 
 from partflow import Project
-from partflow.reasons import held, steps
-from partflow.steps import Action, Reason
+from partflow.planning.plan import Action, Reason
+from partflow.planning.reasons import held, steps
 
 CORRECTED, CHANGED = "landing/sales/2024-01-01.csv", "2024-01-01"
 PINNED = {"edited": "2024-01-03", "put_back": "2024-01-02"}

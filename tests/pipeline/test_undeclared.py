@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from partflow.errors import PartflowError, UsageError
-from partflow.footprint import Footprint
 from partflow.partitions.sets import PartitionSet
+from partflow.planning.footprint import Footprint
 from partflow.project import Controls
 from partflow.undeclared import Why
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.lineage import (
+from partflow.planning.snapshot import (
     elements,
     empty_state,
     lanes,

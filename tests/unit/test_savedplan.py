@@ -11,11 +11,19 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph, derive
 from partflow.declarations.task import task
 from partflow.errors import UsageError
-from partflow.lineage import Condition, Snapshot, empty_state, lanes
 from partflow.partitions.calendar import Daily, Monthly
-from partflow.plan import Plan, Request, plan
 from partflow.planfiles import read_plan, write_plan
-from partflow.savedplan import SCHEMA, document_of, moved, parsed, refusal, restored, text_of
+from partflow.planning.planner import Plan, Request, plan
+from partflow.planning.savedplan import (
+    SCHEMA,
+    document_of,
+    moved,
+    parsed,
+    refusal,
+    restored,
+    text_of,
+)
+from partflow.planning.snapshot import Condition, Snapshot, empty_state, lanes
 
 NOW = 1_704_585_600  # 2024-01-07
 CODES = {"clean": "1" * 32, "month": "2" * 32}
@@ -114,7 +122,7 @@ def test_what_people_read_is_guarded_too() -> None:
 def test_a_document_with_wrong_parts_is_refused_even_if_its_digest_is_right(
     damage: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from partflow import savedplan
+    from partflow.planning import savedplan
 
     document = {**json.loads(text()), **damage}
     del document["digest"]

@@ -9,7 +9,7 @@ from partflow.declarations.graph import derive
 from partflow.declarations.task import effect, task
 from partflow.errors import UsageError
 from partflow.partitions.calendar import Daily, Every, Hourly, Monthly, Whole
-from partflow.selection import Asked, request_of, scopes
+from partflow.planning.selection import Asked, request_of, scopes
 
 NOW = 1_709_251_200  # 2024-03-01, midnight in UTC
 LANDING = Source("landing", Daily("2024-01-01"), path="landing/{key}.csv")

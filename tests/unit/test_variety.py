@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from partflow.lineage import LeftOut
+from partflow.planning.snapshot import LeftOut
 from partflow.variety import columns_left_out, types_varied
 
 A, B, C = "2024-01-01", "2024-01-02", "2024-01-03"

@@ -13,7 +13,7 @@ import numpy as np
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.partitions.sets import PartitionSet
-from partflow.plan import Action, Plan, Reason, State, TaskPlan, wanted_mask
+from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan, wanted_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, 
 from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.partitions.sets import PartitionSet
 from partflow.partitions.zone import in_zone
-from partflow.plan import Force, Only, Request, horizon_of
+from partflow.planning.planner import Force, Only, Request, horizon_of
 
 _OWN_ZONE = re.compile(r"[T ].*(Z|[+-]\d\d:?\d\d)$")
 """A time that ends in Z or in an offset from UTC."""

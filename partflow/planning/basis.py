@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partflow.declarations.graph import Graph, outputs
-from partflow.lineage import DatasetState, Snapshot, state_over
 from partflow.partitions.sets import PartitionSet
-from partflow.steps import Action, Plan
+from partflow.planning.plan import Action, Plan
+from partflow.planning.snapshot import DatasetState, Snapshot, state_over
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from partflow.partitions.calendar import Grain
-    from partflow.steps import Bounds
+    from partflow.planning.plan import Bounds
 
 _ODD = np.uint64(0x9FB21C651E98DF25)
 

@@ -17,7 +17,7 @@ from partflow.declarations.dataset import Form
 
 if TYPE_CHECKING:
     from partflow.declarations.task import Task
-    from partflow.steps import Codes, Mask
+    from partflow.planning.plan import Codes, Mask
 
 PLANNED, WAITS, BLOCKED = 1, 2, 4
 """What becomes of a partition, as those that read it see it; 0: it stays as it is."""

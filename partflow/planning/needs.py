@@ -12,14 +12,14 @@ import numpy as np
 
 from partflow.declarations.graph import Graph, outputs
 from partflow.declarations.task import Task
-from partflow.flow import Flow, Ranges
-from partflow.lineage import Condition, DatasetState, Snapshot, lanes
-from partflow.steps import CLOCK_SLACK, Only, Reason, Request
+from partflow.planning.plan import CLOCK_SLACK, Only, Reason, Request
+from partflow.planning.snapshot import Condition, DatasetState, Snapshot, lanes
+from partflow.planning.upstream import Flow, Ranges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from partflow.steps import Codes, Mask
+    from partflow.planning.plan import Codes, Mask
 
     Causes = NDArray[np.int16]
 

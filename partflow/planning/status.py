@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.plan import Action, Plan, Reason, State
+from partflow.planning.planner import Action, Plan, Reason, State
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.demand import covered
 from partflow.errors import ClockError
-from partflow.lineage import Condition, Snapshot, Unreadable
-from partflow.steps import CLOCK_SLACK, Fault, Plan, State
+from partflow.planning.demand import covered
+from partflow.planning.plan import CLOCK_SLACK, Fault, Plan, State
+from partflow.planning.snapshot import Condition, Snapshot, Unreadable
 
 if TYPE_CHECKING:
-    from partflow.steps import Mask
+    from partflow.planning.plan import Mask
 
 
 _SET_CLOCK = (

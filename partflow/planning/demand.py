@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.declarations.graph import outputs
-from partflow.lineage import state_over
-from partflow.selfreads import backs_of, needed_before
-from partflow.steps import Action, Only, Plan, Reason, State, TaskPlan, wanted_mask
+from partflow.planning.plan import Action, Only, Plan, Reason, State, TaskPlan, wanted_mask
+from partflow.planning.selfreads import backs_of, needed_before
+from partflow.planning.snapshot import state_over
 
 if TYPE_CHECKING:
-    from partflow.steps import Bounds, Mask
+    from partflow.planning.plan import Bounds, Mask
 
 
 def restricted(whole: Plan, needed: Mapping[str, Mask]) -> Plan:

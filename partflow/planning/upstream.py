@@ -15,15 +15,23 @@ import numpy as np
 
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
-from partflow.lineage import Condition, DatasetState, Snapshot, prefix, salted, salts, state_over
 from partflow.partitions.calendar import Grain, Whole
-from partflow.steps import CLOCK_SLACK, Action, State, TaskPlan
+from partflow.planning.plan import CLOCK_SLACK, Action, State, TaskPlan
+from partflow.planning.snapshot import (
+    Condition,
+    DatasetState,
+    Snapshot,
+    prefix,
+    salted,
+    salts,
+    state_over,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from partflow.declarations.dataset import Read
-    from partflow.steps import Bounds, Codes, Mask
+    from partflow.planning.plan import Bounds, Codes, Mask
 
     Sums = NDArray[np.int64]
     """How many of a mask come before each ordinal."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from partflow.declarations.graph import outputs
 from partflow.partitions.sets import PartitionSet
-from partflow.steps import Action, Plan, TaskPlan, wanted_mask
+from partflow.planning.plan import Action, Plan, TaskPlan, wanted_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

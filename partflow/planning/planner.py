@@ -13,26 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow import selfreads
 from partflow.declarations.graph import Graph, outputs
 from partflow.declarations.task import Task
-from partflow.demand import needed_of, restricted
-from partflow.faults import faults_of
-from partflow.flow import (
-    Flow,
-    Flows,
-    Ranges,
-    counts,
-    horizon_of,
-    is_ahead,
-    source_states,
-    task_span,
-)
-from partflow.lineage import Condition, Snapshot, state_over
-from partflow.needs import Look, Made, at_rest, forced, needs_of, pinned
 from partflow.partitions.calendar import Whole
-from partflow.selfreads import BLOCKED, PLANNED, WAITS, Back, backs_of, spread
-from partflow.steps import (
+from partflow.planning import selfreads
+from partflow.planning.demand import needed_of, restricted
+from partflow.planning.faults import faults_of
+from partflow.planning.needs import Look, Made, at_rest, forced, needs_of, pinned
+from partflow.planning.plan import (
     Action,
     Fault,
     Force,
@@ -45,12 +33,24 @@ from partflow.steps import (
     perhaps_done,
     wanted_mask,
 )
+from partflow.planning.selfreads import BLOCKED, PLANNED, WAITS, Back, backs_of, spread
+from partflow.planning.snapshot import Condition, Snapshot, state_over
+from partflow.planning.upstream import (
+    Flow,
+    Flows,
+    Ranges,
+    counts,
+    horizon_of,
+    is_ahead,
+    source_states,
+    task_span,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from partflow.needs import Causes
-    from partflow.steps import Codes, Mask
+    from partflow.planning.needs import Causes
+    from partflow.planning.plan import Codes, Mask
 
 __all__ = [
     "Action",

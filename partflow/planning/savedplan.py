@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partflow.basis import Basis, bases_of, changed_in, encoded
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
-from partflow.demand import needed_of
 from partflow.errors import UsageError
-from partflow.faults import faults_of
-from partflow.flow import source_states
-from partflow.lineage import Snapshot
 from partflow.partitions.sets import PartitionSet
-from partflow.steps import Action, Force, Only, Plan, Reason, Request, State, TaskPlan
+from partflow.planning.basis import Basis, bases_of, changed_in, encoded
+from partflow.planning.demand import needed_of
+from partflow.planning.faults import faults_of
+from partflow.planning.plan import Action, Force, Only, Plan, Reason, Request, State, TaskPlan
+from partflow.planning.snapshot import Snapshot
+from partflow.planning.upstream import source_states
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,8 +14,8 @@ import numpy as np
 
 from partflow.declarations.graph import Graph, outputs
 from partflow.declarations.task import Task
-from partflow.lineage import Snapshot
 from partflow.partitions.sets import PartitionSet
+from partflow.planning.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
