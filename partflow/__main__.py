@@ -11,8 +11,8 @@ import signal
 import sys
 from types import FrameType
 
-from partflow.streams import set_up
-from partflow.surroundings import react
+from partflow.process.streams import set_up
+from partflow.process.surroundings import react
 
 INTERRUPTED = 130
 _ENDING = tuple(

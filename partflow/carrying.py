@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.declarations.graphdocument import graph_text
-from partflow.machine import free_memory
 from partflow.metastore import Metastore
 from partflow.planning.planner import task_span
 from partflow.planning.selection import scopes
 from partflow.planning.upstream import is_ahead
+from partflow.process.machine import free_memory
+from partflow.process.surroundings import working_in
 from partflow.runlog import RunLog, RunRow
 from partflow.store import Store
-from partflow.surroundings import working_in
 
 if TYPE_CHECKING:
     import numpy as np

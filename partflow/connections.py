@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from partflow.machine import processors
+from partflow.process.machine import processors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,7 @@ from partflow.declarations.task import Task
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError, together
 from partflow.modules import ProjectModules
 from partflow.partitions.declaring import SRC, declaring
-from partflow.surroundings import own_process_only
+from partflow.process.surroundings import own_process_only
 
 
 @dataclass(frozen=True, slots=True)

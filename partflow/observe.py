@@ -33,7 +33,6 @@ from partflow.identity import FileIdentity, is_settled
 from partflow.journal import require_not_older
 from partflow.metastore import Metastore
 from partflow.models import Skops
-from partflow.muffling import muffled
 from partflow.partitions.calendar import Grain
 from partflow.planning.planner import horizon_of
 from partflow.planning.snapshot import (
@@ -46,6 +45,7 @@ from partflow.planning.snapshot import (
     empty_state,
     lanes,
 )
+from partflow.process.muffling import muffled
 from partflow.record import Record
 from partflow.schemas import instances, schema_known, schema_text
 from partflow.shapes import schema_at

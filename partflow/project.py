@@ -39,10 +39,10 @@ from partflow.planning.footprint import Footprint, footprint_of_request, footpri
 from partflow.planning.planner import Force, Only, Plan, Request, perhaps_done, plan
 from partflow.planning.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.planning.selection import Asked, needed_for, request_of
+from partflow.process.surroundings import working_in
 from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.shapes import describe
 from partflow.starting import Starter
-from partflow.surroundings import working_in
 
 if TYPE_CHECKING:
     import duckdb

@@ -15,8 +15,8 @@ from partflow.declarations.dataset import Source
 from partflow.errors import ReadError
 from partflow.formats import Parquet, format_of
 from partflow.models import Skops
-from partflow.muffling import muffled
 from partflow.planning.upstream import horizon_of
+from partflow.process.muffling import muffled
 from partflow.schemas import schema_in, schema_known, schema_text
 from partflow.stats import listed
 

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from partflow import stats
-from partflow.machine import processors
+from partflow.process.machine import processors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -28,7 +28,7 @@ from partflow.cli.mending import gc, rollback, state
 from partflow.cli.running import cancel, logs, runs
 from partflow.cli.session import FAILED, INTERRUPTED, Session
 from partflow.errors import PartflowError, advice_of
-from partflow.streams import OutputLostError, let_be_lost, refusal, spoken
+from partflow.process.streams import OutputLostError, let_be_lost, refusal, spoken
 
 _BROKEN_PIPE = 141
 _NEW_OBJECTS = 10_000

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 import click
 
 from partflow.partitions.keytexts import shown_key
-from partflow.streams import require_written
+from partflow.process.streams import require_written
 
 _UNITS = ("KB", "MB", "GB", "TB", "PB")
 _STEP = 1000

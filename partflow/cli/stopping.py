@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partflow.surroundings import handled, woken
+from partflow.process.surroundings import handled, woken
 
 if TYPE_CHECKING:
     from types import FrameType

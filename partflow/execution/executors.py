@@ -22,7 +22,7 @@ from partflow.execution.storing import TOGETHER, Called, stored
 from partflow.execution.workers import ProcessExecutor
 from partflow.execution.workplace import Load, Shares, Workplace, log_paths
 from partflow.handover import HandOver
-from partflow.machine import memory, processors
+from partflow.process.machine import memory, processors
 from partflow.store import Store
 
 THREADS = 8

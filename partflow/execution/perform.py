@@ -28,9 +28,9 @@ from partflow.handover import HandOver
 from partflow.models import Skops
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import Partition
+from partflow.process.surroundings import own_process_only, put_back
 from partflow.results import Target, is_lazy, normalise, split
 from partflow.store import Store
-from partflow.surroundings import own_process_only, put_back
 
 if TYPE_CHECKING:
     import polars as pl

@@ -20,7 +20,7 @@ from pathlib import Path
 from partflow.execution.orders import Order
 from partflow.execution.spool import Spool
 from partflow.execution.workplace import Duty, Load, Message, Ready, Shares, Unable, work
-from partflow.machine import thread_settings
+from partflow.process.machine import thread_settings
 
 BYTES_AHEAD = 64 * 2**10
 """How many bytes of orders a worker that is busy may be sent."""

@@ -5,7 +5,7 @@ import os
 import polars as pl
 import pytest
 
-from partflow.machine import processors
+from partflow.process.machine import processors
 from partflow.project import Controls
 
 JOBS = """

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from partflow.machine import free_memory, memory, processors, thread_settings
+from partflow.process.machine import free_memory, memory, processors, thread_settings
 
 HERE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 GB = 2**30
