@@ -201,7 +201,7 @@ from partflow.metastore import Metastore
 from partflow.observe import Verify, observe
 from partflow.planning.planner import Request, plan
 from partflow.project import Project
-from partflow.sidebyside import SideBySide
+from partflow.store.manystats import SideBySide
 
 project = Project.load(sys.argv[1])
 digests = {n: c.digest for n, c in project.codes.items()}

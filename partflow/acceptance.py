@@ -27,7 +27,7 @@ from partflow.planning.reasons import describe
 from partflow.planning.snapshot import lanes, state_over
 from partflow.record import Record
 from partflow.results import Target, normalise
-from partflow.store import Store
+from partflow.store.local import Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,7 +21,7 @@ from partflow.metastore import Metastore
 from partflow.partitions.keytexts import shown_key
 from partflow.record import Intent, Record
 from partflow.runlog import RunLog, RunRow, StepLog
-from partflow.store import Store
+from partflow.store.local import Store
 
 _FEW = 100
 """Up to so many records are looked up one by one; a whole dataset's are read at once."""

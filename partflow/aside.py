@@ -25,7 +25,7 @@ from partflow.formats import Parquet, format_of
 from partflow.handover import HandOver
 from partflow.planning.planner import Plan, TaskPlan
 from partflow.planning.snapshot import Condition
-from partflow.store import Store
+from partflow.store.local import Store
 
 _BATCH = 31
 """A trial's batch has so many partitions at most."""

@@ -18,7 +18,7 @@ from partflow.planning.upstream import is_ahead
 from partflow.process.machine import free_memory
 from partflow.process.surroundings import working_in
 from partflow.runlog import RunLog, RunRow
-from partflow.store import Store
+from partflow.store.local import Store
 
 if TYPE_CHECKING:
     import numpy as np

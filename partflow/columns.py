@@ -19,8 +19,8 @@ import numpy as np
 
 from partflow.errors import naming, understood
 from partflow.metastore import Metastore
-from partflow.opening import at_once
 from partflow.rows import RESTATED
+from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

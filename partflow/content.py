@@ -23,7 +23,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import ReadError, advice_of
-from partflow.opening import NotAFileError, at_once
+from partflow.store.opening import NotAFileError, at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

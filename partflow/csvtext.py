@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from partflow.content import bytes_or_path, unreadable
 from partflow.errors import ReadError
-from partflow.opening import at_once
+from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,9 @@ from partflow.content import file_digest, fingerprint_parquet, refusal_behind
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats import footer
-from partflow.identity import BACKDATED_NS, FileIdentity, identity, is_settled
 from partflow.record import LARGEST, LAST_SECOND, Record, is_fingerprint, require_moment
 from partflow.shapes import schema_at
+from partflow.store.identity import BACKDATED_NS, FileIdentity, identity, is_settled
 from partflow.vetting import rows_in
 
 FOOTER = "partflow"

@@ -21,7 +21,7 @@ from partflow.errors import UsageError, understood
 from partflow.leases import Leases
 from partflow.metastore import Metastore
 from partflow.runlog import RunLog, RunRow, StepLog
-from partflow.store import Store
+from partflow.store.local import Store
 
 LAST = "last"
 _NAMED = 3

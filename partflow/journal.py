@@ -18,9 +18,9 @@ from typing import Any
 from partflow.code.fingerprint import RULES, CodeFingerprint
 from partflow.errors import MetastoreError
 from partflow.metastore import Metastore
-from partflow.opening import at_once
 from partflow.record import CodeRecord, Record, Seen
-from partflow.store import Store
+from partflow.store.local import Store
+from partflow.store.opening import at_once
 
 _LARGEST = 2**40
 _TAIL = 2**16

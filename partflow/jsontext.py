@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from partflow.errors import ReadError
-from partflow.opening import at_once
+from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

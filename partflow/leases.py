@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from partflow.errors import BusyError, naming
-from partflow.opening import NotAFileError, alone_with, at_once
 from partflow.planning.footprint import EVERYTHING, Footprint, Meeting
+from partflow.store.opening import NotAFileError, alone_with, at_once
 
 _SUFFIX = ".lease"
 _NEW = ".new"

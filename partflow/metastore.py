@@ -19,13 +19,13 @@ from typing import Any, Self
 import apsw
 
 from partflow.errors import MetastoreError, PublishError, understood
-from partflow.failpoints import failpoint
 from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
-from partflow.opening import alone_with
 from partflow.partitions.keytexts import shown_key
 from partflow.record import CodeRecord, Intent, Record
 from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of, schema_id, version_of
 from partflow.sqlitefile import connected, damaged, make_folder
+from partflow.store.failpoints import failpoint
+from partflow.store.opening import alone_with
 
 Also = Callable[[apsw.Connection], None]
 """Writes more within a transaction."""

@@ -29,7 +29,6 @@ from partflow.errors import ReadError, UsageError
 from partflow.footers import record_in
 from partflow.formats import Parquet, format_of, rules_of, way_of
 from partflow.handover import SMALL, AsRead, HandOver
-from partflow.identity import FileIdentity, is_settled
 from partflow.journal import require_not_older
 from partflow.metastore import Metastore
 from partflow.models import Skops
@@ -49,8 +48,9 @@ from partflow.process.muffling import muffled
 from partflow.record import Record
 from partflow.schemas import instances, schema_known, schema_text
 from partflow.shapes import schema_at
-from partflow.sidebyside import SideBySide
-from partflow.store import Store
+from partflow.store.identity import FileIdentity, is_settled
+from partflow.store.local import Store
+from partflow.store.manystats import SideBySide
 from partflow.variety import columns_left_out, types_varied
 from partflow.vetting import require_likely, rows_in
 

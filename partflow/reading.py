@@ -13,7 +13,7 @@ from partflow.errors import UsageError
 from partflow.execution.inputs import read_partitions
 from partflow.planning.planner import horizon_of
 from partflow.planning.selection import Asked, request_of, told_as_read
-from partflow.store import Store
+from partflow.store.local import Store
 
 if TYPE_CHECKING:
     import polars as pl

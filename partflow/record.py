@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-from partflow.identity import FileIdentity
+from partflow.store.identity import FileIdentity
 
 
 @dataclass(frozen=True, slots=True)

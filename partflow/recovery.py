@@ -13,12 +13,12 @@ from pathlib import Path
 from partflow.content import file_digest
 from partflow.declarations.dataset import NAME
 from partflow.declarations.graph import Graph
-from partflow.identity import identity
 from partflow.journal import record_lines
 from partflow.metastore import Metastore, drop_intents
 from partflow.record import Intent
 from partflow.runlog import RunLog
-from partflow.store import Store
+from partflow.store.identity import identity
+from partflow.store.local import Store
 
 _KEY = re.compile(r"[0-9A-Za-z-]*")
 

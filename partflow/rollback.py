@@ -17,7 +17,6 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.declarations.graphdocument import graph_text
 from partflow.errors import PublishError, UsageError
-from partflow.identity import identity
 from partflow.journal import record_lines
 from partflow.metastore import Metastore
 from partflow.partitions.keytexts import shown_key
@@ -25,7 +24,8 @@ from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import Footprint
 from partflow.record import Intent, Record
 from partflow.runlog import RunLog, RunRow, StepLog
-from partflow.store import Store
+from partflow.store.identity import identity
+from partflow.store.local import Store
 
 HOW = "rolled_back"
 _RELEASED = "released"

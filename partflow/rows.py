@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import understood
-from partflow.identity import FileIdentity
 from partflow.record import LARGEST, Intent, Record
+from partflow.store.identity import FileIdentity
 
 if TYPE_CHECKING:
     import apsw

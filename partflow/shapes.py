@@ -18,7 +18,7 @@ from partflow.models import Skops
 from partflow.planning.upstream import horizon_of
 from partflow.process.muffling import muffled
 from partflow.schemas import schema_in, schema_known, schema_text
-from partflow.stats import listed
+from partflow.store.stats import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from partflow.declarations.dataset import Dataset
     from partflow.declarations.graph import Graph
     from partflow.metastore import Metastore
-    from partflow.store import Store
+    from partflow.store.local import Store
 
 _Identity = tuple[int, int, int, int]
 

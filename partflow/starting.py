@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from partflow.identity import CLOCK_STEP_NS
 from partflow.journal import note_seen
 from partflow.leases import Leases, Living, Met, Taken
 from partflow.metastore import Metastore
@@ -20,7 +19,8 @@ from partflow.planning.footprint import Footprint
 from partflow.recovery import recover
 from partflow.runlog import owner_of
 from partflow.shapes import digest_shown, is_described
-from partflow.store import Store
+from partflow.store.identity import CLOCK_STEP_NS
+from partflow.store.local import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from partflow.declarations.graph import Graph
 from partflow.metastore import Metastore
 from partflow.runlog import RunLog
 from partflow.sqlitefile import SIDES
-from partflow.store import Store
+from partflow.store.local import Store
 
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 

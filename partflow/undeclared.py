@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from partflow.declarations.dataset import NAME, Dataset, Source
 from partflow.errors import UsageError
 from partflow.planning.upstream import horizon_of
-from partflow.stats import listed
-from partflow.store import DATA_NAMES, Store
+from partflow.store.local import DATA_NAMES, Store
+from partflow.store.stats import listed
 
 if TYPE_CHECKING:
     from partflow.declarations.graph import Graph

@@ -22,7 +22,7 @@ from partflow.formats import Parquet, format_of
 from partflow.metastore import Metastore
 from partflow.schemas import Clash, instances, united_by_rows
 from partflow.shapes import Looker, Part, Shape, digest_shown, keys_there
-from partflow.store import Store
+from partflow.store.local import Store
 from partflow.vetting import rows_in
 from partflow.viewsql import View
 

@@ -23,7 +23,7 @@ from partflow.execution.workers import ProcessExecutor
 from partflow.execution.workplace import Load, Shares, Workplace, log_paths
 from partflow.handover import HandOver
 from partflow.process.machine import memory, processors
-from partflow.store import Store
+from partflow.store.local import Store
 
 THREADS = 8
 """How many orders of tasks with `executor="threads"` are carried out at a time."""

@@ -21,9 +21,9 @@ from partflow.errors import ReadError
 from partflow.formats import Parquet, format_of, way_of
 from partflow.frames import PartitionColumn, as_kind, read_frames, read_objects
 from partflow.handover import SMALL, AsRead, HandOver, identity_of
-from partflow.identity import FileIdentity, identity
 from partflow.models import Skops
-from partflow.store import Store
+from partflow.store.identity import FileIdentity, identity
+from partflow.store.local import Store
 
 if TYPE_CHECKING:
     import polars as pl

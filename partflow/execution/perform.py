@@ -30,7 +30,7 @@ from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import Partition
 from partflow.process.surroundings import own_process_only, put_back
 from partflow.results import Target, is_lazy, normalise, split
-from partflow.store import Store
+from partflow.store.local import Store
 
 if TYPE_CHECKING:
     import polars as pl

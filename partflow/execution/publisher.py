@@ -23,7 +23,7 @@ from partflow.planning.snapshot import Condition
 from partflow.record import Intent, Record, Seen
 from partflow.runlog import StepLog, write_steps
 from partflow.sightings import write_sightings
-from partflow.store import Store
+from partflow.store.local import Store
 
 if TYPE_CHECKING:
     import apsw

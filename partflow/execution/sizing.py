@@ -19,7 +19,7 @@ from partflow.execution.ready import batch_limit
 from partflow.formats import Csv, Ndjson, Parquet, format_of, reading
 from partflow.planning.planner import Plan
 from partflow.planning.snapshot import Condition
-from partflow.store import Store
+from partflow.store.local import Store
 
 BATCH = 64 * 2**20
 """The frames that one batch reads have so many bytes in memory at most."""

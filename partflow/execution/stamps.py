@@ -16,7 +16,7 @@ import numpy as np
 from partflow.declarations.dataset import Dataset
 from partflow.execution.inputs import keys_of
 from partflow.planning.planner import Plan
-from partflow.store import Store
+from partflow.store.local import Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -23,7 +23,7 @@ from partflow.formats import format_of
 from partflow.frames import explain
 from partflow.handover import SMALL, HandOver
 from partflow.partitions.keytexts import shown_key
-from partflow.store import Store
+from partflow.store.local import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from partflow.execution.lastwords import ended, last_place
 from partflow.execution.orders import Cost, Failure, Order, Outcome
 from partflow.execution.worker import BYTES_AHEAD, Sent, Worker
 from partflow.execution.workplace import Answer, Load, Ready, Shares, log_paths
-from partflow.store import Store
+from partflow.store.local import Store
 
 AHEAD = 0.05
 """Seconds of work that a worker is sent ahead, so that it goes on while others' is published."""

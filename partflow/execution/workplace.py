@@ -33,7 +33,7 @@ from partflow.execution.storing import Called
 from partflow.execution.work import text_of
 from partflow.handover import HandOver
 from partflow.process.surroundings import own_process_only, put_back
-from partflow.store import Store
+from partflow.store.local import Store
 
 Loaded = tuple[Graph, Store, Callable[[Task], CodeFingerprint]]
 """A project that a worker has imported, and what tells the code of its tasks."""

@@ -25,7 +25,7 @@ from small_shop import (
     write_source,
 )
 
-from partflow.failpoints import VARIABLE
+from partflow.store.failpoints import VARIABLE
 
 ALL = os.environ.get("TORTURE") == "all"
 """Whether every case is tried, as `make torture` does, or a sample of them."""

@@ -34,7 +34,7 @@ from partflow.cli import main
 from partflow.content import file_digest
 from partflow.metastore import Metastore
 from partflow.project import Project
-from partflow.store import KEPT
+from partflow.store.local import KEPT
 
 UNCLEAN = 70
 """How a command ends that raised what it did not word: its traceback is in what it said."""

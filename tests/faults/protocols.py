@@ -22,13 +22,13 @@ import apsw
 
 import partflow.metastore
 from partflow.execution.publisher import Done, Publisher
-from partflow.failpoints import failpoint
-from partflow.identity import FileIdentity, identity
 from partflow.metastore import Metastore
 from partflow.planning.footprint import Footprint
 from partflow.record import Intent, Record
 from partflow.runlog import write_steps
-from partflow.store import Store
+from partflow.store.failpoints import failpoint
+from partflow.store.identity import FileIdentity, identity
+from partflow.store.local import Store
 
 
 class RecordFirst(Publisher):

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partflow.columns import ColumnCache, Columns
-from partflow.identity import FileIdentity
 from partflow.metastore import Metastore
 from partflow.record import Record
+from partflow.store.identity import FileIdentity
 
 NODES = ("a", "a_b")
 numbers = st.integers(1, 9)

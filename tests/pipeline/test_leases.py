@@ -13,9 +13,9 @@ import pytest
 
 from partflow.errors import BusyError
 from partflow.leases import Leases, Met, Taken
-from partflow.opening import alone_with
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import EVERYTHING, Footprint
+from partflow.store.opening import alone_with
 
 HOLDS = """
 import sys

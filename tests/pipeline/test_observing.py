@@ -13,7 +13,7 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.observe import Verify, observe
 from partflow.partitions.calendar import Daily, Whole
 from partflow.rows import count_changes
-from partflow.store import Store
+from partflow.store.local import Store
 from partflow.texttypes import RULES
 
 NODES = ("landing", "clean", "trailing", "monthly")

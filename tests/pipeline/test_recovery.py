@@ -12,7 +12,7 @@ from partflow.errors import PublishError
 from partflow.metastore import Metastore
 from partflow.record import Intent
 from partflow.recovery import recover
-from partflow.store import Store
+from partflow.store.local import Store
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

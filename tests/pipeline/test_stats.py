@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from partflow.sidebyside import Files, SideBySide, stats_of
+from partflow.store.manystats import Files, SideBySide, stats_of
 
 KEYS = [f"{i:03d}".encode() for i in range(40)]
 

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from partflow.errors import MetastoreError
-from partflow.failpoints import VARIABLE
 from partflow.project import Controls
+from partflow.store.failpoints import VARIABLE
 
 DAY = "2024-01-01"
 KILLED = -signal.SIGKILL

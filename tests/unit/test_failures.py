@@ -12,7 +12,7 @@ from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.execution.work import Work, failure_of
 from partflow.handover import HandOver
 from partflow.partitions.calendar import Daily
-from partflow.store import Store
+from partflow.store.local import Store
 
 
 def test_a_disk_that_refuses_a_staged_file_is_told_of_its_partition(tmp_path):

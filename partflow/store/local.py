@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 from partflow.declarations.dataset import Dataset, Source
 from partflow.errors import PublishError, naming
-from partflow.failpoints import failpoint
-from partflow.identity import BACKDATED_NS, FileIdentity, identity
-from partflow.opening import at_once
-from partflow.sidebyside import Files, stats_of
-from partflow.stats import listed
+from partflow.store.failpoints import failpoint
+from partflow.store.identity import BACKDATED_NS, FileIdentity, identity
+from partflow.store.manystats import Files, stats_of
+from partflow.store.opening import at_once
+from partflow.store.stats import listed
 
 if TYPE_CHECKING:
     import numpy as np

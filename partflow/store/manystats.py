@@ -20,8 +20,8 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from partflow import stats
 from partflow.process.machine import processors
+from partflow.store import stats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
