@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from partflow.content import file_digest
-from partflow.csvtext import CsvFile, opened
-from partflow.formats import Csv
+from partflow.formats.csvtext import CsvFile, opened
+from partflow.formats.fingerprint import file_digest
+from partflow.formats.known import Csv
 
 SCHEMA = {
     "id": pl.Int64(), "shop": pl.String(), "price": pl.Float64(), "pieces": pl.Int64(),

@@ -18,7 +18,7 @@ from partflow.declarations.graph import outputs
 from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
 from partflow.execution.inputs import partition_column
-from partflow.formats import Parquet, reading
+from partflow.formats.known import Parquet, reading
 from partflow.observe import Observed
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.planner import Plan, Reason, Request, TaskPlan, wanted_mask

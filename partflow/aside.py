@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from partflow.content import equal_within
 from partflow.declarations.dataset import Dataset
-from partflow.differences import difference, largest
 from partflow.execution.live import LiveContents
 from partflow.execution.orders import Attempt, Lineage, Order, Outcome
 from partflow.execution.perform import perform
 from partflow.execution.ready import Step, batch_limit
 from partflow.execution.sizing import BATCH, widths
-from partflow.formats import Parquet, format_of
+from partflow.formats.compare import difference, largest
+from partflow.formats.fingerprint import equal_within
+from partflow.formats.known import Parquet, format_of
 from partflow.handover import HandOver
 from partflow.planning.planner import Plan, TaskPlan
 from partflow.planning.snapshot import Condition

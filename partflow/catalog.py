@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partflow.connections import Settings, opened, state_zone
 from partflow.errors import PublishError, UsageError, advice_of
+from partflow.formats.connections import Settings, opened, state_zone
 from partflow.sqltypes import quoted
 from partflow.viewsql import MARK, View, literal, view_sql
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from partflow.content import file_digest, fingerprint_parquet, refusal_behind
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
-from partflow.formats import footer
+from partflow.formats.fingerprint import file_digest, fingerprint_parquet, refusal_behind
+from partflow.formats.known import footer
+from partflow.formats.vetting import rows_in
 from partflow.record import LARGEST, LAST_SECOND, Record, is_fingerprint, require_moment
 from partflow.shapes import schema_at
 from partflow.store.identity import BACKDATED_NS, FileIdentity, identity, is_settled
-from partflow.vetting import rows_in
 
 FOOTER = "partflow"
 """The key under which a Parquet footer carries the lineage."""

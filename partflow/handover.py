@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from partflow.content import SIMPLE
-from partflow.copies import Packed
+from partflow.formats.copies import Packed
+from partflow.formats.fingerprint import SIMPLE
 
 if TYPE_CHECKING:
     import polars as pl

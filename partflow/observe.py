@@ -15,23 +15,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.columns import ColumnCache, Columns
-from partflow.content import (
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import Graph
+from partflow.errors import ReadError, UsageError
+from partflow.footers import record_in
+from partflow.formats.copies import pack
+from partflow.formats.fingerprint import (
     REPLACE,
     file_digest,
     fingerprint_frame,
     fingerprint_parquet,
     unreadable,
 )
-from partflow.copies import pack
-from partflow.declarations.dataset import Dataset
-from partflow.declarations.graph import Graph
-from partflow.errors import ReadError, UsageError
-from partflow.footers import record_in
-from partflow.formats import Parquet, format_of, rules_of, way_of
+from partflow.formats.known import Parquet, format_of, rules_of, way_of
+from partflow.formats.schemas import instances, schema_known, schema_text
+from partflow.formats.skops import Skops
+from partflow.formats.variety import columns_left_out, types_varied
+from partflow.formats.vetting import require_likely, rows_in
 from partflow.handover import SMALL, AsRead, HandOver
 from partflow.journal import require_not_older
 from partflow.metastore import Metastore
-from partflow.models import Skops
 from partflow.partitions.calendar import Grain
 from partflow.planning.planner import horizon_of
 from partflow.planning.snapshot import (
@@ -46,13 +49,10 @@ from partflow.planning.snapshot import (
 )
 from partflow.process.muffling import muffled
 from partflow.record import Record
-from partflow.schemas import instances, schema_known, schema_text
 from partflow.shapes import schema_at
 from partflow.store.identity import FileIdentity, is_settled
 from partflow.store.local import Store
 from partflow.store.manystats import SideBySide
-from partflow.variety import columns_left_out, types_varied
-from partflow.vetting import require_likely, rows_in
 
 if TYPE_CHECKING:
     import polars as pl

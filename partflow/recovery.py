@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from partflow.content import file_digest
 from partflow.declarations.dataset import NAME
 from partflow.declarations.graph import Graph
+from partflow.formats.fingerprint import file_digest
 from partflow.journal import record_lines
 from partflow.metastore import Metastore, drop_intents
 from partflow.record import Intent

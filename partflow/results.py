@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from partflow.content import SIMPLE, type_text
-from partflow.copies import copied
 from partflow.errors import ResultError
-from partflow.frames import PartitionColumn, streamed
-from partflow.relationtypes import arrow_refusal, as_frame, extension_in, refusal
+from partflow.formats.copies import copied
+from partflow.formats.fingerprint import SIMPLE, type_text
+from partflow.formats.frames import PartitionColumn, streamed
+from partflow.formats.relationtypes import arrow_refusal, as_frame, extension_in, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

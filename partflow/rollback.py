@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from partflow.content import file_digest
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.declarations.graphdocument import graph_text
 from partflow.errors import PublishError, UsageError
+from partflow.formats.fingerprint import file_digest
 from partflow.journal import record_lines
 from partflow.metastore import Metastore
 from partflow.partitions.keytexts import shown_key

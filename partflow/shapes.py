@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal, cast
 from partflow.columns import ColumnCache
 from partflow.declarations.dataset import Source
 from partflow.errors import ReadError
-from partflow.formats import Parquet, format_of
-from partflow.models import Skops
+from partflow.formats.known import Parquet, format_of
+from partflow.formats.schemas import schema_in, schema_known, schema_text
+from partflow.formats.skops import Skops
 from partflow.planning.upstream import horizon_of
 from partflow.process.muffling import muffled
-from partflow.schemas import schema_in, schema_known, schema_text
 from partflow.store.stats import listed
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from partflow.schemas import is_rounded
+from partflow.formats.schemas import is_rounded
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from partflow.catalog import Access, write_catalog
-from partflow.content import type_text
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.errors import PublishError, ReadError
-from partflow.formats import Parquet, format_of
+from partflow.formats.fingerprint import type_text
+from partflow.formats.known import Parquet, format_of
+from partflow.formats.schemas import Clash, instances, united_by_rows
+from partflow.formats.vetting import rows_in
 from partflow.metastore import Metastore
-from partflow.schemas import Clash, instances, united_by_rows
 from partflow.shapes import Looker, Part, Shape, digest_shown, keys_there
 from partflow.store.local import Store
-from partflow.vetting import rows_in
 from partflow.viewsql import View
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from partflow.content import type_text
-from partflow.fitting import is_bridged
-from partflow.schemas import holding
+from partflow.formats.fingerprint import type_text
+from partflow.formats.fitting import is_bridged
+from partflow.formats.schemas import holding
 from partflow.sqltypes import (
     has_words,
     is_stored_so,

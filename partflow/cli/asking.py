@@ -81,7 +81,7 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
 
 def _in_form(found: duckdb.DuckDBPyRelation, form: str) -> duckdb.DuckDBPyRelation:
     """The rows as they can be handed on: as text where there is no other way, or refused."""
-    from partflow.relationtypes import refusal, told
+    from partflow.formats.relationtypes import refusal, told
 
     if form != "parquet":
         return cast("duckdb.DuckDBPyRelation", told(found))

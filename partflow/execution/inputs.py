@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partflow.connections import Relations
-from partflow.copies import pack
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
-from partflow.formats import Parquet, format_of, way_of
-from partflow.frames import PartitionColumn, as_kind, read_frames, read_objects
+from partflow.formats.connections import Relations
+from partflow.formats.copies import pack
+from partflow.formats.frames import PartitionColumn, as_kind, read_frames, read_objects
+from partflow.formats.known import Parquet, format_of, way_of
+from partflow.formats.skops import Skops
 from partflow.handover import SMALL, AsRead, HandOver, identity_of
-from partflow.models import Skops
 from partflow.store.identity import FileIdentity, identity
 from partflow.store.local import Store
 

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from partflow.connections import Relations
-from partflow.content import file_digest
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
@@ -23,9 +21,11 @@ from partflow.execution.stamps import is_as_seen
 from partflow.execution.storing import Called, Prepared, Unwritten, secured, streamed_to
 from partflow.execution.witness import watched
 from partflow.execution.work import Work, failure_of, refused, union_of
-from partflow.formats import format_of
+from partflow.formats.connections import Relations
+from partflow.formats.fingerprint import file_digest
+from partflow.formats.known import format_of
+from partflow.formats.skops import Skops
 from partflow.handover import HandOver
-from partflow.models import Skops
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import Partition
 from partflow.process.surroundings import own_process_only, put_back

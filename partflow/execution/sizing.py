@@ -16,7 +16,7 @@ from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.execution.live import WIDTH
 from partflow.execution.ready import batch_limit
-from partflow.formats import Csv, Ndjson, Parquet, format_of, reading
+from partflow.formats.known import Csv, Ndjson, Parquet, format_of, reading
 from partflow.planning.planner import Plan
 from partflow.planning.snapshot import Condition
 from partflow.store.local import Store

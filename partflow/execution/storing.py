@@ -12,19 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partflow.content import equal_within
-from partflow.copies import Packed, pack
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.sizing import memory_by_footer
 from partflow.execution.work import Work, refused
-from partflow.formats import Parquet, way_of
-from partflow.frames import Encoded, StagedFrame, encode_frames, stage_frame
+from partflow.formats.copies import Packed, pack
+from partflow.formats.fingerprint import equal_within
+from partflow.formats.frames import Encoded, StagedFrame, encode_frames, stage_frame
+from partflow.formats.known import Parquet, way_of
+from partflow.formats.readback import confirm, validate
+from partflow.formats.schemas import schema_text
 from partflow.handover import AsRead
-from partflow.readback import confirm, validate
 from partflow.record import Seen
-from partflow.schemas import schema_text
 
 if TYPE_CHECKING:
     import polars as pl

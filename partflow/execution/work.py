@@ -19,8 +19,8 @@ from partflow.declarations.task import Task
 from partflow.errors import PartflowError, ReadError, ResultError, advice_of
 from partflow.execution.inputs import keys_of
 from partflow.execution.orders import Attempt, Failure, Order
-from partflow.formats import format_of
-from partflow.frames import explain
+from partflow.formats.frames import explain
+from partflow.formats.known import format_of
 from partflow.handover import SMALL, HandOver
 from partflow.partitions.keytexts import shown_key
 from partflow.store.local import Store

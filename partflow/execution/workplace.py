@@ -21,7 +21,6 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from partflow.code.fingerprint import CodeFingerprint
-from partflow.connections import share_processors
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
 from partflow.errors import PartflowError
@@ -31,6 +30,7 @@ from partflow.execution.perform import call
 from partflow.execution.spool import Spool
 from partflow.execution.storing import Called
 from partflow.execution.work import text_of
+from partflow.formats.connections import share_processors
 from partflow.handover import HandOver
 from partflow.process.surroundings import own_process_only, put_back
 from partflow.store.local import Store

@@ -31,7 +31,7 @@ import partflow.project
 import partflow.upkeep
 import partflow.views
 from partflow.cli import main
-from partflow.content import file_digest
+from partflow.formats.fingerprint import file_digest
 from partflow.metastore import Metastore
 from partflow.project import Project
 from partflow.store.local import KEPT

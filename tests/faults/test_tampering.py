@@ -23,7 +23,7 @@ from imports import put_aside
 from small_shop import NEW, write_shop, write_source
 
 from partflow.cli import main
-from partflow.content import file_digest
+from partflow.formats.fingerprint import file_digest
 from partflow.journal import Journal
 from partflow.metastore import Metastore
 from partflow.planning.footprint import EVERYTHING, Footprint

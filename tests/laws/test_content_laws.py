@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partflow.content import (
+from partflow.formats.fingerprint import (
     equal_within,
     fingerprint_frame,
     fingerprint_frames,

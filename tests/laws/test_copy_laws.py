@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from polars.testing.parametric import dataframes
 
-from partflow.copies import Packed, copied, pack
+from partflow.formats.copies import Packed, copied, pack
 
 NEWEST = pl.CompatLevel.newest()
 TYPES = (

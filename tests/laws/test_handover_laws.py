@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from polars.testing.parametric import dataframes
 
-from partflow.copies import Packed, pack
-from partflow.formats import Parquet
+from partflow.formats.copies import Packed, pack
+from partflow.formats.known import Parquet
 from partflow.handover import AsRead, HandOver, identity_of, round_trips
 
 TYPES = (

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partflow.csvtext import opened
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
-from partflow.formats import Csv, Ndjson, format_named
-from partflow.frames import PartitionColumn, read_frames
+from partflow.formats.csvtext import opened
+from partflow.formats.frames import PartitionColumn, read_frames
+from partflow.formats.known import Csv, Ndjson, format_named
 
 DAY = dt.date(2024, 1, 1)
 SCHEMA = {"b": pl.String, "a": pl.Int64}

@@ -16,11 +16,11 @@ import duckdb
 import polars as pl
 import pytest
 
+from partflow.formats.texttypes import RULES
 from partflow.metastore import Metastore
 from partflow.planning.reasons import held, steps
 from partflow.planning.snapshot import Condition
 from partflow.project import Project
-from partflow.texttypes import RULES
 
 FOLDER = Path(__file__).parent / "before"
 

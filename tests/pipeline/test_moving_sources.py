@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from partflow.content import file_digest
 from partflow.controls import Controls
+from partflow.formats.fingerprint import file_digest
 from partflow.project import Verify
 
 JOBS = """

@@ -10,11 +10,11 @@ import pytest
 from partflow.columns import ColumnCache, Columns
 from partflow.controls import Controls
 from partflow.declarations.dataset import Dataset, Source
+from partflow.formats.texttypes import RULES
 from partflow.observe import Verify, observe
 from partflow.partitions.calendar import Daily, Whole
 from partflow.rows import count_changes
 from partflow.store.local import Store
-from partflow.texttypes import RULES
 
 NODES = ("landing", "clean", "trailing", "monthly")
 KEYS = ["2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"]

@@ -15,8 +15,8 @@ import pytest
 
 from partflow import catalog
 from partflow.catalog import Access, write_catalog, zones_differ
-from partflow.connections import opened
 from partflow.errors import UsageError
+from partflow.formats.connections import opened
 from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.sqltypes import sql_type
 from partflow.viewsql import View, view_sql

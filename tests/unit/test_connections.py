@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import partflow
-from partflow.connections import STATED, Relations, opened
+from partflow.formats.connections import STATED, Relations, opened
 
 ROWS = pl.DataFrame({"store": ["north", "south"], "qty": [1, 2]}).to_arrow()
 
@@ -148,7 +148,7 @@ def test_every_setting_of_duckdb_that_can_change_a_result_is_stated():
 
 
 SETTINGS = """
-from partflow.connections import Relations, opened
+from partflow.formats.connections import Relations, opened
 import pyarrow as pa
 with opened() as own, Relations("Europe/Berlin") as relations:
     print(own.sql("select name, value from duckdb_settings() order by 1").fetchall())
@@ -193,7 +193,7 @@ def test_a_call_leaves_the_zone_of_the_default_connection_as_it_was():
 
 DEFAULT = """
 import duckdb
-from partflow.connections import Relations
+from partflow.formats.connections import Relations
 ZONE = "select current_setting('TimeZone')"
 SAID
 with Relations() as relations:

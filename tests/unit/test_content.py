@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from partflow.content import (
+from partflow.errors import ReadError
+from partflow.formats.fingerprint import (
     equal_within,
     file_digest,
     fingerprint_bytes,
@@ -16,7 +17,6 @@ from partflow.content import (
     fingerprint_parquet,
     same_way,
 )
-from partflow.errors import ReadError
 
 
 def of(values, dtype=None, *, ordered=False):
@@ -186,7 +186,7 @@ def test_a_file_has_the_fingerprint_of_its_frame_whoever_wrote_it(tmp_path, orde
 def test_a_file_read_in_slices_has_the_fingerprint_of_the_whole(
     tmp_path, monkeypatch, rows, ordered
 ):
-    monkeypatch.setattr("partflow.content._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("partflow.formats.fingerprint._ROWS_AT_ONCE", 2)
     frame = pl.DataFrame({"a": range(rows)})
     frame.write_parquet(tmp_path / "f", row_group_size=3)
     found = fingerprint_parquet(tmp_path / "f", ordered=ordered)

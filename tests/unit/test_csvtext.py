@@ -5,8 +5,8 @@ import gzip
 import polars as pl
 import pytest
 
-from partflow.csvtext import opened
 from partflow.errors import ReadError
+from partflow.formats.csvtext import opened
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from partflow.fitting import Misfit, bridged, parsed
+from partflow.formats.fitting import Misfit, bridged, parsed
 
 UTC = pl.Datetime("us", "UTC")
 

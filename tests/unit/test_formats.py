@@ -8,10 +8,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from partflow.content import fingerprint_frame
 from partflow.errors import ReadError
-from partflow.formats import Csv, Ndjson, Parquet, Skops, footer, format_named
-from partflow.readback import validate
+from partflow.formats.fingerprint import fingerprint_frame
+from partflow.formats.known import Csv, Ndjson, Parquet, Skops, footer, format_named
+from partflow.formats.readback import validate
 
 FRAME = pl.DataFrame({"a": [1, 2], "b": ["x", None]})
 

@@ -11,12 +11,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from partflow.connections import Relations
-from partflow.content import fingerprint_frame
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
-from partflow.formats import Parquet, Skops, format_named
-from partflow.frames import PartitionColumn, explain, read_frames, read_objects, stage_frame
+from partflow.formats.connections import Relations
+from partflow.formats.fingerprint import fingerprint_frame
+from partflow.formats.frames import PartitionColumn, explain, read_frames, read_objects, stage_frame
+from partflow.formats.known import Parquet, Skops, format_named
 
 LAZY, EAGER = ParameterKind.LAZY, ParameterKind.EAGER
 DAYS = tuple(dt.date(2026, 3, day) for day in (1, 2, 3))
@@ -197,7 +197,7 @@ def test_what_is_staged_is_known(tmp_path, ordered, lazy):
 def test_no_heavy_library_is_imported_before_it_is_needed():
     code = """if True:
         import sys
-        import partflow.content, partflow.formats, partflow.frames, partflow.results
+        import partflow.formats.fingerprint, partflow.formats.known, partflow.formats.frames, partflow.results
         from partflow.declarations.parameters import kind_of
         kind_of("pl.LazyFrame")
         print(sorted({"polars", "pyarrow", "duckdb", "skops"} & set(sys.modules)))

@@ -7,11 +7,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from partflow.connections import opened
 from partflow.errors import ResultError
-from partflow.frames import stage_frame
+from partflow.formats.connections import opened
+from partflow.formats.frames import stage_frame
+from partflow.formats.schemas import schema_in, schema_text
 from partflow.results import Target, normalise
-from partflow.schemas import schema_in, schema_text
 
 HELD = {
     "boolean": "true",

@@ -6,7 +6,7 @@ import pytest
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.execution.inputs import _Remembered
-from partflow.models import Skops
+from partflow.formats.skops import Skops
 from partflow.partitions.calendar import Daily
 
 pytest.importorskip("skops", reason="the extra `flagship`")

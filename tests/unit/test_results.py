@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from partflow.errors import ResultError
-from partflow.frames import PartitionColumn, stage_frame
+from partflow.formats.frames import PartitionColumn, stage_frame
 from partflow.results import Target, normalise, split
 
 DAY = dt.date(2026, 3, 1)

@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from partflow.schemas import holding, schema_in, schema_text, united, united_by_rows
+from partflow.formats.schemas import holding, schema_in, schema_text, united, united_by_rows
 
 TYPES = [
     pl.Int8(),

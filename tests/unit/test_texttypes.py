@@ -5,9 +5,9 @@ import hashlib
 import polars as pl
 import pytest
 
-from partflow.csvtext import opened
 from partflow.errors import ReadError
-from partflow.texttypes import RULES, typed
+from partflow.formats.csvtext import opened
+from partflow.formats.texttypes import RULES, typed
 
 US, NS, UTC = pl.Datetime("us"), pl.Datetime("ns"), pl.Datetime("us", "UTC")
 

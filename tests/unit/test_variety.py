@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
+from partflow.formats.variety import columns_left_out, types_varied
 from partflow.planning.snapshot import LeftOut
-from partflow.variety import columns_left_out, types_varied
 
 A, B, C = "2024-01-01", "2024-01-02", "2024-01-03"
 DATE, TEXT, WHOLE, FLOAT = pl.Date(), pl.String(), pl.Int64(), pl.Float64()

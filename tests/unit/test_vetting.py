@@ -10,9 +10,9 @@ import pytest
 from liars import OF_COLUMN, OF_FILE, OF_GROUP, write_liar
 
 from partflow.errors import ReadError
-from partflow.formats import Parquet
+from partflow.formats.known import Parquet
+from partflow.formats.vetting import require_likely, rows_in
 from partflow.process.muffling import muffled
-from partflow.vetting import require_likely, rows_in
 
 PLACES = [p for n in (1, 2, 3) for p in itertools.combinations((OF_FILE, OF_COLUMN, OF_GROUP), n)]
 

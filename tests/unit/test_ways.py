@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from partflow.declarations.dataset import Dataset, Source
-from partflow.formats import way_of
+from partflow.formats.known import way_of
 from partflow.partitions.calendar import Daily
 
 DAYS = Daily("2024-01-01")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from partflow.content import type_text
+from partflow.formats.fingerprint import type_text
+from partflow.formats.schemas import holding, united
 from partflow.planning.snapshot import LeftOut, Varied
-from partflow.schemas import holding, united
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

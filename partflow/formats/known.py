@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
-from partflow.bridging import bridged_scan, fitted, require_column
-from partflow.content import (
+from partflow.errors import ReadError
+from partflow.formats.bridging import bridged_scan, fitted, require_column
+from partflow.formats.csvtext import beginning_of, opened
+from partflow.formats.fingerprint import (
     bytes_or_path,
     file_digest,
     fingerprint_frame,
@@ -23,16 +25,14 @@ from partflow.content import (
     type_text,
     unreadable,
 )
-from partflow.csvtext import beginning_of, opened
-from partflow.errors import ReadError
-from partflow.fitting import Misfit, parsed
-from partflow.jsontext import as_read, fields_in, naming_lines, require_utf8
-from partflow.models import Skops
-from partflow.notnumbers import WITHOUT_RANGES, statistics_of, streamed_nan
-from partflow.schemas import instances
-from partflow.texttypes import RULES, typed
-from partflow.vetting import rows_in
-from partflow.widening import common_schema, is_as, widened
+from partflow.formats.fitting import Misfit, parsed
+from partflow.formats.jsontext import as_read, fields_in, naming_lines, require_utf8
+from partflow.formats.notnumbers import WITHOUT_RANGES, statistics_of, streamed_nan
+from partflow.formats.schemas import instances
+from partflow.formats.skops import Skops
+from partflow.formats.texttypes import RULES, typed
+from partflow.formats.vetting import rows_in
+from partflow.formats.widening import common_schema, is_as, widened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

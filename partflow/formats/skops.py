@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from partflow.content import fingerprint_parts, unreadable
 from partflow.errors import ReadError
+from partflow.formats.fingerprint import fingerprint_parts, unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from partflow.fitting import Misfit, parsed
+from partflow.formats.fitting import Misfit, parsed
 
 if TYPE_CHECKING:
     import polars as pl

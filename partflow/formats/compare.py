@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from partflow.content import equal_within, fingerprint_frame
+from partflow.formats.fingerprint import equal_within, fingerprint_frame
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,9 +9,9 @@ import hashlib
 import io
 from typing import TYPE_CHECKING
 
-from partflow.content import unreadable
 from partflow.errors import ReadError
-from partflow.formats import reading
+from partflow.formats.fingerprint import unreadable
+from partflow.formats.known import reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,17 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
-from partflow.connections import Relations
-from partflow.content import (
+from partflow.declarations.parameters import ParameterKind
+from partflow.errors import ReadError
+from partflow.formats.connections import Relations
+from partflow.formats.fingerprint import (
     file_digest,
     fingerprint_frame,
     fingerprint_frames,
     fingerprint_parquet,
     unreadable,
 )
-from partflow.declarations.parameters import ParameterKind
-from partflow.errors import ReadError
-from partflow.formats import Csv, Ndjson, Parquet, require_alike
+from partflow.formats.known import Csv, Ndjson, Parquet, require_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from partflow.formats import SourceFormat
+    from partflow.formats.known import SourceFormat
 
 _ORIGIN = "__partflow_origin__"
 LARGE = 2**17

@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from partflow.content import bytes_or_path, unreadable
 from partflow.errors import ReadError
+from partflow.formats.fingerprint import bytes_or_path, unreadable
 from partflow.store.opening import at_once
 
 if TYPE_CHECKING:

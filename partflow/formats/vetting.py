@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from partflow.content import REPLACE, bytes_or_path, unreadable
 from partflow.errors import ReadError
+from partflow.formats.fingerprint import REPLACE, bytes_or_path, unreadable
 from partflow.store.opening import at_once
 
 if TYPE_CHECKING:

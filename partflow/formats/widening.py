@@ -9,10 +9,10 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from partflow.content import column_in, type_text
 from partflow.errors import LateReadError, ReadError
-from partflow.schemas import holding, is_rounded, schema_text, united_by_rows
-from partflow.vetting import rows_in
+from partflow.formats.fingerprint import column_in, type_text
+from partflow.formats.schemas import holding, is_rounded, schema_text, united_by_rows
+from partflow.formats.vetting import rows_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from partflow.content import type_text
+from partflow.formats.fingerprint import type_text
 
 if TYPE_CHECKING:
     import polars as pl

@@ -10,9 +10,9 @@ from functools import partial
 from itertools import groupby, product
 from typing import TYPE_CHECKING
 
-from partflow.content import column_in, type_text
 from partflow.errors import LateReadError, ReadError
-from partflow.fitting import Misfit, bridged
+from partflow.formats.fingerprint import column_in, type_text
+from partflow.formats.fitting import Misfit, bridged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
