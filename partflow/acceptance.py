@@ -19,13 +19,13 @@ from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
 from partflow.execution.inputs import partition_column
 from partflow.formats.known import Parquet, reading
+from partflow.metastore.record import Record
 from partflow.observe import Observed
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.planner import Plan, Reason, Request, TaskPlan, wanted_mask
 from partflow.planning.planner import plan as plan_of
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import lanes, state_over
-from partflow.record import Record
 from partflow.results import Target, normalise
 from partflow.store.local import Store
 

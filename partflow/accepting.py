@@ -16,11 +16,11 @@ from partflow.aside import Aside, unlike
 from partflow.declarations.graph import outputs
 from partflow.declarations.graphdocument import graph_text
 from partflow.execution.orders import Outcome
-from partflow.journal import record_lines
-from partflow.metastore import Metastore
+from partflow.metastore.journal import record_lines
+from partflow.metastore.record import Intent, Record
+from partflow.metastore.runlog import RunLog, RunRow, StepLog
+from partflow.metastore.sqlite import Metastore
 from partflow.partitions.keytexts import shown_key
-from partflow.record import Intent, Record
-from partflow.runlog import RunLog, RunRow, StepLog
 from partflow.store.local import Store
 
 _FEW = 100

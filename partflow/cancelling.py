@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from partflow.errors import UsageError
-from partflow.runlog import RunLog, RunRow, user
+from partflow.metastore.runlog import RunLog, RunRow, user
 
 PATIENCE = 5.0
 """So many seconds a process has to end by itself before it is killed."""

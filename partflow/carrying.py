@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.declarations.graphdocument import graph_text
-from partflow.metastore import Metastore
+from partflow.metastore.runlog import RunLog, RunRow
+from partflow.metastore.sqlite import Metastore
 from partflow.planning.planner import task_span
 from partflow.planning.selection import scopes
 from partflow.planning.upstream import is_ahead
 from partflow.process.machine import free_memory
 from partflow.process.surroundings import working_in
-from partflow.runlog import RunLog, RunRow
 from partflow.store.local import Store
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from partflow.errors import ReadError
 from partflow.formats.fingerprint import file_digest, fingerprint_parquet, refusal_behind
 from partflow.formats.known import footer
 from partflow.formats.vetting import rows_in
-from partflow.record import LARGEST, LAST_SECOND, Record, is_fingerprint, require_moment
+from partflow.metastore.record import LARGEST, LAST_SECOND, Record, is_fingerprint, require_moment
 from partflow.shapes import schema_at
 from partflow.store.identity import BACKDATED_NS, FileIdentity, identity, is_settled
 

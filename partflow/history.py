@@ -18,9 +18,9 @@ from typing import Any
 from partflow.cancelling import Canceller, End
 from partflow.config import Config, find_root, read_config
 from partflow.errors import UsageError, understood
-from partflow.leases import Leases
-from partflow.metastore import Metastore
-from partflow.runlog import RunLog, RunRow, StepLog
+from partflow.metastore.leases import Leases
+from partflow.metastore.runlog import RunLog, RunRow, StepLog
+from partflow.metastore.sqlite import Metastore
 from partflow.store.local import Store
 
 LAST = "last"

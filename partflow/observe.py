@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.columns import ColumnCache, Columns
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.errors import ReadError, UsageError
@@ -33,8 +32,10 @@ from partflow.formats.skops import Skops
 from partflow.formats.variety import columns_left_out, types_varied
 from partflow.formats.vetting import require_likely, rows_in
 from partflow.handover import SMALL, AsRead, HandOver
-from partflow.journal import require_not_older
-from partflow.metastore import Metastore
+from partflow.metastore.columns import ColumnCache, Columns
+from partflow.metastore.journal import require_not_older
+from partflow.metastore.record import Record
+from partflow.metastore.sqlite import Metastore
 from partflow.partitions.calendar import Grain
 from partflow.planning.planner import horizon_of
 from partflow.planning.snapshot import (
@@ -48,7 +49,6 @@ from partflow.planning.snapshot import (
     lanes,
 )
 from partflow.process.muffling import muffled
-from partflow.record import Record
 from partflow.shapes import schema_at
 from partflow.store.identity import FileIdentity, is_settled
 from partflow.store.local import Store

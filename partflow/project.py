@@ -21,16 +21,17 @@ import apsw
 
 from partflow.carrying import Carrier, newest, seen_ahead
 from partflow.code.fingerprint import CodeFingerprint
-from partflow.columns import ColumnCache
 from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
 from partflow.declarations.graph import Graph, derive
 from partflow.errors import MetastoreError, UsageError
 from partflow.handover import HandOver
 from partflow.history import History, store_of
-from partflow.journal import note_begun, note_told
 from partflow.loading import load_jobs, require_pools
-from partflow.metastore import Metastore
+from partflow.metastore.columns import ColumnCache
+from partflow.metastore.journal import note_begun, note_told
+from partflow.metastore.runlog import RunLog, RunRow, StepLog, begun, new_run_id
+from partflow.metastore.sqlite import Metastore
 from partflow.modules import codes_of
 from partflow.observe import Observed, Verify, effects_cut_off, observe
 from partflow.planfiles import read_plan, write_plan
@@ -40,7 +41,6 @@ from partflow.planning.planner import Force, Only, Plan, Request, perhaps_done, 
 from partflow.planning.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.planning.selection import Asked, needed_for, request_of
 from partflow.process.surroundings import working_in
-from partflow.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.shapes import describe
 from partflow.starting import Starter
 

@@ -16,11 +16,11 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.errors import MetastoreError, UsageError
 from partflow.footers import Found, carries_lineage, look_at
-from partflow.journal import Journal, read_journal
-from partflow.metastore import Metastore
-from partflow.record import Record
-from partflow.sightings import write_sightings
-from partflow.sqlitefile import SIDES, require_file
+from partflow.metastore.journal import Journal, read_journal
+from partflow.metastore.record import Record
+from partflow.metastore.sightings import write_sightings
+from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlitefile import SIDES, require_file
 from partflow.store.failpoints import failpoint
 from partflow.store.local import DATA_NAMES, Store
 

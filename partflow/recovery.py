@@ -13,10 +13,10 @@ from pathlib import Path
 from partflow.declarations.dataset import NAME
 from partflow.declarations.graph import Graph
 from partflow.formats.fingerprint import file_digest
-from partflow.journal import record_lines
-from partflow.metastore import Metastore, drop_intents
-from partflow.record import Intent
-from partflow.runlog import RunLog
+from partflow.metastore.journal import record_lines
+from partflow.metastore.record import Intent
+from partflow.metastore.runlog import RunLog
+from partflow.metastore.sqlite import Metastore, drop_intents
 from partflow.store.identity import identity
 from partflow.store.local import Store
 

@@ -17,13 +17,13 @@ from partflow.declarations.graph import Graph
 from partflow.declarations.graphdocument import graph_text
 from partflow.errors import PublishError, UsageError
 from partflow.formats.fingerprint import file_digest
-from partflow.journal import record_lines
-from partflow.metastore import Metastore
+from partflow.metastore.journal import record_lines
+from partflow.metastore.record import Intent, Record
+from partflow.metastore.runlog import RunLog, RunRow, StepLog
+from partflow.metastore.sqlite import Metastore
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import Footprint
-from partflow.record import Intent, Record
-from partflow.runlog import RunLog, RunRow, StepLog
 from partflow.store.identity import identity
 from partflow.store.local import Store
 

@@ -10,12 +10,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from partflow.columns import ColumnCache
 from partflow.declarations.dataset import Source
 from partflow.errors import ReadError
 from partflow.formats.known import Parquet, format_of
 from partflow.formats.schemas import schema_in, schema_known, schema_text
 from partflow.formats.skops import Skops
+from partflow.metastore.columns import ColumnCache
 from partflow.planning.upstream import horizon_of
 from partflow.process.muffling import muffled
 from partflow.store.stats import listed
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from partflow.declarations.dataset import Dataset
     from partflow.declarations.graph import Graph
-    from partflow.metastore import Metastore
+    from partflow.metastore.sqlite import Metastore
     from partflow.store.local import Store
 
 _Identity = tuple[int, int, int, int]

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from partflow.journal import note_seen
-from partflow.leases import Leases, Living, Met, Taken
-from partflow.metastore import Metastore
+from partflow.metastore.journal import note_seen
+from partflow.metastore.leases import Leases, Living, Met, Taken
+from partflow.metastore.runlog import owner_of
+from partflow.metastore.sqlite import Metastore
 from partflow.planning.footprint import Footprint
 from partflow.recovery import recover
-from partflow.runlog import owner_of
 from partflow.shapes import digest_shown, is_described
 from partflow.store.identity import CLOCK_STEP_NS
 from partflow.store.local import Store
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from partflow.controls import Controls
     from partflow.declarations.graph import Graph
+    from partflow.metastore.record import Record
     from partflow.observe import Observed
-    from partflow.record import Record
 
 Decided = TypeVar("Decided")
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from partflow.catalog import WRITTEN_IN
 from partflow.declarations.graph import Graph
-from partflow.metastore import Metastore
-from partflow.runlog import RunLog
-from partflow.sqlitefile import SIDES
+from partflow.metastore.runlog import RunLog
+from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlitefile import SIDES
 from partflow.store.local import Store
 
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")

@@ -23,8 +23,8 @@ from partflow.store.stats import listed
 
 if TYPE_CHECKING:
     from partflow.declarations.graph import Graph
-    from partflow.leases import Living
-    from partflow.metastore import Metastore
+    from partflow.metastore.leases import Living
+    from partflow.metastore.sqlite import Metastore
 
 _FILES = frozenset(DATA_NAMES.values())
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from partflow.columns import ColumnCache
 from partflow.errors import UsageError
-from partflow.journal import require_not_older
-from partflow.leases import Living, Taken
-from partflow.metastore import Metastore
+from partflow.metastore.columns import ColumnCache
+from partflow.metastore.journal import require_not_older
+from partflow.metastore.leases import Living, Taken
+from partflow.metastore.runlog import begun, new_run_id, owner_of
+from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlitefile import damage_of, is_empty
 from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.planning.planner import task_span
 from partflow.recovery import recover
-from partflow.runlog import begun, new_run_id, owner_of
-from partflow.sqlitefile import damage_of, is_empty
 
 if TYPE_CHECKING:
     from partflow.config import Config

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from partflow.cli.columns import moment, span
-from partflow.runlog import StepLog
+from partflow.metastore.runlog import StepLog
 
 Written = tuple[str, StepLog, Path]
 """A run, one of its attempts, and the file that holds what that wrote."""

@@ -24,8 +24,8 @@ from partflow.cli.columns import (
 )
 from partflow.cli.profiles import TaskSum, sums_of
 from partflow.cli.timelines import Axis
+from partflow.metastore.runlog import RunRow, StepLog
 from partflow.partitions.keytexts import shown_key, shown_keys_in
-from partflow.runlog import RunRow, StepLog
 
 FEW = 40
 """Up to so many attempts are shown each by itself; more of them by task."""

@@ -19,9 +19,9 @@ from partflow.planning.planner import Plan, State
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Failed
+    from partflow.metastore.runlog import RunRow
     from partflow.planning.selection import Asked
     from partflow.project import Result
-    from partflow.runlog import RunRow
 
 _SHOWN = 5
 

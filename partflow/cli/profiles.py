@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from partflow.cli.columns import aligned, count, size
-from partflow.runlog import RunRow, StepLog
+from partflow.metastore.runlog import RunRow, StepLog
 
 _HEADS = (
     "task", "calls", "steps", "wall", "share", "cpu", "rows in", "bytes in", "rows out",

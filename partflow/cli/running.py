@@ -22,7 +22,7 @@ from partflow.partitions.keytexts import plain_key, shown_key
 if TYPE_CHECKING:
     from partflow.cli.attemptlogs import Written
     from partflow.history import History
-    from partflow.runlog import RunRow, StepLog
+    from partflow.metastore.runlog import RunRow, StepLog
 
 
 @click.command(

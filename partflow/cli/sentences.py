@@ -29,7 +29,7 @@ from partflow.planning.selection import Asked, Scope
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Summary
-    from partflow.runlog import RunRow
+    from partflow.metastore.runlog import RunRow
 
 _NAMED = 3
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from partflow.cli.columns import aligned, bounded, count, moment, painted, printable, size, span
 from partflow.explanation import LineageRead, Why
+from partflow.metastore.record import Record
 from partflow.partitions.keytexts import shown_key
 from partflow.planning.planner import State
-from partflow.record import Record
 
 _COLOURS = {
     State.FRESH: "green",

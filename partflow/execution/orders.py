@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 
-from partflow.record import Seen
+from partflow.metastore.record import Seen
 
 _LONGEST = 10_000
 _CUT = " ... (cut) ... "

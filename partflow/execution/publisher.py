@@ -16,13 +16,13 @@ import numpy as np
 from partflow.declarations.graph import outputs
 from partflow.errors import advice_of
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
-from partflow.journal import begun_lines, ended_lines, record_lines, seen_lines
-from partflow.metastore import Metastore, end_effects
+from partflow.metastore.journal import begun_lines, ended_lines, record_lines, seen_lines
+from partflow.metastore.record import Intent, Record, Seen
+from partflow.metastore.runlog import StepLog, write_steps
+from partflow.metastore.sightings import write_sightings
+from partflow.metastore.sqlite import Metastore, end_effects
 from partflow.planning.planner import Action, Plan, Reason, TaskPlan
 from partflow.planning.snapshot import Condition
-from partflow.record import Intent, Record, Seen
-from partflow.runlog import StepLog, write_steps
-from partflow.sightings import write_sightings
 from partflow.store.local import Store
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from partflow.execution.ready import Step
 from partflow.execution.stamps import Stamps
 from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
 from partflow.execution.summary import Failed, Observer, StopSignal, Summary
+from partflow.metastore.runlog import RunLog, StepLog
 from partflow.planning.planner import Plan, Reason
-from partflow.runlog import RunLog, StepLog
 
 _PATIENCE = 0.5
 """So many seconds an executor is waited for before stop signals are looked at again."""

@@ -24,7 +24,7 @@ from partflow.formats.known import Parquet, way_of
 from partflow.formats.readback import confirm, validate
 from partflow.formats.schemas import schema_text
 from partflow.handover import AsRead
-from partflow.record import Seen
+from partflow.metastore.record import Seen
 
 if TYPE_CHECKING:
     import polars as pl

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from partflow.record import Seen
+from partflow.metastore.record import Seen
 
 MOST: Final = 100
 """So many files of one call are named at most; a last one says how many more there were."""

@@ -14,8 +14,8 @@ import pytest
 
 from partflow.cancelling import Canceller, End
 from partflow.history import History
-from partflow.metastore import Metastore
-from partflow.runlog import RunLog
+from partflow.metastore.runlog import RunLog
+from partflow.metastore.sqlite import Metastore
 
 GO_ON = "\n    return raw.filter"
 HANGS = '\n    open("gate").read()'

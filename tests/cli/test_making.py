@@ -11,7 +11,7 @@ import sys
 import polars as pl
 import pytest
 
-from partflow.leases import Leases
+from partflow.metastore.leases import Leases
 from partflow.planning.footprint import EVERYTHING
 
 DAYS = 14

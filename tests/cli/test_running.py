@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from partflow.metastore import Metastore
-from partflow.runlog import RunLog, StepLog, begun
+from partflow.metastore.runlog import RunLog, StepLog, begun
+from partflow.metastore.sqlite import Metastore
 
 MANY = '\n    for i in range(70_000):\n        print("line", i)\n    raise ValueError("no")'
 PRINTS = '\n    print("three\\nlines of", partition.key)\n    return raw.filter'

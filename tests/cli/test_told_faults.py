@@ -8,7 +8,7 @@ import os
 import pytest
 
 from partflow.cli.sentences import fault_lines
-from partflow.metastore import Metastore
+from partflow.metastore.sqlite import Metastore
 from partflow.planning.planner import Fault
 
 BAD = "store,item\nn,tea\n"

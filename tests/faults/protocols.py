@@ -20,12 +20,12 @@ from typing import Any
 
 import apsw
 
-import partflow.metastore
+import partflow.metastore.sqlite
 from partflow.execution.publisher import Done, Publisher
-from partflow.metastore import Metastore
+from partflow.metastore.record import Intent, Record
+from partflow.metastore.runlog import write_steps
+from partflow.metastore.sqlite import Metastore
 from partflow.planning.footprint import Footprint
-from partflow.record import Intent, Record
-from partflow.runlog import write_steps
 from partflow.store.failpoints import failpoint
 from partflow.store.identity import FileIdentity, identity
 from partflow.store.local import Store
@@ -168,7 +168,7 @@ def install_telling() -> None:
     for name in ("_USE_CP_SENDFILE", "_USE_CP_COPY_FILE_RANGE"):
         if hasattr(shutil, name):
             setattr(shutil, name, False)
-    right = partflow.metastore.Metastore
+    right = partflow.metastore.sqlite.Metastore
 
     def commit(self: Metastore, intents: Sequence[Intent], also: Any = None) -> None:
         right.commit(self, intents, also)

@@ -24,10 +24,10 @@ from small_shop import NEW, write_shop, write_source
 
 from partflow.cli import main
 from partflow.formats.fingerprint import file_digest
-from partflow.journal import Journal
-from partflow.metastore import Metastore
+from partflow.metastore.journal import Journal
+from partflow.metastore.record import Record
+from partflow.metastore.sqlite import Metastore
 from partflow.planning.footprint import EVERYTHING, Footprint
-from partflow.record import Record
 
 few = settings(max_examples=300 if ALL else 3)
 PRIVATE = "warehouse/.partflow"

@@ -10,9 +10,9 @@ import profiles  # noqa: F401 - the number of examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.columns import ColumnCache, Columns
-from partflow.metastore import Metastore
-from partflow.record import Record
+from partflow.metastore.columns import ColumnCache, Columns
+from partflow.metastore.record import Record
+from partflow.metastore.sqlite import Metastore
 from partflow.store.identity import FileIdentity
 
 NODES = ("a", "a_b")

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from partflow.metastore import Metastore
+from partflow.metastore.sqlite import Metastore
 from partflow.planning.planner import Action
 from partflow.planning.selection import Asked
 from partflow.project import Controls, Project

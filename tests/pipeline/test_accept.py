@@ -10,7 +10,7 @@ import pytest
 from partflow.acceptance import Kind
 from partflow.accepting import Sample
 from partflow.errors import UsageError
-from partflow.migrations import MIGRATIONS
+from partflow.metastore.migrations import MIGRATIONS
 from partflow.planning.planner import Reason, State
 from partflow.planning.selection import Asked
 

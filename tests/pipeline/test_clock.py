@@ -8,9 +8,9 @@ import pytest
 from worlds import moment
 
 from partflow.errors import ClockError
+from partflow.metastore.runlog import RunLog
 from partflow.planning.planner import Reason
 from partflow.project import Controls
-from partflow.runlog import RunLog
 
 DAY = 86_400 * 10**9
 JOBS = """

@@ -8,10 +8,10 @@ import pytest
 
 from partflow.acceptance import Kind
 from partflow.cli.sentences import code_changed
-from partflow.metastore import Metastore
+from partflow.metastore.rows import count_changes
+from partflow.metastore.sqlite import Metastore
 from partflow.planning.planner import Reason
 from partflow.project import Project
-from partflow.rows import count_changes
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

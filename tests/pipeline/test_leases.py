@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from partflow.errors import BusyError
-from partflow.leases import Leases, Met, Taken
+from partflow.metastore.leases import Leases, Met, Taken
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.store.opening import alone_with
@@ -21,7 +21,7 @@ HOLDS = """
 import sys
 from pathlib import Path
 from partflow.planning.footprint import EVERYTHING
-from partflow.leases import Leases
+from partflow.metastore.leases import Leases
 with Leases(Path(sys.argv[1])).taken("1", "run 1 of somebody", EVERYTHING):
     print("held", flush=True)
     sys.stdin.read()

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from partflow.metastore import Metastore
+from partflow.metastore.sqlite import Metastore
 
 
 @pytest.mark.parametrize("durable", [True, False])

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from partflow.columns import ColumnCache, Columns
 from partflow.controls import Controls
 from partflow.declarations.dataset import Dataset, Source
 from partflow.formats.texttypes import RULES
+from partflow.metastore.columns import ColumnCache, Columns
+from partflow.metastore.rows import count_changes
 from partflow.observe import Verify, observe
 from partflow.partitions.calendar import Daily, Whole
-from partflow.rows import count_changes
 from partflow.store.local import Store
 
 NODES = ("landing", "clean", "trailing", "monthly")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from partflow.errors import PublishError
-from partflow.metastore import Metastore
-from partflow.record import Intent
+from partflow.metastore.record import Intent
+from partflow.metastore.sqlite import Metastore
 from partflow.recovery import recover
 from partflow.store.local import Store
 

@@ -10,10 +10,10 @@ import pytest
 
 from partflow.cancelling import Canceller
 from partflow.errors import UsageError
-from partflow.leases import Leases
-from partflow.metastore import Metastore
+from partflow.metastore.leases import Leases
+from partflow.metastore.runlog import RunLog, StepLog, begun, owner_of, write_steps
+from partflow.metastore.sqlite import Metastore
 from partflow.planning.footprint import Footprint
-from partflow.runlog import RunLog, StepLog, begun, owner_of, write_steps
 
 RUN, OTHER = "20260301-000000-aaaa", "20260301-000001-bbbb"
 COMMAND = "partflow materialize"

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from partflow.errors import understood
-from partflow.metastore import Metastore
-from partflow.record import Record, Seen
+from partflow.metastore.record import Record, Seen
+from partflow.metastore.sqlite import Metastore
 
 if TYPE_CHECKING:
     import apsw

@@ -17,8 +17,8 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import understood
-from partflow.metastore import Metastore
-from partflow.record import require_moment
+from partflow.metastore.record import require_moment
+from partflow.metastore.sqlite import Metastore
 
 if TYPE_CHECKING:
     import apsw

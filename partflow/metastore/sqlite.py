@@ -19,11 +19,19 @@ from typing import Any, Self
 import apsw
 
 from partflow.errors import MetastoreError, PublishError, understood
-from partflow.migrations import MIGRATIONS, SCHEMA_VERSION
+from partflow.metastore.migrations import MIGRATIONS, SCHEMA_VERSION
+from partflow.metastore.record import CodeRecord, Intent, Record
+from partflow.metastore.rows import (
+    COLUMNS,
+    count_changes,
+    intent_of,
+    put,
+    record_of,
+    schema_id,
+    version_of,
+)
+from partflow.metastore.sqlitefile import connected, damaged, make_folder
 from partflow.partitions.keytexts import shown_key
-from partflow.record import CodeRecord, Intent, Record
-from partflow.rows import COLUMNS, count_changes, intent_of, put, record_of, schema_id, version_of
-from partflow.sqlitefile import connected, damaged, make_folder
 from partflow.store.failpoints import failpoint
 from partflow.store.opening import alone_with
 

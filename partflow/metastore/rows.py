@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import understood
-from partflow.record import LARGEST, Intent, Record
+from partflow.metastore.record import LARGEST, Intent, Record
 from partflow.store.identity import FileIdentity
 
 if TYPE_CHECKING:
