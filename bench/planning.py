@@ -198,7 +198,7 @@ import numpy as np
 
 began = time.perf_counter()
 from partflow.metastore.sqlite import Metastore
-from partflow.observe import Verify, observe
+from partflow.warehouse.observe import Verify, observe
 from partflow.planning.planner import Request, plan
 from partflow.project import Project
 from partflow.store.manystats import SideBySide
@@ -317,9 +317,9 @@ def reference(root: Path) -> None:
     from reference import Judge
 
     from partflow.metastore.sqlite import Metastore
-    from partflow.observe import Verify, observe
     from partflow.planning.planner import Request, plan
     from partflow.project import Project
+    from partflow.warehouse.observe import Verify, observe
 
     project = Project.load(root)
     digests = {n: c.digest for n, c in project.codes.items()}

@@ -17,10 +17,8 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
-from partflow.execution.inputs import partition_column
 from partflow.formats.known import Parquet, reading
 from partflow.metastore.record import Record
-from partflow.observe import Observed
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.planner import Plan, Reason, Request, TaskPlan, wanted_mask
 from partflow.planning.planner import plan as plan_of
@@ -28,6 +26,8 @@ from partflow.planning.reasons import describe
 from partflow.planning.snapshot import lanes, state_over
 from partflow.results import Target, normalise
 from partflow.store.local import Store
+from partflow.warehouse.observe import Observed
+from partflow.warehouse.reading import partition_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -22,10 +22,10 @@ from partflow.execution.sizing import BATCH, widths
 from partflow.formats.compare import difference, largest
 from partflow.formats.fingerprint import equal_within
 from partflow.formats.known import Parquet, format_of
-from partflow.handover import HandOver
 from partflow.planning.planner import Plan, TaskPlan
 from partflow.planning.snapshot import Condition
 from partflow.store.local import Store
+from partflow.warehouse.handover import HandOver
 
 _BATCH = 31
 """A trial's batch has so many partitions at most."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from partflow.observe import Verify
 from partflow.planning.planner import Fault, Plan
+from partflow.warehouse.observe import Verify
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Observer, Summary

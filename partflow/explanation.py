@@ -19,11 +19,11 @@ from partflow.execution.witness import changed_since
 from partflow.metastore.record import Record, Seen
 from partflow.metastore.sightings import sightings_of
 from partflow.metastore.sqlite import Metastore
-from partflow.observe import Observed
 from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import Condition
+from partflow.warehouse.observe import Observed
 
 _DEPTH = 50
 _VOUCHED = {"accepted", "adopted"}

@@ -25,7 +25,6 @@ from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
 from partflow.declarations.graph import Graph, derive
 from partflow.errors import MetastoreError, UsageError
-from partflow.handover import HandOver
 from partflow.history import History, store_of
 from partflow.loading import load_jobs, require_pools
 from partflow.metastore.columns import ColumnCache
@@ -33,7 +32,6 @@ from partflow.metastore.journal import note_begun, note_told
 from partflow.metastore.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.metastore.sqlite import Metastore
 from partflow.modules import codes_of
-from partflow.observe import Observed, Verify, effects_cut_off, observe
 from partflow.planfiles import read_plan, write_plan
 from partflow.planning.faults import require_clock
 from partflow.planning.footprint import Footprint, footprint_of_request, footprint_of_steps
@@ -41,8 +39,10 @@ from partflow.planning.planner import Force, Only, Plan, Request, perhaps_done, 
 from partflow.planning.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.planning.selection import Asked, needed_for, request_of
 from partflow.process.surroundings import working_in
-from partflow.shapes import describe
 from partflow.starting import Starter
+from partflow.warehouse.handover import HandOver
+from partflow.warehouse.observe import Observed, Verify, effects_cut_off, observe
+from partflow.warehouse.shapes import describe
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from partflow.planning.status import Status
     from partflow.trials import Reading, Trial
     from partflow.upkeep import Upkeep
-    from partflow.views import Views
-    from partflow.viewsql import View
+    from partflow.warehouse.views import Views
+    from partflow.warehouse.viewsql import View
 
 __all__ = ["Controls", "Project", "Result", "Stop", "load_worker"]
 
@@ -393,8 +393,8 @@ class Project:
 
     def zones_differ(self, text: str) -> str | None:
         """That a query's moments are shown in UTC, and why; None if its datasets have one zone."""
-        from partflow.catalog import zones_differ
-        from partflow.views import unlooked
+        from partflow.warehouse.catalog import zones_differ
+        from partflow.warehouse.views import unlooked
 
         return zones_differ(unlooked(self.graph, self.store), text)
 
@@ -402,7 +402,7 @@ class Project:
         self, text: str, connection: duckdb.DuckDBPyConnection | None = None
     ) -> duckdb.DuckDBPyRelation:
         """The same without the warning, on a connection of `catalog.connect`."""
-        from partflow.catalog import connect, query
+        from partflow.warehouse.catalog import connect, query
 
         connection = connection or connect()
         with self._recorded() as metastore, ThreadPoolExecutor(1) as pool:
@@ -426,7 +426,7 @@ class Project:
             return self._views(metastore).named_in(text)
 
     def _views(self, metastore: Metastore) -> Views:
-        from partflow.views import Views
+        from partflow.warehouse.views import Views
 
         return Views(self.graph, self.store, metastore, self.clock() // 1_000_000_000)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 from partflow.declarations.graph import Graph, select
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import UsageError
-from partflow.execution.inputs import read_partitions
 from partflow.planning.planner import horizon_of
 from partflow.planning.selection import Asked, request_of, told_as_read
 from partflow.store.local import Store
+from partflow.warehouse.reading import read_partitions
 
 if TYPE_CHECKING:
     import polars as pl

@@ -15,7 +15,6 @@ from pathlib import Path
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.errors import MetastoreError, UsageError
-from partflow.footers import Found, carries_lineage, look_at
 from partflow.metastore.journal import Journal, read_journal
 from partflow.metastore.record import Record
 from partflow.metastore.sightings import write_sightings
@@ -23,6 +22,7 @@ from partflow.metastore.sqlite import Metastore
 from partflow.metastore.sqlitefile import SIDES, require_file
 from partflow.store.failpoints import failpoint
 from partflow.store.local import DATA_NAMES, Store
+from partflow.warehouse.footers import Found, carries_lineage, look_at
 
 _SIDE_BY_SIDE = 4
 

@@ -17,10 +17,10 @@ from partflow.metastore.leases import Leases, Living, Met, Taken
 from partflow.metastore.runlog import owner_of
 from partflow.metastore.sqlite import Metastore
 from partflow.planning.footprint import Footprint
-from partflow.recovery import recover
-from partflow.shapes import digest_shown, is_described
 from partflow.store.identity import CLOCK_STEP_NS
 from partflow.store.local import Store
+from partflow.warehouse.recovery import recover
+from partflow.warehouse.shapes import digest_shown, is_described
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from partflow.controls import Controls
     from partflow.declarations.graph import Graph
     from partflow.metastore.record import Record
-    from partflow.observe import Observed
+    from partflow.warehouse.observe import Observed
 
 Decided = TypeVar("Decided")
 

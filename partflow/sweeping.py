@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from partflow.catalog import WRITTEN_IN
 from partflow.declarations.graph import Graph
 from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite import Metastore
 from partflow.metastore.sqlitefile import SIDES
 from partflow.store.local import Store
+from partflow.warehouse.catalog import WRITTEN_IN
 
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 

@@ -16,9 +16,9 @@ from partflow.aside import Aside, nearly, unlike
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.execution.orders import Output
-from partflow.observe import Observed
 from partflow.planning.planner import Plan, Reason, TaskPlan, wanted_mask
 from partflow.planning.snapshot import Condition, Unreadable
+from partflow.warehouse.observe import Observed
 
 
 class Verdict(Enum):

@@ -20,7 +20,7 @@ from partflow.metastore.sqlite import Metastore
 from partflow.metastore.sqlitefile import damage_of, is_empty
 from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.planning.planner import task_span
-from partflow.recovery import recover
+from partflow.warehouse.recovery import recover
 
 if TYPE_CHECKING:
     from partflow.config import Config
@@ -108,7 +108,7 @@ class Upkeep:
     def move_undeclared(self, names: Sequence[str], controls: Controls) -> tuple[Lying, ...]:
         """Move what is undeclared of these datasets into the history; what was moved."""
         from partflow.undeclared import chosen, moved_away, require_nobody_else
-        from partflow.views import Views
+        from partflow.warehouse.views import Views
 
         chosen(self.undeclared(), names)  # a mistake in a name waits for nobody
         run, store = new_run_id(self.clock()), self.history.store

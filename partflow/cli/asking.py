@@ -58,8 +58,8 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     """Ask one SELECT of DuckDB, in which every dataset is a view; a dash reads it from stdin."""
     import duckdb
 
-    from partflow.catalog import connect, said_by
     from partflow.cli.answers import write_answer
+    from partflow.warehouse.catalog import connect, said_by
 
     project = session.project()
     text = _from_stdin() if sql == "-" else sql
@@ -125,7 +125,7 @@ class _Asked:
         """The next of them; UsageError if DuckDB fails on a row, which Arrow tells in its way."""
         import pyarrow as pa
 
-        from partflow.catalog import said_by
+        from partflow.warehouse.catalog import said_by
 
         try:
             return self._done(lambda: next(self._rows, None))

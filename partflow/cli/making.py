@@ -27,10 +27,10 @@ from partflow.cli.stopping import Interrupt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from partflow.observe import Verify
     from partflow.planning.planner import Plan
     from partflow.planning.selection import Asked
     from partflow.project import Controls, Project, Result
+    from partflow.warehouse.observe import Verify
 
 
 @click.command(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from partflow.observe import Verify
     from partflow.planning.selection import Asked
+    from partflow.warehouse.observe import Verify
 
 Function = Callable[..., Any]
 
@@ -188,7 +188,7 @@ def _span(
 
 
 def _verify(asked: bool | None) -> Verify:
-    from partflow.observe import Verify
+    from partflow.warehouse.observe import Verify
 
     if asked is None:
         return Verify.STAT

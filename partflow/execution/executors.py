@@ -21,9 +21,9 @@ from partflow.execution.orders import Order, Outcome
 from partflow.execution.storing import TOGETHER, Called, stored
 from partflow.execution.workers import ProcessExecutor
 from partflow.execution.workplace import Load, Shares, Workplace, log_paths
-from partflow.handover import HandOver
 from partflow.process.machine import memory, processors
 from partflow.store.local import Store
+from partflow.warehouse.handover import HandOver
 
 THREADS = 8
 """How many orders of tasks with `executor="threads"` are carried out at a time."""

@@ -15,7 +15,6 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
-from partflow.execution.inputs import keys_of, partition_column, read_partitions
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.stamps import is_as_seen
 from partflow.execution.storing import Called, Prepared, Unwritten, secured, streamed_to
@@ -25,12 +24,13 @@ from partflow.formats.connections import Relations
 from partflow.formats.fingerprint import file_digest
 from partflow.formats.known import format_of
 from partflow.formats.skops import Skops
-from partflow.handover import HandOver
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import Partition
 from partflow.process.surroundings import own_process_only, put_back
 from partflow.results import Target, is_lazy, normalise, split
 from partflow.store.local import Store
+from partflow.warehouse.handover import HandOver
+from partflow.warehouse.reading import keys_of, partition_column, read_partitions
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.declarations.dataset import Dataset
-from partflow.execution.inputs import keys_of
 from partflow.planning.planner import Plan
 from partflow.store.local import Store
+from partflow.warehouse.reading import keys_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

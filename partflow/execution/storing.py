@@ -23,8 +23,8 @@ from partflow.formats.frames import Encoded, StagedFrame, encode_frames, stage_f
 from partflow.formats.known import Parquet, way_of
 from partflow.formats.readback import confirm, validate
 from partflow.formats.schemas import schema_text
-from partflow.handover import AsRead
 from partflow.metastore.record import Seen
+from partflow.warehouse.handover import AsRead
 
 if TYPE_CHECKING:
     import polars as pl

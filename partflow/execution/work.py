@@ -17,13 +17,13 @@ from partflow.declarations.graph import Graph
 from partflow.declarations.parameters import ParameterKind
 from partflow.declarations.task import Task
 from partflow.errors import PartflowError, ReadError, ResultError, advice_of
-from partflow.execution.inputs import keys_of
 from partflow.execution.orders import Attempt, Failure, Order
 from partflow.formats.frames import explain
 from partflow.formats.known import format_of
-from partflow.handover import SMALL, HandOver
 from partflow.partitions.keytexts import shown_key
 from partflow.store.local import Store
+from partflow.warehouse.handover import SMALL, HandOver
+from partflow.warehouse.reading import keys_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,9 @@ from partflow.execution.spool import Spool
 from partflow.execution.storing import Called
 from partflow.execution.work import text_of
 from partflow.formats.connections import share_processors
-from partflow.handover import HandOver
 from partflow.process.surroundings import own_process_only, put_back
 from partflow.store.local import Store
+from partflow.warehouse.handover import HandOver
 
 Loaded = tuple[Graph, Store, Callable[[Task], CodeFingerprint]]
 """A project that a worker has imported, and what tells the code of its tasks."""

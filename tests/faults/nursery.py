@@ -29,7 +29,7 @@ import partflow.execution.publisher
 import partflow.execution.runner
 import partflow.project
 import partflow.upkeep
-import partflow.views
+import partflow.warehouse.views
 from partflow.cli import main
 from partflow.formats.fingerprint import file_digest
 from partflow.metastore.sqlite import Metastore

@@ -21,9 +21,9 @@ from partflow.declarations.graph import Graph, derive
 from partflow.declarations.task import Task, task
 from partflow.execution.orders import Attempt, Lineage, Order, Outcome
 from partflow.execution.perform import perform
-from partflow.handover import HandOver
 from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.store.local import Store
+from partflow.warehouse.handover import HandOver
 
 SCHEMA = {"qty": pl.Int64, "day": pl.Date, "tags": pl.List(pl.String)}
 ROWS = pl.DataFrame({"qty": [1, 2], "day": None, "tags": [["a"], None]}, schema=SCHEMA)

@@ -15,7 +15,7 @@ from polars.testing.parametric import dataframes
 
 from partflow.formats.copies import Packed, pack
 from partflow.formats.known import Parquet
-from partflow.handover import AsRead, HandOver, identity_of, round_trips
+from partflow.warehouse.handover import AsRead, HandOver, identity_of, round_trips
 
 TYPES = (
     pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Float32,

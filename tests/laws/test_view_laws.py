@@ -23,7 +23,7 @@ from partflow.declarations.task import Task, task
 from partflow.errors import PartflowError
 from partflow.partitions.calendar import Daily, Whole
 from partflow.partitions.sets import Partition
-from partflow.sqltypes import sql_type
+from partflow.warehouse.sqltypes import sql_type
 
 FIRST = date(2024, 1, 1)
 DAYS = [str(FIRST + timedelta(days=n)) for n in range(4)]

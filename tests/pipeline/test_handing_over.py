@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from partflow.handover import HandOver
 from partflow.planning.selection import Asked
+from partflow.warehouse.handover import HandOver
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

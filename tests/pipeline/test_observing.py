@@ -12,9 +12,9 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.formats.texttypes import RULES
 from partflow.metastore.columns import ColumnCache, Columns
 from partflow.metastore.rows import count_changes
-from partflow.observe import Verify, observe
 from partflow.partitions.calendar import Daily, Whole
 from partflow.store.local import Store
+from partflow.warehouse.observe import Verify, observe
 
 NODES = ("landing", "clean", "trailing", "monthly")
 KEYS = ["2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"]

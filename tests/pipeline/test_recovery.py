@@ -11,8 +11,8 @@ import pytest
 from partflow.errors import PublishError
 from partflow.metastore.record import Intent
 from partflow.metastore.sqlite import Metastore
-from partflow.recovery import recover
 from partflow.store.local import Store
+from partflow.warehouse.recovery import recover
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

@@ -13,13 +13,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from partflow import catalog
-from partflow.catalog import Access, write_catalog, zones_differ
 from partflow.errors import UsageError
 from partflow.formats.connections import opened
 from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
-from partflow.sqltypes import sql_type
-from partflow.viewsql import View, view_sql
+from partflow.warehouse import catalog
+from partflow.warehouse.catalog import Access, write_catalog, zones_differ
+from partflow.warehouse.sqltypes import sql_type
+from partflow.warehouse.viewsql import View, view_sql
 
 GRAINS = [
     Hourly("2024-02-28T20", end="2024-02-29T08"),

@@ -10,9 +10,9 @@ from partflow.declarations.graph import derive
 from partflow.declarations.task import task
 from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.execution.work import Work, failure_of
-from partflow.handover import HandOver
 from partflow.partitions.calendar import Daily
 from partflow.store.local import Store
+from partflow.warehouse.handover import HandOver
 
 
 def test_a_disk_that_refuses_a_staged_file_is_told_of_its_partition(tmp_path):

@@ -5,9 +5,9 @@ import pytest
 
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
-from partflow.execution.inputs import _Remembered
 from partflow.formats.skops import Skops
 from partflow.partitions.calendar import Daily
+from partflow.warehouse.reading import _Remembered
 
 pytest.importorskip("skops", reason="the extra `flagship`")
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from partflow.errors import PublishError, UsageError, advice_of
 from partflow.formats.connections import Settings, opened, state_zone
-from partflow.sqltypes import quoted
-from partflow.viewsql import MARK, View, literal, view_sql
+from partflow.warehouse.sqltypes import quoted
+from partflow.warehouse.viewsql import MARK, View, literal, view_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -211,7 +211,9 @@ def _stored(path: Path) -> dict[str, str] | None:
         return None
     try:
         with closing(opened(path, read_only=True)) as connection:
-            return dict(connection.execute("select name, sql from partflow.views").fetchall())
+            return dict(
+                connection.execute("select name, sql from partflow.warehouse.views").fetchall()
+            )
     except duckdb.Error:
         return None
 
@@ -229,14 +231,16 @@ def _make(path: Path, root: Path, statements: Mapping[str, str]) -> dict[str, st
         with closing(opened(made, settings=_SETTINGS)) as connection:
             connection.execute(f"set file_search_path = {quoted(os.fspath(link))}")
             connection.execute("create schema partflow")
-            connection.execute("create table partflow.views (name varchar, sql varchar)")
+            connection.execute("create table partflow.warehouse.views (name varchar, sql varchar)")
             for name, sql in statements.items():
                 try:
                     connection.execute(sql)
                 except duckdb.Error as error:
                     problems[name] = str(error)
                 else:
-                    connection.execute("insert into partflow.views values (?, ?)", [name, sql])
+                    connection.execute(
+                        "insert into partflow.warehouse.views values (?, ?)", [name, sql]
+                    )
         shutil.copyfile(made, path)
     with path.open("rb+") as file:
         os.fsync(file.fileno())  # a power cut must not leave a part of it under its name

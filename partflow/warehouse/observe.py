@@ -17,7 +17,6 @@ import numpy as np
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.errors import ReadError, UsageError
-from partflow.footers import record_in
 from partflow.formats.copies import pack
 from partflow.formats.fingerprint import (
     REPLACE,
@@ -31,7 +30,6 @@ from partflow.formats.schemas import instances, schema_known, schema_text
 from partflow.formats.skops import Skops
 from partflow.formats.variety import columns_left_out, types_varied
 from partflow.formats.vetting import require_likely, rows_in
-from partflow.handover import SMALL, AsRead, HandOver
 from partflow.metastore.columns import ColumnCache, Columns
 from partflow.metastore.journal import require_not_older
 from partflow.metastore.record import Record
@@ -49,10 +47,12 @@ from partflow.planning.snapshot import (
     lanes,
 )
 from partflow.process.muffling import muffled
-from partflow.shapes import schema_at
 from partflow.store.identity import FileIdentity, is_settled
 from partflow.store.local import Store
 from partflow.store.manystats import SideBySide
+from partflow.warehouse.footers import record_in
+from partflow.warehouse.handover import SMALL, AsRead, HandOver
+from partflow.warehouse.shapes import schema_at
 
 if TYPE_CHECKING:
     import polars as pl

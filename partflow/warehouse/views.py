@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from partflow.catalog import Access, write_catalog
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.errors import PublishError, ReadError
@@ -22,9 +21,10 @@ from partflow.formats.known import Parquet, format_of
 from partflow.formats.schemas import Clash, instances, united_by_rows
 from partflow.formats.vetting import rows_in
 from partflow.metastore.sqlite import Metastore
-from partflow.shapes import Looker, Part, Shape, digest_shown, keys_there
 from partflow.store.local import Store
-from partflow.viewsql import View
+from partflow.warehouse.catalog import Access, write_catalog
+from partflow.warehouse.shapes import Looker, Part, Shape, digest_shown, keys_there
+from partflow.warehouse.viewsql import View
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from partflow.formats.fingerprint import type_text
 from partflow.formats.fitting import is_bridged
 from partflow.formats.schemas import holding
-from partflow.sqltypes import (
+from partflow.warehouse.sqltypes import (
     has_words,
     is_stored_so,
     quoted,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from partflow.shapes import Part
+    from partflow.warehouse.shapes import Part
 
     Schema = Mapping[str, pl.DataType]
 

@@ -21,9 +21,9 @@ from partflow.formats.copies import pack
 from partflow.formats.frames import PartitionColumn, as_kind, read_frames, read_objects
 from partflow.formats.known import Parquet, format_of, way_of
 from partflow.formats.skops import Skops
-from partflow.handover import SMALL, AsRead, HandOver, identity_of
 from partflow.store.identity import FileIdentity, identity
 from partflow.store.local import Store
+from partflow.warehouse.handover import SMALL, AsRead, HandOver, identity_of
 
 if TYPE_CHECKING:
     import polars as pl

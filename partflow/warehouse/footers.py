@@ -18,8 +18,8 @@ from partflow.formats.fingerprint import file_digest, fingerprint_parquet, refus
 from partflow.formats.known import footer
 from partflow.formats.vetting import rows_in
 from partflow.metastore.record import LARGEST, LAST_SECOND, Record, is_fingerprint, require_moment
-from partflow.shapes import schema_at
 from partflow.store.identity import BACKDATED_NS, FileIdentity, identity, is_settled
+from partflow.warehouse.shapes import schema_at
 
 FOOTER = "partflow"
 """The key under which a Parquet footer carries the lineage."""
