@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from partflow.carrying import Carrier, newest, seen_ahead
 from partflow.code.fingerprint import CodeFingerprint
 from partflow.config import Config, find_root, read_config
 from partflow.controls import Controls, Result, Stop
@@ -32,14 +31,15 @@ from partflow.metastore.journal import note_begun, note_told
 from partflow.metastore.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.metastore.sqlite import Metastore
 from partflow.modules import codes_of
-from partflow.planfiles import read_plan, write_plan
+from partflow.operations.planfiles import read_plan, write_plan
+from partflow.operations.run import Carrier, newest, seen_ahead
+from partflow.operations.start import Starter
 from partflow.planning.faults import require_clock
 from partflow.planning.footprint import Footprint, footprint_of_request, footprint_of_steps
 from partflow.planning.planner import Force, Only, Plan, Request, perhaps_done, plan
 from partflow.planning.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.planning.selection import Asked, needed_for, request_of
 from partflow.process.surroundings import working_in
-from partflow.starting import Starter
 from partflow.warehouse.handover import HandOver
 from partflow.warehouse.observe import Observed, Verify, effects_cut_off, observe
 from partflow.warehouse.shapes import describe
@@ -48,13 +48,13 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from partflow.acceptance import Acceptance
-    from partflow.accepting import Accepted, Sample
     from partflow.execution.executors import Executor
     from partflow.execution.workplace import Loaded
-    from partflow.explanation import Why
+    from partflow.operations.accept import Accepted, Sample
+    from partflow.operations.acceptable import Acceptance
+    from partflow.operations.check import Reading, Trial
+    from partflow.operations.explain import Why
     from partflow.planning.status import Status
-    from partflow.trials import Reading, Trial
     from partflow.upkeep import Upkeep
     from partflow.warehouse.views import Views
     from partflow.warehouse.viewsql import View
@@ -162,7 +162,7 @@ class Project:
 
     def why(self, node: str, key: str) -> Why:
         """The state of one partition, the reasons for it, and what it was made from."""
-        from partflow.explanation import explain
+        from partflow.operations.explain import explain
 
         with Metastore.open_existing(self.metastore_path) as metastore:
             about = Asked((node,) if node in self.graph.nodes else ())
@@ -312,7 +312,7 @@ class Project:
 
     def acceptable(self, *select: str, asked: Asked | None = None) -> Acceptance:
         """What `accept` would come to; nothing is written."""
-        from partflow.acceptance import acceptable
+        from partflow.operations.acceptable import acceptable
 
         with Metastore.open_existing(self.metastore_path) as metastore:
             seen = self._observe(metastore, Verify.STAT, asked or Asked(select))
@@ -329,8 +329,8 @@ class Project:
 
         With a `sample`, so many partitions are made aside first; if one differs, nothing is.
         """
-        from partflow.acceptance import acceptable
-        from partflow.accepting import Acceptor
+        from partflow.operations.accept import Acceptor
+        from partflow.operations.acceptable import acceptable
 
         wanted, how, run = asked or Asked(select), controls or Controls(), new_run_id(self.clock())
         if not wanted.select:
@@ -350,8 +350,8 @@ class Project:
         self, *select: str, asked: Asked | None = None, controls: Controls | None = None
     ) -> tuple[Trial, ...]:
         """Make partitions twice, aside, and compare: those asked for, or each task's newest."""
-        from partflow.aside import Aside
-        from partflow.trials import tried
+        from partflow.operations.check import tried
+        from partflow.operations.sandbox import Aside
 
         wanted, run = asked or Asked(select), new_run_id(self.clock())
         how, decide = controls or Controls(), self._deciding(wanted, makes=False)
@@ -366,7 +366,7 @@ class Project:
         self, *select: str, asked: Asked | None = None, controls: Controls | None = None
     ) -> Reading:
         """Read every file again, and say which are not what was recorded."""
-        from partflow.trials import read_again
+        from partflow.operations.check import read_again
 
         how, run = replace(controls or Controls(), verify=Verify.CONTENT), new_run_id(self.clock())
         wanted = asked or Asked(select)
@@ -376,7 +376,7 @@ class Project:
 
     def read(self, name: str, start: str | None = None, end: str | None = None) -> pl.LazyFrame:
         """The partitions of a dataset that are there and overlap `[start, end)`, in order."""
-        from partflow.reading import read_dataset
+        from partflow.operations.read import read_dataset
 
         asked = Asked((name,), start=start, end=end)
         return read_dataset(self.graph, self.store, asked, self.clock() // 1_000_000_000)

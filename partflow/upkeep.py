@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from partflow.controls import Controls
     from partflow.declarations.graph import Graph
     from partflow.history import History
-    from partflow.rebuild import Rebuilt
-    from partflow.rollback import Kept, PutBack, RollingBack
-    from partflow.sweeping import Sweep
-    from partflow.undeclared import Lying
+    from partflow.operations.rebuild import Rebuilt
+    from partflow.operations.rollback import Kept, PutBack, RollingBack
+    from partflow.operations.sweep import Sweep
+    from partflow.operations.undeclared import Lying
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Upkeep:
         """Raise MetastoreError if there is no metastore beside files that partflow made."""
         path = self.history.metastore_path
         if is_empty(path):
-            from partflow.rebuild import require_nothing_made
+            from partflow.operations.rebuild import require_nothing_made
 
             require_nothing_made(self.graph, self.history.store, path)
 
@@ -56,7 +56,7 @@ class Upkeep:
 
     def rebuild(self, controls: Controls) -> Rebuilt:
         """Make the metastore anew; the one that is there is moved aside."""
-        from partflow.rebuild import rebuild
+        from partflow.operations.rebuild import rebuild
 
         now_ns = self.clock()
         due = {
@@ -73,7 +73,7 @@ class Upkeep:
 
     def kept(self, name: str, key: str) -> tuple[Kept, ...]:
         """What can be put back of a partition, the newest first."""
-        from partflow.rollback import kept_of
+        from partflow.operations.rollback import kept_of
 
         with Metastore.open_existing(self.history.metastore_path) as metastore:
             return kept_of(self.graph, self.history.store, metastore, name, key)
@@ -91,7 +91,7 @@ class Upkeep:
 
     def sweep(self, controls: Controls, *, dry_run: bool) -> Sweep:
         """Remove what nobody needs; with `dry_run` only say what that is."""
-        from partflow.sweeping import sweep
+        from partflow.operations.sweep import sweep
 
         time = self.clock() / 1e9, self.config.runs_kept.total_seconds()
         # What a dead run intended stays for the next run, with the files that it staged.
@@ -101,13 +101,13 @@ class Upkeep:
 
     def undeclared(self) -> tuple[Lying, ...]:
         """What lies in the warehouse like partitions and is not shown, as nothing declares it."""
-        from partflow.undeclared import lying
+        from partflow.operations.undeclared import lying
 
         return lying(self.graph, self.history.store, self.clock() // 10**9)
 
     def move_undeclared(self, names: Sequence[str], controls: Controls) -> tuple[Lying, ...]:
         """Move what is undeclared of these datasets into the history; what was moved."""
-        from partflow.undeclared import chosen, moved_away, require_nobody_else
+        from partflow.operations.undeclared import chosen, moved_away, require_nobody_else
         from partflow.warehouse.views import Views
 
         chosen(self.undeclared(), names)  # a mistake in a name waits for nobody
@@ -126,7 +126,7 @@ class Upkeep:
         self, name: str, key: str, controls: Controls, act: Callable[[RollingBack], PutBack]
     ) -> PutBack:
         """Put back or release under the name of a run of its own."""
-        from partflow.rollback import RollingBack, touched_at
+        from partflow.operations.rollback import RollingBack, touched_at
 
         run, store = new_run_id(self.clock()), self.history.store
         with self._at_work(run, touched_at(self.graph, name, key), controls) as metastore:

@@ -15,7 +15,7 @@ from partflow.cli.options import printing, selecting
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, Session
 
 if TYPE_CHECKING:
-    from partflow.acceptance import Acceptance
+    from partflow.operations.acceptable import Acceptance
     from partflow.planning.selection import Asked
     from partflow.project import Controls
 
@@ -60,8 +60,8 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     were changed outside partflow are kept and pinned: neither code nor inputs make them again
     until a backfill. What is stale for another reason is left, and named.
     """
-    from partflow.accepting import Accepted, Sample
     from partflow.cli.vouchers import show_acceptance
+    from partflow.operations.accept import Accepted, Sample
 
     if not asked.select:
         raise click.UsageError("accept needs to be told what: a dataset, or a selection of them")
@@ -139,7 +139,7 @@ def _echo(found: Acceptance, asked: Asked) -> None:
 
 def _question(found: Acceptance) -> str:
     """What accepting comes to; empty if to nothing."""
-    from partflow.acceptance import Kind
+    from partflow.operations.acceptable import Kind
 
     code, hand = found.count(Kind.CODE), found.count(Kind.HAND)
     parts = [f"accept {count(code, 'partition')} as made by the new code"] if code else []

@@ -18,11 +18,11 @@ from partflow.cli.strays import stray_documents, stray_lines
 from partflow.partitions.keytexts import shown_key
 
 if TYPE_CHECKING:
+    from partflow.operations.rebuild import Rebuilt
+    from partflow.operations.rollback import Kept, PutBack
+    from partflow.operations.sweep import Sweep
+    from partflow.operations.undeclared import Lying
     from partflow.project import Controls
-    from partflow.rebuild import Rebuilt
-    from partflow.rollback import Kept, PutBack
-    from partflow.sweeping import Sweep
-    from partflow.undeclared import Lying
     from partflow.upkeep import Upkeep
 
 _SHOWN = 20
@@ -137,7 +137,7 @@ def _move_undeclared(
     output: str,
 ) -> int:
     """Move what is not shown of the named datasets; `how`: --undeclared, --dry-run and --yes."""
-    from partflow.undeclared import chosen
+    from partflow.operations.undeclared import chosen
 
     undeclared, dry_run, yes = how
     if not undeclared or not names:

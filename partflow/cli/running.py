@@ -151,8 +151,8 @@ def cancel(session: Session, run: str, gently: bool, output: str) -> None:
     It stops at once, as with a second Ctrl-C; one that does not stop within 5 seconds is killed.
     What was published stays, every partition is whole, and the same command makes the rest.
     """
-    from partflow.cancelling import End
     from partflow.cli.histories import run_document
+    from partflow.operations.cancel import End
 
     history = session.history()
     end, row = history.cancel(history.run(run), gently=gently)

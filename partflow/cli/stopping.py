@@ -67,7 +67,7 @@ class Interrupt:
     @contextmanager
     def armed(self, exit_code: int) -> Iterator[None]:
         """Stand in for Python's own reactions meanwhile; `exit_code` is for the worst case."""
-        from partflow.cancelling import GENTLY
+        from partflow.operations.cancel import GENTLY
 
         with woken() as (reading, writing):
             watching = threading.Thread(target=self._watch, args=(reading, exit_code), daemon=True)

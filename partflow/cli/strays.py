@@ -12,7 +12,7 @@ from partflow.cli.columns import count, size
 from partflow.partitions.keytexts import shown_key
 
 if TYPE_CHECKING:
-    from partflow.undeclared import Lying
+    from partflow.operations.undeclared import Lying
 
 
 def stray_lines(found: Sequence[Lying]) -> list[str]:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from partflow.acceptance import Acceptance, Group, Kind
 from partflow.cli import sentences
 from partflow.cli.columns import aligned, count, painted, print_json, printable
 from partflow.cli.session import DONE, FAILED
 from partflow.declarations.graph import outputs
+from partflow.operations.acceptable import Acceptance, Group, Kind
+from partflow.operations.check import Reading, Trial, Verdict
 from partflow.partitions.keytexts import shown_key
-from partflow.trials import Reading, Trial, Verdict
 
 if TYPE_CHECKING:
-    from partflow.accepting import Accepted
+    from partflow.operations.accept import Accepted
     from partflow.planning.selection import Asked
 
 _COLOURS = {Kind.CODE: "green", Kind.HAND: "cyan", Kind.LEFT: "yellow"}

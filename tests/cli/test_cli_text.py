@@ -8,12 +8,12 @@ import signal
 import numpy as np
 import pytest
 
-from partflow.cancelling import GENTLY
 from partflow.cli.columns import aligned, count, json_text, printable, size, width
 from partflow.cli.progress import Lines, spoken_rate
 from partflow.cli.session import Session
 from partflow.cli.statuses import heat
 from partflow.cli.stopping import Interrupt
+from partflow.operations.cancel import GENTLY
 from partflow.planning.planner import State
 from partflow.project import Stop
 

@@ -7,10 +7,10 @@ import sqlite3
 import polars as pl
 import pytest
 
-from partflow.acceptance import Kind
-from partflow.accepting import Sample
 from partflow.errors import UsageError
 from partflow.metastore.migrations import MIGRATIONS
+from partflow.operations.accept import Sample
+from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason, State
 from partflow.planning.selection import Asked
 

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from partflow.cli.vouchers import _trial_sentence
+from partflow.operations.check import Fault, Trial, Verdict
 from partflow.planning.selection import Asked
-from partflow.trials import Fault, Trial, Verdict
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

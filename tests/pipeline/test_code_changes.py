@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from partflow.acceptance import Kind
 from partflow.cli.sentences import code_changed
 from partflow.metastore.rows import count_changes
 from partflow.metastore.sqlite import Metastore
+from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason
 from partflow.project import Project
 

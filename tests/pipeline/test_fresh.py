@@ -7,7 +7,7 @@ import pytest
 
 from partflow.cli.columns import moment
 from partflow.cli.whys import why_lines
-from partflow.explanation import Settling
+from partflow.operations.explain import Settling
 from partflow.planning.planner import Reason, State
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")

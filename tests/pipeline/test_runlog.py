@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from partflow.cancelling import Canceller
 from partflow.errors import UsageError
 from partflow.metastore.leases import Leases
 from partflow.metastore.runlog import RunLog, StepLog, begun, owner_of, write_steps
 from partflow.metastore.sqlite import Metastore
+from partflow.operations.cancel import Canceller
 from partflow.planning.footprint import Footprint
 
 RUN, OTHER = "20260301-000000-aaaa", "20260301-000001-bbbb"

@@ -11,8 +11,8 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph, derive
 from partflow.declarations.task import task
 from partflow.errors import UsageError
+from partflow.operations.planfiles import read_plan, write_plan
 from partflow.partitions.calendar import Daily, Monthly
-from partflow.planfiles import read_plan, write_plan
 from partflow.planning.planner import Plan, Request, plan
 from partflow.planning.savedplan import (
     SCHEMA,

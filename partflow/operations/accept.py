@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from partflow.acceptance import Acceptance, Group, Kind
-from partflow.aside import Aside, unlike
 from partflow.declarations.graph import outputs
 from partflow.declarations.graphdocument import graph_text
 from partflow.execution.orders import Outcome
@@ -20,6 +18,8 @@ from partflow.metastore.journal import record_lines
 from partflow.metastore.record import Intent, Record
 from partflow.metastore.runlog import RunLog, RunRow, StepLog
 from partflow.metastore.sqlite import Metastore
+from partflow.operations.acceptable import Acceptance, Group, Kind
+from partflow.operations.sandbox import Aside, unlike
 from partflow.partitions.keytexts import shown_key
 from partflow.store.local import Store
 

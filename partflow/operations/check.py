@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from partflow.aside import Aside, nearly, unlike
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.execution.orders import Output
+from partflow.operations.sandbox import Aside, nearly, unlike
 from partflow.planning.planner import Plan, Reason, TaskPlan, wanted_mask
 from partflow.planning.snapshot import Condition, Unreadable
 from partflow.warehouse.observe import Observed
