@@ -21,10 +21,10 @@ import textwrap
 import time
 from pathlib import Path
 
-from partflow.execution.capture import Capture
-from partflow.execution.executors import Executor, Site, executor_for
+from partflow.execution.executors.capture import Capture
+from partflow.execution.executors.processes import ProcessExecutor
+from partflow.execution.executors.routing import Executor, Site, executor_for
 from partflow.execution.orders import Attempt, Lineage, Order
-from partflow.execution.workers import ProcessExecutor
 from partflow.project import Project, load_worker
 
 JOBS = """

@@ -21,9 +21,9 @@ import apsw
 
 from partflow.code.fingerprint import CodeFingerprint
 from partflow.config import Config, find_root, read_config
-from partflow.controls import Controls, Result, Stop
 from partflow.declarations.graph import Graph, derive
 from partflow.errors import MetastoreError, UsageError
+from partflow.execution.controls import Controls, Result, Stop
 from partflow.history import History, store_of
 from partflow.loading import load_jobs, require_pools
 from partflow.metastore.columns import ColumnCache
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from partflow.execution.executors import Executor
-    from partflow.execution.workplace import Loaded
+    from partflow.execution.executors.routing import Executor
+    from partflow.execution.executors.workplace import Loaded
     from partflow.operations.accept import Accepted, Sample
     from partflow.operations.acceptable import Acceptance
     from partflow.operations.check import Reading, Trial
@@ -303,7 +303,7 @@ class Project:
         return decide
 
     def _executor(self, workers: int) -> Executor:
-        from partflow.execution.executors import Site, executor_for
+        from partflow.execution.executors.routing import Site, executor_for
 
         load = functools.partial(load_worker, self.root, tuple(self.overrides.items()))
         only = self.config.executor == "processes"

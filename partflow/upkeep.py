@@ -24,8 +24,8 @@ from partflow.warehouse.recovery import recover
 
 if TYPE_CHECKING:
     from partflow.config import Config
-    from partflow.controls import Controls
     from partflow.declarations.graph import Graph
+    from partflow.execution.controls import Controls
     from partflow.history import History
     from partflow.operations.rebuild import Rebuilt
     from partflow.operations.rollback import Kept, PutBack, RollingBack

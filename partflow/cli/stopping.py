@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _STOPPING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-_PERFORM = "partflow.execution.perform"
+_PERFORM = "partflow.execution.attempt.perform"
 _GRACE = 2.0
 _OVER = b"\0"
 

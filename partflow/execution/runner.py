@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from partflow.declarations.graph import outputs
-from partflow.execution.executors import Executor
-from partflow.execution.live import ReadNow, Size
+from partflow.execution.executors.routing import Executor
+from partflow.execution.livecontents import ReadNow, Size
 from partflow.execution.orders import Attempt, Failure, InputRead, Lineage, Order, Outcome
 from partflow.execution.publisher import Done, Published, Publisher
-from partflow.execution.ready import Step
+from partflow.execution.readyqueue import Step
 from partflow.execution.stamps import Stamps
 from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
 from partflow.execution.summary import Failed, Observer, StopSignal, Summary

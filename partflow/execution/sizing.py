@@ -14,8 +14,8 @@ import numpy as np
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
-from partflow.execution.live import WIDTH
-from partflow.execution.ready import batch_limit
+from partflow.execution.livecontents import WIDTH
+from partflow.execution.readyqueue import batch_limit
 from partflow.formats.known import Csv, Ndjson, Parquet, format_of, reading
 from partflow.planning.planner import Plan
 from partflow.planning.snapshot import Condition

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.execution.live import LiveContents, Size
-from partflow.execution.ready import ReadyQueue, Step
+from partflow.execution.livecontents import LiveContents, Size
+from partflow.execution.readyqueue import ReadyQueue, Step
 from partflow.planning.planner import Action, Plan, TaskPlan
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
+from partflow.execution.attempt.results import Target, normalise
 from partflow.formats.known import Parquet, reading
 from partflow.metastore.record import Record
 from partflow.partitions.sets import PartitionSet
@@ -24,7 +25,6 @@ from partflow.planning.planner import Plan, Reason, Request, TaskPlan, wanted_ma
 from partflow.planning.planner import plan as plan_of
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import lanes, state_over
-from partflow.results import Target, normalise
 from partflow.store.local import Store
 from partflow.warehouse.observe import Observed
 from partflow.warehouse.reading import partition_column

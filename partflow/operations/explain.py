@@ -15,7 +15,7 @@ from partflow.code.fingerprint import CodeFingerprint
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph, outputs
 from partflow.errors import UsageError
-from partflow.execution.witness import changed_since
+from partflow.execution.attempt.witness import changed_since
 from partflow.metastore.record import Record, Seen
 from partflow.metastore.sightings import sightings_of
 from partflow.metastore.sqlite import Metastore

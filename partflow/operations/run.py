@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from partflow.controls import Controls
-    from partflow.execution.executors import Executor
+    from partflow.execution.controls import Controls
+    from partflow.execution.executors.routing import Executor
     from partflow.execution.summary import Summary
     from partflow.planning.planner import Plan
 

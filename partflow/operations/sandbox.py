@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from partflow.declarations.dataset import Dataset
-from partflow.execution.live import LiveContents
+from partflow.execution.attempt.perform import perform
+from partflow.execution.livecontents import LiveContents
 from partflow.execution.orders import Attempt, Lineage, Order, Outcome
-from partflow.execution.perform import perform
-from partflow.execution.ready import Step, batch_limit
+from partflow.execution.readyqueue import Step, batch_limit
 from partflow.execution.sizing import BATCH, widths
 from partflow.formats.compare import difference, largest
 from partflow.formats.fingerprint import equal_within

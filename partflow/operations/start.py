@@ -25,8 +25,8 @@ from partflow.warehouse.shapes import digest_shown, is_described
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from partflow.controls import Controls
     from partflow.declarations.graph import Graph
+    from partflow.execution.controls import Controls
     from partflow.metastore.record import Record
     from partflow.warehouse.observe import Observed
 

@@ -24,7 +24,7 @@ import protocols
 import pyarrow.parquet  # noqa: F401
 
 import partflow.cli.running
-import partflow.execution.executors
+import partflow.execution.executors.routing
 import partflow.execution.publisher
 import partflow.execution.runner
 import partflow.project

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from partflow.declarations.dataset import Dataset, Read, as_read
 from partflow.declarations.graph import Graph, derive
 from partflow.declarations.task import Task, task
+from partflow.execution.attempt.perform import perform
 from partflow.execution.orders import Attempt, Lineage, Order, Outcome
-from partflow.execution.perform import perform
 from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.store.local import Store
 from partflow.warehouse.handover import HandOver

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Case, cases
 
-from partflow.execution.ready import Step
+from partflow.execution.readyqueue import Step
 from partflow.execution.state import (
     Later,
     RunState,

@@ -11,8 +11,8 @@ import threading
 
 import pytest
 
-from partflow.execution.capture import Capture
-from partflow.execution.spool import Spool
+from partflow.execution.executors.capture import Capture
+from partflow.execution.executors.spool import Spool
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_thread_may_print_while_attempts_begin_and_end(tmp_path):
     code = """
 import sys, threading
 from pathlib import Path
-from partflow.execution.capture import Capture
+from partflow.execution.executors.capture import Capture
 is_over = threading.Event()
 
 def talk():
@@ -157,7 +157,7 @@ def test_logging_is_set_up_for_a_project_that_does_not_and_left_alone_otherwise(
     code = """
 import logging, sys
 from pathlib import Path
-from partflow.execution.capture import Capture
+from partflow.execution.executors.capture import Capture
 if sys.argv[1] == "own":
     logging.basicConfig(level=logging.ERROR)
 capture = Capture()

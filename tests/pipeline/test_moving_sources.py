@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from partflow.controls import Controls
+from partflow.execution.controls import Controls
 from partflow.formats.fingerprint import file_digest
 from partflow.project import Verify
 

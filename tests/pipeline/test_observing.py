@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from partflow.controls import Controls
 from partflow.declarations.dataset import Dataset, Source
+from partflow.execution.controls import Controls
 from partflow.formats.texttypes import RULES
 from partflow.metastore.columns import ColumnCache, Columns
 from partflow.metastore.rows import count_changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from partflow.controls import Controls
+from partflow.execution.controls import Controls
 
 WINDOW = """
 raw = Source("raw", Daily("2024-01-30", end="2024-02-01"), path="landing/{{key}}.csv"{schema})

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from partflow.errors import ConfigurationError
+from partflow.execution.executors.processes import ProcessExecutor
+from partflow.execution.executors.workplace import Shares
 from partflow.execution.orders import Attempt, InputRead, Lineage, Order
-from partflow.execution.workers import ProcessExecutor
-from partflow.execution.workplace import Shares
 from partflow.project import Controls, load_worker
 
 DIES = """

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from partflow.errors import ResultError
+from partflow.execution.attempt.results import Target, normalise
 from partflow.formats.connections import opened
 from partflow.formats.frames import stage_frame
 from partflow.formats.schemas import schema_in, schema_text
-from partflow.results import Target, normalise
 
 HELD = {
     "boolean": "true",

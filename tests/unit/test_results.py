@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from partflow.errors import ResultError
+from partflow.execution.attempt.results import Target, normalise, split
 from partflow.formats.frames import PartitionColumn, stage_frame
-from partflow.results import Target, normalise, split
 
 DAY = dt.date(2026, 3, 1)
 FRAME = pl.DataFrame({"a": [2, 1], "b": ["x", None]})

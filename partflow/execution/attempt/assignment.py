@@ -148,7 +148,7 @@ def _is_below(filename: str, root: Path) -> bool:
     )
 
 
-_OWN = Path(__file__).resolve().parents[1]
+_OWN = Path(__file__).resolve().parents[2]
 
 
 def _relative(filename: str, root: Path) -> str:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from partflow.execution.executors.spool import Spool
+from partflow.execution.executors.workplace import Duty, Load, Message, Ready, Shares, Unable, work
 from partflow.execution.orders import Order
-from partflow.execution.spool import Spool
-from partflow.execution.workplace import Duty, Load, Message, Ready, Shares, Unable, work
 from partflow.process.machine import thread_settings
 
 BYTES_AHEAD = 64 * 2**10

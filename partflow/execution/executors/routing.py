@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from partflow.declarations.graph import Graph
-from partflow.execution.capture import Capture
+from partflow.execution.attempt.sealing import TOGETHER, Called, stored
+from partflow.execution.executors.capture import Capture
+from partflow.execution.executors.processes import ProcessExecutor
+from partflow.execution.executors.workplace import Load, Shares, Workplace, log_paths
 from partflow.execution.orders import Order, Outcome
-from partflow.execution.storing import TOGETHER, Called, stored
-from partflow.execution.workers import ProcessExecutor
-from partflow.execution.workplace import Load, Shares, Workplace, log_paths
 from partflow.process.machine import memory, processors
 from partflow.store.local import Store
 from partflow.warehouse.handover import HandOver

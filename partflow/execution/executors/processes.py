@@ -16,11 +16,11 @@ from pathlib import Path
 
 from partflow.declarations.graph import Graph
 from partflow.errors import ConfigurationError
-from partflow.execution.homes import Homes
-from partflow.execution.lastwords import ended, last_place
+from partflow.execution.executors.homes import Homes
+from partflow.execution.executors.lastwords import ended, last_place
+from partflow.execution.executors.worker import BYTES_AHEAD, Sent, Worker
+from partflow.execution.executors.workplace import Answer, Load, Ready, Shares, log_paths
 from partflow.execution.orders import Cost, Failure, Order, Outcome
-from partflow.execution.worker import BYTES_AHEAD, Sent, Worker
-from partflow.execution.workplace import Answer, Load, Ready, Shares, log_paths
 from partflow.store.local import Store
 
 AHEAD = 0.05

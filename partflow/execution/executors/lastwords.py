@@ -10,7 +10,7 @@ import re
 import signal
 from pathlib import Path
 
-_OWN = Path(__file__).resolve().parents[1]
+_OWN = Path(__file__).resolve().parents[2]
 _HEAD = re.compile(r"^(?:Current thread .*|Stack) \(most recent call first\):$", re.MULTILINE)
 _FRAME = re.compile(r'\s*File "([^"]+)", line (\d+) in ')
 _HINTS = {

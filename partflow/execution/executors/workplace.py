@@ -24,12 +24,12 @@ from partflow.code.fingerprint import CodeFingerprint
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
 from partflow.errors import PartflowError
-from partflow.execution.capture import log_to_stderr
+from partflow.execution.attempt.assignment import text_of
+from partflow.execution.attempt.perform import call
+from partflow.execution.attempt.sealing import Called
+from partflow.execution.executors.capture import log_to_stderr
+from partflow.execution.executors.spool import Spool
 from partflow.execution.orders import Cost, Failure, Order, Outcome
-from partflow.execution.perform import call
-from partflow.execution.spool import Spool
-from partflow.execution.storing import Called
-from partflow.execution.work import text_of
 from partflow.formats.connections import share_processors
 from partflow.process.surroundings import own_process_only, put_back
 from partflow.store.local import Store

@@ -13,7 +13,7 @@ import numpy as np
 
 from partflow.declarations.graph import outputs
 from partflow.declarations.parameters import ParameterKind
-from partflow.execution.ready import Step
+from partflow.execution.readyqueue import Step
 from partflow.planning.planner import Plan, Reason, TaskPlan, horizon_of, state_over
 from partflow.planning.snapshot import Condition, elements, lanes, range_digest
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
+from partflow.execution.attempt.assignment import Work, refused
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.sizing import memory_by_footer
-from partflow.execution.work import Work, refused
 from partflow.formats.copies import Packed, pack
 from partflow.formats.fingerprint import equal_within
 from partflow.formats.frames import Encoded, StagedFrame, encode_frames, stage_frame

@@ -15,11 +15,12 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
+from partflow.execution.attempt.assignment import Work, failure_of, refused, union_of
+from partflow.execution.attempt.results import Target, is_lazy, normalise, split
+from partflow.execution.attempt.sealing import Called, Prepared, Unwritten, secured, streamed_to
+from partflow.execution.attempt.witness import watched
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.stamps import is_as_seen
-from partflow.execution.storing import Called, Prepared, Unwritten, secured, streamed_to
-from partflow.execution.witness import watched
-from partflow.execution.work import Work, failure_of, refused, union_of
 from partflow.formats.connections import Relations
 from partflow.formats.fingerprint import file_digest
 from partflow.formats.known import format_of
@@ -27,7 +28,6 @@ from partflow.formats.skops import Skops
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import Partition
 from partflow.process.surroundings import own_process_only, put_back
-from partflow.results import Target, is_lazy, normalise, split
 from partflow.store.local import Store
 from partflow.warehouse.handover import HandOver
 from partflow.warehouse.reading import keys_of, partition_column, read_partitions
