@@ -25,7 +25,7 @@ from partflow.execution.executors.capture import Capture
 from partflow.execution.executors.processes import ProcessExecutor
 from partflow.execution.executors.routing import Executor, Site, executor_for
 from partflow.execution.orders import Attempt, Lineage, Order
-from partflow.project import Project, load_worker
+from partflow.project.project import Project, load_worker
 
 JOBS = """
     import os, signal, time

@@ -75,7 +75,7 @@ def filled(root: Path, *, files: bool) -> None:
     from partflow.metastore.columns import ColumnCache
     from partflow.metastore.sqlite import Metastore
     from partflow.planning.snapshot import elements, prefix
-    from partflow.project import Project
+    from partflow.project.project import Project
 
     project = Project.load(root)
     graph, sums = project.graph, {}
@@ -200,7 +200,7 @@ began = time.perf_counter()
 from partflow.metastore.sqlite import Metastore
 from partflow.warehouse.observe import Verify, observe
 from partflow.planning.planner import Request, plan
-from partflow.project import Project
+from partflow.project.project import Project
 from partflow.store.manystats import SideBySide
 
 project = Project.load(sys.argv[1])
@@ -293,7 +293,7 @@ def corrected(root: Path, number: int) -> None:
 
 def makefile(root: Path) -> None:
     """GNU make on the same files: a rule for each, up to date."""
-    from partflow.project import Project
+    from partflow.project.project import Project
 
     project = Project.load(root)
     lines, goals = [], []
@@ -318,7 +318,7 @@ def reference(root: Path) -> None:
 
     from partflow.metastore.sqlite import Metastore
     from partflow.planning.planner import Request, plan
-    from partflow.project import Project
+    from partflow.project.project import Project
     from partflow.warehouse.observe import Verify, observe
 
     project = Project.load(root)

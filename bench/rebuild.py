@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from partflow import Daily, Dataset, Partition, task
-from partflow.config import Config
 from partflow.declarations.graph import derive
-from partflow.project import Controls, Project
+from partflow.project.config import Config
+from partflow.project.project import Controls, Project
 
 ROWS = 240
 days = Dataset("days", Daily("2015-01-01", end="2024-12-29"))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from partflow.errors import PartflowError
     from partflow.partitions.calendar import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
     from partflow.partitions.sets import Partition
-    from partflow.project import Project
-    from partflow.sqltext import sql_file
+    from partflow.project.project import Project
+    from partflow.project.sqlfile import sql_file
 
 __all__ = [
     "Cron",

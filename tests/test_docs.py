@@ -24,11 +24,11 @@ import pytest
 from imports import put_aside, taken_out
 
 from partflow.cli import commands, main
-from partflow.config import Config
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.options import Options
 from partflow.execution import state
 from partflow.planning.planner import Reason, State
+from partflow.project.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -12,13 +12,13 @@ from random import Random
 import numpy as np
 import polars as pl
 
-from partflow.config import Config
 from partflow.declarations.graph import derive, outputs
 from partflow.declarations.task import Task
 from partflow.execution.state import RunState, Start, StepMade
 from partflow.planning.planner import Plan, State, horizon_of, state_over
 from partflow.planning.snapshot import Condition, DatasetState, Snapshot, lanes
-from partflow.project import Project
+from partflow.project.config import Config
+from partflow.project.project import Project
 
 
 def carried_out(plan: Plan, chance: Random, *, same: float = 0.3) -> Snapshot:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from partflow.project import Project
+    from partflow.project.project import Project
 
 _T = TypeVar("_T")
 _BATCH = 50_000

@@ -17,7 +17,7 @@ from partflow.cli.session import DONE, FAILED, INTERRUPTED, Session
 if TYPE_CHECKING:
     from partflow.operations.acceptable import Acceptance
     from partflow.planning.selection import Asked
-    from partflow.project import Controls
+    from partflow.project.project import Controls
 
 no_wait = click.option(
     "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
@@ -118,7 +118,7 @@ def check(
 
 
 def _controls(session: Session, no_wait: bool) -> Controls:
-    from partflow.project import Controls
+    from partflow.project.project import Controls
 
     return Controls(
         wait=not no_wait,

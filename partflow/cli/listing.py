@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from partflow.declarations.graph import Graph
     from partflow.declarations.task import Task
     from partflow.partitions.calendar import Grain
-    from partflow.project import Project
+    from partflow.project.project import Project
 
 _RESERVED = {"call", "class", "click", "default", "end", "flowchart", "graph", "style", "subgraph"}
 

@@ -16,7 +16,7 @@ from partflow.cli.session import Session
 from partflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from partflow.project import Project
+    from partflow.project.project import Project
 
 
 @click.command(

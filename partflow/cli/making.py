@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from partflow.planning.planner import Plan
     from partflow.planning.selection import Asked
-    from partflow.project import Controls, Project, Result
+    from partflow.project.project import Controls, Project, Result
     from partflow.warehouse.observe import Verify
 
 
@@ -214,7 +214,7 @@ def _shown(
 ) -> int:
     """Carry it out and print what it came to, also if it was broken off; the exit code."""
     from partflow.cli.outcome import show_cut_off, show_result
-    from partflow.project import Stop
+    from partflow.project.project import Stop
 
     def tell() -> None:
         show_cut_off(project.history.cut_off(), output)
@@ -237,7 +237,7 @@ def _carried_out(
     """Make it, with somebody watching and Ctrl-C in hand."""
     from partflow.cli.outcome import warn_of_effects
     from partflow.cli.progress import watched
-    from partflow.project import Controls
+    from partflow.project.project import Controls
 
     try:
         with interrupt.armed(INTERRUPTED), watched(interrupt) as observer:

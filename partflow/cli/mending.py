@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from partflow.operations.rollback import Kept, PutBack
     from partflow.operations.sweep import Sweep
     from partflow.operations.undeclared import Lying
-    from partflow.project import Controls
-    from partflow.upkeep import Upkeep
+    from partflow.project.project import Controls
+    from partflow.project.upkeep import Upkeep
 
 _SHOWN = 20
 no_wait = click.option(
@@ -197,7 +197,7 @@ def _agreed(question: str, *, yes: bool) -> bool:
 
 
 def _controls(session: Session, no_wait: bool) -> Controls:
-    from partflow.project import Controls
+    from partflow.project.project import Controls
 
     return Controls(
         wait=not no_wait,

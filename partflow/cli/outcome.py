@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from partflow.execution.summary import Failed
     from partflow.metastore.runlog import RunRow
     from partflow.planning.selection import Asked
-    from partflow.project import Result
+    from partflow.project.project import Result
 
 _SHOWN = 5
 

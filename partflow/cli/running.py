@@ -21,8 +21,8 @@ from partflow.partitions.keytexts import plain_key, shown_key
 
 if TYPE_CHECKING:
     from partflow.cli.attemptlogs import Written
-    from partflow.history import History
     from partflow.metastore.runlog import RunRow, StepLog
+    from partflow.project.history import History
 
 
 @click.command(

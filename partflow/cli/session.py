@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from partflow.history import History
-    from partflow.project import Project
+    from partflow.project.history import History
+    from partflow.project.project import Project
 
 DONE = 0
 """Done, or nothing to do."""
@@ -38,7 +38,7 @@ class Session:
         import click
 
         from partflow.cli.columns import painted, printable
-        from partflow.project import Project
+        from partflow.project.project import Project
 
         project = Project.load_quietly(self.folder or ".")
         for said in project.left_out:
@@ -47,7 +47,7 @@ class Session:
 
     def history(self) -> History:
         """What was run in the project; its modules are not imported."""
-        from partflow.history import History
+        from partflow.project.history import History
 
         return History.load(self.folder or ".")
 

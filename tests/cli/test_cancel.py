@@ -12,10 +12,10 @@ from typing import IO
 
 import pytest
 
-from partflow.history import History
 from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite import Metastore
 from partflow.operations.cancel import Canceller, End
+from partflow.project.history import History
 
 GO_ON = "\n    return raw.filter"
 HANGS = '\n    open("gate").read()'

@@ -15,7 +15,7 @@ from partflow.cli.statuses import heat
 from partflow.cli.stopping import Interrupt
 from partflow.operations.cancel import GENTLY
 from partflow.planning.planner import State
-from partflow.project import Stop
+from partflow.project.project import Stop
 
 
 def test_columns_stand_below_one_another_whatever_the_letters_are_wide():

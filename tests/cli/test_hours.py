@@ -118,7 +118,7 @@ def test_every_command_takes_a_key_with_the_z_or_without(hours, z):
 
 def test_the_project_takes_a_key_with_the_z_or_without(hours):
     from partflow.planning.selection import Asked
-    from partflow.project import Project
+    from partflow.project.project import Project
 
     assert hours.run("materialize", "orders").code == 0
     project = Project.load(hours.root)
@@ -132,7 +132,7 @@ def test_the_project_takes_a_key_with_the_z_or_without(hours):
 
 
 def test_what_is_read_has_its_hours_in_the_zone(hours):
-    from partflow.project import Project
+    from partflow.project.project import Project
 
     assert hours.run("materialize", "orders").code == 0
     project = Project.load(hours.root)
@@ -146,7 +146,7 @@ def test_what_is_read_has_its_hours_in_the_zone(hours):
 
 def test_a_read_in_which_nothing_is_there_says_on_whose_clock_the_times_were_read(hours):
     from partflow.errors import UsageError
-    from partflow.project import Project
+    from partflow.project.project import Project
 
     assert hours.run("materialize", "orders").code == 0
     project = Project.load(hours.root)
@@ -169,7 +169,7 @@ def test_a_query_over_several_zones_says_that_it_shows_utc(hours):
 
 
 def test_from_python_a_query_over_several_zones_warns(hours):
-    from partflow.project import Project
+    from partflow.project.project import Project
 
     assert hours.run("materialize", "orders", "quarters").code == 0
     project = Project.load(hours.root)

@@ -111,7 +111,7 @@ def test_a_broken_jobs_module_shows_the_users_line_and_none_of_partflow(shop):
     assert said.code == 2
     assert "ZeroDivisionError" in said.err
     assert 'jobs/sales.py", line 4' in said.err
-    assert "partflow/loading.py" not in said.err
+    assert "partflow/project/loading.py" not in said.err
 
 
 def test_ls_lists_what_is_declared(shop):

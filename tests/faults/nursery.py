@@ -27,13 +27,13 @@ import partflow.cli.running
 import partflow.execution.executors.routing
 import partflow.execution.publisher
 import partflow.execution.runner
-import partflow.project
-import partflow.upkeep
+import partflow.project.project
+import partflow.project.upkeep
 import partflow.warehouse.views
 from partflow.cli import main
 from partflow.formats.fingerprint import file_digest
 from partflow.metastore.sqlite import Metastore
-from partflow.project import Project
+from partflow.project.project import Project
 from partflow.store.local import KEPT
 
 UNCLEAN = 70
@@ -47,7 +47,7 @@ def carry_out(request: dict[str, Any]) -> int:
     if request.get("protocol"):
         protocols.install(request["protocol"])
     if request.get("run"):
-        for named in (partflow.project, partflow.upkeep):
+        for named in (partflow.project.project, partflow.project.upkeep):
             named.new_run_id = lambda _: request["run"]
     if request.get("tells"):
         protocols.install_telling()

@@ -22,15 +22,15 @@ from small_shop import write_shop
 from test_hostile_words import SETTINGS, VALUES, WORDS
 
 from partflow.cli import main
-from partflow.config import Config, find_root, read_config
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import derive
 from partflow.declarations.task import task
 from partflow.errors import ConfigurationError, PartflowError, UsageError
 from partflow.execution.orders import Failure
-from partflow.loading import load_jobs
 from partflow.partitions.calendar import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
 from partflow.planning.selection import Asked, request_of, scopes
+from partflow.project.config import Config, find_root, read_config
+from partflow.project.loading import load_jobs
 
 LOADED = {
     "jobs_that_end": "import sys\nsys.exit(0)\n",
@@ -126,7 +126,7 @@ def test_a_module_that_cannot_be_imported_is_named_whatever_it_raises(tmp_path, 
     with pytest.raises(ConfigurationError) as raised, loading():
         load_jobs(tmp_path, (name,))
     assert f"'{name}' cannot be imported:\n" in str(raised.value)
-    assert "partflow/loading.py" not in str(raised.value)
+    assert "partflow/project/loading.py" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["this", "sys", "json", "lent_jobs", "shared_jobs"])

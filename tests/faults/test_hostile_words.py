@@ -16,12 +16,12 @@ from imports import put_aside
 from small_shop import write_shop
 
 from partflow.cli import main
-from partflow.config import read_config
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError
 from partflow.partitions.calendar import Daily
 from partflow.planning.selection import Asked
-from partflow.project import Project
+from partflow.project.config import read_config
+from partflow.project.project import Project
 
 NASTY = st.sampled_from(
     ["..", "../..", "/", "/etc/passwd", "a/b", "a\\b", "a\0b", "a\nb", "'", '"',
@@ -61,7 +61,7 @@ def files(folder: Path) -> set[str]:
 
 @given(st.dictionaries(SETTINGS | WORDS, VALUES, max_size=3))
 def test_a_setting_of_a_wrong_type_or_name_is_named(values):
-    from partflow.config import Config, _typed
+    from partflow.project.config import Config, _typed
 
     for key, value in values.items():
         try:

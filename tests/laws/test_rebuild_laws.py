@@ -21,7 +21,7 @@ from partflow.declarations.task import Task, effect, task
 from partflow.partitions.calendar import Daily, Whole
 from partflow.planning.planner import Plan
 from partflow.planning.selection import Asked
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 FIRST = date(2024, 1, 1)
 DAYS = [str(FIRST + timedelta(days=n)) for n in range(5)]

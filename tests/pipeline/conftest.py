@@ -16,7 +16,7 @@ import pytest
 from partflow.metastore.sqlite import Metastore
 from partflow.planning.planner import Action
 from partflow.planning.selection import Asked
-from partflow.project import Controls, Project
+from partflow.project.project import Controls, Project
 
 _NUMBERS = itertools.count()
 

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 WEEK = [f"2024-01-{day:02}" for day in range(1, 8)]
 

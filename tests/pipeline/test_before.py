@@ -20,7 +20,7 @@ from partflow.formats.texttypes import RULES
 from partflow.metastore.sqlite import Metastore
 from partflow.planning.reasons import held, steps
 from partflow.planning.snapshot import Condition
-from partflow.project import Project
+from partflow.project.project import Project
 
 FOLDER = Path(__file__).parent / "before"
 

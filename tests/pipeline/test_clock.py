@@ -10,7 +10,7 @@ from worlds import moment
 from partflow.errors import ClockError
 from partflow.metastore.runlog import RunLog
 from partflow.planning.planner import Reason
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 DAY = 86_400 * 10**9
 JOBS = """

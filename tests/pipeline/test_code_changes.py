@@ -11,7 +11,7 @@ from partflow.metastore.rows import count_changes
 from partflow.metastore.sqlite import Metastore
 from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason
-from partflow.project import Project
+from partflow.project.project import Project
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

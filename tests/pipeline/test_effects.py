@@ -10,7 +10,7 @@ import pytest
 
 from partflow.metastore.sqlite import Metastore
 from partflow.planning.planner import perhaps_done
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 KEYS = [f"2024-01-0{day}" for day in range(1, 7)]
 EFFECTS = """

@@ -15,7 +15,7 @@ import pytest
 from partflow.planning.planner import Plan, Reason, State
 from partflow.planning.selection import Asked
 from partflow.planning.snapshot import Condition
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 BAD = "store,qty\ns0,1,2,3,4\n"

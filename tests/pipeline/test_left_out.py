@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from partflow.errors import ConfigurationError, DeclarationError, GraphError
-from partflow.project import Controls, Project
+from partflow.project.project import Controls, Project
 
 DAYS = """
 DAYS = Daily("2024-01-01", end="2024-01-03")

@@ -13,7 +13,7 @@ from partflow.metastore.record import Intent
 from partflow.metastore.sqlite import Metastore
 from partflow.planning.planner import Reason
 from partflow.planning.selection import Asked
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 JOBS = """
     import duckdb

@@ -7,7 +7,7 @@ readers get that the same process hands them to.
 import polars as pl
 import pytest
 
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 JOBS = """
     import duckdb

@@ -12,7 +12,7 @@ import pytest
 
 from partflow.planning.planner import State
 from partflow.planning.selection import Asked
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 
@@ -316,7 +316,7 @@ def summed(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(pl.col("day").sum())
 """
 RUN = (
-    "import sys; from partflow import Project; from partflow.project import Controls;"
+    "import sys; from partflow import Project; from partflow.project.project import Controls;"
     "Project.load('.').materialize(controls=Controls(workers=int(sys.argv[1]), wait=True))"
 )
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from partflow.process.machine import processors
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 JOBS = """
     import os, duckdb

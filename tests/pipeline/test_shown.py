@@ -12,7 +12,7 @@ import pytest
 
 from partflow.errors import PartflowError, ReadError, UsageError
 from partflow.metastore.sqlite import Metastore
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 DRIFT = """
 GRAIN = Daily("2024-01-01", "2024-01-04")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from partflow.errors import ConfigurationError
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 JOBS = """\
 import polars as pl

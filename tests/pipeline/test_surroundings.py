@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 JOBS = """
     import os, sys, tempfile

@@ -10,7 +10,7 @@ from partflow.errors import PartflowError, UsageError
 from partflow.operations.undeclared import Why
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import Footprint
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 JOBS = """
 clean = Dataset("clean", Daily("2024-01-01", "2024-01-05"))

@@ -12,7 +12,7 @@ import pytest
 
 from partflow.cli.whys import why_document, why_lines
 from partflow.execution import witness
-from partflow.project import Controls
+from partflow.project.project import Controls
 
 DAYS = ("2024-01-01", "2024-01-02")
 HEAD = """

@@ -17,7 +17,7 @@ from partflow.errors import ConfigurationError
 from partflow.execution.executors.processes import ProcessExecutor
 from partflow.execution.executors.workplace import Shares
 from partflow.execution.orders import Attempt, InputRead, Lineage, Order
-from partflow.project import Controls, load_worker
+from partflow.project.project import Controls, load_worker
 
 DIES = """
     import ctypes, os, signal

@@ -394,7 +394,7 @@ JOBS = {
     "jobs/queries/clean.sql": "select 1",
     "jobs/sales.py": """
 import functools
-from partflow.sqltext import sql_file
+from partflow.project.sqlfile import sql_file
 LIMITS = {"a", "b", "c"}
 RULES = frozenset(LIMITS | {1, 2, 3})
 def make(limit, unit, *marks):
@@ -416,7 +416,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from partflow.code.fingerprint import CodeReader
-from partflow.modules import ProjectModules
+from partflow.project.usermodules import ProjectModules
 root = Path(sys.argv[1])
 sys.path.insert(0, str(root))
 import jobs.sales

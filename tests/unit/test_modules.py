@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from partflow.code.fingerprint import CodeReader
-from partflow.modules import ModuleSource, ProjectModules
+from partflow.project.usermodules import ModuleSource, ProjectModules
 
 
 def written(folder, texts):

@@ -8,10 +8,10 @@ import pytest
 
 from partflow.code.fingerprint import CodeReader
 from partflow.errors import DeclarationError
-from partflow.modules import ProjectModules
-from partflow.sqltext import sql_file
+from partflow.project.sqlfile import sql_file
+from partflow.project.usermodules import ProjectModules
 
-HEAD = "from partflow.sqltext import sql_file\n"
+HEAD = "from partflow.project.sqlfile import sql_file\n"
 
 
 def written(root, texts):

@@ -146,7 +146,7 @@ def _is_sql_of_a_module() -> bool:
     for _ in range(5):
         if frame is None:
             return False
-        if frame.f_globals.get("__name__") == "partflow.sqltext":
+        if frame.f_globals.get("__name__") == "partflow.project.sqlfile":
             return True
         frame = frame.f_back
     return False

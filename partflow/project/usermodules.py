@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from partflow.code.fingerprint import CodeFingerprint, CodeReader
 from partflow.declarations.task import Task
-from partflow.sqltext import sql_for
+from partflow.project.sqlfile import sql_for
 
 _PACKAGES_OF_OTHERS: Final = frozenset(
     {"site-packages", "dist-packages", "node_modules", "__pycache__"}

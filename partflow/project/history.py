@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from partflow.config import Config, find_root, read_config
 from partflow.errors import UsageError, understood
 from partflow.metastore.leases import Leases
 from partflow.metastore.runlog import RunLog, RunRow, StepLog
 from partflow.metastore.sqlite import Metastore
 from partflow.operations.cancel import Canceller, End
+from partflow.project.config import Config, find_root, read_config
 from partflow.store.local import Store
 
 LAST = "last"

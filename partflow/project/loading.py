@@ -21,9 +21,9 @@ from partflow.declarations.collecting import held, left_out
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.task import Task
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError, together
-from partflow.modules import ProjectModules
 from partflow.partitions.declaring import SRC, declaring
 from partflow.process.surroundings import own_process_only
+from partflow.project.usermodules import ProjectModules
 
 
 @dataclass(frozen=True, slots=True)

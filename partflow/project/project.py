@@ -20,17 +20,13 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from partflow.code.fingerprint import CodeFingerprint
-from partflow.config import Config, find_root, read_config
 from partflow.declarations.graph import Graph, derive
 from partflow.errors import MetastoreError, UsageError
 from partflow.execution.controls import Controls, Result, Stop
-from partflow.history import History, store_of
-from partflow.loading import load_jobs, require_pools
 from partflow.metastore.columns import ColumnCache
 from partflow.metastore.journal import note_begun, note_told
 from partflow.metastore.runlog import RunLog, RunRow, StepLog, begun, new_run_id
 from partflow.metastore.sqlite import Metastore
-from partflow.modules import codes_of
 from partflow.operations.planfiles import read_plan, write_plan
 from partflow.operations.run import Carrier, newest, seen_ahead
 from partflow.operations.start import Starter
@@ -40,6 +36,10 @@ from partflow.planning.planner import Force, Only, Plan, Request, perhaps_done, 
 from partflow.planning.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.planning.selection import Asked, needed_for, request_of
 from partflow.process.surroundings import working_in
+from partflow.project.config import Config, find_root, read_config
+from partflow.project.history import History, store_of
+from partflow.project.loading import load_jobs, require_pools
+from partflow.project.usermodules import codes_of
 from partflow.warehouse.handover import HandOver
 from partflow.warehouse.observe import Observed, Verify, effects_cut_off, observe
 from partflow.warehouse.shapes import describe
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from partflow.operations.check import Reading, Trial
     from partflow.operations.explain import Why
     from partflow.planning.status import Status
-    from partflow.upkeep import Upkeep
+    from partflow.project.upkeep import Upkeep
     from partflow.warehouse.views import Views
     from partflow.warehouse.viewsql import View
 
@@ -118,7 +118,7 @@ class Project:
     @functools.cached_property
     def upkeep(self) -> Upkeep:
         """Puts right what was lost, puts back what was replaced, sweeps what nobody needs."""
-        from partflow.upkeep import Upkeep
+        from partflow.project.upkeep import Upkeep
 
         return Upkeep(self.graph, self.history, self.config, self.clock)
 

@@ -23,14 +23,14 @@ from partflow.planning.planner import task_span
 from partflow.warehouse.recovery import recover
 
 if TYPE_CHECKING:
-    from partflow.config import Config
     from partflow.declarations.graph import Graph
     from partflow.execution.controls import Controls
-    from partflow.history import History
     from partflow.operations.rebuild import Rebuilt
     from partflow.operations.rollback import Kept, PutBack, RollingBack
     from partflow.operations.sweep import Sweep
     from partflow.operations.undeclared import Lying
+    from partflow.project.config import Config
+    from partflow.project.history import History
 
 
 @dataclass(frozen=True, slots=True)
