@@ -46,12 +46,12 @@ _MODULES = {
     "Monthly": "partitions.calendar",
     "PartflowError": "errors",
     "Partition": "partitions.sets",
-    "Project": "project",
+    "Project": "project.project",
     "Source": "declarations.dataset",
     "Weekly": "partitions.calendar",
     "Whole": "partitions.calendar",
     "effect": "declarations.task",
-    "sql_file": "sqltext",
+    "sql_file": "project.sqlfile",
     "task": "declarations.task",
 }
 

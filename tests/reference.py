@@ -1,7 +1,7 @@
 """The judge: a planner that asks about one partition after the other, as slow as it is plain.
 
-Written from the design and not from `partflow.planning.planner`, whose arrays it knows nothing of. Calendars
-come from `Grain.interval` alone: what a partition reads is found by looking at intervals.
+Written from the design and not from the planner, whose arrays it knows nothing of. Calendars come
+from `Grain.interval` alone: what a partition reads is found by looking at intervals.
 """
 
 from __future__ import annotations

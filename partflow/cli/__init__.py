@@ -17,18 +17,18 @@ from itertools import pairwise
 
 import click
 
-from partflow.cli.asking import query
-from partflow.cli.beginning import init
-from partflow.cli.checking import accept, check
-from partflow.cli.columns import print_json, printable
-from partflow.cli.listing import graph, ls
-from partflow.cli.looking import status, why
-from partflow.cli.making import backfill, materialize, plan
-from partflow.cli.mending import gc, rollback, state
-from partflow.cli.running import cancel, logs, runs
+from partflow.cli.accept import accept, check
+from partflow.cli.graph import graph, ls
+from partflow.cli.init import init
+from partflow.cli.look import status, why
+from partflow.cli.make import backfill, materialize, plan
+from partflow.cli.query import query
+from partflow.cli.runs import cancel, logs, runs
 from partflow.cli.session import FAILED, INTERRUPTED, Session
+from partflow.cli.upkeep import gc, rollback, state
 from partflow.errors import PartflowError, advice_of
 from partflow.process.streams import OutputLostError, let_be_lost, refusal, spoken
+from partflow.report.text import print_json, printable
 
 _BROKEN_PIPE = 141
 _NEW_OBJECTS = 10_000

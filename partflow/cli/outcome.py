@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from partflow.cli import sentences
-from partflow.cli.columns import bounded, painted, print_json, printable, span
-from partflow.cli.plans import blocked_lines, plan_document, plan_lines
-from partflow.cli.remarks import echo_remarks, remark_documents
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, PENDING, Session
 from partflow.partitions.keytexts import shown_key
 from partflow.planning.planner import Plan, State
+from partflow.report import sentences
+from partflow.report.plan import blocked_lines, plan_document, plan_lines
+from partflow.report.remarks import remark_documents, remark_lines
+from partflow.report.text import bounded, painted, print_json, printable, span
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Failed
     from partflow.metastore.runlog import RunRow
     from partflow.planning.selection import Asked
+    from partflow.planning.snapshot import Snapshot
     from partflow.project.project import Result
 
 _SHOWN = 5
@@ -53,18 +54,24 @@ def show_result(result: Result, asked: Asked, output: str, session: Session) -> 
         echo_remarks(result.plan.snapshot)
         _refuse([result.catalog] if result.catalog else [])
         _echo_failures(result, session)
-        click.echo("\n".join([*blocked_lines(result.plan, session), _sentence(result)]))
+        click.echo("\n".join([*blocked_lines(result.plan, session.calls), _sentence(result)]))
     return _exit_code(result, refused, was_stopped=session.stopped)
 
 
 def show_cut_off(row: RunRow, output: str) -> None:
     """Print what a run came to that was broken off before it could tell."""
-    from partflow.cli.histories import run_document
+    from partflow.report.runs import run_document
 
     if output == "json":
         print_json({**run_document(row), "sentence": sentences.cut_off(row)})
     else:
         click.echo(sentences.cut_off(row))
+
+
+def echo_remarks(snapshot: Snapshot) -> None:
+    """Say how the files of sources differ, beside what is printed for others to read."""
+    for text in remark_lines(snapshot):
+        click.echo(painted(printable(text), "yellow"), err=True)
 
 
 def _exit_code(result: Result, refused: list[str], *, was_stopped: bool) -> int:

@@ -37,8 +37,8 @@ class Session:
         """The project, with its modules imported."""
         import click
 
-        from partflow.cli.columns import painted, printable
         from partflow.project.project import Project
+        from partflow.report.text import painted, printable
 
         project = Project.load_quietly(self.folder or ".")
         for said in project.left_out:

@@ -8,14 +8,14 @@ import signal
 import numpy as np
 import pytest
 
-from partflow.cli.columns import aligned, count, json_text, printable, size, width
 from partflow.cli.progress import Lines, spoken_rate
 from partflow.cli.session import Session
-from partflow.cli.statuses import heat
 from partflow.cli.stopping import Interrupt
 from partflow.operations.cancel import GENTLY
 from partflow.planning.planner import State
 from partflow.project.project import Stop
+from partflow.report.status import heat
+from partflow.report.text import aligned, count, json_text, printable, size, width
 
 
 def test_columns_stand_below_one_another_whatever_the_letters_are_wide():

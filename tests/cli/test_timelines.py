@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.cli.timelines import Axis
+from partflow.report.timeline import Axis
 
 SPANS = st.lists(
     st.tuples(st.floats(0, 99, allow_nan=False), st.floats(0, 50, allow_nan=False)), max_size=30

@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from partflow.cli.sentences import fault_lines
 from partflow.metastore.sqlite import Metastore
 from partflow.planning.planner import Fault
+from partflow.report.sentences import fault_lines
 
 BAD = "store,item\nn,tea\n"
 FILE = "landing/sales/2024-01-03.csv"

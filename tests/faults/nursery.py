@@ -23,7 +23,7 @@ import polars as pl  # noqa: F401
 import protocols
 import pyarrow.parquet  # noqa: F401
 
-import partflow.cli.running
+import partflow.cli.runs
 import partflow.execution.executors.routing
 import partflow.execution.publisher
 import partflow.execution.runner

@@ -6,9 +6,9 @@ import textwrap
 import polars as pl
 import pytest
 
-from partflow.cli.vouchers import _trial_sentence
 from partflow.operations.check import Fault, Trial, Verdict
 from partflow.planning.selection import Asked
+from partflow.report.acceptance import _trial_sentence
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from partflow.cli.sentences import code_changed
 from partflow.metastore.rows import count_changes
 from partflow.metastore.sqlite import Metastore
 from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason
 from partflow.project.project import Project
+from partflow.report.sentences import code_changed
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

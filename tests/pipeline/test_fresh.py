@@ -5,10 +5,10 @@ import shutil
 import polars as pl
 import pytest
 
-from partflow.cli.columns import moment
-from partflow.cli.whys import why_lines
 from partflow.operations.explain import Settling
 from partflow.planning.planner import Reason, State
+from partflow.report.text import moment
+from partflow.report.why import why_lines
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

@@ -10,9 +10,9 @@ from contextvars import copy_context
 
 import pytest
 
-from partflow.cli.whys import why_document, why_lines
 from partflow.execution import witness
 from partflow.project.project import Controls
+from partflow.report.why import why_document, why_lines
 
 DAYS = ("2024-01-01", "2024-01-02")
 HEAD = """

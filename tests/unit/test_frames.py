@@ -197,7 +197,8 @@ def test_what_is_staged_is_known(tmp_path, ordered, lazy):
 def test_no_heavy_library_is_imported_before_it_is_needed():
     code = """if True:
         import sys
-        import partflow.formats.fingerprint, partflow.formats.known, partflow.formats.frames, partflow.execution.attempt.results
+        from partflow.execution.attempt import results
+        from partflow.formats import fingerprint, frames, known
         from partflow.declarations.parameters import kind_of
         kind_of("pl.LazyFrame")
         print(sorted({"polars", "pyarrow", "duckdb", "skops"} & set(sys.modules)))

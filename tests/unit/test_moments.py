@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.cli.moments import values_of
+from partflow.report.moments import values_of
 
 
 @given(st.integers(-(10**9), 10**9).filter(lambda days: not -719_162 <= days <= 2_932_896))

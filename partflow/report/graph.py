@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from partflow.cli.columns import count
+from partflow.report.text import count
 
 
 def graph_lines(graph: Mapping[str, Any], codes: Mapping[str, str] | None) -> list[str]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from partflow.cli.columns import aligned, count, print_json, printable
 from partflow.cli.options import choosing, printing
 from partflow.cli.session import Session
 from partflow.partitions.keytexts import shown_keys_in
+from partflow.report.text import aligned, count, print_json, printable
 
 if TYPE_CHECKING:
     from partflow.declarations.dataset import Extent, Read

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from partflow.cli.columns import moment, span
 from partflow.metastore.runlog import StepLog
+from partflow.report.text import moment, span
 
 Written = tuple[str, StepLog, Path]
 """A run, one of its attempts, and the file that holds what that wrote."""

@@ -1,6 +1,6 @@
 """`accept` and `check`: vouching for what is stored, and putting it to the test.
 
-Knows nothing of how anything is accepted or compared; the project does it, `vouchers` shows it.
+Knows nothing of how anything is accepted or compared; the project does it, `report` says it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partflow.cli.columns import count, printable
 from partflow.cli.options import printing, selecting
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, Session
+from partflow.report.text import count, print_json, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from partflow.operations.accept import Accepted
     from partflow.operations.acceptable import Acceptance
+    from partflow.operations.check import Reading, Trial
     from partflow.planning.selection import Asked
     from partflow.project.project import Controls
 
@@ -60,7 +64,6 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     were changed outside partflow are kept and pinned: neither code nor inputs make them again
     until a backfill. What is stale for another reason is left, and named.
     """
-    from partflow.cli.vouchers import show_acceptance
     from partflow.operations.accept import Accepted, Sample
 
     if not asked.select:
@@ -71,7 +74,7 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     found = project.acceptable(asked=asked)
     _echo(found, asked)
     if dry_run:
-        return show_acceptance(Accepted("", found), asked, output, is_done=False)
+        return _show_acceptance(Accepted("", found), asked, output, is_done=False)
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     question = _question(found)
     if asks and question and not click.confirm(question, err=True):
@@ -81,7 +84,7 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
         sample = Sample(size, _drawn() if seed is None else seed)
         click.echo(f"sample of {size:,}, --seed {sample.seed}", err=True)
     accepted = project.accept(asked=asked, sample=sample, controls=_controls(session, no_wait))
-    return show_acceptance(accepted, asked, output, is_done=True)
+    return _show_acceptance(accepted, asked, output, is_done=True)
 
 
 @click.command(
@@ -106,15 +109,40 @@ def check(
     Made twice is the newest partition of each task, or those that are named. A result may differ
     by a clock, a random number, or a sort that leaves ties open; effects are left out.
     """
-    from partflow.cli.vouchers import show_checks
-
     if not twice and not verify:
         raise click.UsageError("say what to check: --twice (tasks), --verify (files), or both")
     project = session.project()
     controls = _controls(session, no_wait)
     reading = project.check_files(asked=asked, controls=controls) if verify else None
     trials = project.check_twice(asked=asked, controls=controls) if twice else None
-    return FAILED if show_checks(trials, reading, asked, output) else DONE
+    return FAILED if _show_checks(trials, reading, asked, output) else DONE
+
+
+def _show_acceptance(accepted: Accepted, asked: Asked, output: str, *, is_done: bool) -> int:
+    """Print what was accepted, or would be; 1 if the sample refused it, or a named one is left."""
+    from partflow.operations.acceptable import Kind
+    from partflow.report.acceptance import acceptance_document, acceptance_lines
+
+    if output == "json":
+        print_json(acceptance_document(accepted, is_done=is_done))
+    else:
+        click.echo("\n".join(acceptance_lines(accepted, is_done=is_done)))
+    named = bool(asked.keys) and accepted.acceptance.count(Kind.LEFT)
+    return FAILED if accepted.refusal or named else DONE
+
+
+def _show_checks(
+    trials: Sequence[Trial] | None, reading: Reading | None, asked: Asked, output: str
+) -> bool:
+    """Print what came of the checks; whether anything is at fault."""
+    from partflow.report.acceptance import bad_trials, check_document, check_lines
+
+    bad = bad_trials(trials or (), asked)
+    if output == "json":
+        print_json(check_document(trials, reading))
+    else:
+        click.echo("\n".join(check_lines(trials, reading, bad)))
+    return bool(bad or (reading is not None and reading.faults))
 
 
 def _controls(session: Session, no_wait: bool) -> Controls:
@@ -128,8 +156,8 @@ def _controls(session: Session, no_wait: bool) -> Controls:
 
 
 def _echo(found: Acceptance, asked: Asked) -> None:
-    from partflow.cli.sentences import scope_lines
     from partflow.planning.selection import scopes
+    from partflow.report.sentences import scope_lines
 
     plan = found.plan
     if not asked.is_everything:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partflow.cli.columns import count, printable
 from partflow.cli.options import (
     Carrying,
     carrying,
@@ -23,6 +22,7 @@ from partflow.cli.options import (
 )
 from partflow.cli.session import INTERRUPTED, Session
 from partflow.cli.stopping import Interrupt
+from partflow.report.text import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ def plan(  # noqa: PLR0917 - one a click option, given by name
     what it reads changes, then what waits or is blocked.
     """
     from partflow.cli.outcome import show_plan
-    from partflow.cli.plans import plan_document
+    from partflow.report.plan import plan_document
 
     project = session.project()
     found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
@@ -198,7 +198,7 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
 
 
 def _question(found: Plan) -> str:
-    from partflow.cli.sentences import actions
+    from partflow.report.sentences import actions
 
     run, maybe = actions(found)
     more = f", and perhaps {maybe:,} that read them" if maybe else ""
@@ -264,8 +264,8 @@ def _carried_out(
 
 def _echo_plan(found: Plan, asked: Asked) -> None:
     """Say what the selection came to."""
-    from partflow.cli.sentences import scope_lines
     from partflow.planning.selection import scopes
+    from partflow.report.sentences import scope_lines
 
     if not asked.is_everything:
         for line in scope_lines(scopes(found.graph, found.request, found.snapshot.now)):
@@ -274,8 +274,8 @@ def _echo_plan(found: Plan, asked: Asked) -> None:
 
 def _echo_request(project: Project, asked: Asked) -> None:
     """Say before a run what the selection comes to: the calendar tells, but for `status:`."""
-    from partflow.cli.sentences import scope_lines
     from partflow.planning.selection import request_of, scopes
+    from partflow.report.sentences import scope_lines
 
     if asked.is_everything:
         return

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partflow.cli.columns import aligned, count, painted, room, size, span, width
 from partflow.partitions.keytexts import shown_keys_in
 from partflow.planning.planner import State
 from partflow.planning.status import Status
+from partflow.report.text import aligned, count, painted, room, size, span, width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

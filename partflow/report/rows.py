@@ -12,8 +12,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Protocol
 
-from partflow.cli.columns import count, json_text, padded, printable, room, width
-from partflow.cli.moments import values_of
+from partflow.report.moments import values_of
+from partflow.report.text import count, json_text, padded, printable, room, width
 
 if TYPE_CHECKING:
     import pyarrow as pa

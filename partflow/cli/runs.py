@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from partflow.cli.columns import print_json, printable
 from partflow.cli.options import printing
 from partflow.cli.session import Session
 from partflow.errors import PartflowError, UsageError
 from partflow.partitions.keytexts import plain_key, shown_key
+from partflow.report.text import print_json, printable
 
 if TYPE_CHECKING:
-    from partflow.cli.attemptlogs import Written
     from partflow.metastore.runlog import RunRow, StepLog
     from partflow.project.history import History
+    from partflow.report.logs import Written
 
 
 @click.command(
@@ -63,8 +63,8 @@ def runs(  # noqa: PLR0917 - one a click option, given by name
     step, one of many by task; --task and -p show single attempts of it. JSON has all of them, the
     profile and the graph.
     """
-    from partflow.cli.histories import run_document, run_lines, runs_lines, steps_lines
-    from partflow.cli.profiles import profile_lines
+    from partflow.report.profile import profile_lines
+    from partflow.report.runs import run_document, run_lines, runs_lines, steps_lines
 
     history = session.history()
     if run is None:
@@ -113,7 +113,7 @@ def logs(
     Of a RUN (its id, the beginning of that, or `last`), all that it attempted, or one partition of
     it; of a dataset or effect, the last run that attempted the partition.
     """
-    from partflow.cli.attemptlogs import calls, heading, log_documents, log_text
+    from partflow.report.logs import calls, heading, log_documents, log_text
 
     history = session.history()
     attempts = _attempts(history, what, key)
@@ -151,8 +151,8 @@ def cancel(session: Session, run: str, gently: bool, output: str) -> None:
     It stops at once, as with a second Ctrl-C; one that does not stop within 5 seconds is killed.
     What was published stays, every partition is whole, and the same command makes the rest.
     """
-    from partflow.cli.histories import run_document
     from partflow.operations.cancel import End
+    from partflow.report.runs import run_document
 
     history = session.history()
     end, row = history.cancel(history.run(run), gently=gently)
@@ -198,8 +198,8 @@ def _hint(word: str, known: Iterable[str]) -> str:
 
 
 def _document(history: History, row: RunRow, steps: Sequence[StepLog]) -> dict[str, Any]:
-    from partflow.cli.histories import run_document, step_document
-    from partflow.cli.profiles import profile_document
+    from partflow.report.profile import profile_document
+    from partflow.report.runs import run_document, step_document
 
     return {
         **run_document(row),
@@ -210,7 +210,7 @@ def _document(history: History, row: RunRow, steps: Sequence[StepLog]) -> dict[s
 
 
 def _graph_lines(session: Session, history: History, row: RunRow) -> list[str]:
-    from partflow.cli.pastgraphs import graph_lines
+    from partflow.report.graph import graph_lines
 
     graph = history.graph(row.id)
     if graph is None:

@@ -5,15 +5,18 @@ Knows nothing of how it is decided; `reasons` groups it and says why.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from partflow.cli import sentences
-from partflow.cli.columns import aligned, count, painted
-from partflow.cli.session import Session
 from partflow.partitions.keytexts import shown_key
 from partflow.planning import reasons
 from partflow.planning.planner import Action, Plan, Reason, State, perhaps_done
 from partflow.planning.selection import Scope, scopes
+from partflow.report import sentences
+from partflow.report.text import aligned, count, painted
+
+Calls = Callable[..., str]
+"""Words to a command line."""
 
 _SHOWN = 5
 _VERBS = {Action.RUN: "run", Action.MAYBE: "may run"}
@@ -55,10 +58,11 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def blocked_lines(plan: Plan, session: Session) -> list[str]:
+def blocked_lines(plan: Plan, calls: Calls) -> list[str]:
     """What is blocked, a line for each reason; how to make again or keep what somebody changed.
 
-    And what waits for a file that was there: whoever took it away is to hear of it.
+    And what waits for a file that was there: whoever took it away is to hear of it. `calls` words
+    a command line for this project.
     """
     held = reasons.held(plan)
     groups = [g for g in held if g.state is State.BLOCKED or g.reason is Reason.AWAY]
@@ -68,16 +72,16 @@ def blocked_lines(plan: Plan, session: Session) -> list[str]:
         lines.append(painted(line, _COLOURS[group.state.name.lower()]))
         if group.reason is Reason.CHANGED_OUTSIDE:
             for first, last in group.ranges[:_SHOWN]:
-                lines.append(f"  again: {_command('backfill', group, (first, last), session)}")
-                lines.append(f"  keep: {_command('accept', group, (first, last), session)}")
+                lines.append(f"  again: {_command('backfill', group, (first, last), calls)}")
+                lines.append(f"  keep: {_command('accept', group, (first, last), calls)}")
     return lines
 
 
-def _command(word: str, group: reasons.Group, keys: tuple[str, str], session: Session) -> str:
+def _command(word: str, group: reasons.Group, keys: tuple[str, str], calls: Calls) -> str:
     """A command for a range that somebody changed; it is kept as it is until then."""
     first, last = map(shown_key, keys)
     named = ("-p", first) if first == last else ("--partitions", f"{first}..{last}")
-    return session.again(word, group.nodes[0], *named)
+    return calls(word, group.nodes[0], *named)
 
 
 def _row(group: reasons.Group, verb: str) -> tuple[str, ...]:

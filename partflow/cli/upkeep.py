@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from partflow.cli.columns import aligned, count, moment, print_json, printable, size
 from partflow.cli.options import printing
 from partflow.cli.session import DONE, INTERRUPTED, Session
-from partflow.cli.strays import stray_documents, stray_lines
 from partflow.partitions.keytexts import shown_key
+from partflow.report.strays import stray_documents, stray_lines
+from partflow.report.text import aligned, count, moment, print_json, printable, size
 
 if TYPE_CHECKING:
     from partflow.operations.rebuild import Rebuilt

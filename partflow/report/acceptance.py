@@ -1,4 +1,4 @@
-"""Shows what was accepted, what was left and why, and what came of checks.
+"""What was accepted, what was left and why, and what came of checks: as text and as JSON.
 
 Knows nothing of how any of it is found.
 """
@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from partflow.cli import sentences
-from partflow.cli.columns import aligned, count, painted, print_json, printable
-from partflow.cli.session import DONE, FAILED
 from partflow.declarations.graph import outputs
 from partflow.operations.acceptable import Acceptance, Group, Kind
 from partflow.operations.check import Reading, Trial, Verdict
 from partflow.partitions.keytexts import shown_key
+from partflow.report import sentences
+from partflow.report.text import aligned, count, painted, printable
 
 if TYPE_CHECKING:
     from partflow.operations.accept import Accepted
@@ -25,44 +22,36 @@ if TYPE_CHECKING:
 _COLOURS = {Kind.CODE: "green", Kind.HAND: "cyan", Kind.LEFT: "yellow"}
 
 
-def show_acceptance(accepted: Accepted, asked: Asked, output: str, *, is_done: bool) -> int:
-    """Print what was accepted, or would be; 1 if the sample refused it, or a named one is left."""
+def acceptance_lines(accepted: Accepted, *, is_done: bool) -> list[str]:
+    """What was accepted, or would be, and what was left and why; the sentence last."""
+    # What the sample refused is not listed as if it had been accepted.
     found = accepted.acceptance
-    sentence = _sentence(accepted, is_done=is_done)
-    if output == "json":
-        print_json(_document(accepted, sentence))
-    else:
-        # What the sample refused is not listed as if it had been accepted.
-        groups = [g for g in found.groups if g.kind is Kind.LEFT or not accepted.refusal]
-        rows = aligned([_row(g) for g in groups]) if groups else []
-        lines = [painted(r, _COLOURS[g.kind]) for r, g in zip(rows, groups, strict=True)]
-        wrong = sorted((c for c in accepted.compared if c.problem), key=lambda c: (c.node, c.key))
-        lines += [
-            painted(f"differs {c.node}@{shown_key(c.key)}: {printable(c.problem or '')}", "red")
-            for c in wrong
-        ]
-        click.echo("\n".join([*lines, sentence]))
-    named = bool(asked.keys) and found.count(Kind.LEFT)
-    return FAILED if accepted.refusal or named else DONE
+    groups = [g for g in found.groups if g.kind is Kind.LEFT or not accepted.refusal]
+    rows = aligned([_row(g) for g in groups]) if groups else []
+    lines = [painted(r, _COLOURS[g.kind]) for r, g in zip(rows, groups, strict=True)]
+    wrong = sorted((c for c in accepted.compared if c.problem), key=lambda c: (c.node, c.key))
+    lines += [
+        painted(f"differs {c.node}@{shown_key(c.key)}: {printable(c.problem or '')}", "red")
+        for c in wrong
+    ]
+    return [*lines, _sentence(accepted, is_done=is_done)]
 
 
-def show_checks(
-    trials: Sequence[Trial] | None, reading: Reading | None, asked: Asked, output: str
-) -> bool:
-    """Print what came of the checks; whether anything is at fault."""
-    bad = [t for t in trials or () if _is_bad(t, asked)]
-    if output == "json":
-        print_json(_checks(trials, reading))
-    else:
-        lines = [] if reading is None else _reading_lines(reading)
-        lines += [] if trials is None else _trial_lines(trials, bad)
-        click.echo("\n".join(lines))
-    return bool(bad or (reading is not None and reading.faults))
+def bad_trials(trials: Sequence[Trial], asked: Asked) -> list[Trial]:
+    """The faults; and the partitions that were named by their keys and could not be made."""
+    return [
+        t
+        for t in trials
+        if t.verdict.is_bad or (asked.keys and t.key and t.verdict is Verdict.LEFT)
+    ]
 
 
-def _is_bad(trial: Trial, asked: Asked) -> bool:
-    """A fault; or a partition that was named by its key and could not be made."""
-    return trial.verdict.is_bad or bool(asked.keys and trial.key and trial.verdict is Verdict.LEFT)
+def check_lines(
+    trials: Sequence[Trial] | None, reading: Reading | None, bad: Sequence[Trial]
+) -> list[str]:
+    """What came of the checks, the `bad` trials in red; a sentence after each kind of them."""
+    lines = [] if reading is None else _reading_lines(reading)
+    return lines if trials is None else [*lines, *_trial_lines(trials, bad)]
 
 
 def _sentence(accepted: Accepted, *, is_done: bool) -> str:
@@ -92,7 +81,8 @@ def _row(group: Group) -> tuple[str, ...]:
     )
 
 
-def _document(accepted: Accepted, sentence: str) -> dict[str, Any]:
+def acceptance_document(accepted: Accepted, *, is_done: bool) -> dict[str, Any]:
+    """The same as JSON."""
     found: Acceptance = accepted.acceptance
     refused = accepted.refusal is not None
     return {
@@ -115,7 +105,7 @@ def _document(accepted: Accepted, sentence: str) -> dict[str, Any]:
         "sample": [
             {"dataset": c.node, "key": c.key, "problem": c.problem} for c in accepted.compared
         ],
-        "sentence": sentence,
+        "sentence": _sentence(accepted, is_done=is_done),
     }
 
 
@@ -149,7 +139,8 @@ def _trial_sentence(trials: Sequence[Trial]) -> str:
     return f"made {count(len(made), 'partition')} twice: {said}" if made else "made nothing twice"
 
 
-def _checks(trials: Sequence[Trial] | None, reading: Reading | None) -> dict[str, Any]:
+def check_document(trials: Sequence[Trial] | None, reading: Reading | None) -> dict[str, Any]:
+    """What came of the checks as JSON."""
     found: dict[str, Any] = {}
     if reading is not None:
         faults = [{"dataset": f.node, "key": f.key, "text": f.text} for f in reading.faults]

@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING, TypeVar, cast
 
 import click
 
-from partflow.cli.columns import printable
 from partflow.cli.session import Session
 from partflow.errors import UsageError
+from partflow.report.text import printable
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,7 +58,7 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     """Ask one SELECT of DuckDB, in which every dataset is a view; a dash reads it from stdin."""
     import duckdb
 
-    from partflow.cli.answers import write_answer
+    from partflow.report.rows import write_answer
     from partflow.warehouse.catalog import connect, said_by
 
     project = session.project()

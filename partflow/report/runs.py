@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from partflow.cli.columns import (
+from partflow.metastore.runlog import RunRow, StepLog
+from partflow.partitions.keytexts import shown_key, shown_keys_in
+from partflow.report.profile import TaskSum, sums_of
+from partflow.report.text import (
     aligned,
     bounded,
     count,
@@ -22,10 +25,7 @@ from partflow.cli.columns import (
     span,
     width,
 )
-from partflow.cli.profiles import TaskSum, sums_of
-from partflow.cli.timelines import Axis
-from partflow.metastore.runlog import RunRow, StepLog
-from partflow.partitions.keytexts import shown_key, shown_keys_in
+from partflow.report.timeline import Axis
 
 FEW = 40
 """Up to so many attempts are shown each by itself; more of them by task."""

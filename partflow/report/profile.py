@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from partflow.cli.columns import aligned, count, size
 from partflow.metastore.runlog import RunRow, StepLog
+from partflow.report.text import aligned, count, size
 
 _HEADS = (
     "task", "calls", "steps", "wall", "share", "cpu", "rows in", "bytes in", "rows out",

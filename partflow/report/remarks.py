@@ -7,21 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from partflow.cli.columns import painted, printable
 from partflow.partitions.keytexts import shown_key
 
 if TYPE_CHECKING:
     from partflow.planning.snapshot import LeftOut, Snapshot, Varied
 
 _NAMED = 5
-
-
-def echo_remarks(snapshot: Snapshot) -> None:
-    """Say it beside what is printed for others to read, each thing in a line."""
-    for text in remark_lines(snapshot):
-        click.echo(painted(printable(text), "yellow"), err=True)
 
 
 def remark_lines(snapshot: Snapshot) -> list[str]:

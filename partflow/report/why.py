@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from partflow.cli.columns import aligned, bounded, count, moment, painted, printable, size, span
 from partflow.metastore.record import Record
 from partflow.operations.explain import LineageRead, Why
 from partflow.partitions.keytexts import shown_key
 from partflow.planning.planner import State
+from partflow.report.text import aligned, bounded, count, moment, painted, printable, size, span
 
 _COLOURS = {
     State.FRESH: "green",

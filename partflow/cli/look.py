@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partflow.cli.columns import print_json
-from partflow.cli.listing import chosen
+from partflow.cli.graph import chosen
 from partflow.cli.options import choosing, printing
 from partflow.cli.session import Session
 from partflow.errors import UsageError
+from partflow.report.text import print_json
 
 if TYPE_CHECKING:
     from partflow.project.project import Project
@@ -33,13 +33,13 @@ def status(
 
     The bar shows its range from left to right; each cell has the worst state of its part.
     """
-    from partflow.cli.outcome import echo_faults
-    from partflow.cli.remarks import echo_remarks, remark_documents
-    from partflow.cli.sentences import fault_documents
-    from partflow.cli.statuses import status_document, status_lines
-    from partflow.cli.strays import stray_documents, stray_lines
+    from partflow.cli.outcome import echo_faults, echo_remarks
     from partflow.planning.selection import Asked
     from partflow.planning.status import statuses
+    from partflow.report.remarks import remark_documents
+    from partflow.report.sentences import fault_documents
+    from partflow.report.status import status_document, status_lines
+    from partflow.report.strays import stray_documents, stray_lines
 
     project = session.project()
     plan = project.plan(asked=Asked(select, exclude))
@@ -68,7 +68,7 @@ def status(
 @click.pass_obj
 def why(session: Session, dataset: str, key: str | None, output: str) -> None:
     """Say the state of a partition, why, what it was made from, when, and by which run."""
-    from partflow.cli.whys import why_document, why_lines
+    from partflow.report.why import why_document, why_lines
 
     project = session.project()
     node = _one(project, dataset)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.cli.columns import count, printable, span
 from partflow.partitions.keytexts import shown_key
 from partflow.planning.plan import PerhapsDone
 from partflow.planning.planner import (
@@ -26,6 +25,7 @@ from partflow.planning.planner import (
     wanted_mask,
 )
 from partflow.planning.selection import Asked, Scope
+from partflow.report.text import count, printable, span
 
 if TYPE_CHECKING:
     from partflow.execution.summary import Summary

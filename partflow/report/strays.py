@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from partflow.cli.columns import count, size
 from partflow.partitions.keytexts import shown_key
+from partflow.report.text import count, size
 
 if TYPE_CHECKING:
     from partflow.operations.undeclared import Lying
