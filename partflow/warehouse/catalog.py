@@ -212,7 +212,7 @@ def _stored(path: Path) -> dict[str, str] | None:
     try:
         with closing(opened(path, read_only=True)) as connection:
             return dict(
-                connection.execute("select name, sql from partflow.warehouse.views").fetchall()
+                connection.execute("select name, sql from partflow.views").fetchall()
             )
     except duckdb.Error:
         return None
@@ -231,7 +231,7 @@ def _make(path: Path, root: Path, statements: Mapping[str, str]) -> dict[str, st
         with closing(opened(made, settings=_SETTINGS)) as connection:
             connection.execute(f"set file_search_path = {quoted(os.fspath(link))}")
             connection.execute("create schema partflow")
-            connection.execute("create table partflow.warehouse.views (name varchar, sql varchar)")
+            connection.execute("create table partflow.views (name varchar, sql varchar)")
             for name, sql in statements.items():
                 try:
                     connection.execute(sql)
@@ -239,7 +239,7 @@ def _make(path: Path, root: Path, statements: Mapping[str, str]) -> dict[str, st
                     problems[name] = str(error)
                 else:
                     connection.execute(
-                        "insert into partflow.warehouse.views values (?, ?)", [name, sql]
+                        "insert into partflow.views values (?, ?)", [name, sql]
                     )
         shutil.copyfile(made, path)
     with path.open("rb+") as file:

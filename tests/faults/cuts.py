@@ -152,7 +152,7 @@ def check_catalog(root: Path) -> None:
     if path.exists():
         with closing(duckdb.connect(path, read_only=True)) as connection:
             assert connection.execute(
-                "SELECT count(*) FROM partflow.warehouse.views"
+                "SELECT count(*) FROM partflow.views"
             ).fetchone() != (0,)
 
 

@@ -10,7 +10,7 @@ from contextvars import copy_context
 
 import pytest
 
-from partflow.execution import witness
+from partflow.execution.attempt import witness
 from partflow.project.project import Controls
 from partflow.report.why import why_document, why_lines
 
