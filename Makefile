@@ -42,7 +42,7 @@ check: formatted lint secure types contracts test
 
 # `check` looks at some zones only; this takes seven minutes on two cores.
 properties: $(VENV)/.dev
-	ZONES=all $(BIN)/python -m pytest tests/laws/test_transition_laws.py
+	ZONES=all $(BIN)/python -m pytest tests/partitions/test_transition_laws.py
 
 # `check` fails a run at a sample of places only; `FAULTS=test_kills.py` tortures one suite alone.
 torture: $(VENV)/.dev

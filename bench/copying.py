@@ -26,8 +26,6 @@ from unittest import mock
 import polars as pl
 
 from partflow import Project
-from partflow.execution.attempt import sealing
-from partflow.warehouse import reading
 
 JOBS = """
 import numpy as np
@@ -72,7 +70,7 @@ class Shared:
 @contextmanager
 def sharing() -> Iterator[None]:
     """Let frames be shared instead of copied."""
-    with mock.patch.object(storing, "pack", Shared), mock.patch.object(inputs, "pack", Shared):
+    with mock.patch.object(sealing, "pack", Shared), mock.patch.object(reading, "pack", Shared):
         yield
 
 

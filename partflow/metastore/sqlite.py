@@ -506,7 +506,9 @@ def _begin(c: apsw.Connection, codes: Mapping[str, CodeRecord], effects: dict[st
 
 
 def _create(connection: apsw.Connection) -> None:
-    connection.execute(resources.files("partflow.metastore").joinpath("metastore.sql").read_text("utf-8"))
+    connection.execute(
+        resources.files("partflow.metastore").joinpath("metastore.sql").read_text("utf-8")
+    )
     connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
     connection.execute("INSERT INTO meta VALUES ('incarnation', ?)", (os.urandom(8).hex(),))
 

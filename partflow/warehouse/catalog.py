@@ -211,9 +211,7 @@ def _stored(path: Path) -> dict[str, str] | None:
         return None
     try:
         with closing(opened(path, read_only=True)) as connection:
-            return dict(
-                connection.execute("select name, sql from partflow.views").fetchall()
-            )
+            return dict(connection.execute("select name, sql from partflow.views").fetchall())
     except duckdb.Error:
         return None
 
@@ -238,9 +236,7 @@ def _make(path: Path, root: Path, statements: Mapping[str, str]) -> dict[str, st
                 except duckdb.Error as error:
                     problems[name] = str(error)
                 else:
-                    connection.execute(
-                        "insert into partflow.views values (?, ?)", [name, sql]
-                    )
+                    connection.execute("insert into partflow.views values (?, ?)", [name, sql])
         shutil.copyfile(made, path)
     with path.open("rb+") as file:
         os.fsync(file.fileno())  # a power cut must not leave a part of it under its name

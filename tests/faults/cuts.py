@@ -151,9 +151,7 @@ def check_catalog(root: Path) -> None:
     path = root / "warehouse/catalog.duckdb"
     if path.exists():
         with closing(duckdb.connect(path, read_only=True)) as connection:
-            assert connection.execute(
-                "SELECT count(*) FROM partflow.views"
-            ).fetchone() != (0,)
+            assert connection.execute("SELECT count(*) FROM partflow.views").fetchone() != (0,)
 
 
 def check_nothing_lost(shop: Shop, root: Path) -> None:

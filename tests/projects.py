@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import sys
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
-import pytest
 
 from partflow.metastore.sqlite import Metastore
 from partflow.planning.planner import Action
@@ -124,23 +122,3 @@ def by_month(sales: pl.LazyFrame) -> pl.LazyFrame:
 """
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """An empty project."""
-    path = list(sys.path)
-    found = World(tmp_path)
-    yield found
-    sys.path[:] = path
-    for name in [n for n in sys.modules if n.split(".")[0] == found.package]:
-        del sys.modules[name]
-
-
-@pytest.fixture
-def sales(world: World) -> World:
-    """Five days over a change of month: cleaned, summed over two days, summed by month."""
-    world.jobs(SALES)
-    for i, key in enumerate(DAYS):
-        world.sales(key, i + 1, 10, 0)
-    return world
