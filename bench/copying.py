@@ -26,6 +26,8 @@ from unittest import mock
 import polars as pl
 
 from partflow import Project
+from partflow.execution.attempt import sealing
+from partflow.warehouse import reading
 
 JOBS = """
 import numpy as np

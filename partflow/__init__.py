@@ -14,22 +14,37 @@ if TYPE_CHECKING:
     from partflow.declarations.dataset import Dataset, Source
     from partflow.declarations.task import effect, task
     from partflow.errors import PartflowError
-    from partflow.partitions.calendar import Cron, Daily, Every, Hourly, Monthly, Weekly, Whole
+    from partflow.execution.controls import Controls, Stop
+    from partflow.operations.accept import Sample
+    from partflow.partitions.calendar import Daily, Hourly, Monthly, Weekly, Whole
+    from partflow.partitions.cron import Cron
+    from partflow.partitions.every import Every
     from partflow.partitions.sets import Partition
+    from partflow.planning.plan import Only
+    from partflow.planning.selection import Asked
+    from partflow.project.history import History
     from partflow.project.project import Project
     from partflow.project.sqlfile import sql_file
+    from partflow.warehouse.observe import Verify
 
 __all__ = [
+    "Asked",
+    "Controls",
     "Cron",
     "Daily",
     "Dataset",
     "Every",
+    "History",
     "Hourly",
     "Monthly",
+    "Only",
     "PartflowError",
     "Partition",
     "Project",
+    "Sample",
     "Source",
+    "Stop",
+    "Verify",
     "Weekly",
     "Whole",
     "effect",
@@ -38,16 +53,23 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Asked": "planning.selection",
+    "Controls": "execution.controls",
     "Cron": "partitions.cron",
     "Daily": "partitions.calendar",
     "Dataset": "declarations.dataset",
     "Every": "partitions.every",
+    "History": "project.history",
     "Hourly": "partitions.calendar",
     "Monthly": "partitions.calendar",
+    "Only": "planning.plan",
     "PartflowError": "errors",
     "Partition": "partitions.sets",
     "Project": "project.project",
+    "Sample": "operations.accept",
     "Source": "declarations.dataset",
+    "Stop": "execution.controls",
+    "Verify": "warehouse.observe",
     "Weekly": "partitions.calendar",
     "Whole": "partitions.calendar",
     "effect": "declarations.task",
