@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import partflow
 from partflow import errors
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,6 +163,31 @@ def test_every_module_below_the_line_is_held_to_do_no_io() -> None:
         if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file()
     }
     assert set(contracts["The core does no I/O"]["source_modules"]) == core
+
+
+def test_every_public_name_is_there_and_stands_where_types_are_looked_up() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    imported = {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("partflow.")
+        for alias in node.names
+    }
+    given = {f"partflow.{module}.{name}" for name, module in partflow._MODULES.items()}
+    assert imported == given
+    assert sorted(partflow._MODULES) == partflow.__all__
+    assert all(hasattr(partflow, name) for name in partflow.__all__)
+
+
+def test_a_face_says_what_its_package_does_and_does_nothing() -> None:
+    faces = [p for p in PACKAGE.rglob("__init__.py") if TEMPLATE not in p.parents]
+    busy = [
+        relative(p)
+        for p in faces
+        if p.parent not in {PACKAGE, PACKAGE / "cli"}
+        and len(ast.parse(p.read_text("utf-8")).body) > 1
+    ]
+    assert busy == []
 
 
 def test_the_wheel_holds_partflow_and_nothing_else(wheel_names: list[str]) -> None:

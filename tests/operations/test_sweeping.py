@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 from partflow.metastore.record import Intent
 from partflow.operations.sweep import Swept
 from partflow.project.project import Controls
@@ -126,3 +128,16 @@ def test_for_how_long_runs_are_kept_is_configured(sales):
     sales.run()
     assert swept(sales).runs == 1
     assert sales.project.runs(5) == []
+
+
+def test_a_page_in_the_warehouse_that_says_what_lies_there_is_left_alone(sales):
+    page = sales.write("warehouse/README.md", "# The warehouse\n")
+    sales.run()
+    (private(sales) / "metastore.sqlite").unlink()
+    sales.project.upkeep.rebuild(Controls())
+    assert not any(swept(sales).files.values())
+    assert not sales.project.upkeep.undeclared()
+    assert sales.project.sql("from clean").fetchall()
+    pattern = str(sales.root / "warehouse/clean/**/*.parquet")
+    assert pl.read_parquet(pattern, hive_partitioning=True).height == sales.read("clean").height
+    assert page.read_text() == "# The warehouse\n"
