@@ -1,4 +1,4 @@
-"""What is recorded: partitions, runs, leases, the journal.
+"""What is recorded: partitions, runs, leases, and the journal that a rebuild reads.
 
-Knows nothing of what files hold.
+Knows nothing of what files hold, nor of where they lie.
 """

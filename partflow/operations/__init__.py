@@ -1,4 +1,5 @@
-"""What can be asked for, a module each: run, accept, check, explain, roll back, sweep, read.
+"""What can be asked for, a module each: run, accept, check, explain, roll back, rebuild, sweep.
 
-Knows nothing of the command line, nor of how configuration is found.
+Each is handed the graph, the store and the metastore, and does one thing. Knows nothing of the
+command line, nor of how a project is found.
 """

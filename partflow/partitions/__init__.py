@@ -1,4 +1,5 @@
-"""How data is cut by time: zones, grains, keys, and sets of partitions as ranges of whole numbers.
+"""How data is cut by time: zones, grains, keys, and sets of partitions as ranges of numbers.
 
-Knows nothing of datasets, files or the clock.
+A partition is a whole number on the line of its `grain`; `calendar`, `every` and `cron` are the
+grains. Knows nothing of datasets, files or the clock.
 """

@@ -1,4 +1,4 @@
-"""What people are told, as data and as text; the command line prints it.
+"""What people are told, as documents (`--output json`) and as lines of text.
 
-Knows nothing of options or terminals beyond their width.
+Knows nothing of commands and options: whoever shows a report prints it.
 """
