@@ -35,7 +35,7 @@ _RESERVED = {"call", "class", "click", "default", "end", "flowchart", "graph", "
 def ls(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], output: str) -> None:
     """List datasets, sources and effects: grain, range, task, place, description, tags."""
     project = session.project()
-    found = [_described(project, n) for n in chosen(project, select, exclude)]
+    found = [_described(project, n) for n in project.selected(select, exclude)]
     if output == "json":
         print_json({"datasets": found})
         return
@@ -67,7 +67,7 @@ def ls(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], outp
 def graph(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], output: str) -> None:
     """Show what is made from what: grains, ranges, who writes, who reads."""
     project = session.project()
-    nodes = chosen(project, select, exclude)
+    nodes = project.selected(select, exclude)
     if output == "mermaid":
         click.echo("\n".join(_mermaid(project.graph, nodes)))
         return
@@ -78,19 +78,6 @@ def graph(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], o
     for described in found:
         click.echo("\n".join(_paragraph(described)))
     click.echo(count(len(found), "dataset or effect", "datasets and effects"))
-
-
-def chosen(project: Project, select: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
-    """The selected nodes, in the graph's order; looks at files only for `status:`."""
-    from partflow.declarations.graph import select as selected
-
-    states: dict[str, frozenset[str]] = {}
-    if any("status:" in word for word in (*select, *exclude)):
-        states = {
-            s.node: frozenset(state.name.lower() for state, n in s.counts.items() if n)
-            for s in project.status()
-        }
-    return selected(project.graph, tuple(select), tuple(exclude), states)
 
 
 def _described(project: Project, node: str) -> dict[str, Any]:

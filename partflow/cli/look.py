@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partflow.cli.graph import chosen
 from partflow.cli.options import choosing, printing
 from partflow.cli.session import Session
 from partflow.errors import UsageError
@@ -45,7 +44,7 @@ def status(
     plan = project.plan(asked=Asked(select, exclude))
     found = statuses(plan)
     if select or exclude:
-        nodes = chosen(project, select, exclude)
+        nodes = project.selected(select, exclude)
         found = tuple(s for s in found if s.node in nodes)
     strays = [each for each in project.upkeep.undeclared() if not (select or exclude)]
     if output == "json":
@@ -81,14 +80,14 @@ def why(session: Session, dataset: str, key: str | None, output: str) -> None:
 
 def _one(project: Project, name: str) -> str:
     """The dataset or effect of that name, or of the task of that name."""
-    from partflow.declarations.graph import outputs, select
+    from partflow.declarations.graph import outputs
 
     if name in project.graph.nodes:
         return name
     for task in project.graph.tasks:
         if task.name == name:
             return outputs(task)[0]
-    found = select(project.graph, (name,))
+    found = project.selected((name,))
     if len(found) != 1:
         raise UsageError(f"why takes one dataset or effect, and {name!r} names {len(found)}")
     return found[0]

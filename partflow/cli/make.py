@@ -275,11 +275,12 @@ def _echo_plan(found: Plan, asked: Asked) -> None:
 def _echo_request(project: Project, asked: Asked) -> None:
     """Say before a run what the selection comes to: the calendar tells, but for `status:`."""
     from partflow.planning.selection import request_of, scopes
+    from partflow.planning.selectors import goes_by_states
     from partflow.report.sentences import scope_lines
 
     if asked.is_everything:
         return
-    if any("status:" in word for word in (*asked.select, *asked.exclude)):
+    if goes_by_states((*asked.select, *asked.exclude)):
         _echo_plan(project.plan(asked=asked), asked)
         return
     request = request_of(project.graph, asked, {})

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from partflow.declarations.graph import Graph, select
+from partflow.declarations.graph import Graph
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import UsageError
 from partflow.planning.planner import horizon_of
 from partflow.planning.selection import Asked, request_of, told_as_read
+from partflow.planning.selectors import select
 from partflow.store.local import Store
 from partflow.warehouse.reading import read_partitions
 

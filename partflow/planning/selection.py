@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from partflow.declarations.dataset import Extent
-from partflow.declarations.graph import Graph, outputs, select
+from partflow.declarations.graph import Graph, outputs
 from partflow.errors import UsageError
 from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.partitions.sets import PartitionSet
 from partflow.partitions.zone import in_zone
 from partflow.planning.planner import Force, Only, Request, horizon_of
+from partflow.planning.selectors import goes_by_states, select
 
 _OWN_ZONE = re.compile(r"[T ].*(Z|[+-]\d\d:?\d\d)$")
 """A time that ends in Z or in an offset from UTC."""
@@ -110,7 +111,7 @@ def _has(graph: Graph, node: str, key: str) -> bool:
 def needed_for(graph: Graph, asked: Asked) -> frozenset[str] | None:
     """The nodes that decide what is done of what is asked for; None if any node may."""
     words = (*asked.select, *asked.exclude)
-    if not words or any("status:" in word for word in words):
+    if not words or goes_by_states(words):
         return None
     return made_from(graph, select(graph, asked.select, asked.exclude))
 

@@ -11,7 +11,7 @@ import functools
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from partflow.planning.footprint import Footprint, footprint_of_request, footpri
 from partflow.planning.planner import Force, Only, Plan, Request, perhaps_done, plan
 from partflow.planning.savedplan import SavedPlan, document_of, moved, refusal, restored
 from partflow.planning.selection import Asked, needed_for, request_of
+from partflow.planning.selectors import goes_by_states, select
 from partflow.process.surroundings import working_in
 from partflow.project.config import Config, find_root, read_config
 from partflow.project.history import History, store_of
@@ -159,6 +160,18 @@ class Project:
         from partflow.planning.status import statuses
 
         return statuses(self.plan())
+
+    def selected(self, names: Sequence[str], exclude: Sequence[str] = ()) -> tuple[str, ...]:
+        """The datasets, sources and effects that a selection names, in the graph's order.
+
+        Looks at files only for `status:`. UsageError for a name that there is not.
+        """
+        states: Mapping[str, frozenset[str]] = {}
+        if goes_by_states((*names, *exclude)):
+            from partflow.planning.status import states_of
+
+            states = states_of(self.plan())
+        return select(self.graph, names, exclude, states)
 
     def why(self, node: str, key: str) -> Why:
         """The state of one partition, the reasons for it, and what it was made from."""
@@ -476,9 +489,8 @@ class Project:
         *,
         with_effects: bool = False,
     ) -> Plan:
-        words = (*asked.select, *asked.exclude)
         states: Mapping[str, frozenset[str]] = {}
-        if any("status:" in w for w in words):
+        if goes_by_states((*asked.select, *asked.exclude)):
             from partflow.planning.status import states_of
 
             states = states_of(plan(self.graph, seen.snapshot, Request()))

@@ -9,10 +9,11 @@ from types import FrameType
 import pytest
 
 from partflow.declarations.dataset import Dataset, Extent, Source
-from partflow.declarations.graph import derive, select
+from partflow.declarations.graph import derive
 from partflow.declarations.task import Task, effect, task
 from partflow.errors import GraphError, UsageError
 from partflow.partitions.calendar import Daily, Monthly, Weekly, Whole
+from partflow.planning.selectors import select
 
 DAILY = Daily("2024-01-01")
 LANDING = Source("landing", DAILY, path="landing/{key}.csv")

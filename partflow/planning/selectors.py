@@ -1,0 +1,84 @@
+"""Which nodes of a graph a selection names: by name, pattern, tag, task, state, up and down.
+
+Knows nothing of partitions. The syntax is that of dbt.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+
+from partflow.declarations.graph import Graph, outputs
+from partflow.errors import UsageError
+
+_STATUS = "status:"
+
+
+def goes_by_states(expressions: Iterable[str]) -> bool:
+    """Whether `select` needs the states of nodes, which only a look at the files gives."""
+    return any(_STATUS in expression for expression in expressions)
+
+
+def select(
+    graph: Graph,
+    expressions: Sequence[str],
+    exclude: Sequence[str] = (),
+    states: Mapping[str, frozenset[str]] | None = None,
+) -> tuple[str, ...]:
+    """The nodes that a selection names, in the graph's order; all of them if it is empty.
+
+    Space (several expressions) is union, comma intersection; `x`, `x*`, `+x`, `x+`, `2+x`, `@x`,
+    `tag:x`, `status:x` (with `states`: the states that a node's partitions are in) as in dbt.
+    """
+    states = states or {}
+    chosen = set(graph.nodes)
+    if expressions:
+        chosen = set().union(*(_all_of(graph, e, states) for e in expressions))
+    for expression in exclude:
+        chosen -= _all_of(graph, expression, states)
+    return tuple(n for n in graph.nodes if n in chosen)
+
+
+def _all_of(graph: Graph, expression: str, states: Mapping[str, frozenset[str]]) -> set[str]:
+    parts = [p for p in expression.split(",") if p]
+    if not parts:
+        raise UsageError(f"selection {expression!r} names nothing")
+    return set.intersection(*(_atom(graph, p, states) for p in parts))
+
+
+def _atom(graph: Graph, atom: str, states: Mapping[str, frozenset[str]]) -> set[str]:
+    if atom.startswith("@"):
+        below = graph.closure(_named(graph, atom[1:], states), up=False)
+        return graph.closure(below, up=True)
+    before, plus, rest = atom.partition("+")
+    up = bool(plus) and (before == "" or before.isdigit())
+    name = rest if up else atom
+    name, plus, after = name.partition("+")
+    if plus and after and not after.isdigit():
+        raise UsageError(f"selection {atom!r}: what follows the last + must be a number")
+    nodes = _named(graph, name, states)
+    found = set(nodes)
+    if up:
+        found |= graph.closure(nodes, up=True, depth=int(before) if before else None)
+    if plus:
+        found |= graph.closure(nodes, up=False, depth=int(after) if after else None)
+    return found
+
+
+def _named(graph: Graph, name: str, states: Mapping[str, frozenset[str]]) -> set[str]:
+    if name.startswith("tag:"):
+        return {n for t in graph.tasks if name[4:] in t.options.tags for n in outputs(t)}
+    if name.startswith(_STATUS):
+        wanted = name.removeprefix(_STATUS)
+        return {node for node, its in states.items() if wanted in its}
+    if any(c in name for c in "*?["):
+        return {n for n in graph.nodes if fnmatch.fnmatchcase(n, name)}
+    if name in graph.nodes:
+        return {name}
+    by_task = {n for t in graph.tasks if t.name == name for n in outputs(t)}
+    if by_task:
+        return by_task
+    near = difflib.get_close_matches(name, graph.nodes, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "; `partflow ls` lists what there is"
+    raise UsageError(f"there is no dataset or effect {name!r}{hint}")
