@@ -98,7 +98,7 @@ def _described(project: Project, node: str) -> dict[str, Any]:
         "last": None if extent.hi in (None, extent.lo) else grain.key((extent.hi or 0) - 1),
         "place": dataset.place if dataset is not None else writers[0].place,
         "path": dataset.path if isinstance(dataset, Source) else None,
-        "format": None if dataset is None else dataset.format,
+        "format": None if dataset is None else dataset.stored_as.name,
         "description": _description(project, node),
         "tags": sorted({tag for t in writers for tag in t.options.tags}),
         "written_by": [_writer(project, t) for t in writers],

@@ -9,10 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partflow.declarations.storedas import DELIVERED, PARQUET, WRITTEN, StoredAs
 from partflow.errors import DeclarationError
 from partflow.partitions.calendar import Grain, Whole
 from partflow.partitions.declaring import Place, declared_at, note, refuse
@@ -27,7 +29,6 @@ Schema = Mapping[str, Any]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 _WIDE = re.compile(r"\bU?Int128\b")
-_FORMATS = ("parquet", "skops")
 _ENDINGS = {
     ".parquet": "parquet",
     ".csv": "csv",
@@ -104,8 +105,8 @@ class Dataset:
         grain: object = self.grain
         if not isinstance(grain, Grain):
             return f"its grain is {self.grain!r}; give it one such as Daily('2024-01-01')"
-        if not self.is_source and self.format not in _FORMATS:
-            return f"format {self.format!r} is not known; there are {', '.join(_FORMATS)}"
+        if not self.is_source and self.format not in WRITTEN:
+            return f"format {self.format!r} is not known; there are {', '.join(WRITTEN)}"
         schema: object = self.schema
         if schema is not None and not isinstance(schema, Mapping):
             return "its schema must be a mapping from column names to polars types"
@@ -149,6 +150,11 @@ class Dataset:
         """Whether others write it."""
         return False
 
+    @cached_property
+    def stored_as(self) -> StoredAs:
+        """The format of its files."""
+        return WRITTEN.get(self.format) or DELIVERED.get(self.format) or PARQUET
+
     @property
     def order(self) -> tuple[str, ...]:
         """The columns by which rows are stored; none: as they were returned."""
@@ -169,7 +175,7 @@ class Dataset:
             (f"{self.name}.grain", repr(self.grain.signature)),
             (f"{self.name}.schema", repr(schema)),
             (f"{self.name}.sort_by", repr(self.order)),
-            (f"{self.name}.format", repr((self.format, self.column))),
+            (f"{self.name}.format", repr((self.stored_as.name, self.column))),
         )
 
     def __repr__(self) -> str:
@@ -235,14 +241,14 @@ class Source(Dataset):
                 return f"path {self.path!r} has a {{key}}, but the source is Whole: it has one file"
             if not isinstance(self.grain, Whole) and set(braces) != {"key"}:
                 return f"path {self.path!r} must have {{key}} in it, and no other braces"
-        known = list(dict.fromkeys(_ENDINGS.values()))
         if not self.format:
             return (
                 f"its format is not clear from {self.path!r}; give format=..., one of "
-                f"{', '.join(known)}"
+                f"{', '.join(DELIVERED)}"
             )
-        if self.format not in known:
-            return f"format {self.format!r} is not known for a source; there are {', '.join(known)}"
+        if self.format not in DELIVERED:
+            known = ", ".join(DELIVERED)
+            return f"format {self.format!r} is not known for a source; there are {known}"
         return super()._problem()
 
     def path_of(self, key: str) -> str:

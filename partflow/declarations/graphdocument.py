@@ -69,7 +69,7 @@ def _dataset(dataset: Dataset) -> dict[str, Any]:
         "place": str(dataset.place),
         "grain": dataset.grain.describe(),
         "column": dataset.column,
-        "format": dataset.format,
+        "format": dataset.stored_as.name,
         "path": dataset.path if isinstance(dataset, Source) else None,
         "declared": dict(dataset.declared),
     }

@@ -346,8 +346,8 @@ def _check_batched(
     if not options.batch or (options.batch == 1 and options.batch is not True):
         return
     for dataset in written:
-        if dataset.format != "parquet" or dataset.column is None:
-            found = "Whole" if dataset.column is None else dataset.format
+        if not dataset.stored_as.is_table or dataset.column is None:
+            found = "Whole" if dataset.column is None else dataset.stored_as.name
             raise DeclarationError(
                 f"{what}: batch={options.batch}, and {dataset.name!r} is {found}; only partitions "
                 "of tables can be split off a batch, so leave batch out"
@@ -378,7 +378,7 @@ _EMPTY = inspect.Parameter.empty
 
 def _kind(kind: ParameterKind, read: Read) -> ParameterKind:
     """What is not stored as a table is handed over as the object that it is, or as its path."""
-    if read.dataset.format == "skops" and kind is not ParameterKind.PATHS:
+    if not read.dataset.stored_as.is_table and kind is not ParameterKind.PATHS:
         return ParameterKind.OBJECT
     return ParameterKind.LAZY if kind is ParameterKind.OBJECT else kind
 

@@ -303,7 +303,11 @@ class Publisher:
         datasets = self.plan.graph.datasets
         return record_lines(
             self.metastore,
-            (i.record for i in intents if i.staged is None or datasets[i.node].format != "parquet"),
+            (
+                i.record
+                for i in intents
+                if i.staged is None or not datasets[i.node].stored_as.has_footer
+            ),
         )
 
     def _give_up(self, intents: Sequence[Intent]) -> None:

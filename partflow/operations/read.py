@@ -27,7 +27,7 @@ def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyF
         select(graph, (name,))  # says what is meant, if it is nothing
         raise UsageError(f"{name} is an effect; it stores nothing that could be read")
     dataset = graph.datasets[name]
-    if dataset.format == "skops":
+    if not dataset.stored_as.is_table:
         raise UsageError(f"{name} is no table but a skops model; read its files yourself")
     wanted = (request_of(graph, asked, {}).wanted or {})[name]
     lo, hi = graph.dataset_extents[name].lo, horizon_of(graph, name, now)

@@ -21,7 +21,7 @@ from partflow.metastore.sightings import write_sightings
 from partflow.metastore.sqlite import Metastore
 from partflow.metastore.sqlitefile import SIDES, require_file
 from partflow.store.failpoints import failpoint
-from partflow.store.local import DATA_NAMES, Store
+from partflow.store.local import Store
 from partflow.warehouse.footers import Found, carries_lineage, look_at
 
 _SIDE_BY_SIDE = 4
@@ -196,7 +196,7 @@ def _files(store: Store, dataset: Dataset) -> Iterator[tuple[str, Path]]:
         return
     for name in _names(store.warehouse / dataset.name):
         column, _, key = name.partition("=")
-        path = store.warehouse / dataset.name / name / DATA_NAMES[dataset.format]
+        path = store.warehouse / dataset.name / name / dataset.stored_as.file_name
         if column == dataset.column and _is_key(dataset, key) and path.is_file():
             yield key, path
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.declarations.dataset import NAME, Dataset, Source
+from partflow.declarations.storedas import WRITTEN
 from partflow.errors import UsageError
 from partflow.planning.upstream import horizon_of
-from partflow.store.local import DATA_NAMES, Store
+from partflow.store.local import Store
 from partflow.store.stats import listed
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from partflow.metastore.leases import Living
     from partflow.metastore.sqlite import Metastore
 
-_FILES = frozenset(DATA_NAMES.values())
+_FILES = frozenset(form.file_name for form in WRITTEN.values())
 
 
 class Why(Enum):
@@ -148,7 +149,7 @@ def _own_names(graph: Graph, dataset: Dataset | None, now: int) -> set[str]:
     if dataset is None:
         return set()
     if dataset.column is None:
-        return {DATA_NAMES[dataset.format]}
+        return {dataset.stored_as.file_name}
     lo, hi = graph.dataset_extents[dataset.name].lo, horizon_of(graph, dataset.name, now)
     return {f"{dataset.column}={key}" for key in (dataset.grain.keys(lo, hi) if hi > lo else ())}
 
@@ -158,7 +159,7 @@ def _why(graph: Graph, dataset: Dataset | None, at: tuple[str, str, str]) -> Why
     column, key, name = at
     if dataset is None:
         return Why.DATASET
-    if column != (dataset.column or "") or name != DATA_NAMES[dataset.format]:
+    if column != (dataset.column or "") or name != dataset.stored_as.file_name:
         return Why.GRAIN
     try:
         ordinal = dataset.grain.ordinal(key)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DATA_NAMES = {"parquet": "data.parquet", "skops": "data.skops"}
 KEPT = 2
 """How many replaced materializations of a partition are kept, if nothing else is said."""
 _SIDE_BY_SIDE = 8
@@ -66,7 +65,7 @@ class Store:
         """The text of `path`: joining paths costs more than a stat."""
         if isinstance(dataset, Source):
             return str(self.path(dataset, key))
-        name, column = DATA_NAMES[dataset.format], dataset.column
+        name, column = dataset.stored_as.file_name, dataset.column
         part = "" if column is None else f"{column}={key}/"
         return f"{self._top}/{dataset.name}/{part}{name}"
 
@@ -105,7 +104,7 @@ class Store:
             cut = len(folder) + 1 if folder else 0
             folder, parts = f"{self.root}/{folder}", dataset.path[cut:].split("{key}")
         else:
-            name = DATA_NAMES[dataset.format]
+            name = dataset.stored_as.file_name
             folder = f"{self.warehouse}/{dataset.name}"
             parts = [name] if dataset.column is None else [f"{dataset.column}=", f"/{name}"]
         return Files(os.fsencode(folder), tuple(map(os.fsencode, parts)), keys)

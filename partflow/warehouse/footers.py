@@ -65,7 +65,7 @@ def record_in(dataset: Dataset, key: str, path: Path, stat: FileIdentity) -> Rec
 
     None if the footer carries none, or that of another partition; ReadError if it can't be read.
     """
-    if dataset.format != "parquet":
+    if not dataset.stored_as.has_footer:
         return None
     lineage = _lineage(path)
     if lineage is None or lineage["key"] != key:

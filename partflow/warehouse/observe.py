@@ -346,7 +346,7 @@ def _say_how_files_differ(
     look: _Look, dataset: Dataset, state: DatasetState, stretch: _Stretch
 ) -> None:
     """Note what files of a source do not have in common, by what is recorded and what is new."""
-    if not dataset.is_source or dataset.format == "skops":
+    if not (dataset.is_source and dataset.stored_as.is_table):
         return
     name, schema = dataset.name, instances(dataset.schema or {})
     news = {r.key: r.schema for r in (*look.found.news, *look.found.touched) if r.node == name}
@@ -368,7 +368,7 @@ def _say_how_files_differ(
     if schema:
         look.found.left_out += columns_left_out(name, files, schema)
     else:
-        look.found.varied += types_varied(name, files, is_text=dataset.format != "parquet")
+        look.found.varied += types_varied(name, files, is_text=dataset.stored_as.is_text)
 
 
 def _entered(state: DatasetState, i: int, seen: _Seen) -> None:

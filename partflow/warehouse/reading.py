@@ -44,7 +44,7 @@ def read_partitions(
         if found is not None:
             return as_kind(found, kind, relations)
     paths = [Path(name) for name in names]
-    if dataset.format == "skops":
+    if not dataset.stored_as.is_table:
         return paths if kind is ParameterKind.PATHS else read_objects(paths, _Remembered(dataset))
     if not paths and kind is not ParameterKind.PATHS and dataset.schema is None:
         raise ReadError(
@@ -87,7 +87,7 @@ def _at_hand(
 
     Also None where it is for a scan to say what is wrong: a file is gone, or their columns differ.
     """
-    if dataset.format == "skops":
+    if not dataset.stored_as.is_table:
         return None
     way = way_of(dataset)
     found: list[pl.DataFrame] = []

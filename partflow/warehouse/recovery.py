@@ -118,7 +118,8 @@ def _place(store: Store, graph: Graph, intent: Intent) -> Path | None:
 
 def _needs_journal(graph: Graph, intent: Intent) -> bool:
     """Whether no footer says what this record does: other formats, and what was put back."""
-    return graph.datasets[intent.node].format != "parquet" or intent.record.how != "made"
+    dataset = graph.datasets[intent.node]
+    return not dataset.stored_as.has_footer or intent.record.how != "made"
 
 
 def _with_identity(intent: Intent, path: Path) -> Intent:

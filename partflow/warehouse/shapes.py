@@ -165,7 +165,7 @@ def describe(graph: Graph, store: Store, metastore: Metastore) -> None:
     """
     found = []
     for dataset in graph.datasets.values():
-        if dataset.format == "skops":
+        if not dataset.stored_as.is_table:
             continue
         for key in metastore.unlooked(dataset.name):
             (record,) = metastore.records(dataset.name, key)
@@ -184,7 +184,7 @@ def describe(graph: Graph, store: Store, metastore: Metastore) -> None:
 
 def is_described(graph: Graph, metastore: Metastore) -> bool:
     """Whether `describe` has nothing to do."""
-    names = (d.name for d in graph.datasets.values() if d.format != "skops")
+    names = (d.name for d in graph.datasets.values() if d.stored_as.is_table)
     return not any(metastore.unlooked(name, at_most=1) for name in names)
 
 
@@ -192,7 +192,7 @@ def digest_shown(graph: Graph) -> str:
     """A digest of all that is declared and decides what is shown of the datasets."""
     extents = graph.dataset_extents
     declared = [
-        (name, extents[name].lo, extents[name].hi, d.grain.describe(), d.column, d.format,
+        (name, extents[name].lo, extents[name].hi, d.grain.describe(), d.column, d.stored_as.name,
          d.path if isinstance(d, Source) else "", d.declared)
         for name, d in sorted(graph.datasets.items())
     ]  # fmt: skip
@@ -230,7 +230,7 @@ def _is_same(dataset: Dataset, recorded: _Identity | None, found: _Identity) -> 
     """
     if recorded == found:
         return True
-    is_young = recorded is not None and not recorded[1] and dataset.format != "parquet"
+    is_young = recorded is not None and not recorded[1] and dataset.stored_as.is_text
     return is_young and recorded is not None and recorded[0] == found[0]
 
 

@@ -29,7 +29,6 @@ from partflow.warehouse.viewsql import View
 if TYPE_CHECKING:
     import polars as pl
 
-_TABLES = ("parquet", "csv", "ndjson")
 _MOST_VARIANTS = 8
 
 
@@ -139,7 +138,7 @@ def _view_of(
             advice=f"{again}, or change the schema",
         )  # fmt: skip
         return _named(view, dataset, schema), []
-    exact, by_key = dataset.format != "parquet", {_first_key(part): part for part in parts}
+    exact, by_key = dataset.stored_as.is_text, {_first_key(part): part for part in parts}
     schema, clashes = united_by_rows(
         [(key, part.schema) for key, part in by_key.items()],
         lambda key: any(_rows(dataset, store, k) for k in by_key[key].keys),
@@ -215,7 +214,7 @@ def unlooked(graph: Graph, store: Store) -> list[View]:
 
 
 def _tables(graph: Graph) -> list[Dataset]:
-    return [d for _, d in sorted(graph.datasets.items()) if d.format in _TABLES]
+    return [d for _, d in sorted(graph.datasets.items()) if d.stored_as.is_table]
 
 
 def _bare(dataset: Dataset, store: Store) -> View:
@@ -224,7 +223,7 @@ def _bare(dataset: Dataset, store: Store) -> View:
     return View(
         name=dataset.name,
         path=_template(dataset, store),
-        format=cast("Literal['parquet', 'csv', 'ndjson']", dataset.format),
+        format=cast("Literal['parquet', 'csv', 'ndjson']", dataset.stored_as.name),
         key_template=dataset.grain.template,
         column=dataset.column,
         has_files=False,

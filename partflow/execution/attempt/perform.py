@@ -234,7 +234,7 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Prep
 
     dataset, staged = work.task.writes[position], work.staged(attempt, position)
     key = attempt.lineage.key
-    if dataset.format == "parquet":
+    if dataset.stored_as.is_table:
         target = _target(work, dataset, (attempt.ordinal,), shown_key(key))
         frame = normalise(result, target)
         metadata = {FOOTER: attempt.lineage.to_json()}
