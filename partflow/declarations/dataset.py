@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from partflow.declarations.columntypes import problem_of_types
 from partflow.declarations.storedas import DELIVERED, PARQUET, WRITTEN, StoredAs
 from partflow.errors import DeclarationError
 from partflow.partitions.calendar import Grain, Whole
@@ -110,6 +111,8 @@ class Dataset:
         schema: object = self.schema
         if schema is not None and not isinstance(schema, Mapping):
             return "its schema must be a mapping from column names to polars types"
+        if schema is not None and (problem := problem_of_types(schema)):
+            return problem
         if not self.float_tolerance >= 0:
             return f"float_tolerance is {self.float_tolerance!r}; it must be zero or more"
         return self._column_problem()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from partflow.errors import ReadError
+from partflow.formats.schemas import instances
 from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def as_read(schema: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
     import polars as pl
 
     own = (pl.Int64, pl.UInt64, pl.Float64, pl.Boolean, pl.String, pl.List, pl.Struct, pl.Array)
-    types = dict(pl.Schema(schema))
+    types = instances(schema)
     return {n: kind if isinstance(kind, own) else pl.String() for n, kind in types.items()}
 
 

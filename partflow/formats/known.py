@@ -176,7 +176,7 @@ class Parquet:
                     return self._scan(bytes_or_path(path), None).collect()
                 except pl.exceptions.PolarsError:
                     return self.scan([path], None).collect()
-            wanted = _types(self.schema)
+            wanted = instances(self.schema)
             scan = _scanned(bytes_or_path(path), None, None)
             there = scan.collect_schema().names()
             for name in wanted:
@@ -202,7 +202,7 @@ class Parquet:
         if self.schema is None:
             return
         with reading(path):
-            held, wanted = self.types(path), _types(self.schema)
+            held, wanted = self.types(path), instances(self.schema)
             for name in wanted:
                 require_column(path, name, list(held))
             others = {n: k for n, k in wanted.items() if type_text(held[n]) != type_text(k)}
@@ -224,11 +224,11 @@ class Parquet:
             return self._scan(list(paths), origin)
         held = {path: self.types(path) for path in paths}
         if self.schema is not None and not self.own:
-            return bridged_scan(held, _types(self.schema), _scanned, origin)
-        wanted = common_schema(held, self.column) if self.schema is None else self.schema
+            return bridged_scan(held, instances(self.schema), _scanned, origin)
+        wanted = common_schema(held, self.column) if self.schema is None else instances(self.schema)
         if is_as(list(held.values()), wanted):
             return self._scan(list(paths), origin)
-        return widened(held, instances(wanted), lambda some: _scanned(some, None, origin), origin)
+        return widened(held, wanted, lambda some: _scanned(some, None, origin), origin)
 
     def _scan(self, source: bytes | Path | list[Path], origin: str | None) -> pl.LazyFrame:
         return _scanned(source, self.schema, origin)
@@ -245,7 +245,7 @@ def _scanned(
         hive_partitioning=False,
         glob=False,
         include_file_paths=origin,
-        schema=dict(schema) if schema is not None else None,
+        schema=instances(schema) if schema is not None else None,
         extra_columns="raise" if schema is None else "ignore",
         cast_options=pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast"),
     )
@@ -475,20 +475,13 @@ def require_alike(schemas: Mapping[Path, Schema]) -> None:
 def _fitted(path: Path, frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """The columns of a schema out of a frame of text, each as the type that it says."""
     columns = []
-    for name, kind in _types(schema).items():
+    for name, kind in instances(schema).items():
         require_column(path, name, frame.columns)
         found = parsed(frame[name], kind) if frame[name].dtype != kind else frame[name]
         if isinstance(found, Misfit):
             raise ReadError(str(path), f"column {name!r}: {found.problem}", found.advice)
         columns.append(found)
     return frame.select(columns)
-
-
-def _types(schema: Schema) -> dict[str, pl.DataType]:
-    """A schema with every type in full: `pl.Datetime` alone has no units."""
-    import polars as pl
-
-    return dict(pl.Schema(schema))
 
 
 def _with(frame: pl.DataFrame, names: Iterable[str]) -> Schema:
@@ -520,7 +513,7 @@ def _pieces(
                 if limit is not None and (limit := limit - frame.height) <= 0:
                     return
 
-    types = _types(schema) | ({origin: pl.String()} if origin else {})
+    types = instances(schema) | ({origin: pl.String()} if origin else {})
     return register_io_source(taken, schema=types, is_pure=True)
 
 

@@ -124,9 +124,21 @@ def _unpacked(packed: object) -> pl.DataType:
 
 
 def _instance(kind: Any) -> pl.DataType:
-    """A type as an object: `pl.Int64` stands for `pl.Int64()`."""
+    """A type as an object, and all that it is made of: `pl.Int64` stands for `pl.Int64()`."""
+    import polars as pl
+
     found: pl.DataType = kind() if isinstance(kind, type) else kind
-    return found
+    match found:
+        case pl.Array():
+            return pl.Array(_instance(found.inner), found.size)
+        case pl.List():
+            return pl.List(_instance(found.inner))
+        case pl.Map():
+            return pl.Map(_instance(found.key), _instance(found.value))
+        case pl.Struct():
+            return pl.Struct([pl.Field(f.name, _instance(f.dtype)) for f in found.fields])
+        case _:
+            return found
 
 
 def instances(schema: Mapping[str, Any]) -> dict[str, pl.DataType]:

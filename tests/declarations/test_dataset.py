@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 import pytest
 
@@ -183,3 +185,46 @@ def test_a_schema_that_others_could_not_read_is_refused(schema, problem):
     with pytest.raises(DeclarationError, match=problem):
         Dataset("wide", Daily("2024-01-01"), schema=schema)
     assert Source("wide", Daily("2024-01-01"), path="{key}.parquet", schema=schema)
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        (pl.Enum, r"says pl\.Enum, which needs more in brackets, such as pl\.Enum\(\['open'"),
+        (pl.List, r"such as pl\.List\(pl\.String\) of 'a'"),
+        (pl.Struct, "such as pl.Struct"),
+        (pl.Array, "such as pl.Array"),
+        (pl.List(pl.Struct), "says pl.Struct, which needs more"),
+        (pl.Struct({"x": pl.List(pl.Enum)}), "says pl.Enum, which needs more"),
+        (int, "says int, which is no type of polars: write one such as pl.Int64 of 'a'"),
+        ("Int64", "says 'Int64', which is no type of polars"),
+        (str, "says str, which is no type"),
+        (None, "says None, which is no type"),
+        (pl.Series([1]), "is no type of polars"),
+        (pl.DataType, "which is the type of no file's column"),
+        (pl.Object, "which is the type of no file's column"),
+    ],
+)
+@pytest.mark.parametrize("declare", [partial(Source, path="{key}.csv"), Dataset])
+def test_what_is_no_whole_type_of_polars_is_refused(declare, kind, problem):
+    with pytest.raises(DeclarationError, match=problem):
+        declare("raw", DAILY, schema={"n": pl.Int64, "a": kind})
+
+
+def test_all_types_of_a_schema_that_are_wrong_are_said_at_once():
+    with pytest.raises(DeclarationError, match=r"says int, .* of 'a'; it says str, .* of 'b'$"):
+        Dataset("raw", DAILY, schema={"a": int, "b": str, "c": pl.Int64})
+
+
+def test_a_column_whose_name_is_no_text_is_refused():
+    with pytest.raises(DeclarationError, match="its schema names the column 1, which is no text"):
+        Dataset("raw", DAILY, schema={1: pl.Int64})
+
+
+BARE = (pl.Datetime, pl.Duration, pl.Categorical, pl.Decimal, pl.Date, pl.List(pl.Datetime))
+
+
+@pytest.mark.parametrize("kind", BARE)
+def test_a_type_that_needs_nothing_more_may_stand_without_brackets(kind):
+    assert Dataset("raw", DAILY, schema={"a": kind}).schema == {"a": kind}
+    assert Source("raw", DAILY, path="{key}.csv", schema={"a": kind}).schema == {"a": kind}

@@ -95,3 +95,48 @@ def test_parquet_with_a_value_that_does_not_fit_is_a_fault_of_that_file(world):
     (fault,) = world.project.plan().faults
     assert (fault.key, fault.reason) == ("2024-01-31", "column 'n': '300' is no Int8")
     assert world.read("both")["n"].to_list() == [1]
+
+
+BARE = """
+SCHEMA = {"at": pl.Datetime, "kind": pl.Categorical, "n": pl.Decimal}
+raw = Source("raw", Daily("2024-01-30", end="2024-02-01"), path="landing/{key}.FORM", schema=SCHEMA)
+made = Dataset("made", Daily("2024-01-30", end="2024-02-01"), schema=SCHEMA)
+again = Dataset("again", Daily("2024-01-30", end="2024-02-01"))
+
+@task(reads=[raw.window(-1, 0)], writes=made)
+def take(rows: KIND) -> pl.DataFrame:
+    return pl.DataFrame(rows.lazy().collect()).drop("date")
+
+@task(reads=[made.window(-1, 0)], writes=again)
+def take_again(rows: KIND) -> pl.DataFrame:
+    return rows.lazy().collect().drop("date")
+"""
+
+
+def deliver(frame: pl.DataFrame, path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    match path.suffix:
+        case ".parquet":
+            frame.write_parquet(path)
+        case ".csv":
+            frame.write_csv(path)
+        case _:
+            frame.cast({"at": pl.String}).write_ndjson(path)
+
+
+@pytest.mark.parametrize("kind", ["pl.DataFrame", "pl.LazyFrame"])
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+def test_a_schema_of_types_without_brackets_means_what_polars_means_by_them(world, form, kind):
+    world.jobs(BARE.replace("FORM", form).replace("KIND", kind))
+    frame = pl.DataFrame({"at": ["2024-01-30T05:00:00"], "kind": ["x"], "n": [7]})
+    frame = frame.with_columns(pl.col("at").str.to_datetime(time_unit="us"))
+    for key in ("2024-01-30", "2024-01-31"):
+        deliver(frame, world.root / f"landing/{key}.{form}")
+    summary = world.run()
+    assert (summary.ran, summary.failed) == (4, 0), summary.failures
+    found = world.read("again")
+    types = [pl.Datetime("us"), pl.Categorical(), pl.Decimal(38, 0)]
+    assert found.drop("date").dtypes == types
+    assert found["at"].unique().to_list() == frame["at"].to_list()
+    assert {str(n) for n in found["n"]} == {"7"}
+    assert world.run().ran == 0
