@@ -67,8 +67,9 @@ class CsvFile:
         except ReadError:
             self.blank(fields, self.names)  # a line that is cut off may be why
             raise
-        # What is no text now has no commas in it, and is not looked at for them.
-        others = {name for name, kind in frame.schema.items() if kind != pl.String}
+        # What is a number or a time now had no commas in it, and is not looked at for them.
+        texts = (pl.String, pl.Categorical, pl.Enum)
+        others = {name for name, kind in frame.schema.items() if not isinstance(kind, texts)}
         blank = self.blank(fields, [name for name in self.names if name not in others])
         return frame if blank is None else frame.filter(~blank)
 

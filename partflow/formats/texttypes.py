@@ -15,7 +15,7 @@ from partflow.formats.fitting import Misfit, parsed
 if TYPE_CHECKING:
     import polars as pl
 
-RULES = 1
+RULES = 2
 """The number of these rules, and of those by which text files are checked.
 
 It is recorded with what a file came to. Whoever changes how text is typed or checked raises it:

@@ -7,6 +7,7 @@ import pytest
 
 from partflow.errors import ReadError
 from partflow.formats.csvtext import opened
+from partflow.formats.known import Csv
 
 
 @pytest.fixture
@@ -160,3 +161,16 @@ def test_a_quotation_mark_that_nothing_closes_is_said_with_its_line(file, read, 
 def test_a_quotation_mark_within_a_field_in_quotes_is_said_in_plain_words(file, read):
     with pytest.raises(ReadError, match="quotation marks that begin no field or end none"):
         read(file('a,b\n1,"x"y\n'))
+
+
+ENUM = pl.Enum(["x,y", "z"])
+
+
+@pytest.mark.parametrize("kind", [pl.String(), pl.Categorical(), ENUM])
+@pytest.mark.parametrize("line", ["2,z", "2"])
+def test_a_short_line_is_found_beside_commas_in_words_of_any_kind(file, kind, line):
+    schema = {"a": pl.Int64(), "b": kind, "c": pl.String()}
+    path = file(f'a,b,c\n1,"x,y","p\nq"\n{line}\n')
+    for form in (Csv(schema), Csv({"b": kind})):
+        with pytest.raises(ReadError, match=r"line 4 has . fields, and the header 3"):
+            form.read(path)

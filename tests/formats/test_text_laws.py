@@ -26,6 +26,7 @@ FIELDS = st.sampled_from(
         *("01/02/2024", "2024-01-02", "2024-01-02T05:00", "2024-01-02T05:00Z", '"say ""so"""'),
     )
 )
+TEXTS = st.sampled_from([pl.String(), pl.Categorical()])
 LINES = st.one_of(
     st.tuples(FIELDS, FIELDS, FIELDS).map(",".join),
     st.lists(FIELDS, max_size=4).map(",".join),
@@ -98,8 +99,10 @@ def test_one_file_gives_one_answer_however_it_is_read(tmp_path_factory, data, fo
 
 
 @settings(deadline=None)
-@given(text=CSV, pieces=st.booleans())
-def test_a_line_is_refused_iff_it_has_too_few_fields_or_too_many(tmp_path_factory, text, pieces):
+@given(text=CSV, kinds=st.none() | st.tuples(TEXTS, TEXTS, TEXTS), pieces=st.booleans())
+def test_a_line_is_refused_iff_it_has_too_few_fields_or_too_many(
+    tmp_path_factory, text, kinds, pieces
+):
     path = tmp_path_factory.mktemp("lines") / "f.csv"
     path.write_bytes(text.encode())
     rows = list(csv.reader(io.StringIO(text, newline="")))
@@ -107,8 +110,13 @@ def test_a_line_is_refused_iff_it_has_too_few_fields_or_too_many(tmp_path_factor
     if header == ["a;b;c"] or header in lines:
         return
     odd = [line for line in lines if len(line) != len(header)]
-    file = opened(path)
-    read = (lambda: list(file.batches())) if pieces else (lambda: file.rows(lambda fields: fields))
+    if kinds is None:
+        file = opened(path)
+        whole, some = lambda: file.rows(lambda fields: fields), lambda: list(file.batches())
+    else:
+        form = Csv(dict(zip(header, kinds, strict=False)))
+        whole, some = lambda: form.read(path), lambda: list(form.pieces(path))
+    read = some if pieces else whole
     if not odd:
         read()
         return
