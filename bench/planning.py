@@ -73,7 +73,7 @@ def written(root: Path, per_dataset: int) -> None:
 def filled(root: Path, *, files: bool) -> None:
     """Records for every partition, as if all had been made; and a small file for each if asked."""
     from partflow.metastore.columns import ColumnCache
-    from partflow.metastore.sqlite import Metastore
+    from partflow.metastore.sqlite.metastore import Metastore
     from partflow.planning.snapshot import elements, prefix
     from partflow.project.project import Project
 
@@ -197,7 +197,7 @@ from dataclasses import replace
 import numpy as np
 
 began = time.perf_counter()
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.warehouse.observe import Verify, observe
 from partflow.planning.planner import Request, plan
 from partflow.project.project import Project
@@ -316,7 +316,7 @@ def reference(root: Path) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from reference import Judge
 
-    from partflow.metastore.sqlite import Metastore
+    from partflow.metastore.sqlite.metastore import Metastore
     from partflow.planning.planner import Request, plan
     from partflow.project.project import Project
     from partflow.warehouse.observe import Verify, observe

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import polars as pl
 
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.planner import Action
 from partflow.planning.selection import Asked
 from partflow.project.project import Controls, Project

@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error: {said}", err=True)
         return _documented(words, said, 2)
     except Exception as error:
-        from partflow.metastore.sqlitefile import problem_of
+        from partflow.metastore.sqlite.file import problem_of
 
         problem = problem_of(error)
         if problem is None:

@@ -20,7 +20,7 @@ from partflow.metastore.journal import begun_lines, ended_lines, record_lines, s
 from partflow.metastore.record import Intent, Record, Seen
 from partflow.metastore.runlog import StepLog, write_steps
 from partflow.metastore.sightings import write_sightings
-from partflow.metastore.sqlite import Metastore, end_effects
+from partflow.metastore.sqlite.metastore import Metastore, end_effects
 from partflow.planning.planner import Action, Plan, Reason, TaskPlan
 from partflow.planning.snapshot import Condition
 from partflow.store.local import Store

@@ -18,8 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from partflow.errors import naming, understood
-from partflow.metastore.rows import RESTATED
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.rows import RESTATED
 from partflow.store.opening import at_once
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any
 from partflow.code.fingerprint import RULES, CodeFingerprint
 from partflow.errors import MetastoreError
 from partflow.metastore.record import CodeRecord, Record, Seen
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.store.local import Store
 from partflow.store.opening import at_once
 

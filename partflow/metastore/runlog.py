@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from partflow.errors import understood
 from partflow.metastore.record import require_moment
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 
 if TYPE_CHECKING:
     import apsw

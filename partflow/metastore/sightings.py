@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from partflow.errors import understood
 from partflow.metastore.record import Record, Seen
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 
 if TYPE_CHECKING:
     import apsw

@@ -17,7 +17,7 @@ from partflow.execution.orders import Outcome
 from partflow.metastore.journal import record_lines
 from partflow.metastore.record import Intent, Record
 from partflow.metastore.runlog import RunLog, RunRow, StepLog
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.operations.acceptable import Acceptance, Group, Kind
 from partflow.operations.sandbox import Aside, unlike
 from partflow.partitions.keytexts import shown_key

@@ -18,7 +18,7 @@ from partflow.errors import UsageError
 from partflow.execution.attempt.witness import changed_since
 from partflow.metastore.record import Record, Seen
 from partflow.metastore.sightings import sightings_of
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan
 from partflow.planning.reasons import describe

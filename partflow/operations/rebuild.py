@@ -18,8 +18,8 @@ from partflow.errors import MetastoreError, UsageError
 from partflow.metastore.journal import Journal, read_journal
 from partflow.metastore.record import Record
 from partflow.metastore.sightings import write_sightings
-from partflow.metastore.sqlite import Metastore
-from partflow.metastore.sqlitefile import SIDES, require_file
+from partflow.metastore.sqlite.file import SIDES, require_file
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.store.failpoints import failpoint
 from partflow.store.local import Store
 from partflow.warehouse.footers import Found, carries_lineage, look_at

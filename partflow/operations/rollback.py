@@ -20,7 +20,7 @@ from partflow.formats.fingerprint import file_digest
 from partflow.metastore.journal import record_lines
 from partflow.metastore.record import Intent, Record
 from partflow.metastore.runlog import RunLog, RunRow, StepLog
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import Footprint

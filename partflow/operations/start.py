@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from partflow.metastore.journal import note_seen
 from partflow.metastore.leases import Leases, Living, Met, Taken
 from partflow.metastore.runlog import owner_of
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.footprint import Footprint
 from partflow.store.identity import CLOCK_STEP_NS
 from partflow.store.local import Store

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from partflow.declarations.graph import Graph
 from partflow.metastore.runlog import RunLog
-from partflow.metastore.sqlite import Metastore
-from partflow.metastore.sqlitefile import SIDES
+from partflow.metastore.sqlite.file import SIDES
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.store.local import Store
 from partflow.warehouse.catalog import WRITTEN_IN
 

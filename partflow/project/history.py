@@ -18,7 +18,7 @@ from typing import Any
 from partflow.errors import UsageError, understood
 from partflow.metastore.leases import Leases
 from partflow.metastore.runlog import RunLog, RunRow, StepLog
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.operations.cancel import Canceller, End
 from partflow.project.config import Config, find_root, read_config
 from partflow.store.local import Store

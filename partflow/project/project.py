@@ -26,7 +26,7 @@ from partflow.execution.controls import Controls, Result, Stop
 from partflow.metastore.columns import ColumnCache
 from partflow.metastore.journal import note_begun, note_told
 from partflow.metastore.runlog import RunLog, RunRow, StepLog, begun, new_run_id
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.operations.planfiles import read_plan, write_plan
 from partflow.operations.run import Carrier, newest, seen_ahead
 from partflow.operations.start import Starter

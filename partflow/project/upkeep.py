@@ -16,8 +16,8 @@ from partflow.metastore.columns import ColumnCache
 from partflow.metastore.journal import require_not_older
 from partflow.metastore.leases import Living, Taken
 from partflow.metastore.runlog import begun, new_run_id, owner_of
-from partflow.metastore.sqlite import Metastore
-from partflow.metastore.sqlitefile import damage_of, is_empty
+from partflow.metastore.sqlite.file import damage_of, is_empty
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.planning.planner import task_span
 from partflow.warehouse.recovery import recover

@@ -33,7 +33,7 @@ from partflow.formats.vetting import require_likely, rows_in
 from partflow.metastore.columns import ColumnCache, Columns
 from partflow.metastore.journal import require_not_older
 from partflow.metastore.record import Record
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.partitions.calendar import Grain
 from partflow.planning.planner import horizon_of
 from partflow.planning.snapshot import (

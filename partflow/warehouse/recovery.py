@@ -16,7 +16,7 @@ from partflow.formats.fingerprint import file_digest
 from partflow.metastore.journal import record_lines
 from partflow.metastore.record import Intent
 from partflow.metastore.runlog import RunLog
-from partflow.metastore.sqlite import Metastore, drop_intents
+from partflow.metastore.sqlite.metastore import Metastore, drop_intents
 from partflow.store.identity import identity
 from partflow.store.local import Store
 

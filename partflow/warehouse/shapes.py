@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from partflow.declarations.dataset import Dataset
     from partflow.declarations.graph import Graph
-    from partflow.metastore.sqlite import Metastore
+    from partflow.metastore.sqlite.metastore import Metastore
     from partflow.store.local import Store
 
 _Identity = tuple[int, int, int, int]

@@ -13,7 +13,7 @@ from typing import IO
 import pytest
 
 from partflow.metastore.runlog import RunLog
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.operations.cancel import Canceller, End
 from partflow.project.history import History
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from partflow.metastore.runlog import RunLog, StepLog, begun
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 
 MANY = '\n    for i in range(70_000):\n        print("line", i)\n    raise ValueError("no")'
 PRINTS = '\n    print("three\\nlines of", partition.key)\n    return raw.filter'

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.planner import Fault
 from partflow.report.sentences import fault_lines
 

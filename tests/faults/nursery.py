@@ -32,7 +32,7 @@ import partflow.project.upkeep
 import partflow.warehouse.views
 from partflow.cli import main
 from partflow.formats.fingerprint import file_digest
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.project.project import Project
 from partflow.store.local import KEPT
 

@@ -20,11 +20,11 @@ from typing import Any
 
 import apsw
 
-import partflow.metastore.sqlite
+import partflow.metastore.sqlite.metastore
 from partflow.execution.publisher import Done, Publisher
 from partflow.metastore.record import Intent, Record
 from partflow.metastore.runlog import write_steps
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.footprint import Footprint
 from partflow.store.failpoints import failpoint
 from partflow.store.identity import FileIdentity, identity
@@ -168,7 +168,7 @@ def install_telling() -> None:
     for name in ("_USE_CP_SENDFILE", "_USE_CP_COPY_FILE_RANGE"):
         if hasattr(shutil, name):
             setattr(shutil, name, False)
-    right = partflow.metastore.sqlite.Metastore
+    right = partflow.metastore.sqlite.metastore.Metastore
 
     def commit(self: Metastore, intents: Sequence[Intent], also: Any = None) -> None:
         right.commit(self, intents, also)

@@ -26,7 +26,7 @@ from partflow.cli import main
 from partflow.formats.fingerprint import file_digest
 from partflow.metastore.journal import Journal
 from partflow.metastore.record import Record
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.footprint import EVERYTHING, Footprint
 
 few = settings(max_examples=300 if ALL else 3)

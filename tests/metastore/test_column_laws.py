@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from partflow.metastore.columns import ColumnCache, Columns
 from partflow.metastore.record import Record
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.store.identity import FileIdentity
 
 NODES = ("a", "a_b")

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 
 
 @pytest.mark.parametrize("durable", [True, False])

@@ -8,9 +8,9 @@ import apsw
 import pytest
 
 from partflow.errors import MetastoreError
-from partflow.metastore.migrations import SCHEMA_VERSION
 from partflow.metastore.runlog import RunLog, StepLog
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.migrations import SCHEMA_VERSION
 
 FOLDER = Path(__file__).parent / "metastores"
 

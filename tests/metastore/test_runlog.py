@@ -11,7 +11,7 @@ import pytest
 from partflow.errors import UsageError
 from partflow.metastore.leases import Leases
 from partflow.metastore.runlog import RunLog, StepLog, begun, owner_of, write_steps
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.operations.cancel import Canceller
 from partflow.planning.footprint import Footprint
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from partflow.errors import UsageError
-from partflow.metastore.migrations import MIGRATIONS
+from partflow.metastore.sqlite.migrations import MIGRATIONS
 from partflow.operations.accept import Sample
 from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason, State

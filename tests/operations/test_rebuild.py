@@ -10,7 +10,7 @@ import pytest
 
 from partflow.errors import MetastoreError, PublishError
 from partflow.metastore.record import Intent
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.planner import Reason
 from partflow.planning.selection import Asked
 from partflow.project.project import Controls

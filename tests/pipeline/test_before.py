@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from partflow.formats.texttypes import RULES
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.reasons import held, steps
 from partflow.planning.snapshot import Condition
 from partflow.project.project import Project

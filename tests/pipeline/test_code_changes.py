@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from partflow.metastore.rows import count_changes
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.rows import count_changes
 from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason
 from partflow.project.project import Project

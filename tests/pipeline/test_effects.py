@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.planner import perhaps_done
 from partflow.project.project import Controls
 

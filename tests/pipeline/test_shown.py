@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from partflow.errors import PartflowError, ReadError, UsageError
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.project.project import Controls
 
 DRIFT = """

@@ -11,7 +11,7 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.execution.controls import Controls
 from partflow.formats.texttypes import RULES
 from partflow.metastore.columns import ColumnCache, Columns
-from partflow.metastore.rows import count_changes
+from partflow.metastore.sqlite.rows import count_changes
 from partflow.partitions.calendar import Daily, Whole
 from partflow.store.local import Store
 from partflow.warehouse.observe import Verify, observe

@@ -10,7 +10,7 @@ import pytest
 
 from partflow.errors import PublishError
 from partflow.metastore.record import Intent
-from partflow.metastore.sqlite import Metastore
+from partflow.metastore.sqlite.metastore import Metastore
 from partflow.store.local import Store
 from partflow.warehouse.recovery import recover
 

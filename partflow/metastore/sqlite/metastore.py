@@ -19,9 +19,10 @@ from typing import Any, Self
 import apsw
 
 from partflow.errors import MetastoreError, PublishError, understood
-from partflow.metastore.migrations import MIGRATIONS, SCHEMA_VERSION
 from partflow.metastore.record import CodeRecord, Intent, Record
-from partflow.metastore.rows import (
+from partflow.metastore.sqlite.file import connected, damaged, make_folder
+from partflow.metastore.sqlite.migrations import MIGRATIONS, SCHEMA_VERSION
+from partflow.metastore.sqlite.rows import (
     COLUMNS,
     count_changes,
     intent_of,
@@ -30,7 +31,6 @@ from partflow.metastore.rows import (
     schema_id,
     version_of,
 )
-from partflow.metastore.sqlitefile import connected, damaged, make_folder
 from partflow.partitions.keytexts import shown_key
 from partflow.store.failpoints import failpoint
 from partflow.store.opening import alone_with
@@ -507,7 +507,7 @@ def _begin(c: apsw.Connection, codes: Mapping[str, CodeRecord], effects: dict[st
 
 def _create(connection: apsw.Connection) -> None:
     connection.execute(
-        resources.files("partflow.metastore").joinpath("metastore.sql").read_text("utf-8")
+        resources.files("partflow.metastore.sqlite").joinpath("tables.sql").read_text("utf-8")
     )
     connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
     connection.execute("INSERT INTO meta VALUES ('incarnation', ?)", (os.urandom(8).hex(),))

@@ -1,7 +1,7 @@
 """How a metastore of an older schema becomes one of the present schema.
 
 Knows nothing of files or connections: it is text that the metastore carries out, one step of the
-version in one transaction. What a new metastore looks like stands in `metastore.sql`.
+version in one transaction. What a new metastore looks like stands in `tables.sql`.
 """
 
 from __future__ import annotations
