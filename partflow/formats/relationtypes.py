@@ -46,6 +46,24 @@ def refusal(relation: Any) -> tuple[str, str] | None:
     return None
 
 
+def alike(relation: Any) -> tuple[str, str] | None:
+    """What is wrong with two columns that SQL does not tell apart by name, and what to do.
+
+    DuckDB lets a query have them, and would name the second one `a_1` on the way to Arrow.
+    """
+    names = relation.columns
+    first = {name.lower(): i for i, name in reversed(list(enumerate(names)))}
+    for i, name in enumerate(names):
+        other = names[first[name.lower()]]
+        if first[name.lower()] != i:
+            told = (
+                f"two columns {name!r}" if name == other else f"the columns {other!r} and {name!r}"
+            )
+            problem = f"the relation has {told}, which are the same in SQL"
+            return problem, f'give one of them another name, as in "select ... as {name}_2"'
+    return None
+
+
 def arrow_refusal(schema: Any) -> tuple[str, str] | None:
     """The same of an Arrow schema, for the types of which polars makes nothing, or panics."""
     for field in schema:
@@ -78,14 +96,15 @@ def as_frame(
     of its column, or `zone`, whatever the session's is. DuckDB's errors come when it is collected,
     also for a hugeint of more than 38 digits.
 
-    Requires: `refusal(relation)` is None.
+    Requires: `refusal(relation)` and `alike(relation)` are None.
     """
     import polars as pl
 
     checked = relation
     if any(_has_cast(kind) for kind in relation.types):
-        pairs = zip(relation.columns, relation.types, strict=True)
-        checked = relation.project(", ".join(_checked(name, kind) for name, kind in pairs))
+        pairs = enumerate(zip(relation.columns, relation.types, strict=True), 1)
+        columns = (_checked(number, name, kind) for number, (name, kind) in pairs)
+        checked = relation.project(", ".join(columns))
     frame: pl.LazyFrame = checked.pl(lazy=True)
     casts = []
     for name, dtype in frame.collect_schema().items():
@@ -138,15 +157,16 @@ def _members(kind: Any) -> list[Any]:
     return [each for name, each in kind.children if name != "size" or kind.id != "array"]
 
 
-def _checked(name: str, kind: Any) -> str:
-    """A column as an expression that gives the values as they are, or fails."""
-    column = '"' + name.replace('"', '""') + '"'
+def _checked(number: int, name: str, kind: Any) -> str:
+    """The column of that number as an expression that gives its values as they are, or fails."""
+    column, quoted = f"#{number}", '"' + name.replace('"', '""') + '"'
     if kind.id == "hugeint":
         told = f"the column {name!r} holds a HUGEINT of more than 38 digits; cast it to VARCHAR"
         text = told.replace("'", "''")
         fits = f"{column} is null or {column} between -{_MOST} and {_MOST}"
-        return f"case when {fits} then {column} else error('{text}') end as {column}"
-    return f"cast({column} as {_cast_text(kind)}) as {column}" if _has_cast(kind) else column
+        return f"case when {fits} then {column} else error('{text}') end as {quoted}"
+    value = f"cast({column} as {_cast_text(kind)})" if _has_cast(kind) else column
+    return f"{value} as {quoted}"
 
 
 def _cast_text(kind: Any) -> str:

@@ -203,3 +203,27 @@ def test_a_schema_says_in_which_zone_its_moments_are(connection, zone):
     frame = normalise(relation, target(is_small=True, schema=schema))
     assert dict(frame.schema) == schema
     assert frame["x"][0].isoformat() in ("2024-01-01T12:00:00+00:00", "2024-01-01T13:00:00+01:00")
+
+
+ALIKE = {
+    "two columns of one name": "select 1 as n, 2 as n",
+    "two of one name, the first of them cast": "select 1::hugeint as n, 2 as n",
+    "names that differ by case": "select sum(1) as n, 2 as N",
+    "a join that says nothing of names": (
+        "select * from (select 1 as n, 2 as x) a join (select 1 as n, sum(3) as y) b on a.n = b.n"
+    ),
+}
+
+
+@pytest.mark.parametrize("schema", [None, {"n": pl.Int64(), "n_1": pl.Int64()}])
+@pytest.mark.parametrize("query", ALIKE)
+def test_columns_that_sql_does_not_tell_apart_are_refused(connection, query, schema):
+    with pytest.raises(ResultError, match=r"'n'.* the same in SQL; give one of them another name"):
+        normalise(connection.sql(ALIKE[query]), target(is_small=True, schema=schema))
+
+
+def test_each_column_keeps_its_own_values_whatever_its_name(connection):
+    names = ["a", "b", "#1", 'a"b', "a b", "case", "ä", "#2"]
+    columns = (f"""{i}::hugeint as "{name.replace('"', '""')}\"""" for i, name in enumerate(names))
+    frame = normalise(connection.sql(f"select {', '.join(columns)}"), target(is_small=True))
+    assert frame.rows(named=True) == [{name: i for i, name in enumerate(names)}]

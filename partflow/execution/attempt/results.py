@@ -14,7 +14,13 @@ from partflow.errors import ResultError
 from partflow.formats.copies import copied
 from partflow.formats.fingerprint import SIMPLE, type_text
 from partflow.formats.frames import PartitionColumn, streamed
-from partflow.formats.relationtypes import arrow_refusal, as_frame, extension_in, refusal
+from partflow.formats.relationtypes import (
+    alike,
+    arrow_refusal,
+    as_frame,
+    extension_in,
+    refusal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,7 +166,7 @@ def _as_polars(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
             # Copied, since what makes the batches may fill the same memory for each.
             return streamed((copied(pl.DataFrame(batch)) for batch in known), schema)
         case ("duckdb" | "_duckdb", "DuckDBPyRelation"):
-            if refused := refusal(known):
+            if refused := alike(known) or refusal(known):
                 raise target.refuse(*refused)
             return as_frame(known, target.zone, target.schema)
         case ("pandas", "DataFrame"):
