@@ -9,14 +9,16 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from importlib.abc import Loader, MetaPathFinder
+from typing import TYPE_CHECKING, Final, Self
 
 from partflow.process.machine import processors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from importlib.machinery import ModuleSpec
     from pathlib import Path
-    from types import TracebackType
+    from types import ModuleType, TracebackType
 
     import duckdb
     import pyarrow as pa
@@ -88,45 +90,29 @@ def connection_for_call(zone: str = "UTC") -> duckdb.DuckDBPyConnection:
 
     connection = duckdb.default_connection().cursor()
     state_zone(connection, zone)
-    _share(connection)
     return connection
 
 
-def share_processors(threads: int) -> None:
-    """From now on DuckDB's default database has so many threads in this process.
-
-    Unless the user's modules have set another number than DuckDB takes by itself.
-    """
-    global _threads  # noqa: PLW0603 - of the process, as the database is
-    _threads = threads
-    if "duckdb" in sys.modules:  # the tasks may ask it, whether they are handed relations or not
-        import duckdb
-
-        _share(duckdb.default_connection())
-
-
-_threads: int | None = None
-
-
-def _share(connection: duckdb.DuckDBPyConnection) -> None:
-    global _threads  # noqa: PLW0603 - once a process
-    if _threads is None:
-        return
-    now = connection.execute("select current_setting('threads')").fetchall()[0][0]
-    if int(now) in (processors(), os.cpu_count()):
-        connection.execute(f"set threads = {_threads}")
-    _threads = None
-
-
-def state_default() -> None:
-    """Gives the database of DuckDB's default connection UTC, once.
+def state_default(threads: int | None = None) -> None:
+    """Gives the database of DuckDB's default connection UTC, once, and so many threads.
 
     It is the user's; but a task that says `duckdb.sql`, or opens a cursor, speaks to it, and the
-    machine's zone is nobody's choice. A zone that was set on one of its connections stays.
+    machine's zone is nobody's choice. A zone that was set on one of its connections stays, and so
+    does another number of threads than DuckDB takes by itself. `threads` hold for this process from
+    now on. Where nothing has imported DuckDB yet it is done when something does, whoever that is.
     """
-    global _stated  # noqa: PLW0603 - of the process, as the default connection is
-    import duckdb
+    global _threads  # noqa: PLW0603 - of the process, as the database is
+    _threads = threads or _threads
+    if "duckdb" in sys.modules:
+        import duckdb
 
+        _state(duckdb)
+    elif _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+
+
+def _state(duckdb: ModuleType) -> None:
+    global _stated  # noqa: PLW0603 - of the process, as the default connection is
     with _stating:
         connection = duckdb.default_connection()
         if connection is _stated:
@@ -134,8 +120,53 @@ def state_default() -> None:
         _stated = connection
         with suppress(duckdb.Error):  # as of one in a transaction that failed
             connection.execute("set global TimeZone = 'UTC'")
+            if _threads is not None and _has_all_processors(connection):
+                connection.execute(f"set threads = {_threads}")
 
 
+def _has_all_processors(connection: duckdb.DuckDBPyConnection) -> bool:
+    now = connection.execute("select current_setting('threads')").fetchall()[0][0]
+    return int(now) in (processors(), os.cpu_count())
+
+
+class _Finder(MetaPathFinder):
+    """Finds DuckDB as the other finders do, and states its default database once it is loaded."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """What the first of the others finds; None for any other module."""
+        if fullname != "duckdb":
+            return None
+        others = [finder for finder in sys.meta_path if finder is not self]
+        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((spec for spec in specs if spec is not None), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+class _Loader(Loader):
+    """Loads DuckDB by its own loader, which the module then has, as if this one were not there."""
+
+    def __init__(self, own: Loader) -> None:
+        self._own = own
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """As its own loader does."""
+        return self._own.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As its own loader does; then state its default database."""
+        module.__loader__ = self._own
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._own
+        self._own.exec_module(module)
+        _state(module)
+
+
+_FINDER: Final = _Finder()
+_threads: int | None = None
 _stated: duckdb.DuckDBPyConnection | None = None
 _stating = threading.Lock()
 
@@ -148,12 +179,11 @@ class Relations:
     is DuckDB's default connection meanwhile: `duckdb.sql("... from sales")` runs on it, and what
     `duckdb.read_csv` gives can be joined with what was handed over. Other threads share the
     default connection, so theirs is left as it is. Moments are shown and cut by the clock of
-    `zone`. `is_asked` says that the call may speak to DuckDB without a relation.
+    `zone`; what the call asks DuckDB without a relation, by that of UTC.
     """
 
-    def __init__(self, zone: str = "UTC", *, is_asked: bool = False) -> None:
+    def __init__(self, zone: str = "UTC") -> None:
         self._zone = zone
-        self._is_asked = is_asked
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._default: duckdb.DuckDBPyConnection | None = None
         self._is_entered = False
@@ -166,8 +196,7 @@ class Relations:
 
     def __enter__(self) -> Self:
         self._is_entered = True
-        if self._is_asked or "duckdb" in sys.modules:
-            state_default()
+        state_default()
         return self
 
     def __exit__(

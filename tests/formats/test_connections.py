@@ -212,6 +212,33 @@ def test_the_default_connection_has_utc_unless_modules_gave_it_a_zone(said, zone
     assert run.stdout.strip() == f"[('{zone}',)] [('UTC',)]"
 
 
+LATE = """
+import importlib, json, sys
+from partflow.formats.connections import Relations, state_default
+state_default(3)
+with Relations() as relations:
+    assert "duckdb" not in sys.modules
+    duckdb = IMPORT
+    print(duckdb.sql("select current_setting('TimeZone'), current_setting('threads')").fetchall())
+    print(type(duckdb.__loader__).__name__, type(duckdb.__spec__.loader).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["__import__('duckdb')", "importlib.import_module('duckdb')", "importlib.import_module('d')"],
+)
+def test_duckdb_has_utc_and_its_share_of_threads_whoever_imports_it_and_when(tmp_path, way):
+    (tmp_path / "d.py").write_text("import sys, duckdb\nsys.modules['d'] = duckdb\n")
+    command = [sys.executable, "-c", LATE.replace("IMPORT", way)]
+    environment = {**os.environ, "TZ": "Asia/Tokyo", "PYTHONPATH": str(tmp_path)}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [
+        "[('UTC', 3)]",
+        "SourceFileLoader SourceFileLoader",
+    ]
+
+
 def test_databases_are_opened_in_one_place_only():
     package = Path(partflow.__file__).parent
     opening = [p.name for p in package.rglob("*.py") if "duckdb.connect(" in p.read_text("utf-8")]

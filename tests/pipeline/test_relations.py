@@ -122,3 +122,31 @@ def test_two_machines_in_two_zones_make_the_same_partitions(world):
     schema, rows = made["UTC"][0]
     assert schema["last"] == pl.Datetime("us", "America/New_York")
     assert [str(day) for day, _, _ in rows] == ["2023-12-31", "2024-01-01"]
+
+
+ASKED = """
+    from PACKAGE.asking import ask
+    out = Dataset("out", Daily("2024-01-01", "2024-01-05"))
+
+    @task(writes=out)
+    def make(partition: Partition):
+        moment = "timestamptz '2024-01-01 20:00+00'"
+        return ask(f"select current_setting('TimeZone') as z, {moment}::date as d")
+    """
+ASK = """
+    import importlib
+    def ask(query):
+        return importlib.import_module("duckdb").sql(query).pl()
+    """
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_first_call_of_a_process_has_utc_whoever_imports_duckdb(world, jobs):
+    world.jobs(ASKED)
+    world.write(f"{world.package}/asking.py", ASK)
+    command = [sys.executable, "-m", "partflow", "materialize", "-j", jobs]
+    environment = {**os.environ, "TZ": "Asia/Tokyo"}
+    subprocess.run(command, cwd=world.root, env=environment, check=True)
+    assert set(world.read("out").select("z", pl.col("d").cast(pl.String)).rows()) == {
+        ("UTC", "2024-01-01")
+    }

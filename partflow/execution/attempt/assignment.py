@@ -41,11 +41,6 @@ class Work:
         """Whether each of its partitions reads little; one that reads nothing may make anything."""
         return all(0 < attempt.nbytes <= SMALL for attempt in self.order.attempts)
 
-    def names(self, library: str) -> bool:
-        """Whether the task's function itself names a library, as one that imports it there does."""
-        code = getattr(_innermost(self.task.function), "__code__", None)
-        return library in getattr(code, "co_names", ())
-
     def is_read(self, dataset: Dataset) -> bool:
         """Whether any task reads a dataset, so that its frames are worth keeping."""
         return next(iter(self.graph.readers(dataset.name)), None) is not None

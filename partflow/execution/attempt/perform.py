@@ -51,7 +51,7 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     """
     meter, work = _Meter(), Work(order, graph, graph.task(order.task), store, frames)
     with (
-        Relations(work.task.zone, is_asked=work.names("duckdb")) as relations,
+        Relations(work.task.zone) as relations,
         watched(store.root, store.warehouse, store.private) as watch,
     ):
         parts = _carried_out(work, relations)

@@ -30,7 +30,7 @@ from partflow.execution.attempt.sealing import Called
 from partflow.execution.executors.capture import log_to_stderr
 from partflow.execution.executors.spool import Spool
 from partflow.execution.orders import Cost, Failure, Order, Outcome
-from partflow.formats.connections import share_processors
+from partflow.formats.connections import state_default
 from partflow.process.surroundings import own_process_only, put_back
 from partflow.store.local import Store
 from partflow.warehouse.handover import HandOver
@@ -175,8 +175,7 @@ def work(channel: Connection, duty: Duty) -> None:
         channel.send(Unable(str(error) if known else f"{type(error).__name__}: {error}"))
         return
     log_to_stderr()
-    if duty.shares.threads is not None:
-        share_processors(duty.shares.threads)
+    state_default(duty.shares.threads)
     place = Workplace(graph, store, HandOver(), duty.number, Codes(graph, code_of))
     at_first = resident()
     duty.spool.clear()
