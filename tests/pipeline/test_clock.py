@@ -10,9 +10,9 @@ from worlds import moment
 from partflow.errors import ClockError
 from partflow.metastore.runlog import RunLog
 from partflow.planning.planner import Reason
+from partflow.planning.selection import Asked
 from partflow.project.project import Controls
 
-DAY = 86_400 * 10**9
 JOBS = """
 days = Daily("2024-01-01")
 out = Dataset("out", days, schema={"day": pl.String})
@@ -69,6 +69,43 @@ def test_a_clock_behind_the_last_record_is_a_fault_and_nothing_is_made(clock):
 def test_two_machines_whose_clocks_differ_by_a_little_are_not_at_fault(clock):
     clock.run("2024-01-06T12:00")
     assert clock.run("2024-01-06T11:56").faults == ()
+
+
+def put_back(clock, at):
+    clock.at(at).backfill(asked=Asked(("out",), keys=("2024-01-05",)))
+    upkeep = clock.at(at).upkeep
+    oldest = upkeep.kept("out", "2024-01-05")[-1]
+    upkeep.rollback("out", "2024-01-05", oldest.number, Controls())
+
+
+def release(clock, at):
+    put_back(clock, at)
+    clock.at(at).upkeep.release("out", "2024-01-05", Controls())
+
+
+def vouch(clock, at):
+    path = clock.world.root / clock.world.package / "tasks.py"
+    path.write_text(path.read_text().replace("[partition.key]", "[str(partition.key)]"))
+    clock.at(at).accept("out")
+
+
+@pytest.mark.parametrize("act", [put_back, release, vouch])
+def test_a_clock_that_is_behind_is_a_fault_whatever_of_before_was_recorded_since(clock, act):
+    clock.run("2024-01-06T12:00")
+    clock.world.jobs(JOBS.replace("[partition.key]", "[partition.key + '!']"))
+    clock.run("2024-02-06T12:00")
+    clock.world.jobs(JOBS)
+    act(clock, "2024-02-06T13:00")
+    with pytest.raises(ClockError, match="behind the last record, of 2024-02-06"):
+        clock.run("2024-01-10T12:00")
+    assert clock.at("2024-02-06T14:00").plan().faults == ()
+
+
+def test_what_was_recorded_ahead_and_accepted_since_is_no_fault(clock):
+    clock.run("2024-03-06T12:00")
+    clock.run("2024-01-06T12:00", trust_clock=True)
+    vouch(clock, "2024-01-06T12:01")
+    assert clock.run("2024-01-06T12:02").faults == ()
 
 
 @pytest.mark.parametrize("later", ["2024-01-06T12:00", "2024-01-05T12:00"])

@@ -209,13 +209,15 @@ class Metastore(AbstractContextManager["Metastore"]):
         return [(str(node), str(key), str(run)) for node, key, run in rows]
 
     def newest_at(self) -> int:
-        """When what was recorded last was made, in epoch seconds; 0 if nothing was recorded.
+        """When what was made or seen last was, in epoch seconds; 0 if nothing was recorded.
 
-        Or if nothing was since somebody said that the clock is right.
+        Or if nothing was since somebody said that the clock is right. What was brought back or
+        vouched for has the time of when it was once made: it tells nothing of the clock.
         """
         rows = self.connection.execute(
             "SELECT made_at FROM materializations WHERE seq > "
             "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'clock_trusted'), 0) "
+            "AND how IN ('made', 'kept', 'done', 'observed') "
             "ORDER BY seq DESC LIMIT 1"
         ).fetchall()
         return int(str(rows[0][0])) if rows else 0
