@@ -169,6 +169,8 @@ class RunLog:
     def runs(self, limit: int, is_held: Callable[[str], bool]) -> list[RunRow]:
         """The last runs, the newest first; `is_held` says whether a run has its lease.
 
+        The newest is the one that was recorded last, whatever the clock said.
+
         A run that died is recorded as running until the next one begins: it holds no lease. One
         that ends while this is asked has left its last word, so that is read again.
         """
@@ -191,7 +193,7 @@ class RunLog:
     def _runs(self, chosen: str, *values: int | str) -> list[RunRow]:
         rows = self._metastore.connection.execute(
             f"SELECT {_RUN} FROM runs {chosen} "  # noqa: S608 - no input in it
-            "ORDER BY started_at DESC, id DESC LIMIT ?",
+            "ORDER BY rowid DESC LIMIT ?",
             values,
         ).fetchall()
         return [self._counted(_run(row)) for row in rows]
@@ -241,7 +243,7 @@ class RunLog:
         rows = self._metastore.connection.execute(
             f"SELECT runs.id, {_STEP_OF_RUN} FROM runs CROSS JOIN steps ON run = runs.id "  # noqa: S608
             f"WHERE task IN ({_marks(tasks)}) AND key = ? "
-            "ORDER BY started_at DESC, runs.id DESC, task, attempt",
+            "ORDER BY runs.rowid DESC, task, attempt",
             (*tasks, key),
         )
         return [(str(row[0]), _step(row[1:])) for row in rows]

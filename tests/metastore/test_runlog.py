@@ -147,3 +147,11 @@ def test_a_run_on_another_host_is_to_be_cancelled_there(log, tmp_path):
     with Leases(tmp_path).taken(RUN, owner_of(RUN), Footprint()):
         host = f"not-{socket.gethostname()}"
         assert f"goes on at {host}; cancel it there" in refusal(log, tmp_path, host=host)
+
+
+def test_the_newest_run_is_the_one_recorded_last_whatever_the_clock_said(log):
+    for run, began in ((RUN, 9e9), (OTHER, 2.0)):
+        log.begin(begun(run, COMMAND, began), "{}")
+        log.steps_ended(run, began, [step("1")])
+    assert [row.id for row in log.runs(9, lambda _: True)] == [OTHER, RUN]
+    assert [run for run, _ in log.attempts(["clean"], "1")] == [OTHER, RUN]
