@@ -14,7 +14,6 @@ import numpy as np
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
-from partflow.execution.livecontents import WIDTH
 from partflow.execution.readyqueue import batch_limit
 from partflow.formats.known import Csv, Ndjson, Parquet, format_of, reading
 from partflow.planning.planner import Plan
@@ -37,9 +36,9 @@ def batch_bytes(free: int | None, jobs: int) -> int:
 
 
 def widths(plan: Plan, store: Store, batch_size: int | None) -> dict[str, float]:
-    """By dataset, the bytes of memory that a row takes, as its largest file tells.
+    """By dataset that a batch of this plan reads, the bytes of memory that a row takes.
 
-    Of those only that a batch of this plan might read too much of.
+    Its largest file tells: one of each dataset is looked into.
     """
     found: dict[str, float] = {}
     for planned in plan.tasks.values():
@@ -49,14 +48,14 @@ def widths(plan: Plan, store: Store, batch_size: int | None) -> dict[str, float]
         for one in planned.task.inputs:
             dataset = one.read.dataset
             if dataset.name not in found and one.kind is not ParameterKind.OBJECT:
-                found |= _width(plan, store, dataset, limit)
+                found |= _width(plan, store, dataset)
     return found
 
 
-def _width(plan: Plan, store: Store, dataset: Dataset, limit: int) -> dict[str, float]:
+def _width(plan: Plan, store: Store, dataset: Dataset) -> dict[str, float]:
     state = plan.snapshot.states[dataset.name]
     rows = np.where(state.condition == Condition.GOOD, state.rows, 0)
-    if not len(rows) or int(rows.max()) * limit * WIDTH <= BATCH:
+    if not rows.any():
         return {}
     i = int(np.argmax(np.where(rows > 0, state.nbytes, -1)))
     path = store.path(dataset, dataset.grain.key(state.lo + i))

@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from partflow.execution.sizing import BATCH
 from partflow.project.project import Controls
 
 WEEK = [f"2024-01-{day:02}" for day in range(1, 8)]
@@ -226,3 +227,28 @@ def test_steps_that_would_read_the_same_again_go_together_however_large_it_is(wo
         "return rows\n", "return rows.filter(pl.col('date') >= partition.date)\n"
     )
     assert sizes_of_calls(world, 400_000, jobs)["clean"] == [10, 10, 4]
+
+
+TEXTS = """
+texts = Dataset("texts", Daily("2024-01-01", end="2024-01-25"))
+sizes = Dataset("sizes", Daily("2024-01-01", end="2024-01-25"))
+
+@task(writes=texts)
+def write(partition: Partition):
+    day = partition.start.day
+    return pl.DataFrame({"text": [f"{day} {i} " + "x" * 48_000 for i in range(100)]})
+
+@task(reads=[texts], writes=sizes, batch=True)
+def measure(texts: pl.DataFrame, partition: Partition):
+    size = pl.lit(texts.estimated_size()).alias("nbytes")
+    return texts.group_by("date").len().with_columns(size)
+"""
+
+
+def test_a_batch_of_few_rows_that_are_wide_is_bounded_too(world):
+    world.jobs(TEXTS)
+    world.run("write")
+    assert world.run().ran == 24
+    sizes = world.read("sizes")["nbytes"]
+    assert sizes.max() <= BATCH
+    assert sizes.sum() > BATCH  # all in one call would be more
