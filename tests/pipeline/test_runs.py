@@ -429,3 +429,26 @@ def test_workers_end_when_their_coordinator_is_killed(world):
         while Path(f"/proc/{worker.name.removeprefix('worker-')}").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+PANIC = """
+    DAYS = Daily("2024-01-01", end="2024-01-04")
+    out, other = Dataset("out", DAYS), Dataset("other", DAYS)
+
+    class Panicking(pl.DataFrame):
+        def estimated_size(self, unit="b"):
+            raise pl.exceptions.PanicException("index out of bounds")
+
+    @task(writes=(out, other), OPTIONS)
+    def make(partition: Partition):
+        frame = pl.DataFrame({"n": [1]})
+        return frame, (Panicking(frame) if partition.key == "2024-01-02" else frame)
+    """
+
+
+@pytest.mark.parametrize("options", ["retries=0", 'executor="threads"', 'timeout="1m"'])
+def test_a_frame_over_which_polars_panics_costs_its_own_partition_only(world, options):
+    world.jobs(PANIC.replace("OPTIONS", options))
+    summary = world.run()
+    assert (summary.ran, summary.failed) == (2, 1)
+    assert summary.failures[0].failure.message == "PanicException: index out of bounds"

@@ -57,7 +57,7 @@ def union_of(attempts: Sequence[Attempt], position: int) -> Sequence[int]:
     return sorted(set().union(*(a.reads[position] for a in attempts)))
 
 
-def refused(work: Work, attempt: Attempt, error: Exception) -> Failure:
+def refused(work: Work, attempt: Attempt, error: BaseException) -> Failure:
     """Why an attempt could not be stored; nothing of it stays staged."""
     for i in range(len(work.task.writes)):
         with suppress(OSError):
@@ -65,7 +65,7 @@ def refused(work: Work, attempt: Attempt, error: Exception) -> Failure:
     return failure_of(error, work)
 
 
-def _file_behind(error: Exception, work: Work) -> ReadError | None:
+def _file_behind(error: BaseException, work: Work) -> ReadError | None:
     """The input file that makes a lazy read fail: polars raises late, and does not name it."""
     if not type(error).__module__.startswith("polars"):
         return None
@@ -81,7 +81,7 @@ def _file_behind(error: Exception, work: Work) -> ReadError | None:
     return None
 
 
-def failure_of(raised: Exception, work: Work) -> Failure:
+def failure_of(raised: BaseException, work: Work) -> Failure:
     """The message and the user's own line; partflow's frames before it are left out."""
     error, task, root = _file_behind(raised, work) or raised, work.task, work.store.root
     frames = traceback.extract_tb(error.__traceback__)
@@ -151,7 +151,7 @@ def _relative(filename: str, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
-def _trace(error: Exception, frames: Sequence[traceback.FrameSummary]) -> str:
+def _trace(error: BaseException, frames: Sequence[traceback.FrameSummary]) -> str:
     """The traceback as Python prints it, from the user's first frame on."""
     lines = traceback.format_list(list(frames))
     return "".join(

@@ -17,7 +17,14 @@ from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
 from partflow.execution.attempt.assignment import Work, failure_of, refused, union_of
 from partflow.execution.attempt.results import Target, is_lazy, normalise, split
-from partflow.execution.attempt.sealing import Called, Prepared, Unwritten, secured, streamed_to
+from partflow.execution.attempt.sealing import (
+    Called,
+    Prepared,
+    Unwritten,
+    refusals,
+    secured,
+    streamed_to,
+)
 from partflow.execution.attempt.witness import watched
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.execution.stamps import is_as_seen
@@ -75,7 +82,7 @@ def _carried_out(work: Work, relations: Relations) -> list[Sequence[Prepared] | 
         if work.task.is_effect:  # which may move files itself
             _require_as_seen(work)
         results = _parts(work, _called(work, relations))
-    except Exception as error:  # noqa: BLE001 - the user's function may raise anything
+    except refusals() as error:  # the user's function may raise anything
         failure = failure_of(error, work)
         if len(attempts) > 1 and not isinstance(error, ResultError):
             failure = replace(failure, is_shared=True)
@@ -167,7 +174,7 @@ def _prepared(
         for i in _lazy_last(results):
             prepared = _output(work, attempt, i, results[i])
             found[i] = secured(prepared) if has_lazy else prepared
-    except Exception as error:  # noqa: BLE001 - a lazy frame runs the user's code here
+    except refusals() as error:  # a lazy frame runs the user's code here
         return refused(work, attempt, error)
     return [found[i] for i in range(len(results))]
 

@@ -83,7 +83,7 @@ class Called:
         assert self.work is not None, "BUG: there is nothing to secure of what was not carried out"
         try:
             return [secured(one) for one in part]
-        except Exception as error:  # noqa: BLE001 - the disk, or polars, may refuse it
+        except refusals() as error:
             return refused(self.work, attempt, error)
 
     def stored(self) -> tuple[Outcome, ...]:
@@ -116,7 +116,7 @@ class Called:
         assert work is not None, "BUG: there is nothing to store of what was not carried out"
         try:
             return tuple(one if isinstance(one, Output) else one.stored() for one in part)
-        except Exception as error:  # noqa: BLE001 - the disk, or polars, may refuse it
+        except refusals() as error:
             return refused(work, attempt, error)
 
 
@@ -136,12 +136,21 @@ def stored(calls: Sequence[Called], *, is_beside: bool = False) -> list[tuple[Ou
 def _encode(frames: Sequence[Unwritten]) -> None:
     """Encode small frames together; what polars refuses is found when each is stored by itself."""
     unordered = [one for one in frames if not one.dataset.order]
-    if len(unordered) <= 1 or sum(one.nbytes for one in unordered) > TOGETHER:
+    if len(unordered) <= 1:
         return
-    with suppress(Exception):
+    with suppress(*refusals()):
+        if sum(one.nbytes for one in unordered) > TOGETHER:
+            return
         found = encode_frames([(one.frame, one.metadata) for one in unordered])
         for one, encoded in zip(unordered, found, strict=True):
             one.encoded = encoded
+
+
+def refusals() -> tuple[type[BaseException], ...]:
+    """What the disk or polars may refuse a frame with; a panic of polars is no Exception."""
+    import polars as pl
+
+    return (Exception, pl.exceptions.PanicException)
 
 
 def streamed_to(
