@@ -20,7 +20,7 @@ import polars as pl
 
 from partflow.formats.csvtext import CsvFile, opened
 from partflow.formats.fingerprint import file_digest
-from partflow.formats.known import Csv
+from partflow.formats.text import Csv
 
 SCHEMA = {
     "id": pl.Int64(), "shop": pl.String(), "price": pl.Float64(), "pieces": pl.Int64(),

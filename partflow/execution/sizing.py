@@ -15,7 +15,10 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.execution.readyqueue import batch_limit
-from partflow.formats.known import Csv, Ndjson, Parquet, format_of, reading
+from partflow.formats.known import format_of
+from partflow.formats.parquet import Parquet
+from partflow.formats.text import Csv, Ndjson
+from partflow.formats.unreadable import reading
 from partflow.planning.planner import Plan
 from partflow.planning.snapshot import Condition
 from partflow.store.local import Store

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from partflow.errors import ReadError
-from partflow.formats.fingerprint import bytes_or_path, unreadable
+from partflow.formats.fingerprint import bytes_or_path
+from partflow.formats.unreadable import unreadable
 from partflow.store.opening import at_once
 
 if TYPE_CHECKING:

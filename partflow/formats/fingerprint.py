@@ -13,17 +13,14 @@ empty list, nor a struct of nulls. Categoricals and enums count by value. Column
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import hashlib
-import os
-import re
 import stat
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from partflow.errors import ReadError, advice_of
-from partflow.store.opening import NotAFileError, at_once
+from partflow.formats.unreadable import unreadable
+from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,9 +40,6 @@ SIMPLE = frozenset(
 )
 """Types without parameters, by name: they hash as they are, and their text is their name."""
 _SMALL = 2**20
-REPLACE = "replace the file, or make it again"
-"""What to do about a file whose own bytes are wrong."""
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def fingerprint_frame(frame: pl.DataFrame, *, ordered: bool = False) -> str:
@@ -148,37 +142,6 @@ def column_in(path: Path, name: str) -> pl.Series:
 
     scan = pl.scan_parquet(path, hive_partitioning=False, glob=False)
     return scan.select(name).collect().to_series()
-
-
-def unreadable(path: Path, error: BaseException) -> ReadError:
-    """The error that says in one line why a file could not be read as what it should be."""
-    if isinstance(error, FileNotFoundError):
-        return ReadError(str(path), "there is no such file", "put it back, or make it again")
-    number = refusal_behind(error)
-    if isinstance(error, NotAFileError):
-        return ReadError(str(path), f"cannot be read: {error.strerror}", _advised(errno.EINVAL))
-    if number and os.strerror(number):
-        problem = os.strerror(number).lower()
-        return ReadError(str(path), f"cannot be read: {problem}", _advised(number))
-    problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if type(error).__name__ == "PanicException":  # it speaks of polars, and not of the file
-        problem = "its data is damaged"
-    return ReadError(str(path), f"cannot be read: {problem}", REPLACE)
-
-
-def _advised(number: int) -> str:
-    return advice_of(OSError(number, ""))
-
-
-def refusal_behind(error: BaseException | None) -> int:
-    """The number of the system's error because of which a file could not be read; 0 if none is.
-
-    polars, which is written in Rust, says it at the end of its message only.
-    """
-    if isinstance(error, OSError) and error.errno:
-        return error.errno
-    said = _OS_ERROR.search(str(error))
-    return int(said[1]) if said else 0
 
 
 def equal_within(

@@ -19,9 +19,10 @@ from partflow.formats.fingerprint import (
     fingerprint_frame,
     fingerprint_frames,
     fingerprint_parquet,
-    unreadable,
 )
-from partflow.formats.known import Csv, Ndjson, Parquet, require_alike
+from partflow.formats.parquet import Parquet
+from partflow.formats.text import Csv, Ndjson, require_alike
+from partflow.formats.unreadable import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from partflow.formats.known import SourceFormat
+    from partflow.formats.format import SourceFormat
 
 _ORIGIN = "__partflow_origin__"
 LARGE = 2**17

@@ -10,8 +10,7 @@ import io
 from typing import TYPE_CHECKING
 
 from partflow.errors import ReadError
-from partflow.formats.fingerprint import unreadable
-from partflow.formats.known import reading
+from partflow.formats.unreadable import reading, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

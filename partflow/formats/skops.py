@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from partflow.errors import ReadError
-from partflow.formats.fingerprint import fingerprint_parts, unreadable
+from partflow.formats.fingerprint import fingerprint_parts
+from partflow.formats.unreadable import unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import os
 from typing import TYPE_CHECKING
 
 from partflow.errors import ReadError
-from partflow.formats.fingerprint import REPLACE, bytes_or_path, unreadable
+from partflow.formats.fingerprint import bytes_or_path
+from partflow.formats.unreadable import REPLACE, unreadable
 from partflow.store.opening import at_once
 
 if TYPE_CHECKING:

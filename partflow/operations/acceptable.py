@@ -18,7 +18,8 @@ from partflow.declarations.graph import outputs
 from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
 from partflow.execution.attempt.results import Target, normalise
-from partflow.formats.known import Parquet, reading
+from partflow.formats.parquet import Parquet
+from partflow.formats.unreadable import reading
 from partflow.metastore.record import Record
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.planner import Plan, Reason, Request, TaskPlan, wanted_mask

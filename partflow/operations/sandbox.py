@@ -21,7 +21,8 @@ from partflow.execution.readyqueue import Step, batch_limit
 from partflow.execution.sizing import BATCH, widths
 from partflow.formats.compare import difference, largest
 from partflow.formats.fingerprint import equal_within
-from partflow.formats.known import Parquet, format_of
+from partflow.formats.known import format_of
+from partflow.formats.parquet import Parquet
 from partflow.planning.planner import Plan, TaskPlan
 from partflow.planning.snapshot import Condition
 from partflow.store.local import Store

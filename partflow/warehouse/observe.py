@@ -18,16 +18,12 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.errors import ReadError, UsageError
 from partflow.formats.copies import pack
-from partflow.formats.fingerprint import (
-    REPLACE,
-    file_digest,
-    fingerprint_frame,
-    fingerprint_parquet,
-    unreadable,
-)
-from partflow.formats.known import Parquet, format_of, rules_of, way_of
+from partflow.formats.fingerprint import file_digest, fingerprint_frame, fingerprint_parquet
+from partflow.formats.known import format_of, rules_of, way_of
+from partflow.formats.parquet import Parquet
 from partflow.formats.schemas import instances, schema_known, schema_text
 from partflow.formats.skops import Skops
+from partflow.formats.unreadable import REPLACE, unreadable
 from partflow.formats.variety import columns_left_out, types_varied
 from partflow.formats.vetting import require_likely, rows_in
 from partflow.metastore.columns import ColumnCache, Columns

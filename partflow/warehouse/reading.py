@@ -19,7 +19,8 @@ from partflow.errors import ReadError
 from partflow.formats.connections import Relations
 from partflow.formats.copies import pack
 from partflow.formats.frames import PartitionColumn, as_kind, read_frames, read_objects
-from partflow.formats.known import Parquet, format_of, way_of
+from partflow.formats.known import format_of, way_of
+from partflow.formats.parquet import Parquet
 from partflow.formats.skops import Skops
 from partflow.store.identity import FileIdentity, identity
 from partflow.store.local import Store

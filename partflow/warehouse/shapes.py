@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from partflow.declarations.dataset import Source
 from partflow.errors import ReadError
-from partflow.formats.known import Parquet, format_of
+from partflow.formats.known import format_of
+from partflow.formats.parquet import Parquet
 from partflow.formats.schemas import schema_in, schema_known, schema_text
 from partflow.formats.skops import Skops
 from partflow.metastore.columns import ColumnCache

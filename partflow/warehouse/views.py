@@ -17,7 +17,8 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.errors import PublishError, ReadError
 from partflow.formats.fingerprint import type_text
-from partflow.formats.known import Parquet, format_of
+from partflow.formats.known import format_of
+from partflow.formats.parquet import Parquet
 from partflow.formats.schemas import Clash, instances, united_by_rows
 from partflow.formats.vetting import rows_in
 from partflow.metastore.sqlite.metastore import Metastore

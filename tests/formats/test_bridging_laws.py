@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats.frames import PartitionColumn, explain, read_frames
-from partflow.formats.known import Parquet
+from partflow.formats.parquet import Parquet
 
 DAY = dt.date(2024, 1, 1)
 KINDS = (ParameterKind.LAZY, ParameterKind.EAGER, ParameterKind.ARROW)

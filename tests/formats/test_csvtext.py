@@ -7,7 +7,7 @@ import pytest
 
 from partflow.errors import ReadError
 from partflow.formats.csvtext import opened
-from partflow.formats.known import Csv
+from partflow.formats.text import Csv
 
 
 @pytest.fixture

@@ -10,8 +10,11 @@ import pytest
 
 from partflow.errors import ReadError
 from partflow.formats.fingerprint import fingerprint_frame
-from partflow.formats.known import Csv, Ndjson, Parquet, Skops, footer, format_named
+from partflow.formats.known import format_named
+from partflow.formats.parquet import Parquet, footer
 from partflow.formats.readback import validate
+from partflow.formats.skops import Skops
+from partflow.formats.text import Csv, Ndjson
 
 FRAME = pl.DataFrame({"a": [1, 2], "b": ["x", None]})
 

@@ -16,7 +16,9 @@ from partflow.errors import ReadError
 from partflow.formats.connections import Relations
 from partflow.formats.fingerprint import fingerprint_frame
 from partflow.formats.frames import PartitionColumn, explain, read_frames, read_objects, stage_frame
-from partflow.formats.known import Parquet, Skops, format_named
+from partflow.formats.known import format_named
+from partflow.formats.parquet import Parquet
+from partflow.formats.skops import Skops
 
 LAZY, EAGER = ParameterKind.LAZY, ParameterKind.EAGER
 DAYS = tuple(dt.date(2026, 3, day) for day in (1, 2, 3))

@@ -16,7 +16,8 @@ from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats.csvtext import opened
 from partflow.formats.frames import PartitionColumn, read_frames
-from partflow.formats.known import Csv, Ndjson, format_named
+from partflow.formats.known import format_named
+from partflow.formats.text import Csv, Ndjson
 
 DAY = dt.date(2024, 1, 1)
 SCHEMA = {"b": pl.String, "a": pl.Int64}

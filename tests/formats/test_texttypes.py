@@ -7,7 +7,7 @@ import pytest
 
 from partflow.errors import ReadError
 from partflow.formats.csvtext import opened
-from partflow.formats.known import Csv
+from partflow.formats.text import Csv
 from partflow.formats.texttypes import RULES, typed
 
 US, NS, UTC = pl.Datetime("us"), pl.Datetime("ns"), pl.Datetime("us", "UTC")

@@ -10,7 +10,7 @@ import pytest
 from liars import OF_COLUMN, OF_FILE, OF_GROUP, write_liar
 
 from partflow.errors import ReadError
-from partflow.formats.known import Parquet
+from partflow.formats.parquet import Parquet
 from partflow.formats.vetting import require_likely, rows_in
 from partflow.process.muffling import muffled
 

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from polars.testing.parametric import dataframes
 
 from partflow.formats.copies import Packed, pack
-from partflow.formats.known import Parquet
+from partflow.formats.parquet import Parquet
 from partflow.warehouse.handover import AsRead, HandOver, identity_of, round_trips
 
 TYPES = (

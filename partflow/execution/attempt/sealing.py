@@ -20,7 +20,8 @@ from partflow.execution.sizing import memory_by_footer
 from partflow.formats.copies import Packed, pack
 from partflow.formats.fingerprint import equal_within
 from partflow.formats.frames import Encoded, StagedFrame, encode_frames, stage_frame
-from partflow.formats.known import Parquet, way_of
+from partflow.formats.known import way_of
+from partflow.formats.parquet import Parquet
 from partflow.formats.readback import confirm, validate
 from partflow.formats.schemas import schema_text
 from partflow.metastore.record import Seen

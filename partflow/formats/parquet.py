@@ -1,0 +1,212 @@
+"""Parquet: how a frame is written and read, and what a file tells without its rows.
+
+Knows nothing of datasets or partitions: a path comes in, a value or a file comes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from partflow.formats.bridging import bridged_scan, fitted, require_column
+from partflow.formats.fingerprint import (
+    bytes_or_path,
+    file_digest,
+    fingerprint_parquet,
+    type_text,
+)
+from partflow.formats.notnumbers import WITHOUT_RANGES, statistics_of, streamed_nan
+from partflow.formats.schemas import instances
+from partflow.formats.unreadable import reading
+from partflow.formats.vetting import rows_in
+from partflow.formats.widening import common_schema, is_as, widened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    Schema = Mapping[str, pl.DataType]
+
+_AT_ONCE = 256 * 2**20
+"""A frame of up to so many bytes is encoded in memory and written at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parquet:
+    """Parquet through polars, zstd inside; the metadata stands in the footer.
+
+    `own` are files that a task wrote: what an older one lacks of the schema is null. Those of
+    others are read as it says, as far as no value changes by that. A `column` must stand in all
+    files of one read, or in none.
+    """
+
+    ordered: bool = False
+    schema: Schema | None = None
+    own: bool = False
+    column: str | None = None
+
+    name = "parquet"
+    extension = "parquet"
+
+    def stage(
+        self, value: pl.DataFrame | pl.LazyFrame, path: Path, metadata: Mapping[str, str]
+    ) -> None:
+        """Writes a frame; what is lazy is streamed, and written once more if it holds NaN."""
+        import polars as pl
+
+        if isinstance(value, pl.DataFrame):
+            kept = statistics_of(value)
+            value.write_parquet(path, compression="zstd", metadata=dict(metadata), statistics=kept)
+            return
+        value.sink_parquet(path, compression="zstd", metadata=dict(metadata))
+        if streamed_nan(path):
+            found = _scanned(path, None, None)
+            second = path.with_name(f"{path.name}.again")
+            try:
+                found.sink_parquet(
+                    second, compression="zstd", metadata=dict(metadata), statistics=WITHOUT_RANGES
+                )
+                second.replace(path)
+            finally:
+                second.unlink(missing_ok=True)
+
+    def write(
+        self,
+        frame: pl.DataFrame,
+        path: Path,
+        metadata: Mapping[str, str],
+        encoded: bytes | None = None,
+    ) -> str:
+        """Writes a frame that is in memory; the SHA-256 of the bytes that were to be written.
+
+        `encoded` is what `encode` made of the frame with the same metadata, if that was done.
+        """
+        if encoded is None and frame.estimated_size() > _AT_ONCE:
+            self.stage(frame, path, metadata)
+            return file_digest(path)[0]
+        data = encoded if encoded is not None else self.encode([(frame, metadata)])[0]
+        with open(path, "wb", buffering=0) as file:  # noqa: PTH123 - for each partition
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
+        return hashlib.sha256(data).hexdigest()
+
+    def encode(self, frames: Sequence[tuple[pl.DataFrame, Mapping[str, str]]]) -> list[bytes]:
+        """The bytes of a file for each frame with its metadata.
+
+        Made in one query, many small ones take two thirds of the time: threads are woken once.
+        """
+        import polars as pl
+
+        buffers = [io.BytesIO() for _ in frames]
+        sinks = [
+            frame.lazy().sink_parquet(
+                buffer,
+                compression="zstd",
+                metadata=dict(metadata),
+                statistics=statistics_of(frame),
+                lazy=True,
+            )
+            for (frame, metadata), buffer in zip(frames, buffers, strict=True)
+        ]
+        pl.collect_all(sinks, optimizations=pl.QueryOptFlags.none(), engine="streaming")
+        return [buffer.getvalue() for buffer in buffers]
+
+    def read(self, path: Path) -> pl.DataFrame:
+        """The frame in the file."""
+        import polars as pl
+
+        with reading(path):
+            if self.schema is None:
+                return self._scan(bytes_or_path(path), None).collect()
+            if self.own:
+                try:
+                    return self._scan(bytes_or_path(path), None).collect()
+                except pl.exceptions.PolarsError:
+                    return self.scan([path], None).collect()
+            wanted = instances(self.schema)
+            scan = _scanned(bytes_or_path(path), None, None)
+            there = scan.collect_schema().names()
+            for name in wanted:
+                require_column(path, name, there)
+            return fitted(path, scan.select(wanted.keys()).collect(), wanted)
+
+    def columns(self, path: Path) -> list[str]:
+        """The names of the file's columns; its rows are not read."""
+        return list(self.types(path))
+
+    def types(self, path: Path) -> Schema:
+        """The columns of the file and their types; its rows are not read."""
+        import polars as pl
+
+        with reading(path):
+            return pl.read_parquet_schema(path)
+
+    def require_schema(self, path: Path) -> None:
+        """Raise ReadError if the file's columns cannot be read as the schema says, if there is one.
+
+        Of columns that are not as it says all values are read.
+        """
+        if self.schema is None:
+            return
+        with reading(path):
+            held, wanted = self.types(path), instances(self.schema)
+            for name in wanted:
+                require_column(path, name, list(held))
+            others = {n: k for n, k in wanted.items() if type_text(held[n]) != type_text(k)}
+            if others:
+                fitted(path, _scanned(path, None, None).select(others.keys()).collect(), others)
+
+    def fingerprint(self, path: Path) -> str:
+        """The fingerprint of the values, whoever wrote the file."""
+        rows_in(path)  # it may be anybody's file
+        return fingerprint_parquet(path, ordered=self.ordered)
+
+    def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
+        """The rows of all files, columns by name: one scan where the schemas are the same.
+
+        Else numbers become as wide as is needed, and what a file lacks is null; what others wrote
+        is as their declared schema says.
+        """
+        if self.schema is None and len(paths) == 1:
+            return self._scan(list(paths), origin)
+        held = {path: self.types(path) for path in paths}
+        if self.schema is not None and not self.own:
+            return bridged_scan(held, instances(self.schema), _scanned, origin)
+        wanted = common_schema(held, self.column) if self.schema is None else instances(self.schema)
+        if is_as(list(held.values()), wanted):
+            return self._scan(list(paths), origin)
+        return widened(held, wanted, lambda some: _scanned(some, None, origin), origin)
+
+    def _scan(self, source: bytes | Path | list[Path], origin: str | None) -> pl.LazyFrame:
+        return _scanned(source, self.schema, origin)
+
+
+def _scanned(
+    source: bytes | Path | list[Path], schema: Schema | None, origin: str | None
+) -> pl.LazyFrame:
+    """One scan of Parquet; with a schema what is more in the files is left out."""
+    import polars as pl
+
+    return pl.scan_parquet(
+        source,
+        hive_partitioning=False,
+        glob=False,
+        include_file_paths=origin,
+        schema=instances(schema) if schema is not None else None,
+        extra_columns="raise" if schema is None else "ignore",
+        cast_options=pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast"),
+    )
+
+
+def footer(path: Path) -> dict[str, str]:
+    """The metadata that was staged with a Parquet file, and what its writer added."""
+    import polars as pl
+
+    with reading(path):
+        return dict(pl.read_parquet_metadata(path))

@@ -1,0 +1,233 @@
+"""CSV and NDJSON: files of text that others write, typed by a schema or by their values.
+
+Knows nothing of datasets or partitions: a path comes in, a frame comes out. They are formats of
+sources only, so nothing here writes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from partflow.errors import ReadError
+from partflow.formats.bridging import require_column
+from partflow.formats.csvtext import beginning_of, opened
+from partflow.formats.fingerprint import fingerprint_frame, type_text
+from partflow.formats.fitting import Misfit, parsed
+from partflow.formats.jsontext import as_read, fields_in, naming_lines, require_utf8
+from partflow.formats.schemas import instances
+from partflow.formats.texttypes import typed
+from partflow.formats.unreadable import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    Schema = Mapping[str, pl.DataType]
+
+_TEXT_AT_ONCE = 64 * 2**20
+"""Files of text of up to so many bytes in all are read at once, also as a lazy frame."""
+
+_GLOB = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Csv:
+    """Comma-separated text with a header, typed by the schema or else from the whole file.
+
+    Columns that the schema doesn't name are left out; one that it names and the file lacks is an
+    error, as is a line that has too few fields, or too many. Blank lines are no rows.
+    """
+
+    schema: Schema | None = None
+    at_once: int = _TEXT_AT_ONCE
+
+    name = "csv"
+    extension = "csv"
+
+    def read(self, path: Path) -> pl.DataFrame:
+        """The frame in the file."""
+        with reading(path):
+            file = opened(path)
+            if self.schema is None:
+                return file.rows(typed)
+            return file.rows(functools.partial(_fitted, path, schema=self.schema))
+
+    def fingerprint(self, path: Path) -> str:
+        """The fingerprint of the values as read: quoting, line ends and order don't count."""
+        return fingerprint_frame(self.read(path))
+
+    def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
+        """What `read` gives of each file; read piece by piece if they are large and have a schema.
+
+        Without one all files are read at once, since only values tell the types.
+        """
+        if self.schema is None or _nbytes(paths) <= self.at_once:
+            return _read_alike(self, paths, origin).lazy()
+        return _pieces(self, paths, origin, self.schema)
+
+    def pieces(self, path: Path) -> Iterator[pl.DataFrame]:
+        """What `read` gives, some rows at a time."""
+        assert self.schema is not None
+        try:
+            with reading(path):
+                for rows in opened(path).batches():
+                    yield _fitted(path, rows, self.schema)
+        except ReadError:
+            self.read(path)  # of several things that are wrong it says the first
+            raise
+
+    def columns(self, path: Path) -> list[str]:
+        """The names in the file's header; its rows are not read."""
+        with reading(path):
+            return list(opened(path).names)
+
+    def held(self, path: Path, frame: pl.DataFrame) -> Schema:
+        """What a file holds of which `read` gave the frame: what that leaves out is text."""
+        return frame.schema if self.schema is None else _with(frame, self.columns(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Ndjson:
+    """A JSON object a line, typed by the schema or else from the whole file.
+
+    A field that a line lacks is null; fields that the schema doesn't name are left out. Dates are
+    text unless the schema says otherwise, as JSON has none.
+    """
+
+    schema: Schema | None = None
+    at_once: int = _TEXT_AT_ONCE
+
+    name = "ndjson"
+    extension = "ndjson"
+
+    def read(self, path: Path) -> pl.DataFrame:
+        """The frame in the file."""
+        import polars as pl
+
+        with reading(path), naming_lines(path):
+            # Bytes, because polars takes a path for a pattern here, and one with `[` finds nothing.
+            source = path.read_bytes()
+            require_utf8(path, source)
+            if self.schema is None:
+                return pl.read_ndjson(source, infer_schema_length=None)
+            return _fitted(path, pl.read_ndjson(source, schema=as_read(self.schema)), self.schema)
+
+    def columns(self, path: Path) -> list[str]:
+        """The names of all fields of the file, which any of its lines may have."""
+        return self.read(path).columns
+
+    def held(self, path: Path, frame: pl.DataFrame) -> Schema:
+        """As of CSV; what is left out is told by the first lines."""
+        if self.schema is None:
+            return frame.schema
+        with reading(path):
+            return _with(frame, fields_in(beginning_of(path)))
+
+    def fingerprint(self, path: Path) -> str:
+        """The fingerprint of the values as read: spacing and the order of lines don't count."""
+        return fingerprint_frame(self.read(path))
+
+    def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
+        """What `read` gives of each file; read piece by piece if they are large and have a schema.
+
+        Without one all files are read at once, since only values tell the types.
+        """
+        patterns = any(_GLOB.intersection(str(path)) for path in paths)
+        if self.schema is None or patterns or _nbytes(paths) <= self.at_once:
+            return _read_alike(self, paths, origin).lazy()
+        return _pieces(self, paths, origin, self.schema)
+
+    def pieces(self, path: Path) -> Iterator[pl.DataFrame]:
+        """What `read` gives, some rows at a time."""
+        import polars as pl
+
+        assert self.schema is not None
+        with reading(path), naming_lines(path):
+            require_utf8(path, beginning_of(path))
+            for rows in pl.scan_ndjson(path, schema=as_read(self.schema)).collect_batches():
+                yield _fitted(path, rows, self.schema)
+
+
+def require_alike(schemas: Mapping[Path, Schema]) -> None:
+    """Raises `ReadError` for the first file whose columns differ from those of the first file."""
+    (first, wanted), *others = schemas.items()
+    for path, schema in others:
+        for name in [*wanted, *schema]:
+            one, other = wanted.get(name), schema.get(name)
+            texts = [type_text(each) if each is not None else "missing" for each in (one, other)]
+            if texts[0] != texts[1]:
+                problem = f"column {name!r} is {texts[1]}, and in {first} it is {texts[0]}"
+                raise ReadError(str(path), problem, "declare a schema for files that vary")
+
+
+def _fitted(path: Path, frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """The columns of a schema out of a frame of text, each as the type that it says."""
+    columns = []
+    for name, kind in instances(schema).items():
+        require_column(path, name, frame.columns)
+        found = parsed(frame[name], kind) if frame[name].dtype != kind else frame[name]
+        if isinstance(found, Misfit):
+            raise ReadError(str(path), f"column {name!r}: {found.problem}", found.advice)
+        columns.append(found)
+    return frame.select(columns)
+
+
+def _with(frame: pl.DataFrame, names: Iterable[str]) -> Schema:
+    import polars as pl
+
+    return {**frame.schema, **{n: pl.String() for n in names if n not in frame.schema}}
+
+
+def _nbytes(paths: Sequence[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _pieces(
+    form: Csv | Ndjson, paths: Sequence[Path], origin: str | None, schema: Schema
+) -> pl.LazyFrame:
+    """The rows of files as a lazy frame that reads some at a time."""
+    import polars as pl
+    from polars.io.plugins import register_io_source
+
+    def taken(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        for path in paths:
+            for piece in form.pieces(path):
+                frame = _marked(piece, path, origin)
+                frame = frame if predicate is None else frame.filter(predicate)
+                frame = frame if columns is None else frame.select(columns)
+                yield frame if limit is None else frame.head(limit)
+                if limit is not None and (limit := limit - frame.height) <= 0:
+                    return
+
+    types = instances(schema) | ({origin: pl.String()} if origin else {})
+    return register_io_source(taken, schema=types, is_pure=True)
+
+
+def _marked(frame: pl.DataFrame, path: Path, origin: str | None) -> pl.DataFrame:
+    """A frame with a column of that name that says from which file it is."""
+    import polars as pl
+
+    return frame if origin is None else frame.with_columns(pl.lit(str(path)).alias(origin))
+
+
+def _read_alike(form: Csv | Ndjson, paths: Sequence[Path], origin: str | None) -> pl.DataFrame:
+    """The rows of files whose types must agree; one without rows has no say in them."""
+    import polars as pl
+
+    frames = {path: form.read(path) for path in paths}
+    voices = {path: frame for path, frame in frames.items() if frame.height} or frames
+    schemas = {path: frame.schema for path, frame in voices.items()}
+    require_alike(schemas)
+    schema = next(iter(schemas.values()))
+    parts = []
+    for path, frame in frames.items():
+        part = frame.select(schema.keys()) if frame.height else pl.DataFrame(schema=schema)
+        parts.append(_marked(part, path, origin))
+    return pl.concat(parts)
