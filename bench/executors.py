@@ -23,7 +23,8 @@ from pathlib import Path
 
 from partflow.execution.executors.capture import Capture
 from partflow.execution.executors.processes import ProcessExecutor
-from partflow.execution.executors.routing import Executor, Site, executor_for
+from partflow.execution.executors.protocol import Executor
+from partflow.execution.executors.routing import Site, executor_for
 from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.project.project import Project, load_worker
 

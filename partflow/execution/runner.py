@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from partflow.declarations.graph import outputs
-from partflow.execution.executors.routing import Executor
+from partflow.execution.executors.protocol import Executor
 from partflow.execution.livecontents import ReadNow, Size
 from partflow.execution.orders import Attempt, Failure, InputRead, Lineage, Order, Outcome
 from partflow.execution.publisher import Done, Published, Publisher

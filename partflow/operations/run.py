@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from partflow.execution.controls import Controls
-    from partflow.execution.executors.routing import Executor
+    from partflow.execution.executors.protocol import Executor
     from partflow.execution.summary import Summary
     from partflow.planning.planner import Plan
 

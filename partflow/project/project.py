@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from partflow.execution.executors.routing import Executor
-    from partflow.execution.executors.workplace import Loaded
+    from partflow.execution.executors.protocol import Executor
+    from partflow.execution.executors.workermain import Loaded
     from partflow.operations.accept import Accepted, Sample
     from partflow.operations.acceptable import Acceptance
     from partflow.operations.check import Reading, Trial

@@ -15,7 +15,7 @@ import pytest
 
 from partflow.errors import ConfigurationError
 from partflow.execution.executors.processes import ProcessExecutor
-from partflow.execution.executors.workplace import Shares
+from partflow.execution.executors.workermain import Shares
 from partflow.execution.orders import Attempt, InputRead, Lineage, Order
 from partflow.project.project import Controls, load_worker
 

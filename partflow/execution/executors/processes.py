@@ -19,7 +19,8 @@ from partflow.errors import ConfigurationError
 from partflow.execution.executors.homes import Homes
 from partflow.execution.executors.lastwords import ended, last_place
 from partflow.execution.executors.worker import BYTES_AHEAD, Sent, Worker
-from partflow.execution.executors.workplace import Answer, Load, Ready, Shares, log_paths
+from partflow.execution.executors.workermain import Answer, Load, Ready, Shares
+from partflow.execution.executors.workplace import log_paths
 from partflow.execution.orders import Cost, Failure, Order, Outcome
 from partflow.store.local import Store
 

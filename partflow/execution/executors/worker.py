@@ -18,7 +18,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from partflow.execution.executors.spool import Spool
-from partflow.execution.executors.workplace import Duty, Load, Message, Ready, Shares, Unable, work
+from partflow.execution.executors.workermain import Duty, Load, Message, Ready, Shares, Unable, work
 from partflow.execution.orders import Order
 from partflow.process.machine import thread_settings
 
