@@ -16,9 +16,7 @@ from pathlib import Path
 
 from partflow.declarations.graph import Graph
 from partflow.errors import ConfigurationError
-from partflow.execution.executors.homes import Homes
-from partflow.execution.executors.lastwords import ended, last_place
-from partflow.execution.executors.worker import BYTES_AHEAD, Sent, Worker
+from partflow.execution.executors.worker import BYTES_AHEAD, Sent, Worker, ended, last_place
 from partflow.execution.executors.workermain import Answer, Load, Ready, Shares
 from partflow.execution.executors.workplace import log_paths
 from partflow.execution.orders import Cost, Failure, Order, Outcome
@@ -28,6 +26,7 @@ AHEAD = 0.05
 """Seconds of work that a worker is sent ahead, so that it goes on while others' is published."""
 
 _MOST_AHEAD = 32
+_MOST_HOMES = 2**15
 _AT_ONCE = 64
 _FAILED_LOADS = 3
 _LAST_LINES = 20
@@ -289,3 +288,42 @@ def _not_loaded(worker: Worker, code: int, root: Path) -> ConfigurationError:
         f'({ended(code)}); in a script, keep its own work under `if __name__ == "__main__":`'
         + (f"\n{words.strip()}" if words else "")
     )
+
+
+class Homes:
+    """Which worker has a partition at hand: the one that has made it, or read it last.
+
+    Of the last some thousand partitions. It is a guess that saves reading.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._homes: dict[tuple[str, int], int] = {}
+
+    def of(self, order: Order) -> int | None:
+        """The worker that has what the order reads, or else has made its neighbours."""
+        task, attempt = self._graph.task(order.task), order.attempts[0]
+        for one, ordinals in zip(task.inputs, attempt.reads, strict=True):
+            if ordinals:
+                found = self._homes.get((one.read.dataset.name, ordinals[-1]))
+                if found is not None:
+                    return found
+        before, after = attempt.ordinal - 1, order.attempts[-1].ordinal + 1
+        for dataset in task.writes:
+            for near in (before, after):
+                found = self._homes.get((dataset.name, near))
+                if found is not None:
+                    return found
+        return None
+
+    def settle(self, order: Order, number: int) -> None:
+        """The order goes to that worker."""
+        task = self._graph.task(order.task)
+        for attempt in order.attempts:
+            for dataset in task.writes:
+                self._homes[dataset.name, attempt.ordinal] = number
+        for one, ordinals in zip(task.inputs, order.attempts[-1].reads, strict=True):
+            if ordinals:
+                self._homes[one.read.dataset.name, ordinals[-1]] = number
+        while len(self._homes) > _MOST_HOMES:
+            del self._homes[next(iter(self._homes))]
