@@ -18,7 +18,7 @@ from partflow.report.remarks import remark_documents, remark_lines
 from partflow.report.text import bounded, painted, print_json, printable, span
 
 if TYPE_CHECKING:
-    from partflow.execution.summary import Failed
+    from partflow.execution.controls import Failed
     from partflow.metastore.runlog import RunRow
     from partflow.planning.selection import Asked
     from partflow.planning.snapshot import Snapshot

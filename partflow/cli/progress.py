@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from partflow.cli.stopping import Interrupt
-    from partflow.execution.summary import Observer
+    from partflow.execution.controls import Observer
 
 _EVERY = 5.0
 _DRAWN_EVERY = 0.1

@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from partflow.execution.orders import Failure
 from partflow.planning.planner import Fault, Plan
 from partflow.warehouse.observe import Verify
 
-if TYPE_CHECKING:
-    from partflow.execution.summary import Observer, Summary
+
+class StopSignal(Protocol):
+    """Asked for from outside: end what is under way and begin nothing more; or give that up `now`.
+
+    Whoever sets `now` sets `asked` too.
+    """
+
+    asked: bool
+    now: bool
 
 
 @dataclass(slots=True)
@@ -25,6 +33,51 @@ class Stop:
 
     asked: bool = False
     now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A partition that could not be made: which, where in the user's code, and what was said."""
+
+    task: str
+    node: str
+    key: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run came to; `unchanged` are those of `ran` whose content stayed as it was."""
+
+    run: str
+    ran: int
+    unchanged: int
+    skipped: int
+    failed: int
+    blocked: int
+    cancelled: int
+    seconds: float
+    failures: tuple[Failed, ...] = ()
+
+
+class Observer(Protocol):
+    """Watches a run go by; what it does never changes the run."""
+
+    def begun(self, steps: int) -> None:
+        """The run has this many steps that will or may run."""
+
+    def moved(self, finished: int, failed: int) -> None:
+        """So many steps have come to an end."""
+
+
+class Quiet:
+    """Watches and says nothing."""
+
+    def begun(self, steps: int) -> None:
+        """Nothing."""
+
+    def moved(self, finished: int, failed: int) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True, slots=True)

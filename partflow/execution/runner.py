@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from partflow.declarations.graph import outputs
+from partflow.execution.controls import Failed, Observer, StopSignal, Summary
 from partflow.execution.executors.protocol import Executor
 from partflow.execution.livecontents import ReadNow, Size
 from partflow.execution.orders import Attempt, Failure, InputRead, Lineage, Order, Outcome
@@ -19,7 +20,6 @@ from partflow.execution.publisher import Done, Published, Publisher
 from partflow.execution.readyqueue import Step
 from partflow.execution.stamps import Stamps
 from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
-from partflow.execution.summary import Failed, Observer, StopSignal, Summary
 from partflow.metastore.runlog import RunLog, StepLog
 from partflow.planning.planner import Plan, Reason
 

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from partflow.execution.controls import Controls
+    from partflow.execution.controls import Controls, Summary
     from partflow.execution.executors.protocol import Executor
-    from partflow.execution.summary import Summary
     from partflow.planning.planner import Plan
 
 _NAMED = 3
@@ -58,12 +57,12 @@ class Carrier:
 
         `stats` is what was seen of sources: see `Stamps`.
         """
+        from partflow.execution.controls import Quiet
         from partflow.execution.publisher import Publisher
         from partflow.execution.runner import Runner
         from partflow.execution.sizing import batch_bytes, widths
         from partflow.execution.stamps import Stamps
         from partflow.execution.state import Tuning
-        from partflow.execution.summary import Quiet
 
         self.log.begin(
             replace(row, request=_asked_for(found)),

@@ -28,7 +28,7 @@ from partflow.planning.selection import Asked, Scope
 from partflow.report.text import count, printable, span
 
 if TYPE_CHECKING:
-    from partflow.execution.summary import Summary
+    from partflow.execution.controls import Summary
     from partflow.metastore.runlog import RunRow
 
 _NAMED = 3
