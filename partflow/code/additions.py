@@ -7,11 +7,13 @@ not know what the first rules gather, nor how a fingerprint is put together.
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 from partflow.code.changes import Change, ChangeReader, Changes, Kind, Touch
+from partflow.code.gathered import Gathered
 from partflow.code.index import ModuleIndex, Star, Unit
 from partflow.code.mentions import Origin, Sight
 from partflow.code.normalform import FUNCTION_NODES, digest_of, encoded, framed, normal_form
@@ -26,9 +28,6 @@ from partflow.code.signatures import (
 )
 from partflow.code.uncounted import own_name
 
-_WORD: Final = re.compile(r"[^\W\d]\w*")
-_VARIABLE: Final = re.compile(r"@[^\W\d]")
-_IS_SQL: Final = re.compile(r"(?i)\b(from|join|describe|summarize|pivot|table)\b")
 _INNER_IMPORT: Final = re.compile(
     r"^[ \t]+(?:from|import)[ \t]+([\w.]+)(?:[ \t]+import[ \t]+([\w, ]+))?", re.MULTILINE
 )
@@ -42,57 +41,50 @@ _SHARING: Final = {"datetime": ("time",)} | dict.fromkeys(
 
 Added = tuple[str, Piece]
 """A part's name, and what it stands for."""
-_Statements = tuple[str, ModuleIndex, tuple[Unit, ...]]
-"""A part's name, and statements of one module."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Statements:
+    """Statements of one module, and the name of the part that stands for them."""
+
+    name: str
+    index: ModuleIndex
+    units: tuple[Unit, ...]
+
+
+_MANY: Final = 32
+"""Statements that lead to so many names: what they all reach is gathered once for all tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """The statements that change one thing, and the parts that stand for them.
+
+    `reached` is all that these parts reach, where that is much.
+    """
+
+    statements: tuple[_Statements, ...]
+    parts: tuple[Added, ...]
+    reached: Gathered | None
+
+
+class _Text(Enum):
+    """What of statements counts only where somebody reads it."""
+
+    ANNOTATIONS = "annotations"
+    DOCSTRINGS = "docstrings"
+    TEXT = "text"
 
 
 @dataclass(slots=True)
-class Gathered:
-    """What one fingerprint has reached so far."""
+class _Among:
+    """The changes that some modules make; `met` are those that were read so far.
 
-    keys: set[Key] = field(default_factory=set)
-    unbound: set[Key] = field(default_factory=set)
-    modules: set[str] = field(default_factory=set)
-    attributes: set[str] = field(default_factory=set)
-    texts: set[str] = field(default_factory=set)
-    sites: set[tuple[str, frozenset[str]]] = field(default_factory=set)
-    libraries: set[str] = field(default_factory=set)
-    packages: set[str] = field(default_factory=set)
+    They are read once, however many tasks reach what they change.
+    """
 
-    def take(self, piece: Piece) -> None:
-        """Reach what a piece says."""
-        self.modules.add(piece.module)
-        self.unbound.update(piece.unbound)
-        self.packages.update(piece.packages)
-        self.attributes |= piece.sight.attributes
-        self.texts.update(text for _, text in piece.sight.texts)
-        self.sites.update((piece.module, names) for names in piece.sight.sites)
-        self.libraries.update(name for name, _ in piece.libraries)
-
-    @property
-    def size(self) -> int:
-        """Grows whenever anything more is reached."""
-        parts = (self.keys, self.unbound, self.modules, self.attributes, self.texts, self.sites)
-        return sum(len(part) for part in (*parts, self.libraries))
-
-    def words(self) -> set[str]:
-        """Every word that is said, as a name of others, an attribute, or within a text."""
-        names = {name for _, name in self.unbound} | self.attributes
-        names.update(word for name in self.libraries for word in name.split("."))
-        return names.union(*map(_WORD.findall, self.texts))
-
-    def tables(self) -> set[str]:
-        """The words that SQL among the texts may name tables by."""
-        found = {text for text in self.texts if text.isidentifier()}
-        for text in self.texts:
-            if _IS_SQL.search(text):
-                found.update(_WORD.findall(text))
-        return found
-
-    def formulas(self) -> set[str]:
-        """The words of texts that read like a formula, or name a variable of Python: `@LIMIT`."""
-        formulas = (text for text in self.texts if "~" in text or _VARIABLE.search(text))
-        return {word for text in formulas for word in _WORD.findall(text)}
+    changes: Changes
+    met: dict[Touch, _Met] = field(default_factory=dict)
 
 
 class Additions:
@@ -102,11 +94,14 @@ class Additions:
         self._reach = reach
         self._roots = tuple(modules)
         self._signatures = SignatureReader(reach)
-        self._changes: Changes | None = None
-        self._among: dict[str, Changes] = {}
+        self._among: dict[str, _Among] = {}
+        self._present: _Among | None = None
         self._known: frozenset[str] | None = None
         self._modules: frozenset[str] = frozenset()
         self._of_keys: dict[Key, tuple[Added, ...]] = {}
+        self._imported_tops: dict[str, frozenset[str]] = {}
+        self._own: dict[Key, _Statements | None] = {}
+        self._texts: dict[tuple[_Text, _Statements], tuple[Added, ...]] = {}
 
     def begin(self, module: str) -> None:
         """Know all modules that a function of `module` runs among.
@@ -116,51 +111,92 @@ class Additions:
         if self._known is None:
             indexes = list(self._imported(self._roots))
             self._known = frozenset(index.source.name for index in indexes)
-            self._among[""] = ChangeReader(self._reach, indexes).read()
+            self._among[""] = _Among(ChangeReader(self._reach, indexes).read())
         name = "" if module in self._known else module
         if name not in self._among:
             indexes = list(self._imported([*self._roots, module]))
-            self._among[name] = ChangeReader(self._reach, indexes).read()
-        self._changes = self._among[name]
+            self._among[name] = _Among(ChangeReader(self._reach, indexes).read())
+        self._present = self._among[name]
         self._modules = self._known
 
-    def of_key(self, key: Key) -> tuple[Added, ...]:
+    def _among_which(self) -> _Among:
+        if self._present is None:
+            raise AssertionError("BUG: nothing was begun")
+        return self._present
+
+    def extend(self, gathered: Gathered) -> None:
+        """Add all that the second rules count, and what it leads to, until nothing is new."""
+        among, size, met = self._among_which(), -1, dict[Touch, _Met]()
+        for key in list(gathered.keys):
+            self._take(gathered, self._of_key(key))
+        while size != gathered.size:
+            size = gathered.size
+            for touch in [each for each in self._touched(gathered) if each not in met]:
+                changing = met[touch] = self._met(among, touch)
+                if changing.reached is None:
+                    self._take(gathered, changing.parts)
+                else:
+                    gathered.merge(changing.reached)
+            self._take(gathered, list(self._read_texts(gathered, met.values())))
+            gathered.queue.extend(list(self._leads(gathered)))
+            self._follow(gathered)
+        gathered.not_followed.update(self._not_followed(gathered))
+
+    def _take(self, gathered: Gathered, added: Iterable[Added]) -> None:
+        for name, piece in added:
+            gathered.take(name, piece)
+
+    def _follow(self, gathered: Gathered) -> None:
+        """Reach what is in the queue, with what is added to each name by itself."""
+        while gathered.queue:
+            key = gathered.queue.pop()
+            if key not in gathered.keys:
+                gathered.keys.add(key)
+                gathered.take(".".join(key), self._reach.piece(key))
+                self._take(gathered, self._of_key(key))
+
+    def _of_key(self, key: Key) -> tuple[Added, ...]:
         """What is added to a name by itself."""
         if key not in self._of_keys:
             self._of_keys[key] = tuple(self._read(key))
         return self._of_keys[key]
 
-    def of_all(self, gathered: Gathered) -> Iterator[Added]:
-        """What is added for all that is reached together."""
-        assert self._changes is not None
-        tops = words = None
-        met: list[_Statements] = []
-        for touch, changes in self._changes.of.items():
-            kind, what = touch
-            if kind is Kind.WORD and words is None:
-                words = gathered.words()
-            if kind is Kind.LIBRARY and tops is None:
-                tops = self._tops(gathered)
-            meets = {
-                Kind.NAME: gathered.keys | gathered.unbound if kind is Kind.NAME else (),
-                Kind.MODULE: gathered.modules | {module for module, _ in gathered.unbound},
-                Kind.WORD: words or (),
-                Kind.LIBRARY: tops or (),
-            }
-            if what in meets[kind]:
-                met += _by_modules(touch, changes)
-        for name, index, units in met:
-            piece = self._reach.piece_of(index, units)
-            yield name, piece
-            yield from self._read_by_libraries((name, index, units), piece)
-        yield from self._read_texts(gathered, met)
+    def _touched(self, gathered: Gathered) -> Iterator[Touch]:
+        """Of what is reached, that which statements elsewhere change."""
+        reached: dict[Kind, Callable[[], set[Key] | set[str]]] = {
+            Kind.NAME: lambda: gathered.keys | gathered.unbound,
+            Kind.MODULE: lambda: gathered.modules | {module for module, _ in gathered.unbound},
+            Kind.WORD: gathered.words,
+            Kind.LIBRARY: lambda: self._tops(gathered),
+        }
+        for kind, changes in self._among_which().changes.of.items():
+            for what in changes.keys() & reached[kind]():
+                yield kind, what
 
-    def leads(self, gathered: Gathered) -> Iterator[Key]:
+    def _met(self, among: _Among, touch: Touch) -> _Met:
+        if touch not in among.met:
+            kind, what = touch
+            statements = tuple(_by_modules(touch, among.changes.of[kind][what]))
+            parts = tuple(part for each in statements for part in self._of_statements(each))
+            is_much = sum(len(piece.leads_to) for _, piece in parts) >= _MANY
+            reached = Gathered() if is_much else None
+            if reached is not None:
+                self._take(reached, parts)
+                self._follow(reached)
+            among.met[touch] = _Met(statements, parts, reached)
+        return among.met[touch]
+
+    def _of_statements(self, of: _Statements) -> Iterator[Added]:
+        piece = self._reach.piece_of(of.index, of.units)
+        yield of.name, piece
+        yield from self._read_by_libraries(of, piece)
+
+    def _leads(self, gathered: Gathered) -> Iterator[Key]:
         """Names that are reached though nothing refers to them: subclasses, tables of SQL."""
-        assert self._changes is not None
+        changes = self._among_which().changes
         if "__subclasses__" in gathered.attributes | gathered.texts:
-            for key in gathered.keys & self._changes.classes.keys():
-                yield from self._changes.classes[key]
+            for key in gathered.keys & changes.classes.keys():
+                yield from changes.classes[key]
         for module, name in gathered.unbound:
             index = self._reach.index(module)
             if name == "__dict__" and index:
@@ -179,11 +215,10 @@ class Additions:
             for word in formulas - bound:
                 yield from self._reach.found(module, word).keys
 
-    def not_followed(self, gathered: Gathered) -> Iterator[NotFollowed]:
+    def _not_followed(self, gathered: Gathered) -> Iterator[NotFollowed]:
         """What functions that are not reached would change if they were called."""
-        assert self._changes is not None
         reached = gathered.keys | gathered.unbound
-        for function, place, (module, name) in self._changes.callers:
+        for function, place, (module, name) in self._among_which().changes.callers:
             if (module, name) in reached and function not in reached:
                 what = f"changes of {f'{module}.{name}'!r} by calls of {function[1]!r}"
                 yield NotFollowed(place, what)
@@ -225,11 +260,17 @@ class Additions:
     def _tops(self, gathered: Gathered) -> set[str]:
         """The libraries that reached modules import."""
         found = {name.partition(".")[0] for name in gathered.libraries} | _SEEN_BY_ALL
-        for index in filter(None, map(self._reach.index, gathered.modules)):
-            for origin in (each for origins in index.origins.values() for each in origins):
-                if self._reach.index(origin.module) is None:
-                    found.add(origin.module.partition(".")[0])
+        for module in gathered.modules:
+            if module not in self._imported_tops:
+                self._imported_tops[module] = frozenset(self._tops_of(module))
+            found |= self._imported_tops[module]
         return found.union(*(_SHARING.get(top, ()) for top in found))
+
+    def _tops_of(self, module: str) -> Iterator[str]:
+        index = self._reach.index(module)
+        for origin in (each for o in index.origins.values() for each in o) if index else ():
+            if self._reach.index(origin.module) is None:
+                yield origin.module.partition(".")[0]
 
     # Parts
 
@@ -245,18 +286,19 @@ class Additions:
             content = framed("quoted", *map(normal_form, quoted))
             piece = self._reach.piece_beside(index, content, quoted)
             yield f"{'.'.join(key)} (annotations, in quotes)", piece
-        yield from self._read_by_libraries((".".join(key), index, own), self._reach.piece(key))
+        statements = _Statements(".".join(key), index, own)
+        yield from self._read_by_libraries(statements, self._reach.piece(key))
 
     def _read_by_libraries(self, of: _Statements, piece: Piece) -> Iterator[Added]:
         """What libraries may read of functions that they decorate, or are handed."""
-        name, index, units = of
+        name, index = of.name, of.index
         read = self._signatures.read_by_libraries(index, piece)
         if read:
             yield f"{name} (annotations, decorated)", self._annotations(index, read)
             bare = [node for node in read if _is_docstring_alone(node)]
             if bare:
-                yield f"{name} (docstring, decorated)", self._texts(index, docstrings_form(bare))
-        for module, other in self._signatures.handed_over(index, piece, units):
+                yield f"{name} (docstring, decorated)", _text_piece(index, docstrings_form(bare))
+        for module, other in self._signatures.handed_over(index, piece, of.units):
             home = self._reach.index(module)
             nodes = [unit.node for unit in home.units[other]] if home else []
             if home and annotation_nodes(nodes):
@@ -283,41 +325,55 @@ class Additions:
     def _given(self, star: Star, name: str) -> list[Key]:
         return self._reach.keys(star.module, name)
 
-    def _read_texts(self, gathered: Gathered, met: Sequence[_Statements]) -> Iterator[Added]:
+    def _read_texts(self, gathered: Gathered, met: Iterable[_Met]) -> Iterator[Added]:
         """Annotations, docstrings and texts of all that is reached, if the code reads such."""
         sight = Sight(frozenset(gathered.attributes), tuple((0, text) for text in gathered.texts))
         reads = Reads(sight, (name for _, name in gathered.unbound), gathered.libraries)
-        if not (reads.annotations or reads.docstrings or reads.text):
-            return
-        for name, index, units in (*self._statements(gathered), *met):
-            nodes = [unit.node for unit in units]
-            if reads.annotations and annotation_nodes(nodes):
-                yield f"{name} (annotations)", self._annotations(index, nodes)
-            if reads.docstrings:
-                yield f"{name} (docstrings)", self._texts(index, docstrings_form(nodes))
-            if reads.text:
-                yield f"{name} (text)", self._texts(index, text_form(index, units))
+        read = {
+            _Text.ANNOTATIONS: reads.annotations,
+            _Text.DOCSTRINGS: reads.docstrings,
+            _Text.TEXT: reads.text,
+        }
+        asked_for = [text for text, is_read in read.items() if is_read]
+        changing = [each for of in met for each in of.statements]
+        for statements in (*self._statements(gathered), *changing) if asked_for else ():
+            for text in asked_for:
+                if (text, statements) not in self._texts:
+                    self._texts[text, statements] = tuple(self._read_text(text, statements))
+                yield from self._texts[text, statements]
         for index in filter(None, map(self._reach.index, sorted(gathered.modules))):
             if reads.docstrings:
-                text = ast.get_docstring(index.tree, clean=False) or ""
-                piece = self._texts(index, framed("docstring", encoded(text)))
+                content = ast.get_docstring(index.tree, clean=False) or ""
+                piece = _text_piece(index, framed("docstring", encoded(content)))
                 yield f"{index.source.name} (docstring)", piece
+
+    def _read_text(self, text: _Text, of: _Statements) -> Iterator[Added]:
+        nodes, name = [unit.node for unit in of.units], f"{of.name} ({text.value})"
+        match text:
+            case _Text.ANNOTATIONS if annotation_nodes(nodes):
+                yield name, self._annotations(of.index, nodes)
+            case _Text.DOCSTRINGS:
+                yield name, _text_piece(of.index, docstrings_form(nodes))
+            case _Text.TEXT:
+                yield name, _text_piece(of.index, text_form(of.index, of.units))
+            case _:
+                pass
 
     def _statements(self, gathered: Gathered) -> Iterator[_Statements]:
         """Of each name that is reached, the statements that are no imports."""
-        for module, name in sorted(gathered.keys):
-            index = self._reach.index(module)
-            units = index.units.get(name, ()) if index else ()
-            own = tuple(unit for unit in units if unit.origin is None)
-            if index is not None and own:
-                yield f"{module}.{name}", index, own
+        for key in gathered.keys:
+            if key not in self._own:
+                index = self._reach.index(key[0])
+                units = index.units.get(key[1], ()) if index else ()
+                own = tuple(unit for unit in units if unit.origin is None)
+                self._own[key] = _Statements(".".join(key), index, own) if index and own else None
+            statements = self._own[key]
+            if statements is not None:
+                yield statements
 
     def _annotations(self, index: ModuleIndex, nodes: Sequence[ast.AST]) -> Piece:
         given = annotation_nodes(nodes)
         return self._reach.piece_beside(index, annotations_form(nodes), given)
-
-    def _texts(self, index: ModuleIndex, content: bytes) -> Piece:
-        return Piece(digest_of(content), (), (), module=index.source.name)
 
     def _table(self, module: str, word: str) -> Iterator[Key]:
         """What a word of SQL stands for where it is run, if it may be a frame."""
@@ -354,7 +410,13 @@ def _by_modules(touch: Touch, changes: Sequence[Change]) -> Iterator[_Statements
     for change in changes:
         by_module.setdefault(change.index.source.name, []).append(change)
     for module, here in by_module.items():
-        yield f"{name} (by {module})", here[0].index, tuple(change.unit for change in here)
+        units = tuple(change.unit for change in here)
+        yield _Statements(f"{name} (by {module})", here[0].index, units)
+
+
+def _text_piece(index: ModuleIndex, content: bytes) -> Piece:
+    """What leads nowhere."""
+    return Piece(digest_of(content), (), (), module=index.source.name)
 
 
 def _is_docstring_alone(node: ast.AST) -> bool:

@@ -83,7 +83,7 @@ class Changes:
     of another module if they were called: (the function, its place, the name).
     """
 
-    of: dict[Touch, list[Change]] = field(default_factory=dict)
+    of: dict[Kind, dict[Key | str, list[Change]]] = field(default_factory=dict)
     classes: dict[Key, list[Key]] = field(default_factory=dict)
     callers: list[tuple[Key, str, Key]] = field(default_factory=list)
 
@@ -104,9 +104,10 @@ class ChangeReader:
         found = Changes()
         for index in self._modules:
             for unit in index.statements:
-                for touch in self._followed(self._touches_of(index, unit, found)):
-                    if not self._is_known(index, unit, touch):
-                        found.of.setdefault(touch, []).append(Change(index, unit))
+                for kind, what in self._followed(self._touches_of(index, unit, found)):
+                    if not self._is_known(index, unit, (kind, what)):
+                        changes = found.of.setdefault(kind, {}).setdefault(what, [])
+                        changes.append(Change(index, unit))
             for name in index.reaching:
                 self._callers(index, name, found)
         return found

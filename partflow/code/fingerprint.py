@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from partflow.code.additions import Additions, Gathered
+from partflow.code.additions import Additions
+from partflow.code.gathered import Gathered
 from partflow.code.index import Source
 from partflow.code.normalform import digest_of, encoded, framed
-from partflow.code.reach import Key, NotFollowed, Piece, Reach, SourceOf, SqlOf
+from partflow.code.reach import Key, NotFollowed, Reach, SourceOf, SqlOf
 from partflow.code.values import bytecode, captured, name_of, plain_qualname
 
 __all__ = ["RULES", "CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf", "SqlOf"]
@@ -41,32 +42,13 @@ class CodeFingerprint:
 class _Walk:
     """What one fingerprint has gathered so far."""
 
-    parts: dict[str, str] = field(default_factory=dict)
-    not_followed: set[NotFollowed] = field(default_factory=set)
-    keys: list[Key] = field(default_factory=list)
-    objects: list[object] = field(default_factory=list)
     gathered: Gathered = field(default_factory=Gathered)
+    objects: list[object] = field(default_factory=list)
     # Kept, not only their ids: an id is free again when its object is gone.
     seen: dict[int, object] = field(default_factory=dict)
 
-    def add(self, name: str, digest: str) -> None:
-        """Two different things of one name (two closures of one factory) are two parts."""
-        number, free = 1, name
-        while self.parts.get(free, digest) != digest:
-            number += 1
-            free = f"{name}#{number}"
-        self.parts[free] = digest
-
-    def take(self, name: str, piece: Piece) -> None:
-        self.gathered.take(piece)
-        self.add(name, piece.digest)
-        for path, digest in piece.files:
-            self.add(path, digest)
-        self.not_followed.update(piece.not_followed)
-        self.keys.extend(piece.leads_to)
-
     def report(self, place: str, what: str) -> None:
-        self.not_followed.add(NotFollowed(place, what))
+        self.gathered.not_followed.add(NotFollowed(place, what))
 
 
 class CodeReader:
@@ -82,6 +64,7 @@ class CodeReader:
     ) -> None:
         self._reach = Reach(source_of, sql_of)
         self._additions = Additions(self._reach, modules)
+        self._framed: dict[tuple[str, str], tuple[tuple[str, str], bytes]] = {}
 
     def fingerprint(
         self,
@@ -95,48 +78,33 @@ class CodeReader:
         """
         walk = _Walk(objects=[function])
         for name, text in declared:
-            walk.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
-        walk.add("function", digest_of(framed("function", encoded(_written_name(function)))))
+            walk.gathered.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
+        walk.gathered.add(
+            "function", digest_of(framed("function", encoded(_written_name(function))))
+        )
         while walk.objects:
             value = walk.objects.pop()
             if id(value) not in walk.seen:
                 walk.seen[id(value)] = value
                 self._object(walk, value, is_asked_for=value is function)
-        self._follow(walk)
-        before = _whole(walk.parts)
-        self._add(walk, function)
+        self._follow(walk.gathered)
+        before, _ = self._whole(walk.gathered.parts)
+        self._additions.begin(_module_of(function))
+        self._additions.extend(walk.gathered)
         self._report_changes_by_calls(walk, walk.gathered.keys)
         for name, text in added:
-            walk.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
-        digest, parts = _whole(walk.parts), tuple(sorted(walk.parts.items()))
-        found = sorted(walk.not_followed, key=_by_place)
+            walk.gathered.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
+        digest, parts = self._whole(walk.gathered.parts)
+        found = sorted(walk.gathered.not_followed, key=_by_place)
         older = () if digest == before else ((1, before),)
         return CodeFingerprint(digest, parts, tuple(found), older)
 
-    def _follow(self, walk: _Walk) -> None:
-        reached = walk.gathered.keys
-        while walk.keys:
-            key = walk.keys.pop()
-            if key in reached:
-                continue
-            reached.add(key)
-            piece = self._reach.piece(key)
-            walk.take(".".join(key), piece)
-
-    def _add(self, walk: _Walk, function: object) -> None:
-        """Add what counts under the second rules alone, and all that it leads to."""
-        gathered, size, done = walk.gathered, -1, set[str]()
-        self._additions.begin(_module_of(function))
-        while size != gathered.size:
-            size = gathered.size
-            added = [each for key in gathered.keys for each in self._additions.of_key(key)]
-            for name, piece in (*added, *self._additions.of_all(gathered)):
-                if name not in done:
-                    done.add(name)
-                    walk.take(name, piece)
-            walk.keys.extend(self._additions.leads(gathered))
-            self._follow(walk)
-        walk.not_followed.update(self._additions.not_followed(gathered))
+    def _follow(self, gathered: Gathered) -> None:
+        while gathered.queue:
+            key = gathered.queue.pop()
+            if key not in gathered.keys:
+                gathered.keys.add(key)
+                gathered.take(".".join(key), self._reach.piece(key))
 
     def _report_changes_by_calls(self, walk: _Walk, reached: set[Key]) -> None:
         """Reports names that a function changes which is not reached, as a registering decorator.
@@ -152,6 +120,21 @@ class CodeReader:
                         what = f"changes of {name!r} by calls of {function!r} from other modules"
                         walk.report(f"{index.source.path}:{line}", what)
 
+    def _whole(self, parts: Mapping[str, str]) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """The digest over all parts, and the parts, sorted.
+
+        Most parts are those of other functions too: they are kept once.
+        """
+        kept: list[tuple[tuple[str, str], bytes]] = []
+        for part in sorted(parts.items()):
+            known = self._framed.get(part)
+            if known is None:
+                name, digest = part
+                known = self._framed[part] = part, framed("part", encoded(name), digest.encode())
+            kept.append(known)
+        digest = digest_of(framed(_TAG, *[frame for _, frame in kept]))
+        return digest, tuple([part for part, _ in kept])
+
     # Objects: what is at hand when a function is declared
 
     def _object(self, walk: _Walk, value: object, *, is_asked_for: bool) -> None:
@@ -163,11 +146,13 @@ class CodeReader:
                 self._carried(walk, f"{name_of(value.__func__)}.__self__", value.__self__)
             case type():
                 module, name = value.__module__, value.__qualname__.partition(".")[0]
-                walk.keys.extend(self._reach.keys(module, name))
+                walk.gathered.queue.extend(self._reach.keys(module, name))
                 if self._reach.is_unread(module):
                     walk.report(module, f"the text of {name_of(value)!r}: its module is not Python")
             case types.BuiltinFunctionType():
-                walk.add(name_of(value), digest_of(framed("library", encoded(name_of(value)))))
+                walk.gathered.add(
+                    name_of(value), digest_of(framed("library", encoded(name_of(value))))
+                )
             case _ if hasattr(value, "__wrapped__"):
                 walk.objects.append(value.__wrapped__)
             case _:
@@ -194,7 +179,7 @@ class CodeReader:
         is_nowhere = function.__code__.co_filename.startswith("<") or self._reach.is_unread(module)
         if wrapped is None and (is_asked_for or is_nowhere):
             name = name_of(function)
-            walk.add(name, digest_of(bytecode(function.__code__, function.__doc__)))
+            walk.gathered.add(name, digest_of(bytecode(function.__code__, function.__doc__)))
             line = function.__code__.co_firstlineno
             walk.report(
                 f"{module}:{line}",
@@ -210,7 +195,7 @@ class CodeReader:
 
     def _carried(self, walk: _Walk, label: str, value: object) -> None:
         got = captured(value)
-        walk.add(label, digest_of(got.content))
+        walk.gathered.add(label, digest_of(got.content))
         walk.objects.extend(got.code)
         for kind in got.unread:
             walk.report(label, f"the value of a {kind!r} object")
@@ -220,19 +205,13 @@ class CodeReader:
         top = plain_qualname(code.co_qualname).partition(".")[0]
         if not top.startswith("<"):
             keys = self._reach.keys(module, top)
-            walk.keys.extend(keys)
+            walk.gathered.queue.extend(keys)
             return bool(keys)
         piece = self._reach.lambdas(module, code.co_firstlineno)
         if piece is None:
             return False
-        walk.take(f"{module}.{top}", piece)
+        walk.gathered.take(f"{module}.{top}", piece)
         return True
-
-
-def _whole(parts: Mapping[str, str]) -> str:
-    """The digest over all parts."""
-    content = (framed("part", encoded(n), digest.encode()) for n, digest in sorted(parts.items()))
-    return digest_of(framed(_TAG, *content))
 
 
 def _module_of(function: object) -> str:

@@ -404,5 +404,34 @@ def test_the_digests_are_the_same_for_every_hash_seed():
     assert found.pop().count(b"\n") == len(EDITS)
 
 
+def test_tasks_of_a_large_registry_have_the_same_fingerprints_whichever_is_asked_first():
+    # More than what is gathered once for all tasks.
+    numbers = range(40)
+    text = (
+        "import functools\nfrom jobs.steps import STEPS, SQL\n@functools.cache\ndef own(x): ...\n"
+    )
+    for n in numbers:
+        text += f"K{n} = {n}\ndef task{n}(raw):\n    'About {n}.'\n    return len(STEPS) + K{n}\n"
+        text += f"STEPS.append(task{n})\n"
+    text += "def asks(raw): return [step.__doc__ for step in STEPS]\n"
+    text += "-- jobs/steps.py\nSTEPS = []\nSQL = 1\n"
+    sources, names = project(text, 1), {"__name__": "jobs.sales"}
+    exec("\n".join(f"def task{n}(raw): ..." for n in numbers) + "\ndef asks(raw): ...", names)
+    tasks = [names[f"task{n}"] for n in numbers] + [names["asks"]]
+
+    def fingerprints(tasks):
+        reader = CodeReader(sources.get, modules=sources)
+        return {task.__name__: reader.fingerprint(task) for task in tasks}
+
+    found = fingerprints(tasks)
+    assert found == fingerprints(reversed(tasks))
+    for task in tasks:
+        alone = fingerprints([task])
+        assert alone[task.__name__] == found[task.__name__]
+        parts = dict(found[task.__name__].parts)
+        assert {f"jobs.sales.K{n}" for n in numbers} <= parts.keys()
+        assert ("jobs.sales.task7 (docstrings)" in parts) is (task.__name__ == "asks")
+
+
 def test_the_tables_hold_a_hundred_and_fifty_edits_of_different_names():
     assert len({edit[0] for edit in EDITS}) == len(EDITS) >= 150
