@@ -120,29 +120,37 @@ def check(
 
 def _show_acceptance(accepted: Accepted, asked: Asked, output: str, *, is_done: bool) -> int:
     """Print what was accepted, or would be; 1 if the sample refused it, or a named one is left."""
-    from partflow.operations.acceptable import Kind
-    from partflow.report.acceptance import acceptance_document, acceptance_lines
+    from partflow.report.acceptance import acceptance_lines, acceptance_report
+    from partflow.report.document import document
 
+    report = acceptance_report(accepted, is_done=is_done)
     if output == "json":
-        print_json(acceptance_document(accepted, is_done=is_done))
+        print_json(document(report))
     else:
-        click.echo("\n".join(acceptance_lines(accepted, is_done=is_done)))
-    named = bool(asked.keys) and accepted.acceptance.count(Kind.LEFT)
-    return FAILED if accepted.refusal or named else DONE
+        click.echo("\n".join(acceptance_lines(report)))
+    return FAILED if report.refusal or (asked.keys and report.left) else DONE
 
 
 def _show_checks(
     trials: Sequence[Trial] | None, reading: Reading | None, asked: Asked, output: str
 ) -> bool:
     """Print what came of the checks; whether anything is at fault."""
-    from partflow.report.acceptance import bad_trials, check_document, check_lines
+    from partflow.report.acceptance import (
+        reading_lines,
+        reading_report,
+        trials_lines,
+        trials_report,
+    )
+    from partflow.report.document import document
 
-    bad = bad_trials(trials or (), asked)
+    read = None if reading is None else reading_report(reading)
+    made = None if trials is None else trials_report(trials, asked)
     if output == "json":
-        print_json(check_document(trials, reading))
+        print_json({**(document(read) if read else {}), **(document(made) if made else {})})
     else:
-        click.echo("\n".join(check_lines(trials, reading, bad)))
-    return bool(bad or (reading is not None and reading.faults))
+        lines = [*(reading_lines(read) if read else ()), *(trials_lines(made) if made else ())]
+        click.echo("\n".join(lines))
+    return bool((read and read.faults) or (made and any(t.is_bad for t in made.trials)))
 
 
 def _controls(session: Session, no_wait: bool) -> Controls:
@@ -157,11 +165,12 @@ def _controls(session: Session, no_wait: bool) -> Controls:
 
 def _echo(found: Acceptance, asked: Asked) -> None:
     from partflow.planning.selection import scopes
-    from partflow.report.sentences import scope_lines
+    from partflow.report.plan import scope_lines, scope_reports
 
     plan = found.plan
     if not asked.is_everything:
-        for line in scope_lines(scopes(plan.graph, plan.request, plan.snapshot.now)):
+        selection = scope_reports(scopes(plan.graph, plan.request, plan.snapshot.now))
+        for line in scope_lines(selection):
             click.echo(line, err=True)
 
 

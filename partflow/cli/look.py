@@ -35,26 +35,20 @@ def status(
     from partflow.cli.outcome import echo_faults, echo_remarks
     from partflow.planning.selection import Asked
     from partflow.planning.status import statuses
-    from partflow.report.remarks import remark_documents
-    from partflow.report.sentences import fault_documents
-    from partflow.report.status import status_document, status_lines
-    from partflow.report.strays import stray_documents, stray_lines
+    from partflow.report.document import document
+    from partflow.report.status import status_lines, status_report
 
     project = session.project()
     plan = project.plan(asked=Asked(select, exclude))
-    found = statuses(plan)
-    if select or exclude:
-        nodes = project.selected(select, exclude)
-        found = tuple(s for s in found if s.node in nodes)
-    strays = [each for each in project.upkeep.undeclared() if not (select or exclude)]
+    nodes = set(project.selected(select, exclude))
+    lying = () if select or exclude else project.upkeep.undeclared()
+    report = status_report(plan, [s for s in statuses(plan) if s.node in nodes], lying)
     if output == "json":
-        told = {"faults": fault_documents(plan.faults), **remark_documents(plan.snapshot)}
-        told["undeclared"] = stray_documents(strays)
-        print_json({**status_document(found), **told})
+        print_json(document(report))
         return
-    echo_faults(plan)
-    echo_remarks(plan.snapshot)
-    click.echo("\n".join([*status_lines(found), *stray_lines(strays)]))
+    echo_faults(report.faults)
+    echo_remarks(report.remarks)
+    click.echo("\n".join(status_lines(report)))
 
 
 @click.command(
@@ -67,15 +61,16 @@ def status(
 @click.pass_obj
 def why(session: Session, dataset: str, key: str | None, output: str) -> None:
     """Say the state of a partition, why, what it was made from, when, and by which run."""
-    from partflow.report.why import why_document, why_lines
+    from partflow.report.document import document
+    from partflow.report.why import why_lines, why_report
 
     project = session.project()
     node = _one(project, dataset)
-    found = project.why(node, _key(project, node, key))
+    report = why_report(project.why(node, _key(project, node, key)))
     if output == "json":
-        print_json(why_document(found))
+        print_json(document(report))
         return
-    click.echo("\n".join(why_lines(found)))
+    click.echo("\n".join(why_lines(report)))
 
 
 def _one(project: Project, name: str) -> str:

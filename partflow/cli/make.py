@@ -25,11 +25,12 @@ from partflow.cli.stopping import Interrupt
 from partflow.report.text import count, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from partflow.planning.planner import Plan
     from partflow.planning.selection import Asked
     from partflow.project.project import Controls, Project, Result
+    from partflow.report.plan import Counts, ScopeReport
     from partflow.warehouse.observe import Verify
 
 
@@ -64,14 +65,17 @@ def plan(  # noqa: PLR0917 - one a click option, given by name
     what it reads changes, then what waits or is blocked.
     """
     from partflow.cli.outcome import show_plan
-    from partflow.report.plan import plan_document
+    from partflow.report.document import document
+    from partflow.report.plan import dry_run
 
     project = session.project()
     found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
-    _echo_plan(found, asked)
+    report = dry_run(found, asked)
+    _echo_scopes(report.plan.selection, asked)
     if out is not None:  # before anything is printed: a file that cannot be written is an error
-        project.save_plan(found, out, plan_document(found))
-    code = show_plan(found, asked, output, detailed=detailed_exitcode)
+        shown = {**document(report.plan), "faults": document(report.faults)}
+        project.save_plan(found, out, shown)
+    code = show_plan(report, output, detailed=detailed_exitcode)
     if out is not None:
         click.echo(
             f"saved; carry it out with: {session.calls('materialize', '--plan', out)}", err=True
@@ -111,8 +115,6 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
     detailed_exitcode: bool,
 ) -> int:
     """Make what is missing or stale of the selected, and what that needs; else everything."""
-    from partflow.cli.outcome import show_plan
-
     del yes
     if saved is not None and (with_effects or not asked.is_everything):
         raise click.UsageError(
@@ -124,8 +126,7 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
             found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
         else:
             found = project.saved_plan(saved, verify)
-        _echo_plan(found, asked)
-        return show_plan(found, asked, output, detailed=detailed_exitcode)
+        return _shown_dry(found, asked, output, detailed=detailed_exitcode)
     _echo_request(project, asked)
 
     def make(controls: Controls) -> Result:
@@ -173,7 +174,6 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     It is remembered: the same command goes on with one that was cut off. It asks before it begins
     if it is called from a terminal.
     """
-    from partflow.cli.outcome import show_plan
     from partflow.planning.planner import Only
 
     if not asked.select:
@@ -182,10 +182,10 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     if dry_run or asks:
         found = project.backfill_plan(asked, Only(only), again=again)
-        _echo_plan(found, asked)
         if dry_run:
-            return show_plan(found, asked, output, detailed=detailed_exitcode)
-        if found.steps and not click.confirm(_question(found), err=True):
+            return _shown_dry(found, asked, output, detailed=detailed_exitcode)
+        counts = _counts(found, asked)
+        if found.steps and not click.confirm(_question(counts), err=True):
             return INTERRUPTED
     else:
         _echo_request(project, asked)
@@ -197,12 +197,28 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     return _shown(session, project, asked, output, carried_out)
 
 
-def _question(found: Plan) -> str:
-    from partflow.report.sentences import actions
+def _shown_dry(found: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
+    """Print a plan that nobody carries out; the exit code."""
+    from partflow.cli.outcome import show_plan
+    from partflow.report.plan import dry_run
 
-    run, maybe = actions(found)
-    more = f", and perhaps {maybe:,} that read them" if maybe else ""
-    return f"make {count(run, 'partition')} again{more}?"
+    report = dry_run(found, asked)
+    _echo_scopes(report.plan.selection, asked)
+    return show_plan(report, output, detailed=detailed)
+
+
+def _counts(found: Plan, asked: Asked) -> Counts:
+    """Say what the selection came to; how many steps there are."""
+    from partflow.report.plan import plan_report
+
+    report = plan_report(found)
+    _echo_scopes(report.selection, asked)
+    return report.counts
+
+
+def _question(counts: Counts) -> str:
+    more = f", and perhaps {counts.maybe:,} that read them" if counts.maybe else ""
+    return f"make {count(counts.run, 'partition')} again{more}?"
 
 
 def _shown(
@@ -262,13 +278,12 @@ def _carried_out(
         session.stopped = interrupt.running and interrupt.stop.asked
 
 
-def _echo_plan(found: Plan, asked: Asked) -> None:
-    """Say what the selection came to."""
-    from partflow.planning.selection import scopes
-    from partflow.report.sentences import scope_lines
+def _echo_scopes(selection: Sequence[ScopeReport], asked: Asked) -> None:
+    """Say what the selection came to, if not everything is selected."""
+    from partflow.report.plan import scope_lines
 
     if not asked.is_everything:
-        for line in scope_lines(scopes(found.graph, found.request, found.snapshot.now)):
+        for line in scope_lines(selection):
             click.echo(line, err=True)
 
 
@@ -276,13 +291,13 @@ def _echo_request(project: Project, asked: Asked) -> None:
     """Say before a run what the selection comes to: the calendar tells, but for `status:`."""
     from partflow.planning.selection import request_of, scopes
     from partflow.planning.selectors import goes_by_states
-    from partflow.report.sentences import scope_lines
+    from partflow.report.plan import plan_report, scope_reports
 
     if asked.is_everything:
         return
     if goes_by_states((*asked.select, *asked.exclude)):
-        _echo_plan(project.plan(asked=asked), asked)
+        _echo_scopes(plan_report(project.plan(asked=asked)).selection, asked)
         return
     request = request_of(project.graph, asked, {})
-    for line in scope_lines(scopes(project.graph, request, project.clock() // 1_000_000_000)):
-        click.echo(line, err=True)
+    now = project.clock() // 1_000_000_000
+    _echo_scopes(scope_reports(scopes(project.graph, request, now)), asked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -63,8 +63,16 @@ def runs(  # noqa: PLR0917 - one a click option, given by name
     step, one of many by task; --task and -p show single attempts of it. JSON has all of them, the
     profile and the graph.
     """
+    from partflow.report.document import document
     from partflow.report.profile import profile_lines
-    from partflow.report.runs import run_document, run_lines, runs_lines, steps_lines
+    from partflow.report.runs import (
+        RunsReport,
+        run_lines,
+        run_report,
+        run_with_steps,
+        runs_lines,
+        steps_lines,
+    )
 
     history = session.history()
     if run is None:
@@ -72,14 +80,14 @@ def runs(  # noqa: PLR0917 - one a click option, given by name
             raise click.UsageError("name a RUN for that: its id, the beginning of it, or `last`")
         rows = history.runs(limit)
         if output == "json":
-            print_json({"runs": [run_document(row) for row in rows]})
+            print_json(document(RunsReport(tuple(map(run_report, rows)))))
         else:
             click.echo("\n".join(runs_lines(rows)))
         return
     row = history.run(run)
     steps = _filtered(row, history.steps(row.id), tasks, keys)
     if output == "json":
-        print_json(_document(history, row, steps))
+        print_json(document(run_with_steps(row, steps, history.graph(row.id))))
     elif graph:
         click.echo("\n".join(_graph_lines(session, history, row)))
     elif profile:
@@ -113,7 +121,8 @@ def logs(
     Of a RUN (its id, the beginning of that, or `last`), all that it attempted, or one partition of
     it; of a dataset or effect, the last run that attempted the partition.
     """
-    from partflow.report.logs import calls, heading, log_documents, log_text
+    from partflow.report.document import document
+    from partflow.report.logs import calls, heading, log_text, logs_report
 
     history = session.history()
     attempts = _attempts(history, what, key)
@@ -124,7 +133,7 @@ def logs(
     files = [(r, s, history.log_of(r, s)) for r, s in attempts]
     found: list[Written] = [(r, s, path) for r, s, path in files if path is not None]
     if output == "json":
-        print_json({"logs": log_documents(found, tail)})
+        print_json(document(logs_report(found, tail)))
         return
     is_seen = sys.stdout.isatty()  # a terminal obeys what a log may hold; a file is to have it
     for group in calls(found):
@@ -152,12 +161,13 @@ def cancel(session: Session, run: str, gently: bool, output: str) -> None:
     What was published stays, every partition is whole, and the same command makes the rest.
     """
     from partflow.operations.cancel import End
-    from partflow.report.runs import run_document
+    from partflow.report.document import document
+    from partflow.report.runs import EndedReport, run_report
 
     history = session.history()
     end, row = history.cancel(history.run(run), gently=gently)
     if output == "json":
-        print_json({**run_document(row), "end": end.name.lower()})
+        print_json(document(EndedReport(run_report(row), end)))
         return
     counts = f"ran {row.ran:,}, unchanged {row.unchanged:,}, failed {row.failed:,}"
     if end is End.ASKED:
@@ -197,20 +207,8 @@ def _hint(word: str, known: Iterable[str]) -> str:
     return f"there are {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}"  # noqa: PLR2004
 
 
-def _document(history: History, row: RunRow, steps: Sequence[StepLog]) -> dict[str, Any]:
-    from partflow.report.profile import profile_document
-    from partflow.report.runs import run_document, step_document
-
-    return {
-        **run_document(row),
-        "profile": profile_document(steps),
-        "graph": history.graph(row.id),
-        "steps": [step_document(s) for s in steps],
-    }
-
-
 def _graph_lines(session: Session, history: History, row: RunRow) -> list[str]:
-    from partflow.report.graph import graph_lines
+    from partflow.report.graph import past_graph_lines
 
     graph = history.graph(row.id)
     if graph is None:
@@ -219,8 +217,8 @@ def _graph_lines(session: Session, history: History, row: RunRow) -> list[str]:
         codes = {name: code.digest for name, code in session.project().codes.items()}
     except PartflowError as error:
         click.echo(f"not compared with the graph of now: {error}", err=True)
-        return graph_lines(graph, None)
-    return graph_lines(graph, codes)
+        return past_graph_lines(graph, None)
+    return past_graph_lines(graph, codes)
 
 
 def _attempts(history: History, what: str, key: str | None) -> list[tuple[str, StepLog]]:

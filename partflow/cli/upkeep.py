@@ -7,25 +7,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from partflow.cli.options import printing
 from partflow.cli.session import DONE, INTERRUPTED, Session
 from partflow.partitions.keytexts import shown_key
-from partflow.report.strays import stray_documents, stray_lines
-from partflow.report.text import aligned, count, moment, print_json, printable, size
+from partflow.report.document import document
+from partflow.report.strays import stray_lines, stray_reports
+from partflow.report.text import moment, print_json, printable
+from partflow.report.upkeep import (
+    caution_lines,
+    kept_lines,
+    kept_reports,
+    move_report,
+    put_back_report,
+    rebuild_report,
+    sweep_lines,
+    sweep_report,
+    swept_lines,
+)
 
 if TYPE_CHECKING:
-    from partflow.operations.rebuild import Rebuilt
-    from partflow.operations.rollback import Kept, PutBack
-    from partflow.operations.sweep import Sweep
-    from partflow.operations.undeclared import Lying
     from partflow.project.project import Controls
     from partflow.project.upkeep import Upkeep
 
-_SHOWN = 20
 no_wait = click.option(
     "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
 )
@@ -68,20 +75,24 @@ def rollback(  # noqa: PLR0917 - one a click option, given by name
         raise click.UsageError("--to, --list and --release are for different things: give one")
     upkeep = session.project().upkeep
     if listing:
-        _show_kept(upkeep.kept(dataset, key), output)
+        kept = kept_reports(upkeep.kept(dataset, key))
+        _print(kept, kept_lines(kept), output)
         return DONE
     if release:
-        done = upkeep.release(dataset, key, _controls(session, no_wait))
-        _show_put_back(done, f"released {_files(done)}", output)
+        released = put_back_report(upkeep.release(dataset, key, _controls(session, no_wait)), None)
+        _print(released, [released.sentence], output)
         return DONE
-    kept = [k for k in upkeep.kept(dataset, key) if k.number == to or (to is None and _is_other(k))]
-    if kept and kept[0].record is not None:
-        made = f"as it was made at {moment(kept[0].record.made_at)}"
+    others = [
+        k for k in upkeep.kept(dataset, key) if k.number == to or (to is None and not k.is_present)
+    ]
+    if others and others[0].record is not None:
+        made = f"as it was made at {moment(others[0].record.made_at)}"
         if not _agreed(f"put {dataset}@{shown_key(key)} back {made}?", yes=yes):
             return INTERRUPTED
     done = upkeep.rollback(dataset, key, to, _controls(session, no_wait))
     again = session.calls("rollback", dataset, "-p", shown_key(key), "--release")
-    _show_put_back(done, f"put back and pinned {_files(done)}; to release: {again}", output)
+    report = put_back_report(done, again)
+    _print(report, [report.sentence], output)
     return DONE
 
 
@@ -121,11 +132,13 @@ def gc(  # noqa: PLR0917 - one a click option, given by name
     found = upkeep.sweep(controls, dry_run=True)
     if not dry_run and not found.is_empty:
         if output == "text":
-            click.echo("\n".join(_swept_lines(found)), err=True)
+            click.echo("\n".join(swept_lines(sweep_report(found, is_done=False))), err=True)
         if not _agreed("sweep this?", yes=yes):
             return INTERRUPTED
         found = upkeep.sweep(controls, dry_run=False)
-    _show_sweep(found, output, upkeep.undeclared() if dry_run else (), is_done=not dry_run)
+    lying = upkeep.undeclared() if dry_run else ()
+    report = sweep_report(found, lying, is_done=not dry_run)
+    _print(report, sweep_lines(report), output)
     return DONE
 
 
@@ -145,17 +158,13 @@ def _move_undeclared(
     found = chosen(upkeep.undeclared(), names)
     if not dry_run:
         if output == "text":
-            click.echo("\n".join(stray_lines(found)[:-1]), err=True)
+            click.echo("\n".join(stray_lines(stray_reports(found))[:-1]), err=True)
         if not _agreed("move this into the history?", yes=yes):
             return INTERRUPTED
         found = upkeep.move_undeclared(names, controls)
-    files, nbytes = sum(len(each.strays) for each in found), sum(each.nbytes for each in found)
-    what = f"{count(files, 'file')} of {size(nbytes)}"
-    sentence = f"{what} would be moved" if dry_run else f"moved {what} into the history"
-    if output == "json":
-        print_json({"undeclared": stray_documents(found), "sentence": sentence})
-        return DONE
-    click.echo("\n".join([*(stray_lines(found)[:-1] if dry_run else []), sentence]))
+    report = move_report(found, is_done=not dry_run)
+    before = stray_lines(report.undeclared)[:-1] if dry_run else []
+    _print(report, [*before, report.sentence], output)
     return DONE
 
 
@@ -183,8 +192,20 @@ def rebuild(session: Session, yes: bool, no_wait: bool, output: str) -> int:
         "the metastore can be read; make it anew all the same, without the log of runs?", yes=yes
     ):
         return INTERRUPTED
-    _show_rebuilt(upkeep.rebuild(_controls(session, no_wait)), output)
+    report = rebuild_report(upkeep.rebuild(_controls(session, no_wait)))
+    if output == "text":
+        for line in caution_lines(report):
+            click.echo(line, err=True)
+    _print(report, [report.sentence], output)
     return DONE
+
+
+def _print(report: object, lines: Sequence[str], output: str) -> None:
+    """Print a report in the form that was asked for."""
+    if output == "json":
+        print_json(document(report))
+    else:
+        click.echo("\n".join(lines))
 
 
 def _agreed(question: str, *, yes: bool) -> bool:
@@ -204,125 +225,3 @@ def _controls(session: Session, no_wait: bool) -> Controls:
         command=session.command,
         waiting=lambda owner: click.echo(f"waiting for {printable(owner)}", err=True),
     )
-
-
-def _is_other(kept: Kept) -> bool:
-    return not kept.is_present
-
-
-def _files(done: PutBack) -> str:
-    names = ", ".join(f"{r.node}@{shown_key(r.key)}" for r in done.records)
-    return f"{count(len(done.records), 'file')} ({names})"
-
-
-def _show_kept(kept: Sequence[Kept], output: str) -> None:
-    if output == "json":
-        print_json([_kept(one) for one in kept])
-        return
-    rows = []
-    for one in kept:
-        if one.record is None:
-            rows.append((f"{one.number}", "-", "-", "-", size(one.nbytes), "nothing recorded"))
-            continue
-        rows.append(
-            (
-                f"{one.number}",
-                moment(one.record.made_at),
-                one.record.run or "-",
-                count(one.record.rows, "row"),
-                size(one.nbytes),
-                "the present content" if one.is_present else "",
-            )
-        )
-    click.echo("\n".join([*(aligned(rows, {0}) if rows else []), f"{len(kept)} kept"]))
-
-
-def _kept(one: Kept) -> dict[str, Any]:
-    record = one.record
-    return {
-        "number": one.number,
-        "made_at": None if record is None else moment(record.made_at),
-        "run": None if record is None else record.run,
-        "rows": None if record is None else record.rows,
-        "bytes": one.nbytes,
-        "content": None if record is None else record.content,
-        "present": one.is_present,
-    }
-
-
-def _show_put_back(done: PutBack, sentence: str, output: str) -> None:
-    if output == "json":
-        files = [{"dataset": r.node, "key": r.key, "rows": r.rows} for r in done.records]
-        print_json({"run": done.run, "files": files, "sentence": sentence})
-        return
-    click.echo(sentence)
-
-
-def _swept_lines(found: Sweep) -> list[str]:
-    rows = [
-        (kind.value, count(found.files[kind], "file"), size(found.nbytes[kind]))
-        for kind in found.files
-        if found.files[kind]
-    ]
-    if found.runs:
-        rows.append(("old runs", count(found.runs, "run"), ""))
-    return aligned(rows) if rows else []
-
-
-def _show_sweep(found: Sweep, output: str, strays: Sequence[Lying] = (), *, is_done: bool) -> None:
-    files, nbytes = sum(found.files.values()), sum(found.nbytes.values())
-    what = f"{count(files, 'file')} of {size(nbytes)}, {count(found.runs, 'run')}"
-    sentence = f"swept {what}" if is_done else f"{what} would be swept"
-    sentence = "nothing to sweep" if found.is_empty else sentence
-    if output == "json":
-        kinds = {
-            kind.name.lower(): {"files": found.files[kind], "bytes": found.nbytes[kind]}
-            for kind in found.files
-        }
-        told = {} if is_done else {"undeclared": stray_documents(strays)}
-        print_json({**kinds, "runs": found.runs, **told, "sentence": sentence})
-        return
-    lines = [] if is_done else [*_swept_lines(found), *stray_lines(strays)]
-    click.echo("\n".join([*lines, sentence]))
-
-
-def _show_rebuilt(found: Rebuilt, output: str) -> None:
-    sentence = (
-        f"made anew: {count(found.files, 'partition')} of tasks, {found.sources:,} of sources, "
-        f"{found.effects:,} of effects"
-    )
-    if output == "json":
-        unknown = [{"dataset": u.node, "key": u.key, "problem": u.problem} for u in found.unknown]
-        print_json(
-            {
-                "partitions": found.files,
-                "sources": found.sources,
-                "effects": found.effects,
-                "unknown": unknown,
-                "unread_lines": found.unread,
-                "journal": found.has_journal,
-                "aside": None if found.aside is None else str(found.aside),
-                "sentence": sentence,
-            }
-        )
-        return
-    for line in _cautions(found):
-        click.echo(line, err=True)
-    click.echo(sentence)
-
-
-def _cautions(found: Rebuilt) -> list[str]:
-    """What somebody has to know who goes on with a metastore that was made anew."""
-    lines = [f"unknown  {u.node}@{shown_key(u.key)}: {u.problem}" for u in found.unknown[:_SHOWN]]
-    if len(found.unknown) > _SHOWN:
-        lines.append(f"unknown  and {len(found.unknown) - _SHOWN:,} more")
-    if found.unread:
-        lines.append(f"{count(found.unread, 'line')} of the journal could not be read")
-    if not found.has_journal:
-        lines.append(
-            "there is no journal: effects are taken to be done for all that is due, and pins, "
-            "acceptances and what was seen of sources that are gone are not known"
-        )
-    if found.aside is not None:
-        lines.append(f"the one that was there is now {found.aside}")
-    return lines

@@ -6,13 +6,15 @@ Knows nothing of how any of it is found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from partflow.declarations.graph import outputs
-from partflow.operations.acceptable import Acceptance, Group, Kind
+from partflow.operations.acceptable import Group, Kind
 from partflow.operations.check import Reading, Trial, Verdict
 from partflow.partitions.keytexts import shown_key
-from partflow.report import sentences
+from partflow.report.document import TEXT_ONLY
+from partflow.report.plan import ranged
 from partflow.report.text import aligned, count, painted, printable
 
 if TYPE_CHECKING:
@@ -22,36 +24,150 @@ if TYPE_CHECKING:
 _COLOURS = {Kind.CODE: "green", Kind.HAND: "cyan", Kind.LEFT: "yellow"}
 
 
-def acceptance_lines(accepted: Accepted, *, is_done: bool) -> list[str]:
-    """What was accepted, or would be, and what was left and why; the sentence last."""
+@dataclass(frozen=True, slots=True)
+class AcceptedGroup:
+    """Partitions of one task that are accepted, pinned or left: how many, in which ranges."""
+
+    task: str
+    datasets: tuple[str, ...]
+    action: str
+    text: str
+    count: int
+    ranges: tuple[tuple[str, str], ...]
+    kind: Kind = field(metadata=TEXT_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A partition that was made aside; `problem` says how it differs, if it does."""
+
+    dataset: str
+    key: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceReport:
+    """What was accepted, or would be; `refusal` says why nothing was."""
+
+    run: str | None
+    accepted: int
+    pinned: int
+    left: int
+    refusal: str | None
+    groups: tuple[AcceptedGroup, ...]
+    sample: tuple[Sampled, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingFault:
+    """A file that is not as it was recorded."""
+
+    dataset: str
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingReport:
+    """What came of reading files again; `read` is the sentence."""
+
+    files: int
+    faults: tuple[ReadingFault, ...]
+    read: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialReport:
+    """What came of a partition that was made twice."""
+
+    task: str
+    dataset: str
+    key: str | None
+    verdict: Verdict
+    text: str | None
+    is_bad: bool = field(metadata=TEXT_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialsReport:
+    """What came of making partitions twice; `made_twice` is the sentence."""
+
+    trials: tuple[TrialReport, ...]
+    made_twice: str
+
+
+def acceptance_report(accepted: Accepted, *, is_done: bool) -> AcceptanceReport:
+    """What was accepted, or would be, and what was left and why."""
+    acceptance, refused = accepted.acceptance, accepted.refusal is not None
+    return AcceptanceReport(
+        accepted.run or None,
+        0 if refused else acceptance.count(Kind.CODE),
+        0 if refused else acceptance.count(Kind.HAND),
+        acceptance.count(Kind.LEFT),
+        accepted.refusal,
+        tuple(map(_group, acceptance.groups)),
+        tuple(Sampled(c.node, c.key, c.problem) for c in accepted.compared),
+        _sentence(accepted, is_done=is_done),
+    )
+
+
+def acceptance_lines(report: AcceptanceReport) -> list[str]:
+    """The same as text, the sentence last."""
     # What the sample refused is not listed as if it had been accepted.
-    found = accepted.acceptance
-    groups = [g for g in found.groups if g.kind is Kind.LEFT or not accepted.refusal]
+    groups = [g for g in report.groups if g.kind is Kind.LEFT or not report.refusal]
     rows = aligned([_row(g) for g in groups]) if groups else []
     lines = [painted(r, _COLOURS[g.kind]) for r, g in zip(rows, groups, strict=True)]
-    wrong = sorted((c for c in accepted.compared if c.problem), key=lambda c: (c.node, c.key))
+    wrong = sorted((c.dataset, c.key, c.problem) for c in report.sample if c.problem)
     lines += [
-        painted(f"differs {c.node}@{shown_key(c.key)}: {printable(c.problem or '')}", "red")
-        for c in wrong
+        painted(f"differs {dataset}@{shown_key(key)}: {printable(problem)}", "red")
+        for dataset, key, problem in wrong
     ]
-    return [*lines, _sentence(accepted, is_done=is_done)]
+    return [*lines, report.sentence]
 
 
-def bad_trials(trials: Sequence[Trial], asked: Asked) -> list[Trial]:
-    """The faults; and the partitions that were named by their keys and could not be made."""
-    return [
-        t
+def reading_report(reading: Reading) -> ReadingReport:
+    """What came of reading files again."""
+    faults = tuple(ReadingFault(f.node, f.key, f.text) for f in reading.faults)
+    wrong = f"{len(faults):,} not as recorded" if faults else "all as recorded"
+    return ReadingReport(reading.files, faults, f"read {count(reading.files, 'file')}: {wrong}")
+
+
+def reading_lines(report: ReadingReport) -> list[str]:
+    """The same as text, the sentence last."""
+    rows = [(f.dataset, shown_key(f.key), f.text) for f in report.faults]
+    lines = [painted(line, "red") for line in aligned(rows)] if rows else []
+    return [*lines, report.read]
+
+
+def trials_report(trials: Sequence[Trial], asked: Asked) -> TrialsReport:
+    """What came of making partitions twice.
+
+    At fault is also a partition that was named by its key and could not be made.
+    """
+    reports = tuple(
+        TrialReport(
+            t.task, t.node, t.key or None, t.verdict, t.text or None,
+            t.verdict.is_bad or bool(asked.keys and t.key and t.verdict is Verdict.LEFT),
+        )
         for t in trials
-        if t.verdict.is_bad or (asked.keys and t.key and t.verdict is Verdict.LEFT)
+    )  # fmt: skip
+    return TrialsReport(reports, _trials_sentence(trials))
+
+
+def trials_lines(report: TrialsReport) -> list[str]:
+    """The same as text, what is at fault in red, the sentence last."""
+    rows = [
+        (t.dataset, shown_key(t.key or "") or "-", t.verdict.value, t.text or "")
+        for t in report.trials
     ]
-
-
-def check_lines(
-    trials: Sequence[Trial] | None, reading: Reading | None, bad: Sequence[Trial]
-) -> list[str]:
-    """What came of the checks, the `bad` trials in red; a sentence after each kind of them."""
-    lines = [] if reading is None else _reading_lines(reading)
-    return lines if trials is None else [*lines, *_trial_lines(trials, bad)]
+    lines = aligned(rows) if rows else []
+    shown = [
+        painted(line, "red" if t.is_bad else None)
+        for line, t in zip(lines, report.trials, strict=True)
+    ]
+    return [*shown, report.made_twice]
 
 
 def _sentence(accepted: Accepted, *, is_done: bool) -> str:
@@ -71,65 +187,24 @@ def _sentence(accepted: Accepted, *, is_done: bool) -> str:
     return f"{count(code, 'partition')} would be accepted, {hand:,} pinned{more}"
 
 
-def _row(group: Group) -> tuple[str, ...]:
+def _group(group: Group) -> AcceptedGroup:
+    return AcceptedGroup(
+        group.task.name, outputs(group.task), group.kind.value, group.text, len(group.at),
+        tuple(group.ranges), group.kind,
+    )  # fmt: skip
+
+
+def _row(group: AcceptedGroup) -> tuple[str, ...]:
     return (
-        ", ".join(outputs(group.task)),
-        group.kind.value,
-        count(len(group.at), "partition"),
-        sentences.ranged(group.ranges),
+        ", ".join(group.datasets),
+        group.action,
+        count(group.count, "partition"),
+        ranged(group.ranges),
         group.text,
     )
 
 
-def acceptance_document(accepted: Accepted, *, is_done: bool) -> dict[str, Any]:
-    """The same as JSON."""
-    found: Acceptance = accepted.acceptance
-    refused = accepted.refusal is not None
-    return {
-        "run": accepted.run or None,
-        "accepted": 0 if refused else found.count(Kind.CODE),
-        "pinned": 0 if refused else found.count(Kind.HAND),
-        "left": found.count(Kind.LEFT),
-        "refusal": accepted.refusal,
-        "groups": [
-            {
-                "task": g.task.name,
-                "datasets": list(outputs(g.task)),
-                "action": g.kind.value,
-                "text": g.text,
-                "count": len(g.at),
-                "ranges": [list(r) for r in g.ranges],
-            }
-            for g in found.groups
-        ],
-        "sample": [
-            {"dataset": c.node, "key": c.key, "problem": c.problem} for c in accepted.compared
-        ],
-        "sentence": _sentence(accepted, is_done=is_done),
-    }
-
-
-def _reading_lines(reading: Reading) -> list[str]:
-    rows = [(f.node, shown_key(f.key), f.text) for f in reading.faults]
-    lines = [painted(line, "red") for line in aligned(rows)] if rows else []
-    return [*lines, _reading_sentence(reading)]
-
-
-def _reading_sentence(reading: Reading) -> str:
-    wrong = f"{len(reading.faults):,} not as recorded" if reading.faults else "all as recorded"
-    return f"read {count(reading.files, 'file')}: {wrong}"
-
-
-def _trial_lines(trials: Sequence[Trial], bad: Sequence[Trial]) -> list[str]:
-    rows = [(t.node, shown_key(t.key) or "-", t.verdict.value, t.text) for t in trials]
-    lines = aligned(rows) if rows else []
-    shown = [
-        painted(line, "red" if t in bad else None) for line, t in zip(lines, trials, strict=True)
-    ]
-    return [*shown, _trial_sentence(trials)]
-
-
-def _trial_sentence(trials: Sequence[Trial]) -> str:
+def _trials_sentence(trials: Sequence[Trial]) -> str:
     made = {(t.task, t.key) for t in trials if t.verdict is not Verdict.LEFT}
     failed = sorted({t.task for t in trials if t.verdict is Verdict.FAILED})
     other = sorted({t.task for t in trials if t.verdict.is_bad and t.verdict is not Verdict.FAILED})
@@ -137,26 +212,3 @@ def _trial_sentence(trials: Sequence[Trial]) -> str:
     parts += [f"not the same: {', '.join(other)}"] if other else []
     said = "; ".join(parts) or "all the same"
     return f"made {count(len(made), 'partition')} twice: {said}" if made else "made nothing twice"
-
-
-def check_document(trials: Sequence[Trial] | None, reading: Reading | None) -> dict[str, Any]:
-    """What came of the checks as JSON."""
-    found: dict[str, Any] = {}
-    if reading is not None:
-        faults = [{"dataset": f.node, "key": f.key, "text": f.text} for f in reading.faults]
-        found |= {
-            "files": reading.files, "faults": faults, "read": _reading_sentence(reading),
-        }  # fmt: skip
-    if trials is not None:
-        found["trials"] = [
-            {
-                "task": t.task,
-                "dataset": t.node,
-                "key": t.key or None,
-                "verdict": t.verdict.name.lower(),
-                "text": t.text or None,
-            }
-            for t in trials
-        ]
-        found["made_twice"] = _trial_sentence(trials)
-    return found

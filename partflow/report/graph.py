@@ -1,17 +1,234 @@
-"""Shows the graph that a run had, which the project may have no longer.
+"""What is declared: datasets with who writes and reads them; and the graph that a run had.
 
-Knows nothing of the present project but the code fingerprints that it is given.
+Knows nothing of what exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from partflow.report.text import count
+from partflow.declarations.dataset import Extent, Read, Source
+from partflow.declarations.graph import Graph, declared_extent, outputs
+from partflow.declarations.task import Task
+from partflow.partitions.keytexts import shown_keys_in
+from partflow.planning.selection import extent_of, grain_of
+from partflow.report.text import aligned, count, printable
+
+if TYPE_CHECKING:
+    from partflow.code.fingerprint import CodeFingerprint
+    from partflow.partitions.calendar import Grain
+
+_RESERVED = {"call", "class", "click", "default", "end", "flowchart", "graph", "style", "subgraph"}
 
 
-def graph_lines(graph: Mapping[str, Any], codes: Mapping[str, str] | None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class ReadDeclared:
+    """One read of a task: of which dataset, in which form, for which parameter."""
+
+    dataset: str
+    mapping: str
+    parameter: str
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnfollowedCode:
+    """What the fingerprint of a task's code cannot see, and where it stands."""
+
+    place: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A task that writes a dataset, or an effect; `declared_range` if its own is another one."""
+
+    task: str
+    place: str
+    range: str
+    declared_range: str | None
+    reads: tuple[ReadDeclared, ...]
+    code: str
+    parts: tuple[str, ...]
+    not_followed: tuple[UnfollowedCode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """All that is declared of a dataset, source or effect."""
+
+    name: str
+    kind: str
+    grain: str
+    range: str
+    first: str | None
+    last: str | None
+    place: str
+    path: str | None
+    format: str | None
+    description: str | None
+    tags: tuple[str, ...]
+    written_by: tuple[Writer, ...]
+    read_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphReport:
+    """What is declared, in the graph's order."""
+
+    datasets: tuple[Described, ...]
+
+
+def graph_report(
+    graph: Graph, codes: Mapping[str, CodeFingerprint], nodes: Sequence[str]
+) -> GraphReport:
+    """All that is declared of some nodes; `codes` are the tasks' fingerprints."""
+    return GraphReport(tuple(_described(graph, codes, node) for node in nodes))
+
+
+def listing_lines(report: GraphReport) -> list[str]:
+    """A row for each: grain, range, tasks, place, tags, description."""
+    heads = ("name", "kind", "grain", "range", "task", "place", "tags", "description")
+    rows = [
+        (
+            d.name,
+            d.kind,
+            shown_keys_in(d.grain),
+            shown_keys_in(d.range),
+            ", ".join(w.task for w in d.written_by) or "-",
+            printable(", ".join(w.place for w in d.written_by) or d.place),
+            printable(" ".join(d.tags) or "-"),
+            printable(d.description or ""),
+        )
+        for d in report.datasets
+    ]
+    return aligned([heads, *rows])
+
+
+def paragraphs(report: GraphReport) -> list[str]:
+    """For each what it is made from, as some lines; how many there are, last."""
+    lines = [line for each in report.datasets for line in _paragraph(each)]
+    return [*lines, count(len(report.datasets), "dataset or effect", "datasets and effects")]
+
+
+def mermaid_lines(graph: Graph, nodes: Sequence[str]) -> list[str]:
+    """A flowchart: sources are cylinders, effects flags; dashed is what need not be there."""
+    lines = ["flowchart LR"]
+    for node in nodes:
+        dataset = graph.datasets.get(node)
+        label = f'"{node}<br/>{shown_keys_in(grain_of(graph, node).describe())}"'
+        shape = f">{label}]" if dataset is None else f"[{label}]"
+        if dataset is not None and dataset.is_source:
+            shape = f"[({label})]"
+        lines.append(f"  {_id(node)}{shape}")
+    return lines + _edges(graph, nodes)
+
+
+def _edges(graph: Graph, nodes: Sequence[str]) -> list[str]:
+    shown, lines = set(nodes), []
+    for task in graph.tasks:
+        for node in outputs(task):
+            for one in task.inputs:
+                source = one.read.dataset.name
+                if node in shown and source in shown:
+                    lines.append(f"  {_id(source)} {_arrow(one.read)} {_id(node)}")
+    return list(dict.fromkeys(lines))
+
+
+def _arrow(read: Read) -> str:
+    words = read.declared.removeprefix(read.dataset.name).removesuffix(".optional()").strip(".")
+    arrow = "-.->" if read.is_optional else "-->"
+    return f'{arrow}|"{words}"|' if words else arrow
+
+
+def _id(node: str) -> str:
+    return f"{node}_" if node in _RESERVED else node
+
+
+def _described(graph: Graph, codes: Mapping[str, CodeFingerprint], node: str) -> Described:
+    dataset = graph.datasets.get(node)
+    writers = graph.writers(node)
+    grain, extent = grain_of(graph, node), extent_of(graph, node)
+    return Described(
+        name=node,
+        kind="effect" if dataset is None else "source" if dataset.is_source else "dataset",
+        grain=grain.describe(),
+        range=_range(grain, extent),
+        first=grain.key(extent.lo) if extent.hi != extent.lo else None,
+        last=None if extent.hi in (None, extent.lo) else grain.key((extent.hi or 0) - 1),
+        place=dataset.place if dataset is not None else writers[0].place,
+        path=dataset.path if isinstance(dataset, Source) else None,
+        format=None if dataset is None else dataset.stored_as.name,
+        description=_description(graph, node),
+        tags=tuple(sorted({tag for t in writers for tag in t.options.tags})),
+        written_by=tuple(_writer(graph, codes[t.name], t) for t in writers),
+        read_by=tuple(graph.downstream(node)),
+    )
+
+
+def _writer(graph: Graph, code: CodeFingerprint, task: Task) -> Writer:
+    extent, own = graph.task_extents[task.name], declared_extent(task)
+    return Writer(
+        task=task.name,
+        place=task.place,
+        range=_range(task.grain, extent),
+        declared_range=None if own == extent else _range(task.grain, own),
+        reads=tuple(
+            ReadDeclared(i.read.dataset.name, i.read.declared, i.parameter, i.read.is_optional)
+            for i in task.inputs
+        ),
+        code=code.digest,
+        parts=tuple(name for name, _ in code.parts),
+        not_followed=tuple(UnfollowedCode(str(n.place), n.what) for n in code.not_followed),
+    )
+
+
+def _description(graph: Graph, node: str) -> str | None:
+    """What the dataset says of itself, else the first line that its task says."""
+    dataset = graph.datasets.get(node)
+    if dataset is not None and dataset.description:
+        return dataset.description
+    for task in graph.writers(node):
+        said = (task.function.__doc__ or "").strip()
+        if said:
+            return said.splitlines()[0]
+    return None
+
+
+def _range(grain: Grain, extent: Extent) -> str:
+    if extent.hi == extent.lo:
+        return "none"
+    first = grain.key(extent.lo)
+    last = None if extent.hi is None else grain.key(extent.hi - 1)
+    return first if last == first else f"{first} .. {last or ''}".rstrip()
+
+
+def _paragraph(described: Described) -> list[str]:
+    kind = "" if described.kind == "dataset" else f"{described.kind}, "
+    told = shown_keys_in(f"{described.grain}, {described.range}")
+    lines = [f"{described.name}  ({kind}{told})"]
+    if described.path:
+        lines.append(f"    files {described.path}, declared at {described.place}")
+    for writer in described.written_by:
+        verb = "done" if described.kind == "effect" else "written"
+        during = f" for {shown_keys_in(writer.range)}" if len(described.written_by) > 1 else ""
+        lines.append(f"    {verb} by {writer.task} at {writer.place}{during}")
+        if writer.declared_range:
+            declared = shown_keys_in(writer.declared_range)
+            lines.append(
+                f"    declared for {declared}; what lies outside of its range has nothing to read"
+            )
+        if writer.reads:
+            lines.append(f"    reads {', '.join(r.mapping for r in writer.reads)}")
+    return [printable(line) for line in lines]
+
+
+# The graph that a run had: a document, which the project may have no longer
+
+
+def past_graph_lines(graph: Mapping[str, Any], codes: Mapping[str, str] | None) -> list[str]:
     """A paragraph for each source and task; `codes` are those of now, None if nobody knows."""
     datasets = {d["name"]: d for d in graph["datasets"]}
     lines = []

@@ -1,4 +1,4 @@
-"""Shows what attempts wrote to their logs, each under a line that says whose it is.
+"""What attempts wrote to their logs, each under a line that says whose it is.
 
 Knows nothing of where the logs lie.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from partflow.metastore.runlog import StepLog
 from partflow.report.text import moment, span
@@ -18,6 +18,26 @@ Written = tuple[str, StepLog, Path]
 """A run, one of its attempts, and the file that holds what that wrote."""
 
 _BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """What one attempt wrote to its log."""
+
+    run: str
+    task: str
+    key: str
+    attempt: int
+    state: str
+    began_at: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogsReport:
+    """The logs of some attempts."""
+
+    logs: tuple[LogReport, ...]
 
 
 def calls(found: Sequence[Written]) -> list[list[Written]]:
@@ -47,20 +67,22 @@ def log_text(path: Path, tail: int | None) -> Iterator[str]:
             yield piece
 
 
-def log_documents(found: Sequence[Written], tail: int | None) -> list[dict[str, Any]]:
-    """The logs as JSON."""
-    return [
-        {
-            "run": run,
-            "task": step.task,
-            "key": step.key,
-            "attempt": step.attempt,
-            "state": step.state,
-            "began_at": moment(step.began_at) if step.began_at else None,
-            "text": "".join(log_text(path, tail)),
-        }
-        for run, step, path in found
-    ]
+def logs_report(written: Sequence[Written], tail: int | None) -> LogsReport:
+    """The logs, with their texts; with a `tail` only so many of the last lines of each."""
+    return LogsReport(
+        tuple(
+            LogReport(
+                run,
+                step.task,
+                step.key,
+                step.attempt,
+                step.state,
+                moment(step.began_at) if step.began_at else None,
+                "".join(log_text(path, tail)),
+            )
+            for run, step, path in written
+        )
+    )
 
 
 def _call(one: Written) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Sums up by task what the attempts of a run cost, and shows it.
+"""What the attempts of a run cost, summed up by task.
 
 Knows nothing of where they are recorded.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from partflow.metastore.runlog import RunRow, StepLog
 from partflow.report.text import aligned, count, size
@@ -77,6 +76,25 @@ class TaskSum:
         return rows / seconds if seconds > 0 else None
 
 
+@dataclass(frozen=True, slots=True)
+class TaskCost:
+    """What a task cost in one run: seconds of wall and processor, rows, bytes; its share of all."""
+
+    task: str
+    calls: int
+    steps: int
+    attempts: int
+    seconds: float
+    share: float | None
+    cpu: float
+    rows_in: int
+    bytes_in: int
+    rows_out: int
+    bytes_out: int
+    rows_per_second: float | None
+    memory: int
+
+
 def sums_of(steps: Sequence[StepLog]) -> list[TaskSum]:
     """The attempts by task, in the order in which the tasks came to their first end."""
     found: dict[str, list[StepLog]] = {}
@@ -97,28 +115,30 @@ def profile_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
     return [*lines, _sentence(row, steps, whole)]
 
 
-def profile_document(steps: Sequence[StepLog]) -> list[dict[str, Any]]:
-    """The same as JSON."""
+def profile_of(steps: Sequence[StepLog]) -> tuple[TaskCost, ...]:
+    """What each task of a run cost, the one that took longest first."""
     sums = _by_wall(steps)
     whole = sum(s.total("seconds") for s in sums)
-    return [
-        {
-            "task": s.task,
-            "calls": s.calls,
-            "steps": s.steps,
-            "attempts": len(s.attempts),
-            "seconds": round(s.total("seconds"), 6),
-            "share": round(s.total("seconds") / whole, 6) if whole else None,
-            "cpu": round(s.total("cpu"), 6),
-            "rows_in": int(s.total("rows_in")),
-            "bytes_in": int(s.total("bytes_in")),
-            "rows_out": int(s.total("rows_out")),
-            "bytes_out": int(s.total("bytes_out")),
-            "rows_per_second": None if s.rate is None else round(s.rate, 3),
-            "memory": s.memory,
-        }
-        for s in sums
-    ]
+    return tuple(_cost(s, whole) for s in sums)
+
+
+def _cost(one: TaskSum, whole: float) -> TaskCost:
+    seconds = one.total("seconds")
+    return TaskCost(
+        task=one.task,
+        calls=one.calls,
+        steps=one.steps,
+        attempts=len(one.attempts),
+        seconds=round(seconds, 6),
+        share=round(seconds / whole, 6) if whole else None,
+        cpu=round(one.total("cpu"), 6),
+        rows_in=int(one.total("rows_in")),
+        bytes_in=int(one.total("bytes_in")),
+        rows_out=int(one.total("rows_out")),
+        bytes_out=int(one.total("bytes_out")),
+        rows_per_second=None if one.rate is None else round(one.rate, 3),
+        memory=one.memory,
+    )
 
 
 def _by_wall(steps: Sequence[StepLog]) -> list[TaskSum]:

@@ -1,17 +1,18 @@
-"""Shows what was run: the runs in a row each; one run with its tasks or steps and their times.
+"""What was run: the runs in a row each; one run with its tasks or steps and their times.
 
 Knows nothing of where they are recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from partflow.metastore.runlog import RunRow, StepLog
 from partflow.partitions.keytexts import shown_key, shown_keys_in
-from partflow.report.profile import TaskSum, sums_of
+from partflow.report.document import INLINE
+from partflow.report.profile import TaskCost, TaskSum, profile_of, sums_of
 from partflow.report.text import (
     aligned,
     bounded,
@@ -27,6 +28,9 @@ from partflow.report.text import (
 )
 from partflow.report.timeline import Axis
 
+if TYPE_CHECKING:
+    from partflow.operations.cancel import End
+
 FEW = 40
 """Up to so many attempts are shown each by itself; more of them by task."""
 
@@ -38,6 +42,85 @@ _HEADS = (
 _COUNTS = ("ran", "unchanged", "skipped", "failed", "blocked", "cancelled")
 _NARROWEST, _WIDEST, _WITHOUT = 16, 60, 80
 _SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run: when, how it ended, what it came to, and by whom; moments of UTC."""
+
+    run: str
+    command: str
+    request: str | None
+    started_at: str
+    finished_at: str | None
+    seconds: float | None
+    state: str
+    note: str | None
+    ran: int
+    unchanged: int
+    skipped: int
+    failed: int
+    blocked: int
+    cancelled: int
+    host: str
+    owner: str
+    pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """An attempt at a step; what is not known of one of long ago is 0."""
+
+    task: str
+    key: str
+    attempt: int
+    state: str
+    reason: str
+    seconds: float
+    message: str | None
+    serial: int
+    began_at: str | None
+    cpu: float
+    memory: int
+    rows_in: int
+    bytes_in: int
+    rows_out: int
+    bytes_out: int
+    worker: int
+    has_log: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunWithSteps:
+    """One run, what its tasks cost, the graph that it had, and its attempts."""
+
+    run: RunReport = field(metadata=INLINE)
+    profile: tuple[TaskCost, ...]
+    graph: Mapping[str, Any] | None
+    steps: tuple[StepReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunsReport:
+    """The last runs, the newest first."""
+
+    runs: tuple[RunReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedReport:
+    """A run that was ended from outside, or was to be, and how that went."""
+
+    run: RunReport = field(metadata=INLINE)
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class CutOffReport:
+    """A run that was broken off, and the sentence that it ends with."""
+
+    run: RunReport = field(metadata=INLINE)
+    sentence: str
 
 
 def runs_lines(rows: Sequence[RunRow]) -> list[str]:
@@ -88,33 +171,47 @@ def steps_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
     return lines
 
 
-def run_document(row: RunRow) -> dict[str, Any]:
-    """A run as JSON."""
-    return {
-        "run": row.id,
-        "command": row.command,
-        "request": row.request or None,
-        "started_at": moment(row.started_at),
-        "finished_at": None if row.finished_at is None else moment(row.finished_at),
-        "seconds": _seconds(row),
-        "state": row.state,
-        "note": row.note or None,
-        **{name: getattr(row, name) for name in _COUNTS},
-        "host": row.host,
-        "owner": row.owner,
-        "pid": row.pid or None,
-    }
+def run_report(row: RunRow) -> RunReport:
+    """A run, as it is told."""
+    return RunReport(
+        run=row.id,
+        command=row.command,
+        request=row.request or None,
+        started_at=moment(row.started_at),
+        finished_at=None if row.finished_at is None else moment(row.finished_at),
+        seconds=_seconds(row),
+        state=row.state,
+        note=row.note or None,
+        ran=row.ran,
+        unchanged=row.unchanged,
+        skipped=row.skipped,
+        failed=row.failed,
+        blocked=row.blocked,
+        cancelled=row.cancelled,
+        host=row.host,
+        owner=row.owner,
+        pid=row.pid or None,
+    )
 
 
-def step_document(step: StepLog) -> dict[str, Any]:
-    """An attempt as JSON; what is not known of one of long ago is 0."""
-    began = moment(step.began_at) if step.began_at else None
-    return {
-        **asdict(step),
-        "seconds": round(step.seconds, 6),
-        "cpu": round(step.cpu, 6),
-        "began_at": began,
-    }
+def step_report(step: StepLog) -> StepReport:
+    """An attempt, as it is told."""
+    values = {each.name: getattr(step, each.name) for each in fields(StepReport)}
+    return StepReport(
+        **values
+        | {
+            "seconds": round(step.seconds, 6),
+            "cpu": round(step.cpu, 6),
+            "began_at": moment(step.began_at) if step.began_at else None,
+        }
+    )
+
+
+def run_with_steps(
+    row: RunRow, steps: Sequence[StepLog], graph: Mapping[str, Any] | None
+) -> RunWithSteps:
+    """One run with all that is known of it; `graph` is the document that it kept."""
+    return RunWithSteps(run_report(row), profile_of(steps), graph, tuple(map(step_report, steps)))
 
 
 def _row(row: RunRow) -> tuple[str, ...]:

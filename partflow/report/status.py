@@ -1,4 +1,4 @@
-"""Shows the states of datasets: a row each, with a bar over time.
+"""The states of datasets: a row each, with a bar over time.
 
 Knows nothing of how states are found.
 """
@@ -6,18 +6,26 @@ Knows nothing of how states are found.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partflow.partitions.keytexts import shown_keys_in
 from partflow.planning.planner import State
 from partflow.planning.status import Status
+from partflow.report.document import INLINE
+from partflow.report.faults import FaultReport, fault_reports
+from partflow.report.remarks import Remarks, remarks_of
+from partflow.report.strays import StrayReport, stray_lines, stray_reports
 from partflow.report.text import aligned, count, painted, room, size, span, width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from partflow.operations.undeclared import Lying
+    from partflow.planning.plan import Plan
 
 CELLS = 24
 _MARKS = {
@@ -33,45 +41,69 @@ _NUMBERS = range(3, 10)
 _GAP = "  "
 
 
-def status_lines(found: Sequence[Status]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class DatasetStatus:
+    """One dataset, source or effect: its range so far, and how many partitions are in each state.
+
+    `heat` has a mark for each part of the range, the worst state of that part.
+    """
+
+    dataset: str
+    kind: str
+    grain: str
+    first: str | None
+    last: str | None
+    partitions: int
+    fresh: int
+    stale: int
+    missing: int
+    waiting: int
+    blocked: int
+    may_become_stale: int
+    kept: int
+    pinned: int
+    last_good: int
+    rows: int
+    bytes: int
+    heat: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """How all things stand, with what somebody has to put right, and what is not shown."""
+
+    datasets: tuple[DatasetStatus, ...]
+    faults: tuple[FaultReport, ...]
+    remarks: Remarks = field(metadata=INLINE)
+    undeclared: tuple[StrayReport, ...]
+
+
+def status_report(
+    plan: Plan, statuses: Sequence[Status], lying: Sequence[Lying] = ()
+) -> StatusReport:
+    """The status of some nodes; what a plan says of faults; what lies there and is not shown."""
+    return StatusReport(
+        tuple(map(_of_node, statuses)),
+        fault_reports(plan.faults),
+        remarks_of(plan.snapshot),
+        stray_reports(lying),
+    )
+
+
+def status_lines(report: StatusReport) -> list[str]:
     """A row for each, the bar beside it, or below it where the terminal is too narrow."""
-    if not found:
-        return ["no dataset is selected"]
-    rows = aligned([(*_HEADS, "size"), *(_row(s) for s in found)], right=_NUMBERS)
+    if not report.datasets:
+        return ["no dataset is selected", *stray_lines(report.undeclared)]
+    rows = aligned([(*_HEADS, "size"), *map(_row, report.datasets)], right=_NUMBERS)
     widest = max(map(width, rows))
     space = room()
     beside = space is None or widest + len(_GAP) + CELLS <= space
     lines = [rows[0]]
-    for row, one in zip(rows[1:], found, strict=True):
-        bar = _painted_bar(one)
+    for row, each in zip(rows[1:], report.datasets, strict=True):
+        bar = _painted_bar(each.heat)
         spaces = " " * (widest - width(row))
         lines += [row + spaces + _GAP + bar] if beside else [row, _GAP + bar]
-    return [*lines, *_notes(found), _legend()]
-
-
-def status_document(found: Sequence[Status]) -> dict[str, Any]:
-    """The same as JSON."""
-    return {
-        "datasets": [
-            {
-                "dataset": s.node,
-                "kind": s.kind,
-                "grain": s.grain,
-                "first": s.first or None,
-                "last": s.last or None,
-                "partitions": s.partitions,
-                **{state.name.lower(): s.counts[state] for state in State},
-                "may_become_stale": s.maybe,
-                "kept": s.kept,
-                "pinned": s.pinned,
-                "last_good": s.last_good,
-                "rows": s.rows,
-                "bytes": s.nbytes,
-                "heat": "".join(_MARKS[state][0] for state in heat(s.states)),
-            }
-            for s in found
-        ]
-    }
+    return [*lines, *_notes(report.datasets), _legend(), *stray_lines(report.undeclared)]
 
 
 def heat(states: NDArray[np.uint8], cells: int = CELLS) -> list[State]:
@@ -87,44 +119,57 @@ def heat(states: NDArray[np.uint8], cells: int = CELLS) -> list[State]:
     return [_WORST_LAST[rank] for rank in worst.tolist()]
 
 
-def _row(one: Status) -> tuple[str, ...]:
-    kind = "" if one.kind == "dataset" else f" ({one.kind})"
-    counts = (f"{one.counts[s]:,}" if one.counts[s] else "-" for s in State)
-    stored = one.kind != "effect"
-    return (
-        one.node + kind,
-        shown_keys_in(one.grain),
-        span(one.first, one.last) if one.first else "none yet",
-        *counts,
-        f"{one.rows:,}" if stored and one.kind != "source" else "-",
-        size(one.nbytes) if stored else "-",
+def _of_node(status: Status) -> DatasetStatus:
+    return DatasetStatus(
+        status.node,
+        status.kind,
+        status.grain,
+        status.first or None,
+        status.last or None,
+        status.partitions,
+        **{state.name.lower(): status.counts[state] for state in State},
+        may_become_stale=status.maybe,
+        kept=status.kept,
+        pinned=status.pinned,
+        last_good=status.last_good,
+        rows=status.rows,
+        bytes=status.nbytes,
+        heat="".join(_MARKS[state][0] for state in heat(status.states)),
     )
 
 
-def _painted_bar(one: Status) -> str:
-    runs = ((state, len(list(cells))) for state, cells in groupby(heat(one.states)))
-    return "".join(painted(_MARKS[s][0] * n, _MARKS[s][1]) for s, n in runs)
+def _row(status: DatasetStatus) -> tuple[str, ...]:
+    kind = "" if status.kind == "dataset" else f" ({status.kind})"
+    counts = (status.fresh, status.stale, status.missing, status.waiting, status.blocked)
+    stored = status.kind != "effect"
+    return (
+        status.dataset + kind,
+        shown_keys_in(status.grain),
+        span(status.first, status.last or "") if status.first else "none yet",
+        *(f"{number:,}" if number else "-" for number in counts),
+        f"{status.rows:,}" if stored and status.kind != "source" else "-",
+        size(status.bytes) if stored else "-",
+    )
 
 
-def _notes(found: Sequence[Status]) -> list[str]:
+def _painted_bar(bar: str) -> str:
+    colours = dict(_MARKS.values())
+    return "".join(painted(mark * len(list(same)), colours[mark]) for mark, same in groupby(bar))
+
+
+def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
     """What the states alone do not say."""
-    maybe = [f"{s.node} {s.maybe:,}" for s in found if s.maybe]
-    kept = [f"{s.node} {s.kept:,}" for s in found if s.kept]
     lines = []
-    if maybe:
-        total = count(sum(s.maybe for s in found), "fresh partition")
-        lines.append(f"{total} may become stale: {', '.join(maybe)}")
-    if kept:
-        total = count(sum(s.kept for s in found), "partition")
-        lines.append(f"{total} of other code kept: {', '.join(kept)}")
-    pinned = [f"{s.node} {s.pinned:,}" for s in found if s.pinned]
-    if pinned:
-        total = count(sum(s.pinned for s in found), "partition")
-        lines.append(f"{total} pinned, by somebody's choice: {', '.join(pinned)}")
-    last_good = [f"{s.node} {s.last_good:,}" for s in found if s.last_good]
-    if last_good:
-        total = count(sum(s.last_good for s in found), "blocked partition")
-        lines.append(f"{total} as made of the last good content: {', '.join(last_good)}")
+    for name, singular, said in (
+        ("may_become_stale", "fresh partition", "may become stale"),
+        ("kept", "partition", "of other code kept"),
+        ("pinned", "partition", "pinned, by somebody's choice"),
+        ("last_good", "blocked partition", "as made of the last good content"),
+    ):
+        numbers = {s.dataset: getattr(s, name) for s in statuses if getattr(s, name)}
+        if numbers:
+            named = ", ".join(f"{dataset} {number:,}" for dataset, number in numbers.items())
+            lines.append(f"{count(sum(numbers.values()), singular)} {said}: {named}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Says what lies in the warehouse and is not shown, and what moves it away.
+"""What lies in the warehouse and is not shown, and what moves it away.
 
 Knows nothing of how that is found.
 """
@@ -6,39 +6,45 @@ Knows nothing of how that is found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from partflow.partitions.keytexts import shown_key
 from partflow.report.text import count, size
 
 if TYPE_CHECKING:
-    from partflow.operations.undeclared import Lying
+    from partflow.operations.undeclared import Lying, Why
 
 
-def stray_lines(found: Sequence[Lying]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class StrayReport:
+    """Partitions of a dataset that lie there and are not shown, and why they are not."""
+
+    dataset: str
+    why: Why
+    keys: tuple[str, ...]
+    bytes: int
+
+
+def stray_reports(lying: Sequence[Lying]) -> tuple[StrayReport, ...]:
+    """What lies there, dataset by dataset and reason by reason."""
+    return tuple(
+        StrayReport(each.dataset, each.why, tuple(s.key for s in each.strays), each.nbytes)
+        for each in lying
+    )
+
+
+def stray_lines(strays: Sequence[StrayReport]) -> list[str]:
     """A line for each dataset and reason, and one that says what to do."""
-    if not found:
+    if not strays:
         return []
-    names = list(dict.fromkeys(each.dataset for each in found))
-    lines = [f"not shown: {each.dataset}, {_told(each)} {each.why.value}" for each in found]
+    names = list(dict.fromkeys(each.dataset for each in strays))
+    lines = [f"not shown: {each.dataset}, {_told(each)} {each.why.value}" for each in strays]
     command = f"partflow gc --undeclared {' '.join(names)}"
     return [*lines, f"what is not shown stays until {command} moves it into the history"]
 
 
-def _told(one: Lying) -> str:
-    keys = [shown_key(stray.key) for stray in one.strays]
+def _told(stray: StrayReport) -> str:
+    keys = [shown_key(key) for key in stray.keys]
     span = keys[0] if len(keys) == 1 else f"{keys[0]} .. {keys[-1]}"
-    return f"{count(len(keys), 'partition')} ({span}, {size(one.nbytes)})"
-
-
-def stray_documents(found: Sequence[Lying]) -> list[dict[str, Any]]:
-    """The same as JSON."""
-    return [
-        {
-            "dataset": each.dataset,
-            "why": each.why.name.lower(),
-            "keys": [stray.key for stray in each.strays],
-            "bytes": each.nbytes,
-        }
-        for each in found
-    ]
+    return f"{count(len(keys), 'partition')} ({span}, {size(stray.bytes)})"

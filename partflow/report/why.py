@@ -1,16 +1,16 @@
-"""Shows why one partition is in its state: reason, code, lineage, when and by which run.
+"""Why one partition is in its state: reason, code, lineage, when and by which run.
 
 Knows nothing of how the reason is found.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from partflow.metastore.record import Record
-from partflow.operations.explain import LineageRead, Why
+from partflow.operations.explain import CodeChange, Why
 from partflow.partitions.keytexts import shown_key
-from partflow.planning.planner import State
+from partflow.planning.plan import Reason, State
 from partflow.report.text import aligned, bounded, count, moment, painted, printable, size, span
 
 _COLOURS = {
@@ -34,75 +34,150 @@ _KEYS = 5
 _DIGITS = 12
 
 
-def why_lines(why: Why) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class LinkReport:
+    """A partition on the way to the root of a reason, and what is said of it."""
+
+    dataset: str
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """What a partition reads of one dataset; `changed` are those that changed since."""
+
+    dataset: str
+    first: str | None
+    last: str | None
+    count: int
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeReport:
+    """One making of a partition, as it is recorded; `at` is a moment of UTC."""
+
+    at: str
+    run: str | None
+    how: str
+    pinned: bool
+    note: str | None
+    rows: int
+    bytes: int
+    content: str | None
+    code: str | None
+    sha256: str | None
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenReport:
+    """What a call did beside reading its inputs; `since` says what became of a file."""
+
+    kind: str
+    what: str
+    sha256: str | None
+    since: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnfollowedReport:
+    """What the fingerprint of the code cannot see, and where it stands."""
+
+    place: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettlingReport:
+    """When a partition is made again while it is still corrected outside; moments of UTC."""
+
+    again_at: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhyReport:
+    """All that is known of one partition; `made` is None if it was never made."""
+
+    dataset: str
+    key: str
+    state: State
+    may_become_stale: bool
+    reason: Reason
+    text: str
+    task: str | None
+    links: tuple[LinkReport, ...]
+    code_changes: tuple[CodeChange, ...]
+    lineage: tuple[ReadReport, ...]
+    made: MadeReport | None
+    history: tuple[MadeReport, ...]
+    not_followed: tuple[UnfollowedReport, ...]
+    failure: str | None
+    perhaps_done_by: str | None
+    seen: tuple[SeenReport, ...]
+    settling: SettlingReport | None
+
+
+def why_report(why: Why) -> WhyReport:
+    """An explanation, as it is told."""
+    settling = why.settling
+    return WhyReport(
+        why.node,
+        why.key,
+        why.state,
+        why.may_become_stale,
+        why.reason,
+        why.text,
+        why.task or None,
+        tuple(LinkReport(x.node, x.key, x.text) for x in why.links),
+        why.code_changes,
+        tuple(
+            ReadReport(r.dataset, r.first or None, r.last or None, r.count, r.changed)
+            for r in why.lineage
+        ),
+        None if why.record is None else _made_report(why.record),
+        tuple(map(_made_report, why.history)),
+        tuple(UnfollowedReport(str(place), what) for place, what in why.not_followed),
+        why.failure,
+        why.perhaps_done_by,
+        tuple(SeenReport(x.kind, x.what, x.sha256, since or None) for x, since in why.seen),
+        None
+        if settling is None
+        else SettlingReport(moment(settling.again_at), moment(settling.until)),
+    )
+
+
+def why_lines(why: WhyReport) -> list[str]:
     """All of it as text, each part under its own head."""
     lines = [_headline(why)]
     lines += [
-        f"  {_arrow(i)}{one.node}@{shown_key(one.key)}  {one.text}"
-        for i, one in enumerate(why.links)
+        f"  {_arrow(i)}{link.dataset}@{shown_key(link.key)}  {link.text}"
+        for i, link in enumerate(why.links)
     ]
+    seen = [(x.kind, printable(f"{x.what} {x.since or ''}".strip())) for x in why.seen]
+    unfollowed = [(printable(x.place), printable(x.what)) for x in why.not_followed]
     lines += _part("code", aligned([(c.how, c.name) for c in why.code_changes] or [()]))
     lines += _part("reads", aligned([_read(r) for r in why.lineage] or [()]))
     lines += _part("made", _made(why))
     lines += _part("settles", _settling(why))
     lines += _part(
         "seen while it was made, and not counted: only what is declared makes it stale",
-        aligned(
-            [(x.kind, printable(f"{x.what} {since}".strip())) for x, since in why.seen] or [()]
-        ),
+        aligned(seen or [()]),
     )
     if why.perhaps_done_by:
         lines += _part("perhaps done", [f"run {why.perhaps_done_by} began it and was cut off"])
     if why.failure and why.state is not State.FRESH:
         lines += _part("last attempt failed", bounded(why.failure))
     return lines + _part(
-        "not followed: what the fingerprint of the code cannot see",
-        aligned(
-            [(printable(str(place)), printable(what)) for place, what in why.not_followed] or [()]
-        ),
+        "not followed: what the fingerprint of the code cannot see", aligned(unfollowed or [()])
     )
 
 
-def why_document(why: Why) -> dict[str, Any]:
-    """The same as JSON."""
-    return {
-        "dataset": why.node,
-        "key": why.key,
-        "state": why.state.name.lower(),
-        "may_become_stale": why.may_become_stale,
-        "reason": why.reason.name.lower(),
-        "text": why.text,
-        "task": why.task or None,
-        "links": [{"dataset": x.node, "key": x.key, "text": x.text} for x in why.links],
-        "code_changes": [{"name": c.name, "how": c.how} for c in why.code_changes],
-        "lineage": [
-            {
-                "dataset": r.dataset,
-                "first": r.first or None,
-                "last": r.last or None,
-                "count": r.count,
-                "changed": list(r.changed),
-            }
-            for r in why.lineage
-        ],
-        "made": None if why.record is None else _record(why.record),
-        "history": [_record(r) for r in why.history],
-        "not_followed": [{"place": str(p), "what": w} for p, w in why.not_followed],
-        "failure": why.failure,
-        "perhaps_done_by": why.perhaps_done_by,
-        "seen": [
-            {"kind": x.kind, "what": x.what, "sha256": x.sha256, "since": since or None}
-            for x, since in why.seen
-        ],
-        "settling": None
-        if why.settling is None
-        else {"again_at": moment(why.settling.again_at), "until": moment(why.settling.until)},
-    }
-
-
-def _headline(why: Why) -> str:
+def _headline(why: WhyReport) -> str:
     state = painted(why.state.name.lower(), _COLOURS[why.state])
-    said = f"{why.node}@{shown_key(why.key)} is {state}"
+    said = f"{why.dataset}@{shown_key(why.key)} is {state}"
     if why.may_become_stale:
         return f"{said}, and may become stale {why.text}"
     return said if why.state.name.lower() == why.text else f"{said}: {why.text}"
@@ -117,7 +192,7 @@ def _arrow(depth: int) -> str:
     return "because " if depth == 0 else "        "
 
 
-def _read(read: LineageRead) -> tuple[str, ...]:
+def _read(read: ReadReport) -> tuple[str, ...]:
     if not read.count:
         return read.dataset, "nothing", ""
     what = count(read.count, "partition")
@@ -125,63 +200,53 @@ def _read(read: LineageRead) -> tuple[str, ...]:
         keys = ", ".join(map(shown_key, read.changed[:_KEYS]))
         more = f" and {len(read.changed) - _KEYS:,} more" if len(read.changed) > _KEYS else ""
         what += f", {len(read.changed):,} changed since: {keys}{more}"
-    return read.dataset, span(read.first, read.last), what
+    return read.dataset, span(read.first or "", read.last or ""), what
 
 
-def _made(why: Why) -> list[str]:
-    record = why.record
-    if record is None:
+def _made(why: WhyReport) -> list[str]:
+    made = why.made
+    if made is None:
         return [] if why.state is State.WAITING else ["never"]
-    by = f" by run {record.run}" if record.run else ""
+    by = f" by run {made.run}" if made.run else ""
     # An accepted record keeps the moment of its making, and has the run that accepted it.
     note = why.history[0].note if why.history else None
-    lines = [f"{_verb(why)} at {moment(record.made_at)}{'' if note else by}"]
+    lines = [f"{_verb(why)} at {made.at}{'' if note else by}"]
     if note:
-        lines = [*([] if record.pinned else lines), f"{printable(note)}, {by.strip()}"]
-    if record.content:
+        lines = [*([] if made.pinned else lines), f"{printable(note)}, {by.strip()}"]
+    if made.content:
         # Of a source only the content is recorded, not how many rows it has.
-        rows = [count(record.rows, "row")] if why.task else []
-        lines.append(", ".join([*rows, size(record.nbytes), _content(record)]))
-    if record.code and why.task and not record.pinned:
-        lines.append(f"by the code {record.code[:_DIGITS]} of {why.task}")
+        rows = [count(made.rows, "row")] if why.task else []
+        lines.append(", ".join([*rows, size(made.bytes), _content(made.content)]))
+    if made.code and why.task and not made.pinned:
+        lines.append(f"by the code {made.code[:_DIGITS]} of {why.task}")
     if len(why.history) > 1:
-        before = moment(why.history[1].made_at)
-        lines.append(f"{len(why.history):,} times in all; the time before at {before}")
+        lines.append(f"{len(why.history):,} times in all; the time before at {why.history[1].at}")
     return lines
 
 
-def _settling(why: Why) -> list[str]:
+def _settling(why: WhyReport) -> list[str]:
     if why.settling is None:
         return []
-    again, until = moment(why.settling.again_at), moment(why.settling.until)
+    again, until = why.settling.again_at, why.settling.until
     if again == until:
         return [f"at {until}; the first run after that makes it again, for good"]
     said = f"until then it is made again, next by the first run after {again}"
     return [f"at {until}; {said}, and once more after that"]
 
 
-def _verb(why: Why) -> str:
+def _verb(why: WhyReport) -> str:
     """The record does not say how it was made, the history does."""
     how = why.history[0].how if why.history else "made"
     return _HOW.get(how, printable(how))
 
 
-def _content(record: Record) -> str:
-    kind, _, digest = (record.content or "").partition(":")
+def _content(content: str) -> str:
+    kind, _, digest = content.partition(":")
     return f"content {kind}:{digest[:_DIGITS]}" if digest else f"content {kind[:_DIGITS]}"
 
 
-def _record(record: Record) -> dict[str, Any]:
-    return {
-        "at": moment(record.made_at),
-        "run": record.run,
-        "how": record.how,
-        "pinned": record.pinned,
-        "note": record.note,
-        "rows": record.rows,
-        "bytes": record.nbytes,
-        "content": record.content,
-        "code": record.code,
-        "sha256": record.sha256,
-        "seq": record.seq,
-    }
+def _made_report(record: Record) -> MadeReport:
+    return MadeReport(
+        moment(record.made_at), record.run, record.how, record.pinned, record.note, record.rows,
+        record.nbytes, record.content, record.code, record.sha256, record.seq,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.planner import Fault
-from partflow.report.sentences import fault_lines
+from partflow.report.faults import fault_lines, fault_reports
 
 BAD = "store,item\nn,tea\n"
 FILE = "landing/sales/2024-01-03.csv"
@@ -157,7 +157,7 @@ def test_files_at_fault_for_very_many_reasons_take_few_lines():
     faults = [
         Fault("s", f"2024-01-0{n}", f"{n}.csv", f"reason {n}", "mend it") for n in range(1, 8)
     ]
-    lines = fault_lines(faults)
+    lines = fault_lines(fault_reports(faults))
     assert lines[0] == "s@2024-01-01 cannot be read: 1.csv: reason 1; mend it"
     assert len(lines) == 4
     assert lines[-1].startswith("4 more files of s cannot be read, for other reasons")

@@ -11,7 +11,7 @@ from partflow.metastore.sqlite.rows import count_changes
 from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason
 from partflow.project.project import Project
-from partflow.report.sentences import code_changed
+from partflow.report.plan import other_code_lines, plan_report
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 
@@ -225,7 +225,7 @@ def test_code_that_is_the_same_and_of_which_more_counts_now_is_reckoned_anew(fro
 
 
 def test_a_plan_says_that_more_counts_and_what_keeps_it(from_before):
-    (line,) = code_changed(from_before.project.plan())
+    (line,) = other_code_lines(plan_report(from_before.project.plan()))
     assert line == (
         "what counts as code now makes 5 partitions stale: clean_sales 5; "
         "`partflow accept` keeps them"

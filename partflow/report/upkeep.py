@@ -1,0 +1,234 @@
+"""What was kept, put back, swept, moved and made anew: as data and as text.
+
+Knows nothing of how any of it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from partflow.partitions.keytexts import shown_key
+from partflow.report.document import INLINE, TEXT_ONLY
+from partflow.report.strays import StrayReport, stray_lines, stray_reports
+from partflow.report.text import aligned, count, moment, size
+
+if TYPE_CHECKING:
+    from partflow.operations.rebuild import Rebuilt
+    from partflow.operations.rollback import Kept, PutBack
+    from partflow.operations.sweep import Sweep
+    from partflow.operations.undeclared import Lying
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """A file in the history of a partition; what is not recorded of it is None."""
+
+    number: int
+    made_at: str | None
+    run: str | None
+    rows: int | None
+    bytes: int
+    content: str | None
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PutBackFile:
+    """A partition that was put back or released."""
+
+    dataset: str
+    key: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutBackReport:
+    """What was put back or released, and by which run."""
+
+    run: str
+    files: tuple[PutBackFile, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweptKind:
+    """How much of one kind was swept, or would be; `what` says what it is."""
+
+    files: int
+    bytes: int
+    what: str = field(metadata=TEXT_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class NotShown:
+    """What lies in the warehouse and is not shown."""
+
+    undeclared: tuple[StrayReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What was swept, or would be; only before it is done, also what is not shown."""
+
+    kinds: Mapping[str, SweptKind] = field(metadata=INLINE)
+    runs: int
+    not_shown: NotShown | None = field(metadata=INLINE)
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveReport:
+    """What was moved into the history, or would be, since nothing declares it."""
+
+    undeclared: tuple[StrayReport, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownReport:
+    """A file that nothing ties to a making."""
+
+    dataset: str
+    key: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What a rebuild of the metastore came to; `aside` is where the old one lies now."""
+
+    partitions: int
+    sources: int
+    effects: int
+    unknown: tuple[UnknownReport, ...]
+    unread_lines: int
+    journal: bool
+    aside: str | None
+    sentence: str
+
+
+def kept_reports(kept: Sequence[Kept]) -> tuple[KeptReport, ...]:
+    """What is in the history of a partition."""
+    return tuple(
+        KeptReport(
+            each.number,
+            None if each.record is None else moment(each.record.made_at),
+            None if each.record is None else each.record.run,
+            None if each.record is None else each.record.rows,
+            each.nbytes,
+            None if each.record is None else each.record.content,
+            each.is_present,
+        )
+        for each in kept
+    )
+
+
+def kept_lines(kept: Sequence[KeptReport]) -> list[str]:
+    """A line for each, then how many there are."""
+    rows = [
+        (f"{k.number}", "-", "-", "-", size(k.bytes), "nothing recorded")
+        if k.made_at is None
+        else (
+            f"{k.number}",
+            k.made_at,
+            k.run or "-",
+            count(k.rows or 0, "row"),
+            size(k.bytes),
+            "the present content" if k.present else "",
+        )
+        for k in kept
+    ]
+    return [*(aligned(rows, {0}) if rows else []), f"{len(kept)} kept"]
+
+
+def put_back_report(done: PutBack, again: str | None) -> PutBackReport:
+    """What was put back and pinned, and the command `again` that releases it; or was released."""
+    names = ", ".join(f"{r.node}@{shown_key(r.key)}" for r in done.records)
+    files = f"{count(len(done.records), 'file')} ({names})"
+    sentence = f"released {files}"
+    if again is not None:
+        sentence = f"put back and pinned {files}; to release: {again}"
+    return PutBackReport(
+        done.run, tuple(PutBackFile(r.node, r.key, r.rows) for r in done.records), sentence
+    )
+
+
+def sweep_report(sweep: Sweep, lying: Sequence[Lying] = (), *, is_done: bool) -> SweepReport:
+    """What was swept, or would be; `lying` is what is not shown, before it is done."""
+    files, nbytes = sum(sweep.files.values()), sum(sweep.nbytes.values())
+    what = f"{count(files, 'file')} of {size(nbytes)}, {count(sweep.runs, 'run')}"
+    sentence = f"swept {what}" if is_done else f"{what} would be swept"
+    return SweepReport(
+        {
+            kind.name.lower(): SweptKind(sweep.files[kind], sweep.nbytes[kind], kind.value)
+            for kind in sweep.files
+        },
+        sweep.runs,
+        None if is_done else NotShown(stray_reports(lying)),
+        "nothing to sweep" if sweep.is_empty else sentence,
+    )
+
+
+def swept_lines(report: SweepReport) -> list[str]:
+    """A line for each kind of which there is something."""
+    rows = [
+        (kind.what, count(kind.files, "file"), size(kind.bytes))
+        for kind in report.kinds.values()
+        if kind.files
+    ]
+    if report.runs:
+        rows.append(("old runs", count(report.runs, "run"), ""))
+    return aligned(rows) if rows else []
+
+
+def sweep_lines(report: SweepReport) -> list[str]:
+    """All of it as text: the sentence alone once it is done."""
+    if report.not_shown is None:
+        return [report.sentence]
+    return [*swept_lines(report), *stray_lines(report.not_shown.undeclared), report.sentence]
+
+
+def move_report(lying: Sequence[Lying], *, is_done: bool) -> MoveReport:
+    """What was moved into the history, or would be."""
+    files, nbytes = sum(len(each.strays) for each in lying), sum(each.nbytes for each in lying)
+    what = f"{count(files, 'file')} of {size(nbytes)}"
+    sentence = f"moved {what} into the history" if is_done else f"{what} would be moved"
+    return MoveReport(stray_reports(lying), sentence)
+
+
+def rebuild_report(rebuilt: Rebuilt) -> RebuildReport:
+    """What a rebuild came to."""
+    return RebuildReport(
+        rebuilt.files,
+        rebuilt.sources,
+        rebuilt.effects,
+        tuple(UnknownReport(u.node, u.key, u.problem) for u in rebuilt.unknown),
+        rebuilt.unread,
+        rebuilt.has_journal,
+        None if rebuilt.aside is None else str(rebuilt.aside),
+        f"made anew: {count(rebuilt.files, 'partition')} of tasks, {rebuilt.sources:,} of sources, "
+        f"{rebuilt.effects:,} of effects",
+    )
+
+
+def caution_lines(report: RebuildReport) -> list[str]:
+    """What somebody has to know who goes on with a metastore that was made anew."""
+    lines = [
+        f"unknown  {u.dataset}@{shown_key(u.key)}: {u.problem}" for u in report.unknown[:_SHOWN]
+    ]
+    if len(report.unknown) > _SHOWN:
+        lines.append(f"unknown  and {len(report.unknown) - _SHOWN:,} more")
+    if report.unread_lines:
+        lines.append(f"{count(report.unread_lines, 'line')} of the journal could not be read")
+    if not report.journal:
+        lines.append(
+            "there is no journal: effects are taken to be done for all that is due, and pins, "
+            "acceptances and what was seen of sources that are gone are not known"
+        )
+    if report.aside is not None:
+        lines.append(f"the one that was there is now {report.aside}")
+    return lines
