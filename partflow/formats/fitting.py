@@ -175,9 +175,12 @@ def _moments(column: pl.Series, wanted: pl.Datetime) -> pl.Series:
     minutes = parts["3"].cast(pl.Int64, strict=False).fill_null(0)
     offset = (sign * (hours * 60 + minutes)).fill_null(0)
     offset = pl.select(pl.when(column.str.ends_with("Z")).then(0).otherwise(offset)).to_series()
-    span = (offset * 60_000).cast(pl.Duration("ms"))
-    moments = (_naive(base, unit) - span).dt.cast_time_unit(unit)
-    zoned = moments.dt.replace_time_zone("UTC").dt.convert_time_zone(wanted.time_zone)
+    span = (offset * 60 * 10 ** _DIGITS[unit]).cast(pl.Duration(unit))
+    zoned = (
+        (_naive(base, unit) - span)
+        .dt.replace_time_zone("UTC")
+        .dt.convert_time_zone(wanted.time_zone)
+    )
     return _where(zoned, clock)
 
 

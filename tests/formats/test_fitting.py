@@ -32,6 +32,11 @@ def text(*values):
         ("2024-01-31", pl.Date(), dt.date(2024, 1, 31)),
         ("2024-01-31", pl.Datetime("us"), dt.datetime(2024, 1, 31)),  # noqa: DTZ001
         ("2024-01-31T05:00+01:00", UTC, dt.datetime(2024, 1, 31, 4, tzinfo=dt.UTC)),
+        (
+            "2024-01-31T05:00:00.123456-02:30",
+            UTC,
+            dt.datetime(2024, 1, 31, 7, 30, 0, 123456, tzinfo=dt.UTC),
+        ),
         ("05:15", pl.Time(), dt.time(5, 15)),
     ],
 )
