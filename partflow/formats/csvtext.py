@@ -41,6 +41,8 @@ _CUT = "it may be cut off"
 _LONG = "a value with a comma in it must stand in quotation marks"
 _OTHERS = {";": "';'", "\t": "a tab", "|": "'|'"}
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_UTF8_MARK = b"\xef\xbb\xbf"
+_FEW = 4
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -291,6 +293,22 @@ def opened(path: Path) -> CsvFile:
     if twice:
         raise ReadError(str(path), f"has column {twice[0]!r} twice in its header", _MENDED)
     return CsvFile(path, names, source)
+
+
+def lines_before(path: Path) -> int:
+    """How many blank lines DuckDB sees before the header of the CSV file at that path.
+
+    If the first ends in LF alone, every CR ends a line to it, too.
+
+    Raises:
+        ReadError, OSError: it cannot be opened, or not be taken apart.
+    """
+    beginning = beginning_of(path, _FEW)
+    if not beginning.startswith((b"\r", b"\n", _UTF8_MARK, *_PACKED)):
+        return 0
+    beginning = _first_lines(_unpacked(path)).removeprefix(_UTF8_MARK)
+    ends = beginning[: len(beginning) - len(beginning.lstrip(b"\r\n"))]
+    return ends.count(b"\n") if ends.startswith(b"\r") else len(ends)
 
 
 def _first_lines(source: Path | bytes) -> bytes:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from partflow.declarations.dataset import Source
 from partflow.errors import ReadError
+from partflow.formats.csvtext import lines_before
 from partflow.formats.known import format_of
 from partflow.formats.parquet import Parquet
 from partflow.formats.schemas import schema_in, schema_known, schema_text
 from partflow.formats.skops import Skops
+from partflow.formats.text import Csv
 from partflow.metastore.columns import ColumnCache
 from partflow.planning.upstream import horizon_of
 from partflow.process.muffling import muffled
@@ -37,10 +40,14 @@ _Identity = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Partitions of one schema, by their keys in order; no keys: all that are there."""
+    """Partitions of one schema, by their keys in order; no keys: all that are there.
+
+    `skip` is how many blank lines stand before the header of each of their files of CSV.
+    """
 
     keys: tuple[str, ...]
     schema: Mapping[str, pl.DataType]
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class Looker:
         """The shape of these partitions, as far as they are there."""
         recorded = self.metastore.shapes(dataset.name)
         stats = map(tuple, self.store.identities(dataset, keys).tolist())
-        groups: dict[str, list[str]] = {}
+        groups: dict[tuple[str, int], list[str]] = {}
         unread: list[tuple[str, str]] = []
         for key, found in zip(keys, cast("Iterator[_Identity]", stats), strict=True):
             if found[0] < 0:
@@ -128,11 +135,18 @@ class Looker:
                 if problem:
                     unread.append((key, problem))
                     continue
-            groups.setdefault(text, []).append(key)
-        parts = [Part(tuple(keys), schema_in(text)) for text, keys in groups.items()]
+            groups.setdefault((text, self._skip(dataset, key)), []).append(key)
+        parts = [Part(tuple(of), schema_in(text), skip) for (text, skip), of in groups.items()]
         if len(parts) == 1 and not strays and not unread:
-            parts = [Part((), parts[0].schema)]
+            parts = [replace(parts[0], keys=())]
         return Shape(tuple(parts), strays, tuple(unread))
+
+    def _skip(self, dataset: Dataset, key: str) -> int:
+        """How many blank lines stand before the header of a file of CSV; 0 if nothing is known."""
+        if isinstance(format_of(dataset), Csv):
+            with suppress(ReadError, OSError):  # which who reads its rows is told
+                return lines_before(self.store.path(dataset, key))
+        return 0
 
     def _text(self, dataset: Dataset, key: str) -> tuple[str, str]:
         """The text of a file's schema, or what is wrong with the file."""
@@ -200,7 +214,7 @@ def digest_shown(graph: Graph) -> str:
     return hashlib.sha256(repr((_SHOWN, declared)).encode()).hexdigest()[:16]
 
 
-_SHOWN = 1
+_SHOWN = 2
 """The number of the rules by which a catalog is written; who changes them raises it."""
 
 

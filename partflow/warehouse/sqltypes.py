@@ -93,6 +93,27 @@ def stored(kind: pl.DataType, expression: str) -> str:
     return expression
 
 
+def of_text(kind: pl.DataType, expression: str, said: str) -> str:
+    """The expression of text in a CSV file as the type that shows it; `said` if it is no such.
+
+    The empty text is null but for what is text itself, as where tasks read it.
+    """
+    import polars as pl
+
+    if isinstance(kind, pl.String | pl.Categorical):
+        return expression
+    cast = f"try_cast({expression} as {sql_type(kind, words=True)})"
+    if isinstance(kind, pl.Enum):
+        no_word = f"{expression} is not null and {cast} is null"
+        return f"case when {no_word} then {said} else {expression} end"
+    odd = f"{expression} <> '' and {cast} is null"
+    if kind.is_integer():  # DuckDB would round
+        odd += "".join(f" or contains({expression}, '{letter}')" for letter in ".eE")
+    if isinstance(kind, pl.Decimal):
+        odd += f" or regexp_matches({expression}, '[.][0-9]{{{kind.scale}}}0*[1-9]|[eE]')"
+    return f"case when {odd} then {said} else {cast} end"
+
+
 def widened(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) -> str:
     """The expression as a wider type; `said` is the SQL of the error for digits that are lost."""
     if sql_type(kind) == sql_type(wanted):

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Literal
 from partflow.formats.fingerprint import type_text
 from partflow.formats.fitting import is_bridged
 from partflow.formats.schemas import holding
+from partflow.warehouse.shapes import Part
 from partflow.warehouse.sqltypes import (
     has_words,
     is_stored_so,
+    of_text,
     quoted,
     quoted_name,
     sql_type,
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
-
-    from partflow.warehouse.shapes import Part
 
     Schema = Mapping[str, pl.DataType]
 
@@ -50,9 +50,14 @@ _READERS = {"parquet": "read_parquet", "csv": "read_csv", "ndjson": "read_json"}
 _DIALECTS = {
     # Statistics leave NaN out, and files are skipped by them unless it is said that some hold it.
     "parquet": ("can_have_nan = true",),
-    "csv": ("header = true", "delim = ','", "sample_size = -1"),
+    # Nothing is left to a guess, by which `#` began a comment and a line of text a header.
+    "csv": (
+        "header = true", "delim = ','", "quote = '\"'", "escape = '\"'", "comment = ''",
+        "allow_quoted_nulls = false", "strict_mode = false", "max_line_size = 2147483647",
+    ),
     "ndjson": ("format = 'newline_delimited'", "sample_size = -1"),
-}
+}  # fmt: skip
+_SPACES = " \t\n\v\f\r"
 _FILE = "_partflow_file"
 MARK = "partflow: "
 """How the words of an error begin that a view brings up, and not DuckDB."""
@@ -109,10 +114,8 @@ def view_sql(view: View, root: Path | None = None) -> str:
     """
     if not view.has_files:
         select = _select_nothing(view)
-    elif not view.parts:
-        select = _select(view, root, (), "*", view.schema if view.format != "parquet" else None)
     else:
-        parts = [_part(view, root, part) for part in view.parts]
+        parts = [_part(view, root, part) for part in view.parts or (Part((), view.schema or {}),)]
         parts += [_unread(view)] if view.unread else []
         select = "\nunion all ".join(parts)
     return f"create or replace view {quoted_name(view.name)} as {select}"
@@ -120,11 +123,12 @@ def view_sql(view: View, root: Path | None = None) -> str:
 
 def _part(view: View, root: Path | None, part: Part) -> str:
     """The rows of the files of one schema, as the view shows them."""
-    typed = part.schema if view.format != "parquet" else None
     if view.schema is None or (view.format == "parquet" and _is_plain(view.schema, part.schema)):
-        return _select(view, root, part.keys, "*", typed)
-    columns = ", ".join(_shown(view, part))
-    return _select(view, root, part.keys, columns, typed)
+        return _select(view, root, part, "*")
+    select = _select(view, root, part, ", ".join(_shown(view, part)))
+    if view.format == "csv" and len(part.schema) == 1:  # a blank line, which is no row
+        select += f" where {_name(view, *part.schema)} is not null"
+    return select
 
 
 def _unread(view: View) -> str:
@@ -161,13 +165,15 @@ def _shown(view: View, part: Part) -> Iterator[str]:
 
 
 def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.DataType) -> str:
-    name = quoted_name(column)
+    name = _name(view, column)
     is_partition = column == view.column  # which stands in all files, or in none
     if kind is None and not view.is_complete and not is_partition:
         return f"cast(null as {sql_type(wanted)})"
-    both = None if kind is None else holding(kind, wanted)
-    if view.exact and kind is not None and type_text(kind) != type_text(wanted):
-        both = None
+    differs = view.exact and kind is not None and type_text(kind) != type_text(wanted)
+    if kind is not None and view.format == "csv" and not differs:
+        no_such = f" holds text that is no {type_text(wanted)}; {view.advice}"
+        return of_text(wanted, name, _error(view, f"column {column!r} of {view.name}@", no_such))
+    both = None if kind is None or differs else holding(kind, wanted)
     if kind is None or both is None or type_text(both) != type_text(wanted):
         lacks = "missing" if kind is None else type_text(kind)
         said = f", and {type_text(wanted)} in {view.origins.get(column, 'its schema')}; "
@@ -175,12 +181,16 @@ def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.Da
         if kind is not None and view.is_complete and not view.exact and is_bridged(kind, wanted):
             return unchanged(kind, wanted, stored(kind, name), error)
         return f"cast({error} as {sql_type(wanted)})"
+    if view.format == "ndjson" and text_type(kind) != sql_type(wanted):
+        return f"cast({name} as {sql_type(wanted)})"
     value = stored(kind, name) if view.format == "parquet" else name
     more = f" has digits that {type_text(wanted)} does not hold; {view.advice}"
-    said = _error(view, f"column {column!r} of {view.name}@", more)
-    if view.format != "parquet" and text_type(kind) != sql_type(wanted):
-        return f"cast({name} as {sql_type(wanted)})"
-    return widened(kind, wanted, value, said)
+    return widened(kind, wanted, value, _error(view, f"column {column!r} of {view.name}@", more))
+
+
+def _name(view: View, column: str) -> str:
+    """The name of a column in its files as DuckDB has it: of CSV without spaces around it."""
+    return quoted_name(column.strip(_SPACES) if view.format == "csv" else column)
 
 
 def _error(view: View, before: str, after: str) -> str:
@@ -189,16 +199,9 @@ def _error(view: View, before: str, after: str) -> str:
     return f"error({quoted(MARK + before)} || {key} || {quoted(after)})"
 
 
-def _select(
-    view: View, root: Path | None, keys: Sequence[str], columns: str, typed: Schema | None
-) -> str:
-    """The rows of files, those of all keys if none is given; `typed` is how text is to be read."""
-    options = [_files(view, root, keys), *_DIALECTS[view.format]]
-    if typed is not None:
-        option = "types" if view.format == "csv" else "columns"
-        types = ", ".join(f"{quoted(c)}: {quoted(text_type(t))}" for c, t in typed.items())
-        options.append(f"{option} = {{{types}}}")
-        columns = ", ".join(map(quoted_name, typed)) if columns == "*" else columns
+def _select(view: View, root: Path | None, part: Part, columns: str) -> str:
+    """These columns, in SQL, of the files of a part."""
+    options = [_files(view, root, part.keys), *_DIALECTS[view.format], *_texts(view, part)]
     if view.column is None or view.column_in_file:
         needs_key = view.column is not None and "error(" in columns
         options += _key(view, view.column)[0] if needs_key and view.column else _NO_KEY
@@ -209,6 +212,23 @@ def _select(
         columns += f", {STARTS[view.key_template].format(key=key)} as {quoted_name(view.column)}"
     reader = _READERS[view.format]
     return f"select {columns} from {reader}({', '.join(options)})"  # noqa: S608 - all is quoted
+
+
+def _texts(view: View, part: Part) -> Iterator[str]:
+    """How the fields of text are to be read, where it is known; CSV as the text that they are.
+
+    So its columns go by their names in any order, and a file that lacks one is an error.
+    """
+    if view.format == "csv":
+        yield f"skip = {part.skip}"
+        if part.skip and len(part.schema) == 1:  # DuckDB does not find such a header
+            (column,) = part.schema
+            yield f"columns = {{{quoted(column.strip(_SPACES))}: varchar}}, auto_detect = false"
+        else:
+            yield "all_varchar = true" if part.schema else "sample_size = -1"
+    elif view.format == "ndjson" and part.schema:
+        types = (f"{quoted(c)}: {quoted(text_type(kind))}" for c, kind in part.schema.items())
+        yield f"columns = {{{', '.join(types)}}}"
 
 
 _NO_KEY = ["hive_partitioning = false"]

@@ -302,6 +302,15 @@ def test_text_is_shown_as_it_was_read(world):
     ]
 
 
+def test_files_of_csv_are_shown_by_the_names_of_their_columns_in_any_order(world):
+    delivered(world, "a,b\n#1,x\n", "b,a\n'y',4\n")
+    schema = 'schema={"b": pl.String, "a": pl.String}, path='
+    world.jobs(TEXTS.replace("path=", schema, 1))
+    world.run()
+    for ask in (asked, by_catalog):
+        assert ask(world, "select b, a from raw order by date") == [("x", "#1"), ("'y'", "4")]
+
+
 def test_text_files_of_other_types_are_an_error_only_of_what_touches_both(world):
     world.jobs("""
         raw = Source("raw", Daily("2024-01-01", "2024-01-03"), path="landing/{key}.csv")
