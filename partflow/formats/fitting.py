@@ -8,6 +8,7 @@ way: whether 01/02 is in January or in February a file does not say.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from partflow.formats.fingerprint import type_text
@@ -37,8 +38,10 @@ def parsed(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
     """A column of text as that type; empty text is null, but for what is text itself."""
     import polars as pl
 
-    if wanted == pl.String:
+    if wanted == column.dtype:
         return column
+    if column.dtype.is_nested():
+        return _nested(column, wanted)
     if isinstance(wanted, (pl.Categorical, pl.Enum)):
         return _whole(column, column.cast(wanted, strict=False), wanted)
     if (column == "").any():
@@ -52,6 +55,38 @@ def parsed(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
         bare = _of_text(column.str.strip_chars(), wanted)
         return whole if bare is None else _whole(column, bare, wanted)
     return whole
+
+
+def _nested(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
+    """Lists and structs of text as the type that is wanted, which has the same fields."""
+    import polars as pl
+
+    match wanted:
+        case pl.Struct():
+            parts = [parsed(column.struct.field(f.name), f.dtype) for f in wanted.fields]  # type: ignore[arg-type]
+            misfit = next((part for part in parts if isinstance(part, Misfit)), None)
+            if misfit is not None:
+                return misfit
+            whole = pl.DataFrame(parts).to_struct(column.name)
+            return _where(whole, column.is_not_null())
+        case pl.Array():
+            sizes = column.list.len()
+            odd = sizes.filter(sizes != wanted.size)
+            if len(odd):
+                return Misfit(f"a list of {odd[0]} is no {type_text(wanted)}")
+            found = _nested(column, pl.List(wanted.inner))
+            return found if isinstance(found, Misfit) else found.list.to_array(wanted.size)
+        case pl.List():
+            inner: pl.DataType = wanted.inner  # type: ignore[assignment]
+            values = parsed(column.explode(empty_as_null=False, keep_nulls=False), inner)
+            if isinstance(values, Misfit):
+                return values
+            each = pl.element().map_batches(
+                partial(parsed, wanted=inner), return_dtype=inner, is_elementwise=True
+            )
+            return column.list.eval(each)
+        case _:
+            return Misfit(f"it is {type_text(column.dtype)}, and no {type_text(wanted)}")
 
 
 def is_bridged(kind: pl.DataType, wanted: pl.DataType) -> bool:

@@ -1,35 +1,46 @@
-"""NDJSON files as text: what of a schema their reader is told, and which line is none.
+"""NDJSON files as text: what of a schema their reader is told, and what their bytes have to be.
 
-Knows nothing of datasets. JSON has numbers, text, true and false, lists and objects: columns that a
-schema says to be anything else are read as text first.
+Knows nothing of datasets, or of what single lines hold. JSON has numbers, text, true and false,
+lists and objects: what a schema says to be anything else is read as text first, also within lists
+and objects.
 """
 
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from partflow.errors import ReadError
 from partflow.formats.schemas import instances
-from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import polars as pl
 
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
+BOM = b"\xef\xbb\xbf"
+"""What some writers begin UTF-8 with; polars takes it for a part of the first line."""
 
 
 def as_read(schema: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
     """The types to read the columns of a schema as."""
+    return {name: _as_read(kind) for name, kind in instances(schema).items()}
+
+
+def _as_read(kind: pl.DataType) -> pl.DataType:
     import polars as pl
 
-    own = (pl.Int64, pl.UInt64, pl.Float64, pl.Boolean, pl.String, pl.List, pl.Struct, pl.Array)
-    types = instances(schema)
-    return {n: kind if isinstance(kind, own) else pl.String() for n, kind in types.items()}
+    match kind:
+        case pl.Int64() | pl.UInt64() | pl.Float64() | pl.Boolean() | pl.String():
+            return kind
+        case pl.List() | pl.Array():  # polars ends the process's thread over other lengths
+            return pl.List(as_read({"": kind.inner})[""])  # type: ignore[dict-item]
+        case pl.Struct():
+            return pl.Struct(as_read({f.name: f.dtype for f in kind.fields}))  # type: ignore[misc]
+        case _:
+            return pl.String()
 
 
 def require_utf8(path: Path, beginning: bytes) -> None:
@@ -42,30 +53,11 @@ def require_utf8(path: Path, beginning: bytes) -> None:
 def fields_in(beginning: bytes) -> list[str]:
     """The names of the fields of the whole lines in the first bytes of a file."""
     found: dict[str, None] = {}
-    for line in beginning.splitlines():
-        if _is_object(line):
-            found |= dict.fromkeys(json.loads(line))
+    for line in beginning.removeprefix(BOM).splitlines():
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            found |= dict.fromkeys(value)
     return list(found)
-
-
-@contextmanager
-def naming_lines(path: Path) -> Iterator[None]:
-    """Let what polars raises over a file that has a line of no JSON name that line."""
-    import polars as pl
-
-    try:
-        yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        with open(path, "rb", opener=at_once) as file:
-            for number, line in enumerate(file, 1):
-                if line.strip() and not _is_object(line):
-                    problem = f"line {number:,} is no JSON object: it may be cut off"
-                    raise ReadError(str(path), problem, "have it delivered again") from None
-        raise
-
-
-def _is_object(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False

@@ -16,7 +16,13 @@ from partflow.formats.bridging import require_column
 from partflow.formats.csvtext import beginning_of, opened
 from partflow.formats.fingerprint import fingerprint_frame, type_text
 from partflow.formats.fitting import Misfit, parsed
-from partflow.formats.jsontext import as_read, fields_in, naming_lines, require_utf8
+from partflow.formats.jsonlines import (
+    has_long_decimals,
+    may_have_lost_digits,
+    naming_lines,
+    require_lines,
+)
+from partflow.formats.jsontext import BOM, as_read, fields_in, require_utf8
 from partflow.formats.schemas import instances
 from partflow.formats.texttypes import typed
 from partflow.formats.unreadable import reading
@@ -109,13 +115,19 @@ class Ndjson:
         """The frame in the file."""
         import polars as pl
 
-        with reading(path), naming_lines(path):
+        with reading(path), naming_lines(path, self.schema):
             # Bytes, because polars takes a path for a pattern here, and one with `[` finds nothing.
-            source = path.read_bytes()
+            source = path.read_bytes().removeprefix(BOM)
             require_utf8(path, source)
             if self.schema is None:
-                return pl.read_ndjson(source, infer_schema_length=None)
-            return _fitted(path, pl.read_ndjson(source, schema=as_read(self.schema)), self.schema)
+                frame = pl.read_ndjson(source, infer_schema_length=None)
+                if may_have_lost_digits(frame):
+                    require_lines(path, frame.schema)
+                return frame
+            frame = pl.read_ndjson(source, schema=as_read(self.schema))
+            if may_have_lost_digits(frame) or has_long_decimals(path, self.schema):
+                require_lines(path, self.schema)
+            return _fitted(path, frame, self.schema)
 
     def columns(self, path: Path) -> list[str]:
         """The names of all fields of the file, which any of its lines may have."""
@@ -137,8 +149,8 @@ class Ndjson:
 
         Without one all files are read at once, since only values tell the types.
         """
-        patterns = any(_GLOB.intersection(str(path)) for path in paths)
-        if self.schema is None or patterns or _nbytes(paths) <= self.at_once:
+        odd = any(_GLOB.intersection(str(path)) or _has_mark(path) for path in paths)
+        if self.schema is None or odd or _nbytes(paths) <= self.at_once:
             return _read_alike(self, paths, origin).lazy()
         return _pieces(self, paths, origin, self.schema)
 
@@ -147,10 +159,20 @@ class Ndjson:
         import polars as pl
 
         assert self.schema is not None
-        with reading(path), naming_lines(path):
-            require_utf8(path, beginning_of(path))
-            for rows in pl.scan_ndjson(path, schema=as_read(self.schema)).collect_batches():
-                yield _fitted(path, rows, self.schema)
+        try:
+            with reading(path), naming_lines(path, self.schema):
+                require_utf8(path, beginning_of(path))
+                is_looked_at = has_long_decimals(path, self.schema)
+                if is_looked_at:
+                    require_lines(path, self.schema)
+                for rows in pl.scan_ndjson(path, schema=as_read(self.schema)).collect_batches():
+                    if not is_looked_at and may_have_lost_digits(rows):
+                        require_lines(path, self.schema)
+                        is_looked_at = True
+                    yield _fitted(path, rows, self.schema)
+        except ReadError:
+            self.read(path)  # of several things that are wrong it says the first
+            raise
 
 
 def require_alike(schemas: Mapping[Path, Schema]) -> None:
@@ -181,6 +203,11 @@ def _with(frame: pl.DataFrame, names: Iterable[str]) -> Schema:
     import polars as pl
 
     return {**frame.schema, **{n: pl.String() for n in names if n not in frame.schema}}
+
+
+def _has_mark(path: Path) -> bool:
+    """Whether a file of text begins with a mark, which polars takes for a part of it."""
+    return beginning_of(path, len(BOM)) == BOM
 
 
 def _nbytes(paths: Sequence[Path]) -> int:

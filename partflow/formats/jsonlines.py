@@ -1,0 +1,223 @@
+"""Lines of NDJSON one by one: which is no object, or holds a value that its column cannot hold.
+
+Knows nothing of datasets. polars reads numbers with a fraction as floats before it makes text of
+them, and whole numbers as floats where the column is one: what loses digits by that is found in the
+text of the file. To look at every line takes ten times as long as to read it, so it is done where
+the reader refuses a file, or where what it read may have lost something.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from partflow.errors import ReadError
+from partflow.formats.fingerprint import type_text
+from partflow.formats.jsontext import BOM
+from partflow.formats.schemas import instances
+from partflow.store.opening import at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import polars as pl
+
+    Schema = Mapping[str, pl.DataType]
+
+_EXACT = 2**53
+"""Whole numbers from here on may not be floats."""
+_LONG = r"^-?[0-9][0-9.]{14}[-+.eE0-9]*$"
+"""Numbers of at least fifteen digits, as polars writes those that it may have rounded."""
+_LONG_IN_FILE = r"[:\[,\s]-?[0-9][0-9.]{15}[0-9.eE]"
+"""Numbers of more than fifteen digits with a fraction, and some that have none."""
+_AT_ONCE = 2**24
+_SHOWN = 60
+_TYPE = "mend the file, or declare a type that holds it"
+_QUOTED = "have it delivered as text, in quotation marks"
+_AGAIN = "have it delivered again"
+
+
+class _Whole(str):
+    """A whole number as it stands in a file."""
+
+    __slots__ = ()
+
+
+class _Fraction(str):
+    """A number with a fraction or an exponent as it stands in a file."""
+
+    __slots__ = ()
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether it is another number once it was a float."""
+        nearest = float(self)
+        return abs(nearest) == float("inf") or Decimal(self) != Decimal(repr(nearest))
+
+
+@contextmanager
+def naming_lines(path: Path, schema: Schema | None) -> Iterator[None]:
+    """Let what polars raises over a line that is no JSON, or does not fit, name that line."""
+    import polars as pl
+
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        require_lines(path, schema or {})
+        raise
+
+
+def may_have_lost_digits(frame: pl.DataFrame) -> bool:
+    """Whether a number of what was read may be another one than the file has."""
+    return any(_is_doubtful(column) for column in frame.iter_columns())
+
+
+def has_long_decimals(path: Path, schema: Schema) -> bool:
+    """Whether a file has so long numbers that one may not be a Decimal of the schema as read.
+
+    A float that is written short may have been long, so only the file tells.
+    """
+    import polars as pl
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not any(_holds(kind, pl.Decimal) for kind in instances(schema).values()):
+        return False
+    with open(path, "rb", opener=at_once) as file:
+        while lines := file.readlines(_AT_ONCE):
+            if pc.match_substring_regex(pa.array(lines), _LONG_IN_FILE).true_count:
+                return True
+    return False
+
+
+def require_lines(path: Path, schema: Schema) -> None:
+    """Raise ReadError for the first line that is no JSON object, or has a value that misfits."""
+    types = instances(schema)
+    with open(path, "rb", opener=at_once) as file:
+        for number, line in enumerate(file, 1):
+            text = line.removeprefix(BOM) if number == 1 else line
+            if not text.strip():
+                continue
+            fields = _object(path, number, text)
+            for name, kind in types.items():
+                if (problem := _problem(fields.get(name), kind)) is not None:
+                    said = f"line {number:,}: column {name!r}: {problem[0]}"
+                    raise ReadError(str(path), said, problem[1])
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        advice = "have it delivered as UTF-8"
+        raise ReadError(str(path), f"line {number:,} is no UTF-8 text", advice) from None
+    try:
+        found = json.loads(
+            text, parse_int=_Whole, parse_float=_Fraction, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    problem = f"line {number:,} is no JSON object: it may be cut off"
+    raise ReadError(str(path), problem, _AGAIN) from None
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+def _problem(value: Any, kind: Any) -> tuple[str, str] | None:
+    """Why a value of JSON is not read as a type, and what to do; None if it is."""
+    import polars as pl
+
+    if value is None:
+        return None
+    match kind:
+        case pl.List() | pl.Array() if isinstance(value, list):
+            problems = (_problem(each, kind.inner) for each in value)
+        case pl.Struct() if isinstance(value, dict):
+            problems = (_problem(value.get(field.name), field.dtype) for field in kind.fields)
+        case _:
+            return _problem_of_one(value, kind)
+    return next((each for each in problems if each is not None), None)
+
+
+def _problem_of_one(value: Any, kind: pl.DataType) -> tuple[str, str] | None:
+    """Why a single value, or one of another shape than the type, is not read as it."""
+    import polars as pl
+
+    match kind:
+        case pl.Boolean():
+            return None if isinstance(value, bool) else _misfit(value, kind)
+        case pl.Int64() | pl.UInt64():
+            return None if _is_within(value, kind) else _misfit(value, kind)
+        case pl.Float64():
+            return _problem_of_float(value, kind)
+        case pl.String() | pl.Decimal():
+            return _problem_of_text(value)
+        case pl.List() | pl.Array() | pl.Struct():
+            return _misfit(value, kind)
+        case _:
+            return None  # its text is judged
+
+
+def _is_within(value: Any, kind: pl.DataType) -> bool:
+    lo, hi = (0, 2**64) if kind.is_unsigned_integer() else (-(2**63), 2**63)
+    # Of text of any length only so much is made a number.
+    return isinstance(value, _Whole) and len(value) < _SHOWN and lo <= int(value) < hi
+
+
+def _problem_of_float(value: Any, kind: pl.DataType) -> tuple[str, str] | None:
+    if isinstance(value, _Fraction) and abs(float(value)) != float("inf"):
+        return None
+    if not isinstance(value, _Whole):
+        return _misfit(value, kind)
+    if Decimal(value) == Decimal(float(value)):
+        return None
+    problem = f"{_shown(value)} has digits that Float64 does not hold"
+    return problem, f"declare pl.Int64, or {_QUOTED}"
+
+
+def _problem_of_text(value: Any) -> tuple[str, str] | None:
+    if not (isinstance(value, _Fraction) and value.is_rounded):
+        return None
+    return f"{_shown(value)} has more digits than are read of a number", _QUOTED
+
+
+def _misfit(value: Any, kind: pl.DataType) -> tuple[str, str]:
+    return f"{_shown(value)} is no {type_text(kind)}", _TYPE
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in the file, of a bounded length."""
+    is_number = isinstance(value, (_Whole, _Fraction))
+    text = str(value) if is_number else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _holds(kind: Any, wanted: type[pl.DataType]) -> bool:
+    """Whether a type is of a kind, or has that within it."""
+    inner = [f.dtype for f in getattr(kind, "fields", ())]
+    inner += [kind.inner] if hasattr(kind, "inner") else []
+    return isinstance(kind, wanted) or any(_holds(each, wanted) for each in inner)
+
+
+def _is_doubtful(column: pl.Series) -> bool:
+    """Whether a column holds text or floats that may be what rounding left of a longer number."""
+    import polars as pl
+
+    match column.dtype:
+        case pl.List():
+            return _is_doubtful(column.explode())
+        case pl.Struct():
+            return any(_is_doubtful(part) for part in column.struct.unnest().iter_columns())
+        case pl.Float64():
+            return bool((column.abs() >= _EXACT).any())
+        case pl.String():
+            return bool(column.str.contains(_LONG).any())
+        case _:
+            return False
