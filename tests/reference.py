@@ -332,18 +332,17 @@ class Judge:
         """The first read behind which a source's file cannot be read, directly or further up."""
         for position, one in enumerate(task.inputs):
             for o in self.world.reads(task, one.read, ordinal):
-                if self._is_behind_fault(one.read, o):
+                if self._is_behind_fault(one.read.dataset, o):
                     return position
         return None
 
-    def _is_behind_fault(self, read: Read, ordinal: int) -> bool:
+    def _is_behind_fault(self, dataset: Dataset, ordinal: int) -> bool:
         """Whether what is read is at fault, or lies behind what is and is not somebody's own."""
-        dataset = read.dataset
         if not self.world.is_due(dataset, ordinal):
             return False
         if dataset.is_source:
             return self._record(dataset.name, ordinal).condition is Condition.DAMAGED
-        writer = None if read.is_optional else self._writer(dataset, ordinal)
+        writer = self._writer(dataset, ordinal)
         if writer is None:
             return False
         key = writer.name, ordinal
@@ -448,8 +447,15 @@ class Judge:
         )
 
     def _holding(self, read: Read, ordinals: Iterable[int]) -> set[Reason]:
-        """What holds a read up; one that is optional only by what was there, or is broken."""
-        found = [o for o in ordinals if not read.is_optional or self._is_lost(read.dataset, o)]
+        """What holds a read up; one that is optional only by what did not just never come."""
+        dataset = read.dataset
+        found = [
+            o
+            for o in ordinals
+            if not read.is_optional
+            or self._is_lost(dataset, o)
+            or self._is_behind_fault(dataset, o)
+        ]
         holds = {self._hold(read.dataset, o) for o in found} - {Reason.NONE}
         return holds - {Reason.NOT_DUE} if read.is_optional else holds
 

@@ -247,8 +247,7 @@ def _holds(made: Made, late: Causes) -> _Holds:
         _entered(blocks, ranges.hits(flow.broken if spared else flow.blocked, flow.lo), position)
         if one.read.dataset.is_source:
             _entered(away, ranges.hits(flow.away, flow.lo), position)
-        if one.read.dataset.is_source or not spared:
-            _entered(faults, ranges.hits(flow.faults, flow.lo), position)
+        _entered(faults, ranges.hits(flow.faults, flow.lo), position)
     return _Holds(blocks, late, waits, planned, faults, away)
 
 
@@ -303,26 +302,27 @@ def _with_itself(made: Made, lo: int, case: _Case, holds: _Holds) -> _Holds:
         before = Ranges(ranges.a, np.maximum(ranges.a, np.minimum(ranges.b, lo)), None)
         for by, sums in zip(holding, _sums(flow, back), strict=True):
             _entered(by, before.hits(sums, flow.lo), back.position)
-        if not back.is_optional:
-            _entered(found.faults, before.hits(flow.faults, flow.lo), back.position)
+        _entered(found.faults, before.hits(flow.faults, flow.lo), back.position)
     _spread_faults(made, lo, case, found)
+    # An optional read does without what never came, and without nothing else.
+    missed = case.lost | ((found.faults >= 0) & ~case.stays)
     finds = np.zeros(len(case.need), np.uint8)
     for by, mark in zip(holding, _MARKS, strict=True):
         finds[by >= 0] |= mark
-    became = spread(_kinds(case, found), finds, backs, case.lost)
+    became = spread(_kinds(case, found), finds, backs, missed)
     for back in backs:
         ranges = made.reads[back.position]
         for by, mark in zip(holding, _MARKS, strict=True):
             here = became == mark
-            here &= case.lost | (not back.is_optional or mark == PLANNED)
+            here &= missed | (not back.is_optional or mark == PLANNED)
             _entered(by, ranges.hits(counts(here), lo), back.position)
     return found
 
 
 def _spread_faults(made: Made, lo: int, case: _Case, holds: _Holds) -> None:
     """Note which partitions lie behind a fault by way of earlier ones of their own dataset."""
-    backs = [back for back in backs_of(made.task) if not back.is_optional]
-    if not backs or not (holds.faults >= 0).any():
+    backs = backs_of(made.task)
+    if not (holds.faults >= 0).any():
         return
     kinds = np.where(case.stays | (holds.late >= 0), selfreads.STILL, selfreads.FRESH)
     finds = np.where(holds.faults >= 0, PLANNED, 0).astype(np.uint8)

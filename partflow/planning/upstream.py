@@ -45,8 +45,8 @@ class Flow:
     of shape (n, 2). The sums have n + 1 entries, and are None for what holds of no partition;
     `planned` are steps, `waits`, `blocked` and `late` what a reader cannot have, or not yet.
     `away` and `broken` are those of the waiting and of the blocked that a reader cannot do without
-    even where it need not be there: a file was there. `faults` lie behind a source's file that
-    cannot be read.
+    even where it need not be there: a file was there, or lies behind a fault. `faults` lie behind a
+    source's file that cannot be read.
     """
 
     lo: int
@@ -252,7 +252,8 @@ class Flows:
         found.planned, found.late = _counts(marks.planned), _counts(marks.late)
         waits, blocked = marks.waits & ~marks.late, marks.blocked & ~marks.late
         found.waits, found.blocked = _counts(waits), _counts(blocked)
-        found.away, found.broken = _counts(waits & absent), _counts(blocked & absent)
+        found.away = _counts(waits & absent)
+        found.broken = _counts(blocked & (absent | marks.faults))
         found.faults = _counts(marks.faults & ~marks.late)
         return found
 

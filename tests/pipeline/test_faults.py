@@ -215,6 +215,62 @@ def test_an_optional_read_is_behind_a_file_that_cannot_be_read(world, read: str)
     assert states(plan, "count")[1] == (State.BLOCKED, Reason.BEHIND)
 
 
+FURTHER = f"""
+{SHORT}
+landing = Source("landing", days, path="landing/{{key}}.csv", schema=SCHEMA)
+clean = Dataset("clean", days, schema=SCHEMA)
+out = Dataset("out", days, schema={{"n": pl.Int64}})
+
+@task(reads=[landing], writes=clean)
+def take(raw: pl.DataFrame) -> pl.DataFrame:
+    return raw.drop("date")
+
+@task(reads=[READ], writes=out)
+def count(rows: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame({{"n": [rows.height]}})
+"""
+
+
+@pytest.mark.parametrize("read", ["clean.optional()", "clean.window(-1, 0).optional()"])
+@pytest.mark.parametrize("was_there", [True, False])
+def test_an_optional_read_of_what_is_made_from_a_fault_is_behind_it(world, read, was_there) -> None:
+    world.jobs(FURTHER.replace("READ", read))
+    world.sales("2024-01-01", 1)
+    if was_there:
+        world.sales("2024-01-02", 1, 2)
+        world.run()
+    world.write("landing/2024-01-02.csv", BAD)
+    reason = Reason.LAST_GOOD if was_there else Reason.BEHIND
+    assert states(world.project.plan(), "count")[1] == (State.BLOCKED, reason)
+    made = world.project.materialize(asked=Asked(("out",)))
+    assert where(made.plan) == [("landing", "2024-01-02", "landing/2024-01-02.csv")]
+    assert world.file("out", "2024-01-02").exists() == was_there
+    world.sales("2024-01-02", 1, 2)
+    world.run()
+    plain = "-1" not in read
+    assert world.read("out")["n"].to_list()[:2] == [1, 2 if plain else 3]
+
+
+def test_an_optional_read_of_its_own_dataset_is_behind_a_fault_of_earlier_partitions(world) -> None:
+    world.jobs(f"""
+        {SHORT.strip().replace(chr(10), chr(10) + " " * 8)}
+        landing = Source("landing", days, path="landing/{{key}}.csv", schema=SCHEMA)
+        out = Dataset("out", days, schema={{"n": pl.Int64}})
+        @task(reads=[landing, out.previous().optional()], writes=out)
+        def add(raw: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+            return pl.DataFrame({{"n": [raw.height + before["n"].sum()]}})
+        """)
+    for day in ("01", "02", "03"):
+        world.sales(f"2024-01-{day}", 1)
+    world.write("landing/2024-01-02.csv", BAD)
+    world.run()
+    blocked = (State.BLOCKED, Reason.BEHIND)
+    assert states(world.project.plan(), "add") == [(State.FRESH, Reason.NONE), blocked, blocked]
+    world.sales("2024-01-02", 1)
+    world.run()
+    assert world.read("out")["n"].to_list() == [1, 2, 3]
+
+
 @pytest.mark.parametrize("read", ["landing.history()", "landing.asof()", "landing.previous()"])
 def test_every_form_of_reading_is_behind_a_file_that_cannot_be_read(world, read: str) -> None:
     world.jobs(OPTIONAL.replace("READ", read).replace("VERSION", "1"))
