@@ -1,12 +1,12 @@
-"""Makes sealed outputs current: claims, intends, renames under the locks, records.
+"""Claims the partitions of one run, and turns what workers sealed into publications.
 
-Knows nothing of executors or of the order of steps. These are steps 1 and 4 to 6 of the protocol of
-publishing; nothing else writes into a dataset.
+Knows nothing of executors, of the order of steps, or of how a publication is carried out
+(`warehouse/publishing.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import numpy as np
 from partflow.declarations.graph import outputs
 from partflow.errors import advice_of
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
-from partflow.metastore.journal import begun_lines, ended_lines, record_lines, seen_lines
+from partflow.metastore.journal import begun_lines, ended_lines, seen_lines
 from partflow.metastore.record import Intent, Record, Seen
 from partflow.metastore.runlog import StepLog, write_steps
 from partflow.metastore.sightings import write_sightings
@@ -24,6 +24,7 @@ from partflow.metastore.sqlite.metastore import Metastore, end_effects
 from partflow.planning.planner import Action, Plan, Reason, TaskPlan
 from partflow.planning.snapshot import Condition
 from partflow.store.local import Store
+from partflow.warehouse.publishing import Notes, Publication, Publishing, Refusal
 
 if TYPE_CHECKING:
     import apsw
@@ -44,10 +45,10 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """One step's intents, what its readers will find, and whether any of that is new to them."""
+class StepNews:
+    """One step's publications, the contents that its readers will find, and whether one is new."""
 
-    intents: tuple[Intent, ...]
+    publications: tuple[Publication, ...]
     contents: Mapping[str, str]
     changed: bool
 
@@ -65,9 +66,14 @@ class Publisher:
     metastore: Metastore
     now: Callable[[], float]
     newest_first: bool = False
+    _publishing: Publishing = field(init=False)
     _claimed: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     _epochs: dict[tuple[str, str], int] = field(default_factory=dict)
     _records: dict[tuple[str, str], Record] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Publish into the plan's datasets."""
+        self._publishing = Publishing(self.metastore, self.store, self.plan.graph.datasets)
 
     def claim(self, attempts: Sequence[tuple[str, Attempt]]) -> None:
         """Raise the epochs of what these attempts may publish, so that no earlier owner can.
@@ -122,43 +128,36 @@ class Publisher:
 
         self.metastore.fail(self.run, failures, also)
 
-    def publish(self, group: Sequence[Done]) -> tuple[dict[int, Published], dict[int, Failure]]:
-        """Publish a group of steps; what the disk refused comes back as failures, by serial.
+    def publish(self, group: Sequence[Done]) -> tuple[dict[int, StepNews], dict[int, Failure]]:
+        """Publish a group of steps; what the disk refused comes back as failures, by serial."""
+        news = {one.attempt.serial: self._news_of(one) for one in group}
+        published = self._publishing.publish(
+            [publication for each in news.values() for publication in each.publications],
+            lambda refused: self._notes(group, news, {self._serial(step) for step in refused}),
+        )
+        refused = {self._serial(step): _of_disk(r) for step, r in published.refused.items()}
+        for record in published.records:
+            self._records.pop((record.node, record.key), None)
+            self._epochs.pop((record.node, record.key), None)
+        return {s: each for s, each in news.items() if s not in refused}, refused
 
-        One transaction says what is intended, one records what was done and logs it. Data first,
-        record second: a reader that trusts the record never misses a file.
-        """
-        ready = {one.attempt.serial: self._published(one) for one in group}
-        refused = self._refused_in_staging(ready)
-        intents = [i for s, found in ready.items() if s not in refused for i in found.intents]
-        moving = [i for i in intents if i.staged is not None]
-        if moving:
-            self.metastore.intend(moving)
-        with self.store.locked((i.node, i.key) for i in intents):
-            self.metastore.check(intents)
-            refused |= self._rename(ready, refused)
-            done = [i for s, found in ready.items() if s not in refused for i in found.intents]
-            seen = [
-                (i.node, i.key, one.outcome.seen)
-                for one in group
-                if one.attempt.serial not in refused
-                for i in ready[one.attempt.serial].intents
-            ]
-            self.store.journal([*self._journal(done), *seen_lines(self.run, seen)])
-            logs = [
-                one.log
-                if ready[one.attempt.serial].changed
-                else replace(one.log, state="unchanged")
-                for one in group
-                if one.attempt.serial not in refused
-            ]
-            if logs:
-                self.metastore.commit(done, lambda c: self._log(c, logs, seen))
-        self._give_up([i for s in refused for i in ready[s].intents])
-        for intent in done:
-            self._records.pop((intent.node, intent.key), None)
-            self._epochs.pop((intent.node, intent.key), None)
-        return {s: f for s, f in ready.items() if s not in refused}, refused
+    def _notes(
+        self, group: Sequence[Done], news: Mapping[int, StepNews], refused: Collection[int]
+    ) -> Notes:
+        """The logs of the steps that were not refused, and what was seen while they were made."""
+        done = [one for one in group if one.attempt.serial not in refused]
+        if not done:
+            return Notes()
+        seen = [
+            (p.intent.node, p.intent.key, one.outcome.seen)
+            for one in done
+            for p in news[one.attempt.serial].publications
+        ]
+        logs = [
+            one.log if news[one.attempt.serial].changed else replace(one.log, state="unchanged")
+            for one in done
+        ]
+        return Notes(seen_lines(self.run, seen), lambda c: self._log(c, logs, seen))
 
     def _log(
         self,
@@ -171,50 +170,20 @@ class Publisher:
         sightings = [(node, key, self.run, each) for node, key, found in seen for each in found]
         write_sightings(c, [(node, key) for node, key, _ in seen], sightings)
 
-    def _refused_in_staging(self, ready: Mapping[int, Published]) -> dict[int, Failure]:
-        """Make what is staged durable, all together; the steps whose files the disk refused."""
-        staged = {i.staged: (s, i) for s, f in ready.items() for i in f.intents if i.staged}
-        failed = self.store.sync(list(staged))
-        for path in failed:
-            Path(path).unlink(missing_ok=True)
-        found = ((*staged[path], error) for path, error in failed.items())
-        return {s: _of_disk(error, f"the new file of {i.node}@{i.key}") for s, i, error in found}
-
-    def _rename(
-        self, ready: dict[int, Published], without: Mapping[int, Failure]
-    ) -> dict[int, Failure]:
-        """Put the files of steps into place, durably; the steps that the disk refused."""
-        refused: dict[int, Failure] = {}
-        folders: dict[str, list[Path]] = {}
-        for serial, found in ready.items():
-            if serial in without:
-                continue
-            try:
-                ready[serial] = self._renamed(found, folders)
-            except OSError as error:
-                refused[serial] = _of_disk(error)
-        failed = self.store.sync({folder for changed in folders.values() for folder in changed})
-        for serial, found in ready.items() if failed else ():
-            for intent in found.intents:
-                for folder in folders.get(intent.staged or "", ()):
-                    if str(folder) in failed:
-                        refused.setdefault(serial, _of_disk(failed[str(folder)]))
-        return refused
-
     def is_there(self, node: str, ordinal: int) -> bool:
         """Whether a partition's file was found as recorded when the plan was made."""
         state = self.plan.snapshot.states[node]
         i = ordinal - state.lo
         return bool(0 <= i < len(state.condition) and state.condition[i] == Condition.GOOD)
 
-    def _published(self, one: Done) -> Published:
-        """The records of an outcome, and which of its files have to be renamed."""
+    def _news_of(self, one: Done) -> StepNews:
+        """The publications of an outcome; files that are not to be renamed are removed."""
         attempt = one.attempt
         task = self.plan.tasks[one.task].task
         if task.is_effect:
             record = self._record(attempt, task.name, how="done")
-            return Published((self._intent(attempt, record, None, None),), {}, changed=True)
-        intents, contents, changed = [], {}, False
+            return StepNews((self._publication(attempt, record, None, None),), {}, changed=True)
+        publications, contents, changed = [], {}, False
         for output in one.outcome.outputs:
             was = self._records.get((output.dataset, output.key))
             if was is not None and self._is_pinned(one, was):
@@ -226,8 +195,8 @@ class Publisher:
             content = was.content if same and was and was.content else output.content
             contents[output.dataset] = content
             changed = changed or not same
-            intents.append(self._output_intent(attempt, output, content, stays))
-        return Published(tuple(intents), contents, changed)
+            publications.append(self._of_output(attempt, output, content, stays))
+        return StepNews(tuple(publications), contents, changed)
 
     def _is_pinned(self, one: Done, was: Record) -> bool:
         """Whether an output stays somebody's file while its step makes the others again."""
@@ -235,10 +204,10 @@ class Publisher:
         asked = planned.need[ordinal - planned.lo] == Reason.ASKED
         return was.pinned and not asked and self.is_there(was.node, ordinal)
 
-    def _output_intent(
+    def _of_output(
         self, attempt: Attempt, output: Output, content: str, stays: Record | None
-    ) -> Intent:
-        """The intent of one output; `stays` is the record whose file stays as it is."""
+    ) -> Publication:
+        """The publication of one output; `stays` is the record whose file stays as it is."""
         if stays is not None:
             Path(output.staged).unlink(missing_ok=True)
             kept = self._record(
@@ -246,27 +215,33 @@ class Publisher:
                 nbytes=stays.nbytes, sha256=stays.sha256, identity=stays.identity, how="kept",
                 schema=output.schema if stays.content == output.content else None,
             )  # fmt: skip
-            return self._intent(attempt, kept, None, stays.sha256)
+            return self._publication(attempt, kept, None, stays)
         was = self._records.get((output.dataset, output.key))
         made = self._record(
             attempt, output.dataset, content=content, rows=output.rows, nbytes=output.nbytes,
             sha256=output.sha256, schema=output.schema,
         )  # fmt: skip
-        return self._intent(attempt, made, output.staged, None if was is None else was.sha256)
+        return self._publication(attempt, made, output.staged, was)
 
-    def _intent(
-        self, attempt: Attempt, record: Record, staged: str | None, old_sha256: str | None
-    ) -> Intent:
-        return Intent(
+    def _publication(
+        self, attempt: Attempt, record: Record, staged: str | None, was: Record | None
+    ) -> Publication:
+        """A publication in the place of what `was`, under the epoch that was claimed."""
+        intent = Intent(
             step=f"{self.run}/{attempt.serial}",
             node=record.node,
             key=record.key,
             epoch=self._epochs[record.node, record.key],
             staged=staged,
-            old_sha256=old_sha256,
+            old_sha256=None if was is None else was.sha256,
             new_sha256=record.sha256,
             record=record,
         )
+        return Publication(intent, 0 if was is None else was.seq)
+
+    def _serial(self, step: str) -> int:
+        """The number of an attempt of this run, by the name of its step."""
+        return int(step.rpartition("/")[2])
 
     def _record(self, attempt: Attempt, node: str, **more: Any) -> Record:
         lineage = attempt.lineage
@@ -283,46 +258,10 @@ class Publisher:
             **more,
         )
 
-    def _renamed(self, found: Published, folders: dict[str, list[Path]]) -> Published:
-        """Put the files of one step into place; their identities go into the records."""
-        intents = []
-        for intent in found.intents:
-            if intent.staged is None:
-                intents.append(intent)
-                continue
-            dataset = self.plan.graph.datasets[intent.node]
-            was = self._records.get((intent.node, intent.key))
-            identity = self.store.publish(
-                Path(intent.staged), dataset, intent.key, was.seq if was else 0, folders
-            )
-            intents.append(replace(intent, record=replace(intent.record, identity=identity)))
-        return replace(found, intents=tuple(intents))
 
-    def _journal(self, intents: Sequence[Intent]) -> list[str]:
-        """What no footer can hold: effects, remakes that kept the file, other formats."""
-        datasets = self.plan.graph.datasets
-        return record_lines(
-            self.metastore,
-            (
-                i.record
-                for i in intents
-                if i.staged is None or not datasets[i.node].stored_as.has_footer
-            ),
-        )
-
-    def _give_up(self, intents: Sequence[Intent]) -> None:
-        """Forget the intents of steps that the disk refused, unless one output is in place already.
-
-        Then the intents stay, and with them the staged files: the next run rolls them forward.
-        """
-        touched = {i.step for i in intents if i.staged and not Path(i.staged).exists()}
-        lost = [i for i in intents if i.step not in touched]
-        if lost:
-            self.metastore.abandon(lost)
-
-
-def _of_disk(error: OSError, where: str = "") -> Failure:
-    """What the disk refused; `where` names a file that has no place of its own yet."""
-    where = where or error.filename2 or error.filename or "the warehouse"
+def _of_disk(refusal: Refusal) -> Failure:
+    """What the disk refused, as the failure of a step."""
+    error, staged_for = refusal.error, refusal.staged_for
+    where = f"the new file of {staged_for}" if staged_for else error.filename2 or error.filename
     advice = f"{advice_of(error)}, and run again; the last good one stays"
-    return Failure(f"{where}: {error.strerror or error}; {advice}")
+    return Failure(f"{where or 'the warehouse'}: {error.strerror or error}; {advice}")

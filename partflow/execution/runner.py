@@ -16,7 +16,7 @@ from partflow.execution.controls import Failed, Observer, StopSignal, Summary
 from partflow.execution.executors.protocol import Executor
 from partflow.execution.livecontents import ReadNow, Size
 from partflow.execution.orders import Attempt, Failure, InputRead, Lineage, Order, Outcome
-from partflow.execution.publisher import Done, Published, Publisher
+from partflow.execution.publisher import Done, Publisher, StepNews
 from partflow.execution.readyqueue import Step
 from partflow.execution.stamps import Stamps
 from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
@@ -243,9 +243,9 @@ def _is_effect(state: RunState, task: str) -> bool:
     return state.plan.tasks[task].task.is_effect
 
 
-def _event(one: _InHand, outcome: Outcome, found: Published) -> StepMade:
+def _event(one: _InHand, outcome: Outcome, news: StepNews) -> StepMade:
     sizes = {o.dataset: Size(o.rows, o.nbytes, o.memory) for o in outcome.outputs}
-    return StepMade(one.step, found.contents, found.changed, sizes)
+    return StepMade(one.step, news.contents, news.changed, sizes)
 
 
 def _logged(

@@ -225,7 +225,9 @@ class RollingBack:
     def _renamed(self, intent: Intent, seq: int) -> Intent:
         dataset = self.graph.datasets[intent.node]
         if intent.staged is not None:
-            self.store.publish(Path(intent.staged), dataset, intent.key, seq)
+            folders = self.store.publish(Path(intent.staged), dataset, intent.key, seq)
+            for error in self.store.sync(folders).values():
+                raise error
         found = identity(self.store.path(dataset, intent.key))
         return replace(intent, record=replace(intent.record, identity=found))
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.declarations.dataset import Dataset, Source
-from partflow.errors import PublishError, naming
+from partflow.errors import naming
 from partflow.store.failpoints import failpoint
-from partflow.store.identity import BACKDATED_NS, FileIdentity, identity
+from partflow.store.identity import BACKDATED_NS
 from partflow.store.manystats import Files, stats_of
 from partflow.store.opening import at_once
 from partflow.store.stats import listed
@@ -143,18 +143,11 @@ class Store:
         failpoint("synced")
         return {name: error for name, error in found if error is not None}
 
-    def publish(
-        self,
-        staged: Path,
-        dataset: Dataset,
-        key: str,
-        seq: int,
-        unsynced: dict[str, list[Path]] | None = None,
-    ) -> FileIdentity:
+    def publish(self, staged: Path, dataset: Dataset, key: str, seq: int) -> list[Path]:
         """Rename a sealed file into its place; what it replaces is kept in the history first.
 
-        The folders that this changed are synced, or are added to `unsynced` for the caller to.
-        Requires: the lock of this partition is held.
+        The folders that this changed, which the caller syncs. Requires: the lock of this partition
+        is held.
         """
         final = self.path(dataset, key)
         created = _made_folders(final.parent, self.warehouse)
@@ -163,16 +156,7 @@ class Store:
         failpoint("kept")
         staged.replace(final)
         failpoint("renamed")
-        folders = [final.parent, *created]
-        if unsynced is None:
-            for error in self.sync(folders).values():
-                raise error
-        else:
-            unsynced[str(staged)] = folders
-        found = identity(final)
-        if found is None:
-            raise PublishError(f"{final} vanished right after it was published; run again")
-        return found
+        return [final.parent, *created]
 
     def keep(self, dataset: Dataset, key: str, seq: int) -> None:
         """Link (or copy) a partition's present file into the history, and drop the oldest there."""

@@ -74,7 +74,9 @@ def _recover_step(
         if staged is None or dataset is None or not _is_whole(staged, intent):
             continue
         was = replaced.get((intent.node, intent.key))
-        store.publish(staged, dataset, intent.key, was.seq if was else 0)
+        folders = store.publish(staged, dataset, intent.key, was.seq if was else 0)
+        for error in store.sync(folders).values():
+            raise error
         done.append(_with_identity(intent, store.path(dataset, intent.key)))
     _make_durable(store, [store.path(graph.datasets[i.node], i.key) for i in done])
     lasting = [i for i in done if _needs_journal(graph, i)]

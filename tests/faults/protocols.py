@@ -21,28 +21,22 @@ from typing import Any
 import apsw
 
 import partflow.metastore.sqlite.metastore
-from partflow.execution.publisher import Done, Publisher
 from partflow.metastore.record import Intent, Record
-from partflow.metastore.runlog import write_steps
 from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.footprint import Footprint
 from partflow.store.failpoints import failpoint
-from partflow.store.identity import FileIdentity, identity
 from partflow.store.local import Store
+from partflow.warehouse.publishing import Publication, Published, Publishing
 
 
-class RecordFirst(Publisher):
+class RecordFirst(Publishing):
     """Records what is to be, and then puts the files into place."""
 
-    def publish(self, group: Sequence[Done]) -> Any:
-        ready = {one.attempt.serial: self._published(one) for one in group}
-        self.store.sync([i.staged for f in ready.values() for i in f.intents if i.staged])
-        done = [i for f in ready.values() for i in f.intents]
-        logs = [one.log for one in group]
-        with self.store.locked((i.node, i.key) for i in done):
-            self.metastore.commit(done, lambda c: write_steps(c, self.run, self.now(), logs))
-            self._rename(ready, {})
-        return ready, {}
+    def complete(self, publications: Sequence[Publication], noting: Any = None) -> Published:
+        intents = [each.intent for each in publications]
+        self.metastore.commit(intents, noting({}).rows if noting else None)
+        _, refused = self._put_into_place(publications)
+        return Published(tuple(each.record for each in intents), refused)
 
 
 class NoIntent(Metastore):
@@ -79,14 +73,7 @@ class Unfenced(Metastore):
 class InPlace(Store):
     """Writes over the present file instead of replacing it."""
 
-    def publish(
-        self,
-        staged: Path,
-        dataset: Any,
-        key: str,
-        seq: int,
-        unsynced: dict[str, list[Path]] | None = None,
-    ) -> FileIdentity:
+    def publish(self, staged: Path, dataset: Any, key: str, seq: int) -> list[Path]:
         final = self.path(dataset, key)
         final.parent.mkdir(parents=True, exist_ok=True)
         whole = staged.read_bytes()
@@ -96,11 +83,7 @@ class InPlace(Store):
             failpoint("renamed")
             file.write(whole[len(whole) // 2 :])
         staged.unlink()
-        if unsynced is not None:
-            unsynced[str(staged)] = [final.parent]
-        found = identity(final)
-        assert found is not None
-        return found
+        return [final.parent]
 
 
 class UnsyncedFiles(Store):
