@@ -1,7 +1,7 @@
 """Puts a kept materialization of a partition back, with all outputs of its step, and pins it.
 
-Knows nothing of plans. Putting back is a publication: claim, stage, seal, sync, intend, rename
-under the locks, record. Requires: the lease is held.
+Knows nothing of plans. Putting back is a publication of a copy of what is kept, never of a link to
+it. Requires: the lease is held.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from partflow.declarations.graph import Graph
 from partflow.declarations.graphdocument import graph_text
 from partflow.errors import PublishError, UsageError
 from partflow.formats.fingerprint import file_digest
-from partflow.metastore.journal import record_lines
 from partflow.metastore.record import Intent, Record
 from partflow.metastore.runlog import RunLog, RunRow, StepLog
 from partflow.metastore.sqlite.metastore import Metastore
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import Footprint
-from partflow.store.identity import identity
 from partflow.store.local import Store
+from partflow.warehouse.publishing import Publication, Publishing
 
 HOW = "rolled_back"
 _RELEASED = "released"
@@ -115,7 +114,7 @@ class RollingBack:
             log.cut_off(self.row.id, self._now())
             raise
         finally:
-            self.store.sweep(self.row.id, {i.staged for i in self.metastore.intents() if i.staged})
+            self._publishing.sweep(self.row.id)
         self._ended(log, name, records, HOW)
         return PutBack(self.row.id, tuple(records))
 
@@ -136,7 +135,7 @@ class RollingBack:
                 f"{shown_key(key)}`"
             )
         log = self._begun()
-        self._record_all([(r, None) for r in pinned])
+        self._record_all([(r, None) for r in pinned], is_in_place=False)
         self._ended(log, name, pinned, _RELEASED)
         return PutBack(self.row.id, tuple(pinned))
 
@@ -180,7 +179,7 @@ class RollingBack:
 
     def _publish(
         self, outputs: Sequence[tuple[Dataset, Record]], sources: Sequence[Path]
-    ) -> list[Record]:
+    ) -> Sequence[Record]:
         """Stage copies of what is kept, and make them current together."""
         staged: list[Path | None] = []
         for number, ((dataset, was), source) in enumerate(zip(outputs, sources, strict=True)):
@@ -196,14 +195,19 @@ class RollingBack:
                 )
             self.store.seal(path)
             staged.append(path)
-        for error in self.store.sync([path for path in staged if path is not None]).values():
-            raise error
         return self._record_all(
-            [(self._record(was), path) for (_, was), path in zip(outputs, staged, strict=True)]
+            [(self._record(was), path) for (_, was), path in zip(outputs, staged, strict=True)],
+            is_in_place=True,
         )
 
-    def _record_all(self, wanted: Sequence[tuple[Record, Path | None]]) -> list[Record]:
-        """Intend, rename what is staged, journal and record, as one step."""
+    def _record_all(
+        self, wanted: Sequence[tuple[Record, Path | None]], *, is_in_place: bool
+    ) -> Sequence[Record]:
+        """Claim and publish records as one step, each with its staged file.
+
+        `is_in_place` says that the present file was looked at where nothing is staged, and is that
+        of the record.
+        """
         at = [(r.node, r.key, r.start) for r, _ in wanted]
         was = self.metastore.current([(n, k) for n, k, _ in at])
         epochs = self.metastore.claim(self.row.id, at)
@@ -214,22 +218,18 @@ class RollingBack:
             )
             for r, path in wanted
         ]  # fmt: skip
-        self.metastore.intend([i for i in intents if i.staged is not None])
-        with self.store.locked((i.node, i.key) for i in intents):
-            self.metastore.check(intents)
-            done = [self._renamed(i, was[i.node, i.key].seq) for i in intents]
-            self.store.journal(record_lines(self.metastore, [i.record for i in done]))
-            self.metastore.commit(done)
-        return [i.record for i in done]
+        published = self._publishing.publish(
+            [
+                Publication(i, was[i.node, i.key].seq, is_in_place and i.staged is None)
+                for i in intents
+            ]
+        )
+        published.require_all()
+        return published.records
 
-    def _renamed(self, intent: Intent, seq: int) -> Intent:
-        dataset = self.graph.datasets[intent.node]
-        if intent.staged is not None:
-            folders = self.store.publish(Path(intent.staged), dataset, intent.key, seq)
-            for error in self.store.sync(folders).values():
-                raise error
-        found = identity(self.store.path(dataset, intent.key))
-        return replace(intent, record=replace(intent.record, identity=found))
+    @property
+    def _publishing(self) -> Publishing:
+        return Publishing(self.metastore, self.store, self.graph.datasets)
 
     def _begun(self) -> RunLog:
         log = RunLog(self.metastore)

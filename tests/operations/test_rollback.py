@@ -188,3 +188,11 @@ def test_what_holds_other_values_after_a_release_is_still_said_to_have_changed(p
     pair.project.upkeep.release("ones", DAY, Controls())
     why = pair.project.why("ones", DAY)
     assert (why.state.name, [r.changed for r in why.lineage]) == ("STALE", [(DAY,)])
+
+
+def test_an_edit_by_hand_is_not_lost_to_a_release(pair):
+    rolled(pair, "ones")
+    pl.DataFrame({"qty": [77]}).write_parquet(pair.file("ones", DAY))
+    pair.project.upkeep.release("ones", DAY, Controls())
+    pair.run()
+    assert values(pair, "ones") == [77]
