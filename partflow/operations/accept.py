@@ -7,14 +7,14 @@ of a file that stays. Requires: the lease is held.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.declarations.graphdocument import graph_text
 from partflow.execution.orders import Outcome
-from partflow.metastore.journal import record_lines
 from partflow.metastore.record import Intent, Record
 from partflow.metastore.runlog import RunLog, RunRow, StepLog
 from partflow.metastore.sqlite.metastore import Metastore
@@ -22,6 +22,7 @@ from partflow.operations.acceptable import Acceptance, Group, Kind
 from partflow.operations.sandbox import Aside, unlike
 from partflow.partitions.keytexts import shown_key
 from partflow.store.local import Store
+from partflow.warehouse.publishing import Publication, Publishing
 
 _FEW = 100
 """Up to so many records are looked up one by one; a whole dataset's are read at once."""
@@ -80,7 +81,7 @@ class Acceptor:
         for group in found.groups:
             if group.kind is not Kind.LEFT:
                 for records in self._records(found, group, _words(compared, group)):
-                    self._commit(records)
+                    self._publish(found.plan.graph.datasets, records)
                     log.steps_ended(self.row.id, self.now(), _steps(group, records))
         log.finish(replace(self.row, finished_at=self.now(), state="done"))
         return Accepted(self.row.id, found, compared)
@@ -156,20 +157,16 @@ class Acceptor:
             note=_KEPT,
         )  # fmt: skip
 
-    def _commit(self, records: Sequence[Record]) -> None:
-        """As a publication without a file to rename: claim, check, journal, record."""
+    def _publish(self, datasets: Mapping[str, Dataset], records: Sequence[Record]) -> None:
+        """Claim and publish records of files that stay."""
         epochs = self.metastore.claim(self.row.id, [(r.node, r.key, r.start) for r in records])
-        intents = [
-            Intent(
-                f"{self.row.id}/accept", r.node, r.key, epochs[r.node, r.key], None,
-                r.sha256, r.sha256, r,
-            )
+        step = f"{self.row.id}/accept"
+        intents = (
+            Intent(step, r.node, r.key, epochs[r.node, r.key], None, r.sha256, r.sha256, r)
             for r in records
-        ]  # fmt: skip
-        with self.store.locked((r.node, r.key) for r in records):
-            self.metastore.check(intents)
-            self.store.journal(record_lines(self.metastore, records))
-            self.metastore.commit(intents)
+        )
+        publishing = Publishing(self.metastore, self.store, datasets)
+        publishing.publish([Publication(intent) for intent in intents]).require_all()
 
 
 def _words(compared: Sequence[Compared], group: Group) -> str:
