@@ -170,6 +170,10 @@ class Publisher:
         sightings = [(node, key, self.run, each) for node, key, found in seen for each in found]
         write_sightings(c, [(node, key) for node, key, _ in seen], sightings)
 
+    def sweep(self) -> None:
+        """Remove what the run staged and did not publish."""
+        self._publishing.sweep(self.run)
+
     def is_there(self, node: str, ordinal: int) -> bool:
         """Whether a partition's file was found as recorded when the plan was made."""
         state = self.plan.snapshot.states[node]

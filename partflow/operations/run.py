@@ -89,8 +89,7 @@ class Carrier:
             raise
         finally:
             self.executor.close()
-            staged = {i.staged for i in self.metastore.intents() if i.staged}
-            self.store.sweep(row.id, staged)
+            publisher.sweep()
         self.log.finish(_ended(row, summary, self._now()))
         return summary
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from partflow.declarations.dataset import NAME
 from partflow.declarations.graph import Graph
 from partflow.formats.fingerprint import file_digest
-from partflow.metastore.journal import record_lines
 from partflow.metastore.record import Intent
 from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite.metastore import Metastore, drop_intents
-from partflow.store.identity import identity
 from partflow.store.local import Store
+from partflow.warehouse.publishing import Notes, Publication, Publishing
 
 _KEY = re.compile(r"[0-9A-Za-z-]*")
 
@@ -38,9 +37,10 @@ def recover(metastore: Metastore, store: Store, graph: Graph, living: Collection
     for intent in intents:
         if intent not in strange:
             steps.setdefault(intent.step, []).append(intent)
+    publishing = Publishing(metastore, store, graph.datasets)
     for group in steps.values():
         with store.locked((i.node, i.key) for i in group):
-            _recover_step(metastore, store, graph, group)
+            _recover_step(publishing, group)
     for run in store.staged_runs():
         if run not in living:
             store.sweep(run)
@@ -48,41 +48,33 @@ def recover(metastore: Metastore, store: Store, graph: Graph, living: Collection
     return len(intents)
 
 
-def _recover_step(
-    metastore: Metastore, store: Store, graph: Graph, group: Sequence[Intent]
-) -> None:
-    """Roll one step forward or back; what is recorded of it is durable before it is recorded.
+def _recover_step(publishing: Publishing, group: Sequence[Intent]) -> None:
+    """Roll one step forward or back.
 
     Its partitions are claimed anew, so that no owner from before can publish them any more: that of
     the step, if it only slept, and one that had claimed them since and died too.
     """
-    done, rest = [], []
+    metastore, store = publishing.metastore, publishing.store
     epochs = metastore.claim("recovery", [(i.node, i.key, i.record.start) for i in group])
-    for intent in group:
-        path = _place(store, graph, intent)
-        if path is not None and path.exists() and file_digest(path)[0] == intent.new_sha256:
-            done.append(_with_identity(intent, path))
-        else:
-            rest.append(intent)
-    if not done:
+    renamed = [i for i in group if _is_renamed(publishing, i)]
+    if not renamed:
         metastore.abandon(group)
         return
+    publications = [
+        Publication(replace(i, epoch=epochs[i.node, i.key]), is_in_place=True) for i in renamed
+    ]
+    rest = [i for i in group if i not in renamed]
     replaced = metastore.current((i.node, i.key) for i in rest)
     for intent in rest:
-        dataset = graph.datasets.get(intent.node)
         staged = _staged(store, intent)
-        if staged is None or dataset is None or not _is_whole(staged, intent):
+        if staged is None or intent.node not in publishing.datasets:
             continue
-        was = replaced.get((intent.node, intent.key))
-        folders = store.publish(staged, dataset, intent.key, was.seq if was else 0)
-        for error in store.sync(folders).values():
-            raise error
-        done.append(_with_identity(intent, store.path(dataset, intent.key)))
-    _make_durable(store, [store.path(graph.datasets[i.node], i.key) for i in done])
-    lasting = [i for i in done if _needs_journal(graph, i)]
-    store.journal(record_lines(metastore, [i.record for i in lasting]))
-    claimed = [replace(i, epoch=epochs[i.node, i.key]) for i in done]
-    metastore.commit(claimed, lambda c: drop_intents(c, group))
+        if _is_whole(staged, intent):
+            was = replaced.get((intent.node, intent.key))
+            own = replace(intent, epoch=epochs[intent.node, intent.key], staged=str(staged))
+            publications.append(Publication(own, 0 if was is None else was.seq))
+    dropped = Notes(rows=lambda c: drop_intents(c, group))
+    publishing.complete(publications, lambda refused: Notes() if refused else dropped).require_all()
 
 
 def _is_plain(intent: Intent) -> bool:
@@ -103,26 +95,10 @@ def _is_whole(staged: Path, intent: Intent) -> bool:
     return staged.is_file() and file_digest(staged)[0] == intent.new_sha256
 
 
-def _make_durable(store: Store, paths: Sequence[Path]) -> None:
-    """Sync the folders of files that a dead run had renamed: it may have died before it did.
-
-    And the folders above, where theirs may be new. The files' bytes were synced before any rename.
-    """
-    folders = {folder for p in paths for folder in (p.parent, p.parent.parent, store.warehouse)}
-    for error in store.sync(sorted(folders)).values():
-        raise error
-
-
-def _place(store: Store, graph: Graph, intent: Intent) -> Path | None:
-    dataset = graph.datasets.get(intent.node)
-    return None if dataset is None else store.path(dataset, intent.key)
-
-
-def _needs_journal(graph: Graph, intent: Intent) -> bool:
-    """Whether no footer says what this record does: other formats, and what was put back."""
-    dataset = graph.datasets[intent.node]
-    return not dataset.stored_as.has_footer or intent.record.how != "made"
-
-
-def _with_identity(intent: Intent, path: Path) -> Intent:
-    return replace(intent, record=replace(intent.record, identity=identity(path)))
+def _is_renamed(publishing: Publishing, intent: Intent) -> bool:
+    """Whether the file in a partition's place is what was intended."""
+    dataset = publishing.datasets.get(intent.node)
+    if dataset is None:
+        return False
+    path = publishing.store.path(dataset, intent.key)
+    return path.exists() and file_digest(path)[0] == intent.new_sha256
