@@ -108,8 +108,7 @@ def _of_runs(
 def _past_bound(store: Store) -> Iterator[tuple[Swept, Path]]:
     for dataset in _folders(store.private / "history"):
         for key in _folders(dataset):
-            for path in list(store.kept(dataset.name, key.name).values())[: -store.history]:
-                yield Swept.KEPT, path
+            yield from ((Swept.KEPT, path) for path in store.past_bound(dataset.name, key.name))
 
 
 def _columns(store: Store, metastore: Metastore) -> Iterator[tuple[Swept, Path]]:

@@ -7,7 +7,6 @@ lease is held.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -114,21 +113,9 @@ def moved_away(found: Sequence[Lying], store: Store, metastore: Metastore) -> No
 
 
 def _kept(one: Stray, store: Store, metastore: Metastore) -> Path:
-    """Link (or copy) a file into the history; the folder there."""
-    folder = store.private / "history" / one.dataset / (one.key or "all")
-    folder.mkdir(parents=True, exist_ok=True)
+    """Keep a file in the history, under the number of what is recorded of it; the folder there."""
     records = metastore.records(one.dataset, one.key)
-    number = records[0].seq if records else 0
-    while (kept := folder / f"{number:012d}.kept").exists() and not kept.samefile(one.path):
-        number += 1
-    if not kept.exists():
-        try:
-            os.link(one.path, kept)
-        except OSError:
-            shutil.copy2(one.path, kept)
-            for error in store.sync([kept]).values():
-                raise error from None
-    return folder
+    return store.keep(one.dataset, one.key, one.path, records[0].seq if records else 0).parent
 
 
 def _strays(graph: Graph, store: Store, folder: Path, now: int) -> Iterator[Stray]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import filecmp
 import hashlib
 import os
 import shutil
@@ -152,25 +153,36 @@ class Store:
         final = self.path(dataset, key)
         created = _made_folders(final.parent, self.warehouse)
         if not created and final.exists():
-            self.keep(dataset, key, seq)
+            self.keep(dataset.name, key, final, seq)
+            for old in self.past_bound(dataset.name, key):
+                old.unlink(missing_ok=True)
         failpoint("kept")
         staged.replace(final)
         failpoint("renamed")
         return [final.parent, *created]
 
-    def keep(self, dataset: Dataset, key: str, seq: int) -> None:
-        """Link (or copy) a partition's present file into the history, and drop the oldest there."""
-        folder = self.private / "history" / dataset.name / (key or "all")
+    def keep(self, name: str, key: str, file: Path, number: int) -> Path:
+        """Link (or copy) a file into the history of a partition; where it is there.
+
+        Where another file has that number already it gets the next one: none is replaced.
+        """
+        folder = self.private / "history" / name / (key or "all")
         folder.mkdir(parents=True, exist_ok=True)
-        kept = folder / f"{seq:012d}.kept"
-        final = self.path(dataset, key)
-        kept.unlink(missing_ok=True)
+        while (kept := folder / f"{number:012d}.kept").exists():
+            if filecmp.cmp(kept, file, shallow=False):
+                return kept
+            number += 1
         try:
-            os.link(final, kept)
+            os.link(file, kept)
         except OSError:
-            shutil.copy2(final, kept)
-        for old in list(self.kept(dataset.name, key).values())[: -self.history]:
-            old.unlink(missing_ok=True)
+            shutil.copy2(file, kept)
+            for error in self.sync([kept]).values():
+                raise error from None
+        return kept
+
+    def past_bound(self, name: str, key: str) -> list[Path]:
+        """The oldest files in a partition's history: those beyond as many as are kept."""
+        return list(self.kept(name, key).values())[: -self.history]
 
     @contextmanager
     def locked(self, partitions: Iterable[tuple[str, str]]) -> Iterator[None]:
