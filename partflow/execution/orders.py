@@ -1,7 +1,7 @@
-"""What goes to a worker and what comes back: orders, and the outcomes of their attempts.
+"""What goes to an executor and what comes back: orders, and the outcomes of their attempts.
 
-Knows nothing of how an order is carried out, or of what is done with its outcomes. All of it is
-plain data, for it is sent between processes.
+Knows nothing of how or where an order is carried out, or of what is done with its outcomes. All of
+it is plain data, for it is sent between processes.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One call of a task's function, as it is sent to a worker: one attempt, or a batch of them.
+    """One call of a task's function, as an executor takes it: one attempt, or a batch of them.
 
-    The attempts are at neighbouring partitions, in order. `timeout` is in seconds from when a
-    worker begins. It `is_alone` if nothing else is under way or can be begun.
+    The attempts are at neighbouring partitions, in order. `timeout` is in seconds from when it
+    is begun. It `is_alone` if nothing else is under way or can be begun.
     """
 
     run: str
@@ -91,14 +91,6 @@ class Order:
     def serial(self) -> int:
         """The order's own number in the run: its first attempt's."""
         return self.attempts[0].serial
-
-    @property
-    def may_end_its_process(self) -> bool:
-        """Whether there is a reason to think so: it failed before, as a worker that died does.
-
-        A batch that ends its process is made one by one, if that was a worker.
-        """
-        return len(self.attempts) > 1 or any(each.number > 1 for each in self.attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +119,7 @@ class Failure:
 
     `is_final` says that trying again cannot help. `is_shared` says that a batch failed as a whole:
     which of its partitions is at fault shows when each is made by itself. `is_cut_off` says that
-    its process ended in the middle: how far it had come nobody knows.
+    what carried it out ended in the middle: how far it had come nobody knows.
     """
 
     message: str
@@ -152,7 +144,8 @@ class Cost:
     """What an attempt cost; those of a batch share its call in equal parts.
 
     `began_at` in epoch seconds; `seconds` of wall time, `cpu` seconds of its worker's processor;
-    `memory` is the worker's high-water mark so far, in bytes; `worker` is its process's number.
+    `memory` is the worker's high-water mark so far, in bytes; `worker` numbers who carried it out:
+    0 is the process of the run.
     """
 
     began_at: float = 0.0

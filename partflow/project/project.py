@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from partflow.execution.executors.protocol import Executor
-    from partflow.execution.executors.workermain import Loaded
+    from partflow.execution.executors.workplace import Loaded
     from partflow.operations.accept import Accepted, Sample
     from partflow.operations.acceptable import Acceptance
     from partflow.operations.check import Reading, Trial
@@ -499,7 +499,7 @@ class Project:
 
 
 def load_worker(root: Path, overrides: tuple[tuple[str, str], ...]) -> Loaded:
-    """The project once more, in a worker process, which works from the project's root."""
+    """The project once more, in another process, which works from the project's root."""
     os.chdir(root)
     project = Project.load_quietly(root, overrides=dict(overrides))
     return project.graph, project.store, project.code_of

@@ -33,11 +33,6 @@ class InlineExecutor:
         # What a call returned is stored beside the next call; polars and the disk let Python go on.
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="partflow storing")
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether any order is queued."""
-        return bool(self._queue) or self._is_broken_off
-
     def submit(self, order: Order) -> None:
         """Queue it; an effect goes first: by now its beginning is recorded."""
         if self._is_effect(order):

@@ -17,8 +17,8 @@ from pathlib import Path
 from partflow.declarations.graph import Graph
 from partflow.errors import ConfigurationError
 from partflow.execution.executors.worker import BYTES_AHEAD, Sent, Worker, ended, last_place
-from partflow.execution.executors.workermain import Answer, Load, Ready, Shares
-from partflow.execution.executors.workplace import log_paths
+from partflow.execution.executors.workermain import Answer, Ready, Shares
+from partflow.execution.executors.workplace import Load, log_paths
 from partflow.execution.orders import Cost, Failure, Order, Outcome
 from partflow.store.local import Store
 
@@ -111,6 +111,7 @@ class ProcessExecutor:
             if not worker.has_ended(until - time.monotonic()):
                 worker.stop()
             self._bury(worker)
+            self._workers[worker.number] = None
             on = worker.sent[0].order if worker.is_ready and worker.sent else None
             worker.forget(() if on is None else log_paths(self._store, on))
         self.recall()

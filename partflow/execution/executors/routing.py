@@ -1,21 +1,23 @@
 """Sends each order to where it belongs: this process, its threads, or worker processes.
 
-Knows nothing of plans or states. An executor takes orders and gives outcomes back, in any order.
+Knows nothing of plans or states. `place_of` decides, by the configuration and by what a task asks.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import assert_never
 
 from partflow.declarations.graph import Graph
 from partflow.execution.executors.capture import Capture
 from partflow.execution.executors.inline import InlineExecutor
 from partflow.execution.executors.processes import ProcessExecutor
-from partflow.execution.executors.protocol import Executor, Member
+from partflow.execution.executors.protocol import Executor
 from partflow.execution.executors.threads import THREADS, ThreadExecutor
-from partflow.execution.executors.workermain import Load, Shares
-from partflow.execution.executors.workplace import Workplace
+from partflow.execution.executors.workermain import Shares
+from partflow.execution.executors.workplace import Load, Workplace
 from partflow.execution.orders import Order, Outcome
 from partflow.process.machine import memory, processors
 from partflow.store.local import Store
@@ -25,115 +27,127 @@ _TURN = 0.01
 _MEMORY_SHARE = 0.5
 
 
-class RoutedExecutor:
-    """Sends each order where it belongs: to threads, to a process that can be killed, or inline.
+class Place(Enum):
+    """Where an order is carried out, in the order in which they are asked for outcomes."""
 
-    A task with a time limit always goes to a worker process: nothing else can be stopped. Several
-    workers share the processors between them. An order with nothing beside it is carried out by
-    this process, which has them all; or by a process that has, if it may have to be ended.
+    ONE_WORKER = auto()  # a process that can be killed, and that has all processors
+    THREADS = auto()
+    WORKERS = auto()  # processes that share the processors, unless there is one only
+    HERE = auto()  # this process: asked last, since it carries orders out while it is asked
+
+
+def place_of(order: Order, site: Site, *, is_free: bool) -> Place:
+    """Where an order belongs, by the configuration and by what its task asks for.
+
+    A task with a time limit always goes to a process of its own: nothing else can be stopped. What
+    has nothing beside it goes to where all processors are, if workers share them: this process; or
+    one worker, if it may have to be ended. `is_free` says that no order is in hand.
     """
+    options = site.graph.task(order.task).options
+    has_all = is_free and order.is_alone and site.workers > 1
+    if options.executor == "threads" and order.timeout is None:
+        return Place.THREADS
+    if not has_all and (order.timeout is None or site.main is Place.WORKERS):
+        return site.main
+    must_end = order.timeout is not None or site.only_processes or _may_end_its_process(order)
+    return Place.ONE_WORKER if must_end else Place.HERE
+
+
+def _may_end_its_process(order: Order) -> bool:
+    """Whether there is a reason to think so: it failed before, as a worker that died does.
+
+    A batch that ends its process is made one by one, if that was a worker.
+    """
+    return len(order.attempts) > 1 or any(each.number > 1 for each in order.attempts)
+
+
+class RoutedExecutor:
+    """Sends each order where it belongs; what is there is begun when the first order comes."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._capture = Capture()
         self._place = Workplace(site.graph, site.store, site.frames)
-        self._main: Member = (
-            self._processes(site.workers)
-            if site.workers > 1 or site.only_processes
-            else self._inline()
-        )
-        self._threads: Member | None = None
-        self._stoppable: Member | None = None
-        self._alone: Member | None = None
+        self._executors = {site.main: self._begun(site.main)}
+        self._in_hand: dict[Place, set[int]] = {place: set() for place in Place}
 
     @property
     def slots(self) -> int:
         """Those of all the executors that take more than one order."""
-        return sum(one.slots for one in self._sharing())
+        return sum(each.slots for each in self._sharing())
 
     @property
     def workers(self) -> int:
         """Those of all the executors that take more than one order."""
-        return sum(one.workers for one in self._sharing())
+        return sum(each.workers for each in self._sharing())
 
     def submit(self, order: Order) -> None:
         """Send it where it belongs."""
-        self._of(order).submit(order)
+        place = place_of(order, self._site, is_free=not any(self._in_hand.values()))
+        if place not in self._executors:
+            self._executors[place] = self._begun(place)
+        self._in_hand[place].update(each.serial for each in order.attempts)
+        self._executors[place].submit(order)
 
     def collect(self, patience: float) -> list[Outcome]:
         """What any of them has done; they are asked in turn."""
         until = time.monotonic() + patience
         while True:
-            busy = [one for one in self._members() if one.is_busy]
+            busy = [place for place in Place if self._in_hand[place]]
             wait = max(0.0, until - time.monotonic())
             if len(busy) > 1:
-                has_work_here = any(isinstance(one, InlineExecutor) for one in busy)
-                wait = 0.0 if has_work_here else min(wait, _TURN)
-            found = [outcome for one in busy for outcome in one.collect(wait)]
-            if found or not busy or time.monotonic() >= until:
-                return found
+                wait = 0.0 if Place.HERE in busy else min(wait, _TURN)
+            outcomes = [each for place in busy for each in self._collected(place, wait)]
+            if outcomes or not busy or time.monotonic() >= until:
+                return outcomes
+
+    def _collected(self, place: Place, wait: float) -> list[Outcome]:
+        outcomes = self._executors[place].collect(wait)
+        self._in_hand[place].difference_update(each.serial for each in outcomes)
+        return outcomes
 
     def recall(self) -> list[Order]:
         """Take back what none of them has begun."""
-        return [order for one in self._members() for order in one.recall()]
+        orders = []
+        for place, executor in self._executors.items():
+            recalled = executor.recall()
+            serials = (each.serial for order in recalled for each in order.attempts)
+            self._in_hand[place].difference_update(serials)
+            orders += recalled
+        return orders
 
     def close(self) -> None:
         """Close them all."""
-        for one in self._members():
-            one.close()
+        for place in sorted(self._executors, key=lambda place: place.value):
+            self._executors[place].close()
 
-    def _members(self) -> list[Member]:
-        found = (self._stoppable, self._threads, self._alone, self._main)
-        return [member for member in found if member is not None]
-
-    def _sharing(self) -> list[Member]:
+    def _sharing(self) -> list[Executor]:
         """Those that are at work side by side, and not only where there is nothing else."""
-        several = self._site.workers > 1
-        return [
-            member
-            for member in self._members()
-            if member is not self._alone and not (several and member is self._stoppable)
-        ]
+        alone = {Place.HERE, Place.ONE_WORKER} if self._site.workers > 1 else set()
+        return [each for place, each in self._executors.items() if place not in alone]
 
-    def _of(self, order: Order) -> Member:
-        has_all = order.is_alone and not any(one.is_busy for one in self._members())
-        if order.timeout is not None:
-            if isinstance(self._main, ProcessExecutor) and not (has_all and self._shares):
-                return self._main
-            return self._process()
-        if self._site.graph.task(order.task).options.executor == "threads":
-            if self._threads is None:
-                self._threads = ThreadExecutor(self._place, self._capture, self._site.threads)
-            return self._threads
-        if not (has_all and self._shares):
-            return self._main
-        if self._site.only_processes or order.may_end_its_process:
-            return self._process()
-        if self._alone is None:
-            self._alone = self._inline()
-        return self._alone
+    def _begun(self, place: Place) -> Executor:
+        match place:
+            case Place.HERE:
+                return InlineExecutor(self._place, self._capture)
+            case Place.THREADS:
+                return ThreadExecutor(self._place, self._capture, self._site.threads)
+            case Place.WORKERS:
+                return _processes(self._site, self._site.workers)
+            case Place.ONE_WORKER:
+                return _processes(self._site, 1)
+            case _:
+                assert_never(place)
 
-    @property
-    def _shares(self) -> bool:
-        """Whether workers have a part of the processors only."""
-        return self._site.workers > 1
 
-    def _inline(self) -> InlineExecutor:
-        return InlineExecutor(self._place, self._capture)
-
-    def _process(self) -> Member:
-        """The one worker that has all processors."""
-        if self._stoppable is None:
-            self._stoppable = self._processes(1)
-        return self._stoppable
-
-    def _processes(self, workers: int) -> ProcessExecutor:
-        site, limit = self._site, memory()
-        shares = Shares(
-            None if limit is None else int(limit * _MEMORY_SHARE / workers),
-            None if workers == 1 else max(1, processors() // workers),
-        )
-        return ProcessExecutor(site.load, site.graph, site.store, workers, shares)
+def _processes(site: Site, workers: int) -> ProcessExecutor:
+    """So many worker processes, each with its share of the machine."""
+    limit = memory()
+    shares = Shares(
+        None if limit is None else int(limit * _MEMORY_SHARE / workers),
+        None if workers == 1 else max(1, processors() // workers),
+    )
+    return ProcessExecutor(site.load, site.graph, site.store, workers, shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +164,11 @@ class Site:
     frames: HandOver = field(default_factory=HandOver)
     only_processes: bool = False
     threads: int = THREADS
+
+    @property
+    def main(self) -> Place:
+        """Where an order goes for which nothing speaks for another place."""
+        return Place.WORKERS if self.workers > 1 or self.only_processes else Place.HERE
 
 
 def executor_for(site: Site) -> Executor:

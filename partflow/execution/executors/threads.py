@@ -35,11 +35,6 @@ class ThreadExecutor:
         self._done: queue.SimpleQueue[Sequence[Outcome]] = queue.SimpleQueue()
         self._in_hand = 0
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether any order is not answered."""
-        return self._in_hand > 0
-
     def submit(self, order: Order) -> None:
         """Queue it for the next thread that has nothing to do."""
         self._in_hand += 1
@@ -53,7 +48,7 @@ class ThreadExecutor:
     def collect(self, patience: float) -> list[Outcome]:
         """What the threads have done, waiting at most so many seconds for the first."""
         found: list[Outcome] = []
-        wait = max(0.0, patience) if self.is_busy else 0.0
+        wait = max(0.0, patience) if self._in_hand else 0.0
         with suppress(queue.Empty):
             while True:
                 found += self._done.get(timeout=wait) if wait else self._done.get_nowait()

@@ -19,7 +19,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from partflow.execution.executors.spool import Spool
-from partflow.execution.executors.workermain import Duty, Load, Message, Ready, Shares, Unable, work
+from partflow.execution.executors.workermain import Duty, Message, Ready, Shares, Unable, work
+from partflow.execution.executors.workplace import Load
 from partflow.execution.orders import Order
 from partflow.process.machine import thread_settings
 

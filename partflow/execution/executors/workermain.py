@@ -13,27 +13,18 @@ import pickle  # over pipes to its own processes, never from a file  # nosec B40
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 
-from partflow.code.fingerprint import CodeFingerprint
-from partflow.declarations.graph import Graph
-from partflow.declarations.task import Task
 from partflow.errors import PartflowError
 from partflow.execution.executors.capture import log_to_stderr
 from partflow.execution.executors.spool import Spool
-from partflow.execution.executors.workplace import Codes, Workplace, log_paths
+from partflow.execution.executors.workplace import Codes, Load, Workplace, log_paths
 from partflow.execution.orders import Outcome
 from partflow.formats.connections import state_default
-from partflow.store.local import Store
 from partflow.warehouse.handover import HandOver
-
-Loaded = tuple[Graph, Store, Callable[[Task], CodeFingerprint]]
-"""A project that a worker has imported, and what tells the code of its tasks."""
-Load = Callable[[], Loaded]
-"""Loads the project in a worker process; has to pickle."""
 
 _GROWN = 2
 _NEW_OBJECTS = 10_000

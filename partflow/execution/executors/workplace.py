@@ -22,6 +22,11 @@ from partflow.process.surroundings import own_process_only, put_back
 from partflow.store.local import Store
 from partflow.warehouse.handover import HandOver
 
+Loaded = tuple[Graph, Store, Callable[[Task], CodeFingerprint]]
+"""A project that another process has imported, and what tells the code of its tasks."""
+Load = Callable[[], Loaded]
+"""Loads the project in another process; has to pickle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workplace:

@@ -1,0 +1,72 @@
+"""Where an order goes: by the configuration, by what its task asks, by what else is in hand."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+
+from partflow import Daily, Dataset, task
+from partflow.declarations.graph import derive
+from partflow.execution.executors.routing import Place, Site, place_of
+from partflow.execution.orders import Attempt, Lineage, Order
+from partflow.project.project import load_worker
+from partflow.store.local import Store
+
+LINEAGE = Lineage("plain", "2024-01-01", 0, 1, "", "run", 0, ())
+
+
+def site(workers: int, *, only_processes: bool = False) -> Site:
+    days = Daily("2024-01-01")
+    plain = task(name="plain", writes=Dataset("a", days))(lambda: None)
+    waits = task(name="waits", writes=Dataset("b", days), executor="threads")(lambda: None)
+    store = Store(Path("/nowhere"), Path("/nowhere/warehouse"))
+    load = functools.partial(load_worker, store.root, ())
+    return Site(derive([plain, waits]), store, load, workers, only_processes=only_processes)
+
+
+def order(task="plain", *, attempts=1, number=1, timeout=None, is_alone=False) -> Order:
+    tried = tuple(Attempt(i, i, number, (), LINEAGE) for i in range(attempts))
+    return Order("run", task, tried, timeout, is_alone)
+
+
+ALONE = order(is_alone=True)
+TIMED = order(timeout=9.0)
+
+
+@pytest.mark.parametrize(
+    ("ordered", "workers", "wanted"),
+    [
+        (order(), 1, Place.HERE),
+        (order(), 2, Place.WORKERS),
+        (ALONE, 1, Place.HERE),
+        (ALONE, 2, Place.HERE),
+        (TIMED, 1, Place.ONE_WORKER),
+        (TIMED, 2, Place.WORKERS),
+        (order(timeout=9.0, is_alone=True), 2, Place.ONE_WORKER),
+        (order("waits"), 1, Place.THREADS),
+        (order("waits", is_alone=True), 2, Place.THREADS),
+        (order("waits", timeout=9.0), 1, Place.ONE_WORKER),
+        (order("waits", timeout=9.0), 2, Place.WORKERS),
+        (order(number=2, is_alone=True), 1, Place.HERE),
+        (order(number=2, is_alone=True), 2, Place.ONE_WORKER),
+        (order(attempts=3, is_alone=True), 2, Place.ONE_WORKER),
+        (order(attempts=3), 2, Place.WORKERS),
+    ],
+)
+def test_an_order_goes_where_it_can_be_ended_and_where_the_processors_are(ordered, workers, wanted):
+    assert place_of(ordered, site(workers), is_free=True) is wanted
+
+
+def test_what_has_something_beside_it_does_not_go_to_where_all_processors_are():
+    assert place_of(ALONE, site(2), is_free=False) is Place.WORKERS
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_project_that_wants_processes_has_nothing_carried_out_here_but_threads(workers):
+    wanted = site(workers, only_processes=True)
+    for ordered in (order(), TIMED, ALONE, order(attempts=3), order(number=2)):
+        for is_free in (True, False):
+            assert place_of(ordered, wanted, is_free=is_free) in (Place.WORKERS, Place.ONE_WORKER)
+    assert place_of(order("waits"), wanted, is_free=True) is Place.THREADS
