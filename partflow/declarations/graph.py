@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from partflow.declarations.dataset import Dataset, Extent, Form
+from partflow.declarations.parameters import ParameterKind
 from partflow.declarations.task import Input, Task
 from partflow.errors import GraphError, UsageError, together
 from partflow.partitions.calendar import Whole
@@ -61,6 +62,11 @@ class Graph:
     def readers(self, dataset: str) -> tuple[tuple[Task, int], ...]:
         """The tasks that read a dataset, each with the position of the read."""
         return tuple(self._readers.get(dataset, ()))
+
+    def is_taken_as_files(self, dataset: str) -> bool:
+        """Whether all that read a dataset, and something does, take its files as they are."""
+        kinds = [t.inputs[at].kind for t, at in self.readers(dataset)]
+        return bool(kinds) and all(kind is ParameterKind.PATHS for kind in kinds)
 
     def upstream(self, node: str) -> tuple[str, ...]:
         """The datasets that a node is made from, itself left out."""

@@ -85,6 +85,10 @@ def _hashable(value: Hashable) -> Hashable:
     return tuple(value.items()) if isinstance(value, Mapping) else value
 
 
+AS_FILE = -1
+"""In the place of the number of rules: a file that could not be read was taken as it is."""
+
+
 def rules_of(dataset: Declared) -> int:
     """The number of the rules by which a dataset's files are typed and checked; 0 if they are not.
 

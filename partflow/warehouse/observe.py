@@ -19,7 +19,7 @@ from partflow.declarations.graph import Graph
 from partflow.errors import ReadError, UsageError
 from partflow.formats.copies import pack
 from partflow.formats.fingerprint import file_digest, fingerprint_frame, fingerprint_parquet
-from partflow.formats.known import format_of, rules_of, way_of
+from partflow.formats.known import AS_FILE, format_of, rules_of, way_of
 from partflow.formats.parquet import Parquet
 from partflow.formats.schemas import instances, schema_known, schema_text
 from partflow.formats.skops import Skops
@@ -116,6 +116,8 @@ class _Look:
     found: Observed
     stats: SideBySide
     frames: HandOver | None = None
+    as_files: set[str] = field(default_factory=set)
+    """The sources whose readers take their files as they are, whatever is in them."""
 
 
 @dataclass(slots=True)
@@ -211,7 +213,9 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
             states[name] = state = _state(columns, at, over[name], reads)
             if name in seen:
                 recorded = _recorded(columns, at, len(over[name]))
-                older = _read_by_older_rules(dataset, columns, at, len(over[name]))
+                if dataset.is_source and graph.is_taken_as_files(name):
+                    look.as_files.add(name)
+                older = _read_by_older_rules(look, dataset, columns, at, len(over[name]))
                 _compare(look, dataset, state, over[name], recorded, older)
                 _say_how_files_differ(look, dataset, state, over[name])
     for task in graph.tasks:
@@ -285,11 +289,16 @@ def _recorded(columns: Columns, at: _Places, n: int) -> NDArray[np.int64]:
 
 
 def _read_by_older_rules(
-    dataset: Dataset, columns: Columns, at: _Places, n: int
+    look: _Look, dataset: Dataset, columns: Columns, at: _Places, n: int
 ) -> NDArray[np.bool_]:
-    """Which files of text were read by older rules than those of now: they are read once more."""
+    """Which files of text were read by older rules than those of now: they are read once more.
+
+    So is what was taken as it is, if somebody is to get its rows now.
+    """
     found = np.zeros(n, np.bool_)
     found[at] = columns.rules < rules_of(dataset)
+    if dataset.name in look.as_files:
+        found[at] &= columns.rules != AS_FILE
     return found
 
 
@@ -391,17 +400,16 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
     record = seen.record
     path = look.store.path(dataset, record.key)
     try:
-        require_likely(path, dataset.format)
+        if dataset.name not in look.as_files:
+            require_likely(path, dataset.format)
         sha256, size = file_digest(path)
         trusted = found if is_settled(found, look.now_ns) else FileIdentity(size, 0, 0, 0)
-        rules = rules_of(dataset)
-        if record.seq and sha256 == record.sha256 and record.rules >= rules:
+        if record.seq and sha256 == record.sha256 and _is_by_rules(look, dataset, record.rules):
             seen.condition = Condition.GOOD
             if found != record.identity:
                 look.found.touched.append(replace(record, identity=trusted, sha256=sha256))
             return
-        with muffled():
-            content, rows, schema = _content(look, dataset, path, found)
+        content, rows, schema, rules = _content(look, dataset, path, found, sha256)
     except (ReadError, OSError) as error:
         if isinstance(error, PermissionError) and not dataset.is_source:
             raise  # a file of our own that may not be read is not damaged, and not to be made again
@@ -474,13 +482,35 @@ def _made_since(look: _Look, dataset: Dataset, present: Record) -> Record | None
     return found if later and found and found.content == present.content else None
 
 
+def _is_by_rules(look: _Look, dataset: Dataset, rules: int) -> bool:
+    """Whether what was read by these rules is as the rules of now would have it."""
+    return rules >= rules_of(dataset) or (rules == AS_FILE and dataset.name in look.as_files)
+
+
 def _content(
+    look: _Look, dataset: Dataset, path: Path, found: FileIdentity, sha256: str
+) -> tuple[str, int, str | None, int]:
+    """The content fingerprint of a file, its rows (0: none, or as recorded), its schema's text.
+
+    Also by which rules. A file that cannot be read, and that nobody wants to have read, is its
+    bytes.
+    """
+    as_file = dataset.name in look.as_files
+    try:
+        if as_file:
+            require_likely(path, dataset.format)
+        with muffled():
+            return *_content_read(look, dataset, path, found), rules_of(dataset)
+    except ReadError:
+        if not as_file:
+            raise
+        return f"bytes:{sha256[:32]}", 0, "", AS_FILE
+
+
+def _content_read(
     look: _Look, dataset: Dataset, path: Path, found: FileIdentity
 ) -> tuple[str, int, str | None]:
-    """The content fingerprint of a file, its rows (0: none, or as recorded), and its schema's text.
-
-    A small source's rows are kept for their readers.
-    """
+    """What is in a file, as `_content` has it. A small source's rows are kept for their readers."""
     form = format_of(dataset)
     if isinstance(form, Skops):
         return form.fingerprint(path), 0, None

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from partflow.errors import UsageError
 from partflow.planning.planner import Plan, Reason, State
 from partflow.planning.selection import Asked
 from partflow.planning.snapshot import Condition
@@ -516,3 +517,68 @@ def test_to_read_every_file_again_is_to_read_those_of_sources_too(sales) -> None
     assert [(f.node, f.key) for f in found] == [("landing", DAYS[1]), ("landing", DAYS[2])]
     assert "other values than were recorded" in found[0].text
     assert "cannot be read" not in sales.project.check_files("clean").faults
+
+
+FILES = f"""
+{SHORT}
+from pathlib import Path
+
+landing = Source("landing", days, path="landing/{{key}}.FORM", schema=SCHEMA)
+sizes = Dataset("sizes", days)
+
+@task(reads=[landing], writes=sizes)
+def size(files: list[Path]) -> pl.DataFrame:
+    return pl.DataFrame({{"n": [len(files[0].read_bytes())]}})
+"""
+ROWS_TOO = """
+heights = Dataset("heights", days)
+
+@task(reads=[landing], writes=heights)
+def height(rows: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame({"n": [rows.height]})
+"""
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+def test_who_takes_the_files_themselves_gets_those_that_cannot_be_read_too(world, form) -> None:
+    world.jobs(FILES.replace("FORM", form))
+    path = world.write(f"landing/2024-01-01.{form}", BAD)
+    assert (world.run().ran, world.project.plan().faults) == (1, ())
+    assert world.run().ran == 0
+    os.utime(path, ns=(1, 1))
+    assert world.planned() == {}
+    path.write_text(f"{BAD}more")
+    assert world.run().ran == 1
+    assert world.read("sizes")["n"].to_list() == [len(BAD) + 4]
+    written(path, form, ROWS)
+    assert world.run().ran == 1
+    assert world.run().ran == 0
+    path.write_text(BAD)
+    assert world.run().ran == 1
+
+
+def test_a_file_that_somebody_is_to_get_the_rows_of_is_at_fault_again(world) -> None:
+    world.jobs(FILES.replace("FORM", "csv"))
+    path = world.write("landing/2024-01-01.csv", BAD)
+    world.run()
+    world.jobs(FILES.replace("FORM", "csv") + ROWS_TOO)
+    plan = world.project.plan()
+    assert where(plan) == [("landing", "2024-01-01", "landing/2024-01-01.csv")]
+    assert states(plan, "height")[0] == (State.BLOCKED, Reason.BEHIND)
+    assert states(plan, "size")[0] == (State.BLOCKED, Reason.LAST_GOOD)
+    written(path, "csv", ROWS)
+    world.run()
+    assert world.read("heights")["n"].to_list() == [2]
+    path.write_text(BAD)
+    assert len(world.project.plan().faults) == 1
+    world.jobs(FILES.replace("FORM", "csv"))
+    assert (world.run().ran, world.project.plan().faults) == (1, ())
+
+
+def test_a_file_without_rows_for_anybody_is_an_error_of_the_query_alone(world) -> None:
+    world.jobs(FILES.replace("FORM", "csv"))
+    world.write("landing/2024-01-01.csv", BAD)
+    world.run()
+    assert world.project.sql("select n from sizes").pl()["n"].to_list() == [len(BAD)]
+    with pytest.raises(UsageError, match="line 2 has 5 fields"):
+        world.project.sql("select * from landing").pl()
