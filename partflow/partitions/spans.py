@@ -46,12 +46,13 @@ def is_span(text: str) -> bool:
 
 
 def moved(moments: NDArray[np.int64], text: str, tz: str) -> NDArray[np.int64]:
-    """Moments in epoch seconds, moved by a span; the order of moments stays.
+    """Moments in epoch seconds and in their order, moved by a span; their order stays.
 
     h and m are elapsed time; d, w and months go by the calendar of the zone `tz`. A day's beginning
     goes to a day's beginning, any other moment keeps what its clock shows. A day that the other
     month lacks goes to where that month ends: to put its last day there would turn back time for
-    moments within a day. Requires: `is_span(text)`.
+    moments within a day. Where the clock is turned back, what it shows the second time goes no
+    further back than what it showed before. Requires: `is_span(text)`.
     """
     found = _SPAN.match(text.strip())
     assert found is not None, f"BUG: {text!r} is no span"
@@ -72,7 +73,7 @@ def moved(moments: NDArray[np.int64], text: str, tz: str) -> NDArray[np.int64]:
     target = edges[days - low]
     for i in np.flatnonzero((moments != edges[own - low]) & ~lacking).tolist():
         target[i] = same_clock(int(moments[i]), int(days[i]), tz)
-    return np.asarray(target)
+    return np.maximum.accumulate(target)
 
 
 def _months_on(days: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from hypothesis import given
 from reference import World
 from strategies import Case, cases
 
-from partflow.declarations.dataset import Extent
+from partflow.declarations.dataset import Dataset, Extent
 from partflow.execution.state import RunState, Step
+from partflow.partitions.every import Every
 from partflow.planning.planner import plan
 
 
@@ -44,6 +47,26 @@ def test_what_is_read_never_goes_back_as_time_goes_on(case: Case) -> None:
             assert (a <= b).all()
             assert (a[1:] >= a[:-1]).all()
             assert (b[1:] >= b[:-1]).all()
+
+
+TURNED_BACK = {
+    "Europe/Berlin": "2018-10-27",
+    "Australia/Lord_Howe": "2018-03-31",
+    "America/Sao_Paulo": "2018-02-16",
+}
+SPANS = [("-1d", "-1d"), ("-7d", "0d"), ("-1 months", "-1d"), ("0d", "1d")]
+
+
+@pytest.mark.parametrize(("tz", "day"), TURNED_BACK.items())
+@pytest.mark.parametrize("span", SPANS)
+def test_quarters_of_an_hour_read_on_where_a_clock_is_turned_back(tz, day, span) -> None:
+    quarters = Every("15m", day, tz=tz)
+    extent = Extent(quarters.lo, None)
+    lo, hi = quarters.lo + 40, quarters.lo + 200
+    a, b = Dataset("q", quarters).window(*span).bounds(quarters, lo, hi, extent, 0)
+    assert (np.diff(a) >= 0).all()
+    assert (np.diff(b) >= 0).all()
+    assert (a <= b).all()
 
 
 @given(cases())
