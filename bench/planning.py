@@ -23,10 +23,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import apsw
 import numpy as np
 
 CHAINS, LENGTH = 10, 10
@@ -72,16 +74,17 @@ def written(root: Path, per_dataset: int) -> None:
 
 def filled(root: Path, *, files: bool) -> None:
     """Records for every partition, as if all had been made; and a small file for each if asked."""
-    from partflow.metastore.columns import ColumnCache
-    from partflow.metastore.sqlite.metastore import Metastore
+    from partflow.metastore.columncache import ColumnCache
+    from partflow.metastore.sqlite.metastore import SqliteMetastore
     from partflow.planning.snapshot import elements, prefix
     from partflow.project.project import Project
 
     project = Project.load(root)
     graph, sums = project.graph, {}
     random = np.random.default_rng(0)
-    with Metastore.open(project.metastore_path, durable=False) as metastore:
-        c = metastore.connection
+    SqliteMetastore.open(project.metastore_path, durable=False).close()
+    with closing(apsw.Connection(str(project.metastore_path))) as c:
+        c.execute("PRAGMA synchronous = OFF")
         c.execute("BEGIN")
         for name in graph.nodes:
             dataset = graph.datasets[name]
@@ -113,8 +116,9 @@ def filled(root: Path, *, files: bool) -> None:
             )
             c.execute("INSERT INTO nodes VALUES (?, 1)", (name,))
         codes = {d.digest: json.dumps(dict(d.parts)) for d in project.codes.values()}
-        c.executemany("INSERT INTO codes VALUES (?, ?)", list(codes.items()))
+        c.executemany("INSERT INTO codes (digest, parts) VALUES (?, ?)", list(codes.items()))
         c.execute("COMMIT")
+    with SqliteMetastore.open(project.metastore_path, durable=False) as metastore:
         ColumnCache(metastore, project.store.columns).refresh(graph.nodes)
 
 
@@ -197,7 +201,7 @@ from dataclasses import replace
 import numpy as np
 
 began = time.perf_counter()
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.warehouse.observe import Verify, observe
 from partflow.planning.planner import Request, plan
 from partflow.project.project import Project
@@ -219,7 +223,7 @@ def told(what, action, n=0):
 print(f"  {'imports, modules and their code':36} {time.perf_counter() - began:7.3f} s")
 graph, store = project.graph, project.store
 n = sum(d.grain.hi - d.grain.lo for d in graph.datasets.values())
-with Metastore.open_existing(project.metastore_path) as m:
+with SqliteMetastore.open_existing(project.metastore_path) as m:
     look = (graph, digests, m, store, time.time_ns())
     seen = told("load, trusting the record", lambda: observe(*look, Verify.RECORD), n)
     if sys.argv[2] == "files":
@@ -316,14 +320,14 @@ def reference(root: Path) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from reference import Judge
 
-    from partflow.metastore.sqlite.metastore import Metastore
+    from partflow.metastore.sqlite.metastore import SqliteMetastore
     from partflow.planning.planner import Request, plan
     from partflow.project.project import Project
     from partflow.warehouse.observe import Verify, observe
 
     project = Project.load(root)
     digests = {n: c.digest for n, c in project.codes.items()}
-    with Metastore.open_existing(project.metastore_path) as m:
+    with SqliteMetastore.open_existing(project.metastore_path) as m:
         seen = observe(project.graph, digests, m, project.store, time.time_ns(), Verify.RECORD)
     now = int(np.datetime64(END, "s").astype(int)) + 86400
     snapshot = replace(seen.snapshot, now=now)

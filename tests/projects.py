@@ -5,18 +5,25 @@ from __future__ import annotations
 import itertools
 import sys
 import textwrap
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+import apsw
 import polars as pl
 
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.planner import Action
 from partflow.planning.selection import Asked
 from partflow.project.project import Controls, Project
 
 _NUMBERS = itertools.count()
+
+
+def tables(metastore: Path) -> closing[apsw.Connection]:
+    """The tables of a metastore's file, past the metastore: for what no partflow would write."""
+    return closing(apsw.Connection(str(metastore)))
 
 
 @dataclass
@@ -85,8 +92,11 @@ class World:
         project = self.project
         return project.store.path(project.graph.datasets[dataset], key)
 
-    def metastore(self) -> Metastore:
-        return Metastore.open(self.root / "warehouse/.partflow/metastore.sqlite")
+    def metastore(self) -> SqliteMetastore:
+        return SqliteMetastore.open(self.root / "warehouse/.partflow/metastore.sqlite")
+
+    def tables(self) -> closing[apsw.Connection]:
+        return tables(self.root / "warehouse/.partflow/metastore.sqlite")
 
     def data_files(self) -> dict[str, tuple[int, int, bytes]]:
         """Every file below the warehouse, with its inode, time and bytes."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from partflow.execution.controls import Result
-    from partflow.metastore.runlog import RunRow
+    from partflow.metastore.record import RunRow
     from partflow.planning.plan import Plan
     from partflow.planning.selection import Asked
     from partflow.report.result import ResultReport

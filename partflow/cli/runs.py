@@ -20,7 +20,7 @@ from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.report.text import print_json, printable
 
 if TYPE_CHECKING:
-    from partflow.metastore.runlog import RunRow, StepLog
+    from partflow.metastore.record import RunRow, StepLog
     from partflow.project.history import History
     from partflow.report.logs import Written
 

@@ -17,17 +17,14 @@ from partflow.declarations.graph import outputs
 from partflow.errors import advice_of
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
 from partflow.metastore.journal import begun_lines, ended_lines, seen_lines
-from partflow.metastore.record import Intent, Record, Seen
-from partflow.metastore.runlog import StepLog, write_steps
-from partflow.metastore.sightings import write_sightings
-from partflow.metastore.sqlite.metastore import Metastore, end_effects
+from partflow.metastore.protocol import Metastore
+from partflow.metastore.record import Intent, LogLines, Record, StepLog
 from partflow.planning.planner import Action, Plan, Reason, TaskPlan
 from partflow.planning.snapshot import Condition
 from partflow.store.local import Store
 from partflow.warehouse.publishing import Notes, Publication, Publishing, Refusal
 
 if TYPE_CHECKING:
-    import apsw
     from numpy.typing import NDArray
 
 _AHEAD = 256
@@ -120,13 +117,7 @@ class Publisher:
         `ended` are the (effect, key) of effects that were begun and are known not to be done.
         """
         self.store.journal(ended_lines(ended))
-        at = self.now()
-
-        def also(c: apsw.Connection) -> None:
-            write_steps(c, self.run, at, logs)
-            end_effects(c, ((node, key, self.run) for node, key in ended))
-
-        self.metastore.fail(self.run, failures, also)
+        self.metastore.log(LogLines(self.run, self.now(), logs, ended=ended), failures)
 
     def publish(self, group: Sequence[Done]) -> tuple[dict[int, StepNews], dict[int, Failure]]:
         """Publish a group of steps; what the disk refused comes back as failures, by serial."""
@@ -157,18 +148,7 @@ class Publisher:
             one.log if news[one.attempt.serial].changed else replace(one.log, state="unchanged")
             for one in done
         ]
-        return Notes(seen_lines(self.run, seen), lambda c: self._log(c, logs, seen))
-
-    def _log(
-        self,
-        c: apsw.Connection,
-        logs: Sequence[StepLog],
-        seen: Sequence[tuple[str, str, Sequence[Seen]]],
-    ) -> None:
-        """Write what belongs to records that are made current, in the same transaction."""
-        write_steps(c, self.run, self.now(), logs)
-        sightings = [(node, key, self.run, each) for node, key, found in seen for each in found]
-        write_sightings(c, [(node, key) for node, key, _ in seen], sightings)
+        return Notes(seen_lines(self.run, seen), LogLines(self.run, self.now(), logs, seen))
 
     def sweep(self) -> None:
         """Remove what the run staged and did not publish."""

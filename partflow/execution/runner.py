@@ -20,7 +20,8 @@ from partflow.execution.publisher import Done, Publisher, StepNews
 from partflow.execution.readyqueue import Step
 from partflow.execution.stamps import Stamps
 from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
-from partflow.metastore.runlog import RunLog, StepLog
+from partflow.metastore.record import StepLog
+from partflow.metastore.runlog import RunLog
 from partflow.planning.planner import Plan, Reason
 
 _PATIENCE = 0.5

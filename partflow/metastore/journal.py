@@ -17,8 +17,8 @@ from typing import Any
 
 from partflow.code.fingerprint import RULES, CodeFingerprint
 from partflow.errors import MetastoreError
+from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import CodeRecord, Record, Seen
-from partflow.metastore.sqlite.metastore import Metastore
 from partflow.store.local import Store
 from partflow.store.opening import at_once
 
@@ -167,7 +167,9 @@ def note_begun(
     Those effects that are to be recorded `anew` are recorded even if one did.
     """
     present = {c.digest: CodeRecord(dict(c.parts), RULES) for c in codes}
-    new_codes, new_effects = metastore.unknown(present, effects, anew)
+    known, had = metastore.code_rules(present), metastore.effects()
+    new_codes = {d: c for d, c in present.items() if known.get(d, 0) < c.rules}
+    new_effects = {n: o for n, o in effects.items() if n not in had or n in anew}
     lines: list[object] = [
         {"digest": d, "code_parts": dict(c.parts), "rules": c.rules} for d, c in new_codes.items()
     ]

@@ -1,4 +1,4 @@
-"""What is recorded: a partition's materialization, its file's identity, a publication under way.
+"""What is recorded: materializations, publications under way, runs with their attempts.
 
 Knows nothing of where records are kept.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 
 from partflow.store.identity import FileIdentity
 
@@ -105,6 +105,9 @@ class Record:
 LARGEST = 2**62
 """Nothing is numbered or counted higher: there is room for as many again."""
 
+RESTATED = 1 << 32
+"""What is added to a node's version where records were changed that keep their numbers."""
+
 LAST_SECOND = 253_402_300_799
 """The last second of the year 9999."""
 
@@ -155,3 +158,93 @@ class Intent:
     def run(self) -> str:
         """The run that intends it."""
         return self.step.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class StepLog:
+    """What became of one attempt at a step, and what it cost.
+
+    `serial` is the attempt's own number in its run. `began_at` is in epoch seconds, `seconds` and
+    `cpu` are seconds of wall and of processor, `memory` is the high-water mark of its worker's
+    process in bytes, `worker` the number of that process. What is not known is 0.
+    """
+
+    task: str
+    key: str
+    attempt: int
+    state: str
+    reason: str
+    seconds: float
+    message: str | None = None
+    serial: int = 0
+    began_at: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    rows_in: int = 0
+    bytes_in: int = 0
+    rows_out: int = 0
+    bytes_out: int = 0
+    worker: int = 0
+    has_log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run; `state` is running, done, failed, interrupted or cancelled.
+
+    Times are in epoch seconds. Partitions are counted; those of a run that goes on, or that died,
+    are counted from its attempts, and then nobody knows how many were skipped or blocked. `pid` is
+    the process on `host` that carries it out, 0 if that was not noted; `request` what was asked
+    for, in words; `note` who ended it from outside; `graph` names the graph that it had.
+    """
+
+    id: str
+    command: str
+    started_at: float
+    finished_at: float | None
+    state: str
+    ran: int
+    unchanged: int
+    skipped: int
+    failed: int
+    blocked: int
+    host: str
+    owner: str
+    cancelled: int = 0
+    pid: int = 0
+    request: str = ""
+    note: str = ""
+    graph: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLines:
+    """What is logged of a run, in one transaction with what it has made or failed to make.
+
+    `steps` are attempts that ended `at`, in epoch seconds. `seen` says of each (node, key) that was
+    made what its call was seen to do, and takes the place of what was known of it. `ended` are the
+    (effect, key) of effects that the run had begun, and of which it is known that they aren't done.
+    """
+
+    run: str
+    at: float
+    steps: Sequence[StepLog] = ()
+    seen: Sequence[tuple[str, str, Sequence[Seen]]] = ()
+    ended: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a warehouse from elsewhere than a metastore, to fill an empty one with.
+
+    The records are numbered from `first` on. `effects` gives for each the ordinal since which it
+    runs; `begun` are the (effect, key, run) of which no end is known; `seen` gives by (node, key)
+    the run that made it, and what was seen meanwhile.
+    """
+
+    records: Sequence[Record]
+    first: int = 1
+    codes: Mapping[str, CodeRecord] = field(default_factory=dict)
+    effects: Mapping[str, int] = field(default_factory=dict)
+    begun: Sequence[tuple[str, str, str]] = ()
+    seen: Mapping[tuple[str, str], tuple[str, tuple[Seen, ...]]] = field(default_factory=dict)

@@ -15,9 +15,9 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.declarations.graphdocument import graph_text
 from partflow.execution.orders import Outcome
-from partflow.metastore.record import Intent, Record
-from partflow.metastore.runlog import RunLog, RunRow, StepLog
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.protocol import Metastore
+from partflow.metastore.record import Intent, Record, RunRow, StepLog
+from partflow.metastore.runlog import RunLog
 from partflow.operations.acceptable import Acceptance, Group, Kind
 from partflow.operations.sandbox import Aside, unlike
 from partflow.partitions.keytexts import shown_key

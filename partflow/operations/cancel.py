@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from partflow.errors import UsageError
-from partflow.metastore.runlog import RunLog, RunRow, user
+from partflow.metastore.record import RunRow
+from partflow.metastore.runlog import RunLog, user
 
 PATIENCE = 5.0
 """So many seconds a process has to end by itself before it is killed."""

@@ -16,9 +16,8 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph, outputs
 from partflow.errors import UsageError
 from partflow.execution.attempt.witness import changed_since
+from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Record, Seen
-from partflow.metastore.sightings import sightings_of
-from partflow.metastore.sqlite.metastore import Metastore
 from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan
 from partflow.planning.reasons import describe
@@ -168,7 +167,7 @@ def _seen(metastore: Metastore, record: Record | None) -> list[Seen]:
         return []
     history = metastore.history(record.node, record.key)
     made = next((r for r in history if r.how not in _VOUCHED), record)
-    return sightings_of(metastore, made)
+    return metastore.seen(made)
 
 
 def _settling(planned: TaskPlan, ordinal: int, record: Record | None) -> Settling | None:
@@ -267,7 +266,7 @@ def _changed_since(
     if record is None:
         return []
     grain = case.graph.datasets[name].grain
-    keys = [k for k, _ in case.metastore.changes(name, record.read_seq)]
+    keys = case.metastore.changes(name, record.read_seq)
     keys += [r.key for r in case.seen.news if r.node == name]
     ordinals = {grain.ordinal(k): k for k in keys}
     within = [ordinals[o] for o in sorted(ordinals) if span[0] <= o < span[1]]

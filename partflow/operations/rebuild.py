@@ -16,10 +16,9 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.errors import MetastoreError, UsageError
 from partflow.metastore.journal import Journal, read_journal
-from partflow.metastore.record import Record
-from partflow.metastore.sightings import write_sightings
+from partflow.metastore.record import Known, Record
 from partflow.metastore.sqlite.file import SIDES, require_file
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.store.failpoints import failpoint
 from partflow.store.local import Store
 from partflow.warehouse.footers import Found, carries_lineage, look_at
@@ -98,13 +97,12 @@ def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_
     for side in SIDES:
         Path(f"{new}{side}").unlink(missing_ok=True)
     first, records = _numbered(store, chains)
-    with Metastore.open(new, durable=store.durable) as metastore:
-        codes = {} if journal is None else journal.codes
-        begun = [] if journal is None else [(*at, run) for at, run in journal.begun.items()]
-        metastore.restore(records, first, codes, effects, begun)
-        if journal is not None and journal.seen:
-            _restore_sightings(metastore, journal)
-        _fold_in(metastore, new)
+    with SqliteMetastore.open(new, durable=store.durable) as metastore:
+        said = journal or Journal()
+        begun = [(*at, run) for at, run in said.begun.items()]
+        # Of what a later run made without a sighting nothing is shown: its run is another.
+        metastore.restore(Known(records, first, said.codes, effects, begun, said.seen))
+        metastore.fold_in()
     aside = _put_in_place(store, new, path)
     current = [chain.records[-1][1].node for chain in chains.values()]
     tasks = {t.name for t in graph.tasks if t.is_effect}
@@ -251,15 +249,6 @@ def _numbered(store: Store, chains: Mapping[tuple[str, str], _Chain]) -> tuple[i
     ]
 
 
-def _restore_sightings(metastore: Metastore, journal: Journal) -> None:
-    """Of what a later run made without a sighting nothing is shown: its run is another."""
-    found = [
-        (node, key, run, one) for (node, key), (run, seen) in journal.seen.items() for one in seen
-    ]
-    with metastore.transaction() as c:
-        write_sightings(c, (), found)
-
-
 def _effects(graph: Graph, journal: Journal | None, due: Mapping[str, int]) -> dict[str, int]:
     """Since which ordinal each effect runs for what becomes due by itself.
 
@@ -274,16 +263,6 @@ def _effects(graph: Graph, journal: Journal | None, due: Mapping[str, int]) -> d
         if starts:
             found[name] = graph.task(name).grain.ordinal_at(max(starts))
     return found
-
-
-def _fold_in(metastore: Metastore, path: Path) -> None:
-    """Bring the write-ahead log into the file, which is moved without it.
-
-    Closing does that too, but says nothing if the disk refuses.
-    """
-    (held, *_), *_ = metastore.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    if held:
-        raise MetastoreError(f"{path} is held open by another process; end that, and try again")
 
 
 def _put_in_place(store: Store, new: Path, path: Path) -> Path | None:

@@ -17,9 +17,9 @@ from partflow.declarations.graph import Graph
 from partflow.declarations.graphdocument import graph_text
 from partflow.errors import PublishError, UsageError
 from partflow.formats.fingerprint import file_digest
-from partflow.metastore.record import Intent, Record
-from partflow.metastore.runlog import RunLog, RunRow, StepLog
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.protocol import Metastore
+from partflow.metastore.record import Intent, Record, RunRow, StepLog
+from partflow.metastore.runlog import RunLog
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import Footprint

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.declarations.graphdocument import graph_text
-from partflow.metastore.runlog import RunLog, RunRow
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.protocol import Metastore
+from partflow.metastore.record import RunRow
+from partflow.metastore.runlog import RunLog
 from partflow.planning.planner import task_span
 from partflow.planning.selection import scopes
 from partflow.planning.upstream import is_ahead

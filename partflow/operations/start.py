@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from partflow.metastore.journal import note_seen
 from partflow.metastore.leases import Leases, Living, Met, Taken
+from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import owner_of
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.footprint import Footprint
 from partflow.store.identity import CLOCK_STEP_NS
 from partflow.store.local import Store
@@ -84,7 +85,7 @@ class Starter:
         path = self.metastore_path()
         if not path.exists():
             return None
-        with Metastore.open_existing(path) as metastore:
+        with SqliteMetastore.open_existing(path) as metastore:
             if any(not self.leases.is_held(i.run) for i in metastore.intents()):
                 return None
             if not is_described(self.graph, metastore):
@@ -107,7 +108,9 @@ class Starter:
         or BusyError is raised.
         """
         while True:
-            with Metastore.open(self.metastore_path(), durable=self.store.durable) as metastore:
+            with SqliteMetastore.open(
+                self.metastore_path(), durable=self.store.durable
+            ) as metastore:
                 now = self._settled(metastore, decide, ahead)
                 held, left = now.footprint, _Left(self, metastore)
                 with self.leases.taken(run, owner_of(run), held, left) as found:

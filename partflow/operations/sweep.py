@@ -15,9 +15,9 @@ from enum import Enum
 from pathlib import Path
 
 from partflow.declarations.graph import Graph
+from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite.file import SIDES
-from partflow.metastore.sqlite.metastore import Metastore
 from partflow.store.local import Store
 from partflow.warehouse.catalog import WRITTEN_IN
 

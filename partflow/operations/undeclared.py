@@ -24,7 +24,7 @@ from partflow.store.stats import listed
 if TYPE_CHECKING:
     from partflow.declarations.graph import Graph
     from partflow.metastore.leases import Living
-    from partflow.metastore.sqlite.metastore import Metastore
+    from partflow.metastore.protocol import Metastore
 
 _FILES = frozenset(form.file_name for form in WRITTEN.values())
 

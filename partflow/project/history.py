@@ -17,8 +17,9 @@ from typing import Any
 
 from partflow.errors import UsageError, understood
 from partflow.metastore.leases import Leases
-from partflow.metastore.runlog import RunLog, RunRow, StepLog
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.record import RunRow, StepLog
+from partflow.metastore.runlog import RunLog
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.operations.cancel import Canceller, End
 from partflow.project.config import Config, find_root, read_config
 from partflow.store.local import Store
@@ -109,7 +110,7 @@ class History:
 
     def cancel(self, row: RunRow, *, gently: bool = False) -> tuple[End, RunRow]:
         """End a run that goes on: how that went, and its row afterwards; see `Canceller`."""
-        with Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
+        with SqliteMetastore.open(self.metastore_path, durable=self.store.durable) as metastore:
             log = RunLog(metastore)
             canceller = Canceller(log, self.leases.owner, lambda: self.clock() / 1e9)
             end = canceller.cancel(row, gently=gently)
@@ -118,7 +119,7 @@ class History:
 
     def cut_off(self) -> RunRow:
         """The last run of this very process, which is over; recorded so if it is not yet."""
-        with Metastore.open(self.metastore_path, durable=self.store.durable) as metastore:
+        with SqliteMetastore.open(self.metastore_path, durable=self.store.durable) as metastore:
             log = RunLog(metastore)
             row = next(r for r in log.runs(2**62, lambda _: False) if r.pid == os.getpid())
             if row.finished_at is not None:
@@ -128,7 +129,7 @@ class History:
 
     @contextmanager
     def _log(self) -> Iterator[RunLog]:
-        with Metastore.open_existing(self.metastore_path) as metastore:
+        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
             yield RunLog(metastore)
 
 

@@ -17,16 +17,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import apsw
-
 from partflow.code.fingerprint import CodeFingerprint
 from partflow.declarations.graph import Graph, derive
-from partflow.errors import MetastoreError, UsageError
+from partflow.errors import UsageError
 from partflow.execution.controls import Controls, Result, Stop
-from partflow.metastore.columns import ColumnCache
+from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.journal import note_begun, note_told
-from partflow.metastore.runlog import RunLog, RunRow, StepLog, begun, new_run_id
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.protocol import Metastore
+from partflow.metastore.record import RunRow, StepLog
+from partflow.metastore.runlog import RunLog, begun, new_run_id
+from partflow.metastore.sqlite.file import UNREADABLE
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.operations.planfiles import read_plan, write_plan
 from partflow.operations.run import Carrier, newest, seen_ahead
 from partflow.operations.start import Starter
@@ -139,7 +140,7 @@ class Project:
         verify: Verify = Verify.STAT,
     ) -> Plan:
         """What has to be made, and why; nothing is written."""
-        with Metastore.open_existing(self.metastore_path) as metastore:
+        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
             seen = self._observe(metastore, verify, asked or Asked(select))
         return self._plan(seen, asked or Asked(select), force, with_effects=with_effects)
 
@@ -151,7 +152,7 @@ class Project:
 
     def saved_plan(self, path: str | Path, verify: Verify = Verify.STAT) -> Plan:
         """A plan that was saved; UsageError if what it rests on is no longer as it was."""
-        with Metastore.open_existing(self.metastore_path) as metastore:
+        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
             seen = self._observe(metastore, verify, Asked())
             return self._restored(read_plan(Path(path)), seen, RunLog(metastore))
 
@@ -177,7 +178,7 @@ class Project:
         """The state of one partition, the reasons for it, and what it was made from."""
         from partflow.operations.explain import explain
 
-        with Metastore.open_existing(self.metastore_path) as metastore:
+        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
             about = Asked((node,) if node in self.graph.nodes else ())
             seen = self._observe(metastore, Verify.STAT, about)
             found = self._plan(seen, Asked(), None)
@@ -240,7 +241,7 @@ class Project:
 
         found = self._run(planned, controls or Controls(), wanted)
         if found.is_complete:
-            with Metastore.open(self.metastore_path) as metastore:
+            with SqliteMetastore.open(self.metastore_path) as metastore:
                 RunLog(metastore).fulfil(text, self.clock() / 1e9)
         return found
 
@@ -253,7 +254,7 @@ class Project:
         verify: Verify = Verify.STAT,
     ) -> Plan:
         """What a backfill would do; the request is not recorded."""
-        with Metastore.open_existing(self.metastore_path) as metastore:
+        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
             since = None if again else RunLog(metastore).open_request(asked.words(only))
             force = Force(only) if since is None else Force(only, since)
             return self._plan(self._observe(metastore, verify, asked), asked, force)
@@ -267,8 +268,8 @@ class Project:
             return found, footprint_of_steps(found)
 
         if controls.trust_clock and self.metastore_path.exists():
-            with Metastore.open(self.metastore_path) as metastore:
-                metastore.trust_clock()
+            with SqliteMetastore.open(self.metastore_path) as trusting:
+                trusting.trust_clock()
         starter, run = self._starter(controls, asked), new_run_id(self.clock())
         ahead = starter.looked(decide)
         if ahead is not None and ahead.is_idle and not perhaps_done(ahead.decided):
@@ -327,7 +328,7 @@ class Project:
         """What `accept` would come to; nothing is written."""
         from partflow.operations.acceptable import acceptable
 
-        with Metastore.open_existing(self.metastore_path) as metastore:
+        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
             seen = self._observe(metastore, Verify.STAT, asked or Asked(select))
         return acceptable(self._plan(seen, asked or Asked(select), None), seen, self.store)
 
@@ -443,12 +444,12 @@ class Project:
 
         return Views(self.graph, self.store, metastore, self.clock() // 1_000_000_000)
 
-    def _recorded(self) -> Metastore:
+    def _recorded(self) -> SqliteMetastore:
         """The metastore, to save looking at files; where it can't be read they are looked at."""
         try:
-            return Metastore.open_existing(self.history.metastore_path)
-        except (MetastoreError, OSError, apsw.Error):
-            return Metastore.open_existing(self.root / "no such file")
+            return SqliteMetastore.open_existing(self.history.metastore_path)
+        except UNREADABLE:
+            return SqliteMetastore.open_existing(self.root / "no such file")
 
     def _observe(
         self, metastore: Metastore, verify: Verify, asked: Asked, frames: HandOver | None = None

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from partflow.errors import UsageError
-from partflow.metastore.columns import ColumnCache
+from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.journal import require_not_older
 from partflow.metastore.leases import Living, Taken
+from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import begun, new_run_id, owner_of
 from partflow.metastore.sqlite.file import damage_of, is_empty
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.planning.planner import task_span
 from partflow.warehouse.recovery import recover
@@ -67,7 +68,7 @@ class Upkeep:
         store, path = self.history.store, self.history.metastore_path
         with self._lease(new_run_id(now_ns), EVERYTHING, controls):
             found = rebuild(self.graph, store, path, due, now_ns)
-            with Metastore.open(path, durable=store.durable) as metastore:
+            with SqliteMetastore.open(path, durable=store.durable) as metastore:
                 ColumnCache(metastore, store.columns).refresh(self.graph.nodes)
         return found
 
@@ -75,7 +76,7 @@ class Upkeep:
         """What can be put back of a partition, the newest first."""
         from partflow.operations.rollback import kept_of
 
-        with Metastore.open_existing(self.history.metastore_path) as metastore:
+        with SqliteMetastore.open_existing(self.history.metastore_path) as metastore:
             return kept_of(self.graph, self.history.store, metastore, name, key)
 
     def rollback(self, name: str, key: str, to: int | None, controls: Controls) -> PutBack:
@@ -165,14 +166,14 @@ class Upkeep:
 
         def mend(living: Living) -> None:
             first(living)
-            with Metastore.open(path, durable=store.durable) as metastore:
+            with SqliteMetastore.open(path, durable=store.durable) as metastore:
                 require_not_older(metastore, store)
                 if mends:
                     recover(metastore, store, self.graph, living.keys())
 
         with (
             self._lease(run, touched, controls, mend) as lease,
-            Metastore.open(path, durable=store.durable) as metastore,
+            SqliteMetastore.open(path, durable=store.durable) as metastore,
         ):
             metastore.may_write = lease.is_held
             yield metastore

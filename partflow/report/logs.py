@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from partflow.metastore.runlog import StepLog
+from partflow.metastore.record import StepLog
 from partflow.report.text import moment, span
 
 Written = tuple[str, StepLog, Path]

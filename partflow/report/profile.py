@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from partflow.metastore.runlog import RunRow, StepLog
+from partflow.metastore.record import RunRow, StepLog
 from partflow.report.text import aligned, count, size
 
 _HEADS = (

@@ -26,7 +26,7 @@ from partflow.report.text import bounded, painted, printable, span
 
 if TYPE_CHECKING:
     from partflow.execution.controls import Failed, Result
-    from partflow.metastore.runlog import RunRow
+    from partflow.metastore.record import RunRow
     from partflow.planning.selection import Asked
 
 _SHOWN = 5

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from partflow.metastore.runlog import RunRow, StepLog
+from partflow.metastore.record import RunRow, StepLog
 from partflow.partitions.keytexts import shown_key, shown_keys_in
 from partflow.report.document import INLINE
 from partflow.report.profile import TaskCost, TaskSum, profile_of, sums_of

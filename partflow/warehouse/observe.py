@@ -26,10 +26,11 @@ from partflow.formats.skops import Skops
 from partflow.formats.unreadable import REPLACE, unreadable
 from partflow.formats.variety import columns_left_out, types_varied
 from partflow.formats.vetting import require_likely, rows_in
-from partflow.metastore.columns import ColumnCache, Columns
+from partflow.metastore.columncache import ColumnCache
+from partflow.metastore.columns import Columns
 from partflow.metastore.journal import require_not_older
+from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Record
-from partflow.metastore.sqlite.metastore import Metastore
 from partflow.partitions.calendar import Grain
 from partflow.planning.planner import horizon_of
 from partflow.planning.snapshot import (

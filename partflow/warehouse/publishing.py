@@ -12,8 +12,8 @@ from pathlib import Path
 from partflow.declarations.dataset import Dataset
 from partflow.errors import PublishError
 from partflow.metastore.journal import record_lines
-from partflow.metastore.record import Intent, Record
-from partflow.metastore.sqlite.metastore import Also, Metastore
+from partflow.metastore.protocol import Metastore
+from partflow.metastore.record import Intent, LogLines, Record
 from partflow.store.identity import identity
 from partflow.store.local import Store
 
@@ -43,10 +43,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What is noted together with records: lines of the journal, rows in the same transaction."""
+    """What is noted together with records: lines of the journal and of the log of a run.
+
+    Intents that are `dropped` are forgotten in the same transaction.
+    """
 
     lines: Sequence[str] = ()
-    rows: Also | None = None
+    log: LogLines | None = None
+    dropped: Sequence[Intent] = ()
 
 
 Noting = Callable[[Mapping[str, Refusal]], Notes]
@@ -115,8 +119,8 @@ class Publishing:
         notes = noting(refused)
         lasting = [i.record for i in done if not self._is_told_by_its_file(i.record)]
         self.store.journal([*record_lines(self.metastore, lasting), *notes.lines])
-        if done or notes.rows is not None:
-            self.metastore.commit(done, notes.rows)
+        if done or notes.log is not None or notes.dropped:
+            self.metastore.commit(done, notes.log, notes.dropped)
         return Published(tuple(i.record for i in done), refused)
 
     def sweep(self, run: str) -> None:

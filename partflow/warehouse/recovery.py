@@ -13,9 +13,9 @@ from pathlib import Path
 from partflow.declarations.dataset import NAME
 from partflow.declarations.graph import Graph
 from partflow.formats.fingerprint import file_digest
+from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Intent
 from partflow.metastore.runlog import RunLog
-from partflow.metastore.sqlite.metastore import Metastore, drop_intents
 from partflow.store.local import Store
 from partflow.warehouse.publishing import Notes, Publication, Publishing
 
@@ -73,7 +73,7 @@ def _recover_step(publishing: Publishing, group: Sequence[Intent]) -> None:
             was = replaced.get((intent.node, intent.key))
             own = replace(intent, epoch=epochs[intent.node, intent.key], staged=str(staged))
             publications.append(Publication(own, 0 if was is None else was.seq))
-    dropped = Notes(rows=lambda c: drop_intents(c, group))
+    dropped = Notes(dropped=group)
     publishing.complete(publications, lambda refused: Notes() if refused else dropped).require_all()
 
 

@@ -19,7 +19,7 @@ from partflow.formats.parquet import Parquet
 from partflow.formats.schemas import schema_in, schema_known, schema_text
 from partflow.formats.skops import Skops
 from partflow.formats.text import Csv
-from partflow.metastore.columns import ColumnCache
+from partflow.metastore.columncache import ColumnCache
 from partflow.planning.upstream import horizon_of
 from partflow.process.muffling import muffled
 from partflow.store.stats import listed
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from partflow.declarations.dataset import Dataset
     from partflow.declarations.graph import Graph
-    from partflow.metastore.sqlite.metastore import Metastore
+    from partflow.metastore.protocol import Metastore
     from partflow.store.local import Store
 
 _Identity = tuple[int, int, int, int]

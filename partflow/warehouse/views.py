@@ -21,7 +21,7 @@ from partflow.formats.known import format_of
 from partflow.formats.parquet import Parquet
 from partflow.formats.schemas import Clash, instances, united_by_rows
 from partflow.formats.vetting import rows_in
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.protocol import Metastore
 from partflow.store.local import Store
 from partflow.warehouse.catalog import Access, write_catalog
 from partflow.warehouse.shapes import Looker, Part, Shape, digest_shown, keys_there

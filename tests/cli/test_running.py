@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from partflow.metastore.runlog import RunLog, StepLog, begun
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.record import StepLog
+from partflow.metastore.runlog import RunLog, begun
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 
 MANY = '\n    for i in range(70_000):\n        print("line", i)\n    raise ValueError("no")'
 PRINTS = '\n    print("three\\nlines of", partition.key)\n    return raw.filter'
@@ -96,7 +97,7 @@ def test_a_run_of_few_steps_is_shown_step_by_step_with_their_times(shop):
 
 
 def test_a_run_of_many_steps_is_shown_by_task_on_one_screen(shop):
-    with Metastore.open(shop.root / "warehouse/.partflow/metastore.sqlite") as metastore:
+    with SqliteMetastore.open(shop.root / "warehouse/.partflow/metastore.sqlite") as metastore:
         log = RunLog(metastore)
         log.begin(begun("20260301-000000-aaaa", "partflow materialize", 1000.0), "{}")
         steps = [

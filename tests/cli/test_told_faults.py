@@ -6,8 +6,8 @@ import json
 import os
 
 import pytest
+from projects import tables
 
-from partflow.metastore.sqlite.metastore import Metastore
 from partflow.planning.planner import Fault
 from partflow.report.faults import fault_lines, fault_reports
 
@@ -126,8 +126,8 @@ def test_an_error_of_very_many_lines_is_shown_by_its_beginning_and_its_end(shop)
 
 def test_a_clock_that_is_behind_is_said_before_anything_is_made(shop):
     shop.made()
-    with Metastore.open(shop.root / "warehouse/.partflow/metastore.sqlite") as metastore:
-        metastore.connection.execute("UPDATE materializations SET made_at = made_at + 300000")
+    with tables(shop.root / "warehouse/.partflow/metastore.sqlite") as c:
+        c.execute("UPDATE materializations SET made_at = made_at + 300000")
     said = shop.run("backfill", "clean_sales", "--yes")
     assert said.code == 1
     assert "error: the clock is 3 days behind the last record, of " in said.err

@@ -14,10 +14,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import apsw
 import duckdb  # noqa: F401 - imported ahead of the forks
 import polars as pl  # noqa: F401
 import protocols
@@ -32,7 +33,7 @@ import partflow.project.upkeep
 import partflow.warehouse.views
 from partflow.cli import main
 from partflow.formats.fingerprint import file_digest
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.project.project import Project
 from partflow.store.local import KEPT
 
@@ -62,24 +63,23 @@ def look(request: dict[str, Any]) -> int:
     root = Path(request["root"])
     os.chdir(root)
     project = Project.load(root)
-    with Metastore.open(project.metastore_path) as metastore:
-        rows = metastore.connection.execute(
+    with SqliteMetastore.open(project.metastore_path) as metastore:
+        intended = [f"{i.node}@{i.key}" for i in metastore.intents()]
+        versions = metastore.versions()
+    with closing(apsw.Connection(str(project.metastore_path))) as c:
+        rows = c.execute(
             "SELECT node, key, content, code, hex(inputs), reads, rows, sha256, epoch "
             "FROM partitions WHERE seq > 0 ORDER BY node, key"
         ).fetchall()
-        owners = metastore.connection.execute("SELECT node || '@' || key, owner FROM partitions")
-        failed = metastore.connection.execute(
-            "SELECT node || '@' || key FROM partitions WHERE failure IS NOT NULL"
-        )
-        runs = metastore.connection.execute("SELECT id FROM runs ORDER BY started_at")
+        owners = c.execute("SELECT node || '@' || key, owner FROM partitions")
+        failed = c.execute("SELECT node || '@' || key FROM partitions WHERE failure IS NOT NULL")
+        runs = c.execute("SELECT id FROM runs ORDER BY started_at")
         more = {
             "owners": dict(owners.fetchall()),
             "failed": [row[0] for row in failed],
             "runs": [row[0] for row in runs],
         }
-        intended = [f"{i.node}@{i.key}" for i in metastore.intents()]
-        sound = metastore.connection.execute("PRAGMA integrity_check").fetchall()[0][0]
-        versions = metastore.versions()
+        sound = c.execute("PRAGMA integrity_check").fetchall()[0][0]
     staging = root / "warehouse/.partflow/staging"
     unlike = []
     for node, key, *_, sha256, _ in rows:

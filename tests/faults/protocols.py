@@ -21,8 +21,8 @@ from typing import Any
 import apsw
 
 import partflow.metastore.sqlite.metastore
-from partflow.metastore.record import Intent, Record
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.record import Intent, LogLines, Record
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.footprint import Footprint
 from partflow.store.failpoints import failpoint
 from partflow.store.local import Store
@@ -34,12 +34,12 @@ class RecordFirst(Publishing):
 
     def complete(self, publications: Sequence[Publication], noting: Any = None) -> Published:
         intents = [each.intent for each in publications]
-        self.metastore.commit(intents, noting({}).rows if noting else None)
+        self.metastore.commit(intents, noting({}).log if noting else None)
         _, refused = self._put_into_place(publications)
         return Published(tuple(each.record for each in intents), refused)
 
 
-class NoIntent(Metastore):
+class NoIntent(SqliteMetastore):
     """Never says what is about to be renamed."""
 
     def intend(self, intents: Sequence[Intent]) -> None:
@@ -63,7 +63,7 @@ class Unlocked(Store):
         yield
 
 
-class Unfenced(Metastore):
+class Unfenced(SqliteMetastore):
     """Does not look at epochs before the rename; only intents and the record do."""
 
     def check(self, intents: Sequence[Intent]) -> None:
@@ -100,7 +100,7 @@ class UnsyncedFolders(Store):
         return super().sync([path for path in paths if not Path(path).is_dir()])
 
 
-class UnsyncedRecord(Metastore):
+class UnsyncedRecord(SqliteMetastore):
     """Takes a transaction for durable when it is only written."""
 
     @classmethod
@@ -151,10 +151,15 @@ def install_telling() -> None:
     for name in ("_USE_CP_SENDFILE", "_USE_CP_COPY_FILE_RANGE"):
         if hasattr(shutil, name):
             setattr(shutil, name, False)
-    right = partflow.metastore.sqlite.metastore.Metastore
+    right = partflow.metastore.sqlite.metastore.SqliteMetastore
 
-    def commit(self: Metastore, intents: Sequence[Intent], also: Any = None) -> None:
-        right.commit(self, intents, also)
+    def commit(
+        self: SqliteMetastore,
+        intents: Sequence[Intent],
+        log: LogLines | None = None,
+        dropped: Sequence[Intent] = (),
+    ) -> None:
+        right.commit(self, intents, log, dropped)
         known = {f"{i.node}@{i.key}": _told(i.record) for i in intents}
         os.write(2, f"acknowledged {json.dumps(known)}\n".encode())
 
@@ -170,7 +175,7 @@ def _told(record: Record) -> list[Any]:
 STORE_CALLS = ("staging", "identities", "seal", "sync", "publish", "keep", "locked", "journal",
                "sweep", "staged_runs")  # fmt: skip
 METASTORE_CALLS = ("records", "current", "changes", "versions", "effects", "observe", "begin",
-                   "claim", "intend", "check", "commit", "intents", "abandon", "fail")  # fmt: skip
+                   "claim", "intend", "check", "commit", "intents", "abandon", "log")  # fmt: skip
 
 
 REFUSALS: dict[str, tuple[int, apsw.Error]] = {
@@ -223,7 +228,7 @@ def install_fault(number: int, kind: str, after: bool) -> None:
     of_disk = OSError(number_of, os.strerror(number_of), "the warehouse")
     for right, calls, error in (
         (Store, STORE_CALLS, of_disk),
-        (Metastore, METASTORE_CALLS, of_sqlite),
+        (SqliteMetastore, METASTORE_CALLS, of_sqlite),
     ):
         methods = {n: faulty(f"{right.__name__}.{n}", getattr(right, n), error) for n in calls}
         _replace(type(right.__name__, (right,), methods))

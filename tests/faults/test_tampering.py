@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import apsw
 import profiles  # noqa: F401 - how many examples, and no deadline
@@ -26,7 +27,7 @@ from partflow.cli import main
 from partflow.formats.fingerprint import file_digest
 from partflow.metastore.journal import Journal
 from partflow.metastore.record import Record
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.footprint import EVERYTHING, Footprint
 
 few = settings(max_examples=300 if ALL else 3)
@@ -104,10 +105,12 @@ def shop(tmp_path_factory) -> Iterator[Tampered]:
 
 def columns() -> list[tuple[str, str, str]]:
     """Each column of the metastore: its table, its name and its kind."""
-    with Metastore.open_existing(Path("none")) as metastore:
-        c = metastore.connection
-        tables = [t for (t,) in c.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return [(t, r[1], r[2]) for t in tables for r in c.execute(f"PRAGMA table_info({t})")]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "metastore.sqlite"
+        SqliteMetastore.open(path, durable=False).close()
+        with contextlib.closing(apsw.Connection(str(path))) as c:
+            named = c.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            return [(t, r[1], r[2]) for (t,) in named for r in c.execute(f"PRAGMA table_info({t})")]
 
 
 @pytest.mark.parametrize(("table", "column", "kind"), columns() if ALL else columns()[::18])

@@ -10,9 +10,10 @@ import profiles  # noqa: F401 - the number of examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.metastore.columns import ColumnCache, Columns
-from partflow.metastore.record import Record
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.columncache import ColumnCache
+from partflow.metastore.columns import Columns
+from partflow.metastore.record import LogLines, Record
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.store.identity import FileIdentity
 
 NODES = ("a", "a_b")
@@ -44,14 +45,14 @@ events = st.one_of(
 )
 
 
-def happened(metastore: Metastore, cache: ColumnCache, what: str, given: list) -> None:
+def happened(metastore: SqliteMetastore, cache: ColumnCache, what: str, given: list) -> None:
     if what == "recorded":
         metastore.observe(given, [])
     elif what == "touched":
         metastore.observe([], given)
     elif what == "failed":
         metastore.claim("run", [(r.node, r.key, r.start) for r in given])
-        metastore.fail("run", [(r.node, r.key, "it broke") for r in given])
+        metastore.log(LogLines("run", 1.0), [(r.node, r.key, "it broke") for r in given])
     elif what == "refreshed":
         cache.refresh(given)
 
@@ -64,7 +65,7 @@ def as_lists(columns: Columns) -> dict[str, object]:
 def test_what_is_cached_and_what_came_since_are_what_is_recorded(before, first, since):
     with (
         TemporaryDirectory() as name,
-        Metastore.open(Path(name) / "metastore", durable=False) as metastore,
+        SqliteMetastore.open(Path(name) / "metastore", durable=False) as metastore,
     ):
         folder = Path(name) / "columns"
         cache = ColumnCache(metastore, folder)

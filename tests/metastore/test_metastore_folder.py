@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -21,6 +21,6 @@ def test_the_folders_that_a_metastore_is_made_in_are_durable_if_that_is_asked(
 
     monkeypatch.setattr(os, "fsync", watched)
     folder = tmp_path / "state/of/shop"
-    with Metastore.open(folder / "metastore.sqlite", durable=durable):
+    with SqliteMetastore.open(folder / "metastore.sqlite", durable=durable):
         parents = {tmp_path, tmp_path / "state", tmp_path / "state/of"}
         assert ({p.stat().st_ino for p in parents} <= synced) == durable

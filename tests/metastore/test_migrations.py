@@ -6,11 +6,13 @@ from pathlib import Path
 
 import apsw
 import pytest
+from projects import tables
 
 from partflow.errors import MetastoreError
-from partflow.metastore.runlog import RunLog, StepLog
-from partflow.metastore.sqlite.metastore import Metastore
-from partflow.metastore.sqlite.migrations import SCHEMA_VERSION
+from partflow.metastore.record import StepLog
+from partflow.metastore.runlog import RunLog
+from partflow.metastore.sqlite.database import SCHEMA_VERSION
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 
 FOLDER = Path(__file__).parent / "metastores"
 
@@ -22,25 +24,26 @@ def old(path: Path, version: int) -> Path:
     return path
 
 
-def columns(metastore: Metastore) -> dict[str, set[tuple[object, ...]]]:
+def columns(path: Path) -> dict[str, set[tuple[object, ...]]]:
     """For each table the name, type, constraint, default and place in the key of its columns."""
-    c = metastore.connection
-    tables = [str(n) for (n,) in c.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {t: {row[1:] for row in c.execute(f"PRAGMA table_info({t})")} for t in tables}
+    with tables(path) as c:
+        names = [
+            str(n) for (n,) in c.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        return {t: {row[1:] for row in c.execute(f"PRAGMA table_info({t})")} for t in names}
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_an_old_metastore_becomes_what_a_new_one_is(tmp_path, version):
-    with (
-        Metastore.open(old(tmp_path / "old.sqlite", version)) as migrated,
-        Metastore.open(tmp_path / "new.sqlite") as new,
-    ):
-        assert columns(migrated) == columns(new)
+    migrated, new = old(tmp_path / "old.sqlite", version), tmp_path / "new.sqlite"
+    SqliteMetastore.open(migrated).close()
+    SqliteMetastore.open(new).close()
+    assert columns(migrated) == columns(new)
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_what_an_old_metastore_recorded_is_read(tmp_path, version):
-    with Metastore.open(old(tmp_path / "old.sqlite", version)) as metastore:
+    with SqliteMetastore.open(old(tmp_path / "old.sqlite", version)) as metastore:
         records = {r.key: r for r in metastore.records("clean_sales")}
         assert (records["2024-01-01"].rows, records["2024-01-01"].failure) == (3, None)
         assert records["2024-01-02"].failure == "ValueError: no"
@@ -57,16 +60,17 @@ def test_what_an_old_metastore_recorded_is_read(tmp_path, version):
 def test_a_migrated_metastore_takes_what_is_new(tmp_path):
     path = old(tmp_path / "old.sqlite", 1)
     step = StepLog("t", "k", 1, "made", "never", 0.5, None, 7, 9.5, 0.25, 1, 2, 3, 4, 5, 6, True)
-    with Metastore.open(path) as metastore:
+    with SqliteMetastore.open(path) as metastore:
         (_, row) = RunLog(metastore).runs(2, lambda _: False)
         RunLog(metastore).steps_ended(row.id, 10.0, [step])
-    with Metastore.open(path) as metastore:
+    with SqliteMetastore.open(path) as metastore:
         assert step in RunLog(metastore).steps(row.id)
 
 
 def test_a_metastore_of_a_version_to_come_is_refused(tmp_path):
     path = tmp_path / "new.sqlite"
-    with Metastore.open(path) as metastore:
-        metastore.connection.execute(f"UPDATE meta SET value = {SCHEMA_VERSION + 1}")
+    SqliteMetastore.open(path).close()
+    with tables(path) as c:
+        c.execute(f"UPDATE meta SET value = {SCHEMA_VERSION + 1}")
     with pytest.raises(MetastoreError, match=f"schema {SCHEMA_VERSION + 1}"):
-        Metastore.open(path)
+        SqliteMetastore.open(path)

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from partflow.errors import UsageError
+from partflow.errors import PublishError, UsageError
 from partflow.metastore.leases import Leases
-from partflow.metastore.runlog import RunLog, StepLog, begun, owner_of, write_steps
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.record import Intent, LogLines, Record, StepLog
+from partflow.metastore.runlog import RunLog, begun, owner_of
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.operations.cancel import Canceller
 from partflow.planning.footprint import Footprint
 
@@ -21,7 +22,7 @@ COMMAND = "partflow materialize"
 
 @pytest.fixture
 def log(tmp_path):
-    with Metastore.open(tmp_path / "metastore.sqlite") as metastore:
+    with SqliteMetastore.open(tmp_path / "metastore.sqlite") as metastore:
         yield RunLog(metastore)
 
 
@@ -61,18 +62,15 @@ def test_a_run_that_goes_on_is_counted_too(log):
     assert (row.state, row.ran, row.pid) == ("running", 1, os.getpid())
 
 
-def test_attempts_are_written_within_the_transaction_of_the_caller(tmp_path):
-    with Metastore.open(tmp_path / "metastore.sqlite") as metastore:
+def test_attempts_are_written_with_what_they_made_or_not_at_all(tmp_path):
+    with SqliteMetastore.open(tmp_path / "metastore.sqlite") as metastore:
         log = RunLog(metastore)
         log.begin(begun(RUN, COMMAND, 1.0), "{}")
-
-        def write() -> None:
-            with metastore.transaction() as c:
-                write_steps(c, RUN, 2.0, [step("1")])
-                raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            write()
+        never_claimed = Intent(
+            f"{RUN}/0", "clean", "1", 7, None, None, None, Record("clean", "1", 0)
+        )
+        with pytest.raises(PublishError, match="another run"):
+            metastore.commit([never_claimed], LogLines(RUN, 2.0, [step("1")]))
         assert log.steps(RUN) == []
 
 

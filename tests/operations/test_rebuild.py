@@ -10,7 +10,7 @@ import pytest
 
 from partflow.errors import MetastoreError, PublishError
 from partflow.metastore.record import Intent
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.planner import Reason
 from partflow.planning.selection import Asked
 from partflow.project.project import Controls
@@ -114,12 +114,12 @@ def test_an_effect_that_is_not_done_yet_is_done_after_a_rebuild(told):
 def test_an_owner_from_before_a_rebuild_cannot_publish(sales):
     sales.run()
     path = private(sales) / "metastore.sqlite"
-    with Metastore.open(path) as sleeper:
+    with SqliteMetastore.open(path) as sleeper:
         epochs = sleeper.claim("sleeper", [("clean", DAYS[0], 1706572800)])
         (record,) = sleeper.records("clean", DAYS[0])
         late = Intent("s/0", "clean", DAYS[0], epochs["clean", DAYS[0]], "x", None, None, record)
         rebuilt(sales)
-        with Metastore.open(path) as other:
+        with SqliteMetastore.open(path) as other:
             while other.claim("other", [("clean", DAYS[0], 1706572800)]) != epochs:
                 pass  # its epoch counts from the beginning: the number alone would let it pass
         for act in (sleeper.check, sleeper.intend, sleeper.commit):
@@ -140,15 +140,15 @@ def test_what_is_replaced_is_moved_aside_and_a_second_one_too(sales):
 def test_a_log_that_a_lost_metastore_left_behind_is_not_taken_for_the_new_ones(sales):
     sales.run()
     path = private(sales) / "metastore.sqlite"
-    with Metastore.open(path) as opened:
+    with SqliteMetastore.open(path) as opened:
         opened.claim("somebody", [("clean", DAYS[0], 1706572800)])
         wal = path.with_name("metastore.sqlite-wal").read_bytes()
     path.unlink()
     path.with_name("metastore.sqlite-wal").write_bytes(wal)
     rebuilt(sales)
     assert path.with_name("metastore.replaced1-wal").read_bytes() == wal
-    with Metastore.open(path) as opened:
-        assert opened.connection.execute("SELECT owner FROM partitions").fetchall()[0] == (None,)
+    with sales.tables() as c:
+        assert c.execute("SELECT owner FROM partitions").fetchall()[0] == (None,)
     assert sales.run().ran == 0
 
 

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from partflow.formats.texttypes import RULES
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.reasons import held, steps
 from partflow.planning.snapshot import Condition
 from partflow.project.project import Project
@@ -82,7 +82,7 @@ def test_the_catalog_shows_the_present_values_where_nothing_was_to_be_made(wareh
 
 def test_what_was_read_again_by_the_rules_of_now_is_not_read_a_third_time(warehouse):
     load(warehouse).materialize()
-    with Metastore.open(warehouse / "warehouse/.partflow/metastore.sqlite") as metastore:
+    with SqliteMetastore.open(warehouse / "warehouse/.partflow/metastore.sqlite") as metastore:
         rules = {n: [r.rules for r in metastore.records(n)] for n in ("weather", "visits", "warm")}
     assert rules == {"weather": [RULES] * 3, "visits": [0] * 3, "warm": [0] * 3}
 

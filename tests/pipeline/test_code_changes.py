@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from partflow.metastore.sqlite.metastore import Metastore
 from partflow.metastore.sqlite.rows import count_changes
 from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason
@@ -203,8 +202,7 @@ def from_before(coded):
     code = project.codes["clean_sales"]
     ((_, older),) = code.older
     parts = json.dumps({name: digest for name, digest in code.parts if "(" not in name})
-    with Metastore.open(project.metastore_path) as metastore:
-        c = metastore.connection
+    with coded.tables() as c:
         c.execute("UPDATE partitions SET code = ? WHERE node = 'clean'", (older,))
         count_changes(c, ["clean"], restated=True)
         c.execute("DELETE FROM codes")

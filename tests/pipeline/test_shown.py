@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from partflow.errors import PartflowError, ReadError, UsageError
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.project.project import Controls
 
 DRIFT = """
@@ -348,12 +348,12 @@ def test_a_nan_is_found_by_every_way_to_ask(world):
 
 
 def forget_schemas(world) -> None:
-    with world.metastore() as metastore:
-        metastore.connection.execute("UPDATE partitions SET schema = NULL")
-        metastore.connection.execute("DELETE FROM schemas")
+    with world.tables() as c:
+        c.execute("UPDATE partitions SET schema = NULL")
+        c.execute("DELETE FROM schemas")
 
 
-def unlooked(metastore: Metastore) -> list[str]:
+def unlooked(metastore: SqliteMetastore) -> list[str]:
     return [key for name in ("raw", "drift", "total") for key in metastore.unlooked(name)]
 
 
@@ -546,8 +546,8 @@ def test_keywords_are_names_like_others(world):
 def test_a_recorded_schema_that_is_none_is_looked_up(world, text):
     landed(world, columns(n=[1]), columns(n=[2.5]), columns(n=[3]))
     world.run()
-    with world.metastore() as metastore:
-        metastore.connection.execute("UPDATE schemas SET columns = ? || id", (text,))
+    with world.tables() as c:
+        c.execute("UPDATE schemas SET columns = ? || id", (text,))
     assert asked(world, "select n from drift order by date") == [(1.0,), (2.5,), (3.0,)]
     assert world.run("drift").ran == 0
 

@@ -109,8 +109,10 @@ def test_what_one_user_makes_the_other_goes_on_with(shared):
 @pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
 def test_a_metastore_has_the_rights_of_the_umask(tmp_path, umask, mode):
     code = "import sys; from pathlib import Path; "
-    code += "from partflow.metastore.sqlite.metastore import Metastore; "
-    code += "m = Metastore.open(Path('a.sqlite')); print(*[oct(p.stat().st_mode)[-3:] for p in "
+    code += "from partflow.metastore.sqlite.metastore import SqliteMetastore; "
+    code += (
+        "m = SqliteMetastore.open(Path('a.sqlite')); print(*[oct(p.stat().st_mode)[-3:] for p in "
+    )
     code += "Path().glob('a.sqlite*')])"
     command = [sys.executable, "-c", code]
     done = subprocess.run(

@@ -10,7 +10,8 @@ import pytest
 from partflow.declarations.dataset import Dataset, Source
 from partflow.execution.controls import Controls
 from partflow.formats.texttypes import RULES
-from partflow.metastore.columns import ColumnCache, Columns
+from partflow.metastore.columncache import ColumnCache
+from partflow.metastore.columns import Columns
 from partflow.metastore.sqlite.rows import count_changes
 from partflow.partitions.calendar import Daily, Whole
 from partflow.store.local import Store
@@ -186,7 +187,7 @@ def test_what_is_written_beside_a_selection_is_looked_at_too(two_chains):
 
 def read_by_older_rules(world, keys: list[str]) -> None:
     """Record that these files were read by older rules, as an older partflow did."""
-    with world.metastore() as metastore, metastore.transaction() as c:
+    with world.tables() as c:
         c.executemany(
             "UPDATE partitions SET rules = 0 WHERE node = 'landing' AND key = ?",
             [(k,) for k in keys],

@@ -10,7 +10,7 @@ import pytest
 
 from partflow.errors import PublishError
 from partflow.metastore.record import Intent
-from partflow.metastore.sqlite.metastore import Metastore
+from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.store.local import Store
 from partflow.warehouse.recovery import recover
 
@@ -37,11 +37,11 @@ class WatchedStore(Store):
         return found | {p: e for p, e in refused.items() if self.refuses and p == self.refuses}
 
 
-class WatchedMetastore(Metastore):
+class WatchedMetastore(SqliteMetastore):
     watched: Watched
 
-    def commit(self, intents, also=None):
-        super().commit(intents, also)
+    def commit(self, intents, log=None, dropped=()):
+        super().commit(intents, log, dropped)
         self.watched.events.append("recorded")
 
 

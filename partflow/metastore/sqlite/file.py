@@ -17,6 +17,9 @@ from partflow.errors import MetastoreError
 SIDES = ("", "-wal", "-shm", "-journal")
 """What SQLite puts after a file's name for the files that belong to it."""
 
+UNREADABLE = (MetastoreError, OSError, apsw.Error)
+"""What may be raised where a metastore can't be opened or read."""
+
 _ANEW = "restore a backup, or `partflow state rebuild` makes it anew from the files and the journal"
 
 

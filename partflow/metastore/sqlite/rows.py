@@ -1,31 +1,38 @@
 """Records as rows of the metastore's tables, and back.
 
-Knows nothing of transactions, locks or epochs but how they are written down.
+What writes does so within a transaction of its caller, of which it knows nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import understood
-from partflow.metastore.record import LARGEST, Intent, Record
+from partflow.metastore.record import (
+    LARGEST,
+    RESTATED,
+    Intent,
+    LogLines,
+    Record,
+    RunRow,
+    Seen,
+    StepLog,
+    require_moment,
+)
+from partflow.metastore.sqlite.statements import Statements
 from partflow.store.identity import FileIdentity
 
 if TYPE_CHECKING:
     import apsw
 
-RESTATED = 1 << 32
-"""What is added to a node's version where records were changed that keep their numbers."""
-
-COLUMNS = (
-    "node, key, start, content, code, inputs, reads, read_seq, rows, nbytes, sha256, "
-    "size, mtime_ns, ctime_ns, inode, made_at, run, seq, content_seq, failure, pinned, rules"
-)
+_SQL = Statements("rows")
+_STEP = tuple(field.name for field in fields(StepLog))
 
 
 def record_of(row: Sequence[Any]) -> Record:
-    """The record in a row of `COLUMNS`."""
+    """The record in a row, whose columns are in the order of these fields."""
     size, mtime_ns, ctime_ns, inode = row[11:15]
     found = Record(
         node=row[0], key=row[1], start=row[2], content=row[3], code=row[4], inputs=row[5] or b"",
@@ -57,62 +64,95 @@ def version_of(node: str, number: object) -> int:
     return found
 
 
+def run_of(row: Sequence[Any]) -> RunRow:
+    """The run in a row, whose columns are in the order of the fields."""
+    run = RunRow(*row)
+    with understood(f"the run {run.id}"):
+        require_moment("started_at", run.started_at)
+        require_moment("finished_at", run.finished_at or 0.0)
+    return run
+
+
+def step_of(row: Sequence[Any]) -> StepLog:
+    """The attempt in a row, whose columns are in the order of the fields."""
+    step = StepLog(*(*row[:-1], bool(row[-1])))
+    with understood(f"the log of {step.task}@{step.key}"):
+        require_moment("began_at", step.began_at)
+        require_moment("seconds", step.seconds)
+        require_moment("cpu", step.cpu)
+    return step
+
+
 def count_changes(c: apsw.Connection, nodes: Iterable[str], *, restated: bool = False) -> None:
     """Count a change of each of the nodes; `restated` if what has its number already was changed.
 
     What is current with a higher number than any before is all that else can have changed.
     """
-    c.executemany(
-        "INSERT INTO nodes VALUES (?1, ?2) "
-        "ON CONFLICT (node) DO UPDATE SET version = version + excluded.version",
-        [(node, RESTATED if restated else 1) for node in sorted(set(nodes))],
-    )
+    added = RESTATED if restated else 1
+    c.executemany(_SQL["count_change"], [(node, added) for node in sorted(set(nodes))])
 
 
 def put(c: apsw.Connection, r: Record, *, epoch: int | None, seq: int | None = None) -> None:
     """Make a record current and append it to the history, under that number or else the next."""
     identity = r.identity or FileIdentity(0, 0, 0, 0)
-    where = "WHERE node = ? AND key = ?"
-    was = c.execute(
-        f"SELECT content, content_seq, schema FROM partitions {where}",  # noqa: S608 - no input
-        (r.node, r.key),
-    ).fetchall()
+    was = c.execute(_SQL["present"], (r.node, r.key)).fetchall()
     history = {
         "node": r.node, "key": r.key, "start": r.start, "content": r.content, "code": r.code,
         "inputs": r.inputs, "reads": r.reads, "read_seq": r.read_seq, "rows": r.rows,
         "nbytes": r.nbytes, "sha256": r.sha256, "made_at": r.made_at, "run": r.run,
         "pinned": int(r.pinned), "rules": r.rules,
     }  # fmt: skip
-    numbered = {} if seq is None else {"seq": seq}
-    _insert(c, "materializations", {**numbered, **history, "how": r.how, "note": r.note})
+    c.execute(_SQL["append"], {**history, "seq": seq, "how": r.how, "note": r.note})
     seq = c.last_insert_rowid()
     same = bool(was) and was[0][0] == r.content and r.content is not None
     # Contents that are equal have the same columns and types.
     kept = was[0][2] if same else None
     current = {
-        **history, "seq": seq, "content_seq": was[0][1] if same else seq, "failure": None,
+        **history, "epoch": epoch or 0, "seq": seq, "content_seq": was[0][1] if same else seq,
         "size": identity.size, "mtime_ns": identity.mtime_ns, "ctime_ns": identity.ctime_ns,
         "inode": identity.inode, "schema": kept if r.schema is None else schema_id(c, r.schema),
     }  # fmt: skip
-    fixed = ("node", "key", "start")
-    changed = ", ".join(f"{name} = excluded.{name}" for name in current if name not in fixed)
-    _insert(
-        c,
-        "partitions",
-        {**current, "epoch": epoch or 0},
-        f" ON CONFLICT (node, key) DO UPDATE SET {changed}",
-    )
+    c.execute(_SQL["replace"], current)
 
 
 def schema_id(c: apsw.Connection, text: str) -> int:
     """The number of a schema; it gets one if it has none."""
-    c.execute("INSERT OR IGNORE INTO schemas (columns) VALUES (?)", (text,))
-    return int(str(c.execute("SELECT id FROM schemas WHERE columns = ?", (text,)).fetchall()[0][0]))
+    c.execute(_SQL["add_schema"], (text,))
+    return int(str(c.execute(_SQL["schema_id"], (text,)).fetchall()[0][0]))
 
 
-def _insert(c: apsw.Connection, name: str, values: dict[str, Any], suffix: str = "") -> None:
-    columns, marks = ", ".join(values), ", ".join("?" * len(values))
-    c.execute(
-        f"INSERT INTO {name} ({columns}) VALUES ({marks}){suffix}",  # noqa: S608 - own names only
-        tuple(values.values()),
+def begin_effects(c: apsw.Connection, begun: Iterable[tuple[str, str, str]]) -> None:
+    """Record each (effect, key, run) as begun."""
+    c.executemany(_SQL["begin_effect"], begun)
+
+
+def end_effects(c: apsw.Connection, ended: Iterable[tuple[str, str, str]]) -> None:
+    """Record that the end of each (effect, key, run) is known.
+
+    What another run has begun since stays begun.
+    """
+    c.executemany(_SQL["end_effect"], ended)
+
+
+def write_log(c: apsw.Connection, lines: LogLines) -> None:
+    """Add lines to the log of a run."""
+    steps = (
+        {name: getattr(step, name) for name in _STEP} | {"run": lines.run, "finished_at": lines.at}
+        for step in lines.steps
+    )
+    c.executemany(_SQL["add_step"], steps)
+    end_effects(c, ((node, key, lines.run) for node, key in lines.ended))
+    if lines.seen:
+        write_seen(c, lines.run, lines.seen)
+
+
+def write_seen(
+    c: apsw.Connection, run: str, made: Sequence[tuple[str, str, Sequence[Seen]]]
+) -> None:
+    """Replace what is known of each (node, key) that a run made by what was seen meanwhile."""
+    if c.execute(_SQL["any_seen"]).fetchall():
+        c.executemany(_SQL["forget_seen"], [(node, key) for node, key, _ in made])
+    c.executemany(
+        _SQL["add_seen"],
+        [(node, key, run, s.kind, s.what, s.sha256) for node, key, seen in made for s in seen],
     )

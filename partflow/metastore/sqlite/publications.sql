@@ -1,0 +1,22 @@
+-- The life of a publication: claimed, intended, checked, and recorded or abandoned.
+
+-- name: claim
+INSERT INTO partitions (node, key, start, epoch, owner) VALUES (:node, :key, :start, 1, :owner)
+ON CONFLICT (node, key) DO UPDATE SET epoch = epoch + 1, owner = excluded.owner
+RETURNING epoch
+
+-- name: epoch
+SELECT epoch, owner FROM partitions WHERE node = ? AND key = ?
+
+-- name: intend
+INSERT INTO intents (step, node, key, epoch, staged, old_sha256, new_sha256, record)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: intents
+SELECT step, node, key, epoch, staged, old_sha256, new_sha256, record FROM intents ORDER BY id
+
+-- name: drop_intent
+DELETE FROM intents WHERE node = ? AND key = ? AND epoch = ?
+
+-- name: fail
+UPDATE partitions SET failure = ?3 WHERE node = ?1 AND key = ?2 AND owner = ?4

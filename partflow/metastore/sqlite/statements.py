@@ -1,0 +1,31 @@
+"""SQL by name, from the `.sql` files beside the modules that carry it out.
+
+Knows nothing of what it says. A statement begins after a line `-- name: its_name` and ends before
+the next one.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import resources
+
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+
+class Statements:
+    """The statements of one file; it is read when the first of them is asked for, and once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @functools.cached_property
+    def texts(self) -> dict[str, str]:
+        """Every statement by its name."""
+        file = resources.files("partflow.metastore.sqlite").joinpath(f"{self.name}.sql")
+        _, *parts = _NAME.split(file.read_text("utf-8"))
+        return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+
+    def __getitem__(self, name: str) -> str:
+        """The statement of that name; KeyError if the file has none."""
+        return self.texts[name]
