@@ -19,7 +19,6 @@ from partflow.execution.attempt.assignment import Work, failure_of, refused, uni
 from partflow.execution.attempt.results import Target, is_lazy, normalise, split
 from partflow.execution.attempt.sealing import (
     Called,
-    Prepared,
     Unwritten,
     refusals,
     secured,
@@ -63,7 +62,7 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     ):
         parts = _carried_out(work, relations)
     seen = watch.seen(lambda: _inputs(work))
-    return Called(order, parts, meter.cost(len(parts)), work, seen=seen)
+    return Called(order, tuple(parts), meter.cost(len(parts)), work, seen=seen)
 
 
 def _inputs(work: Work) -> set[str]:
@@ -75,7 +74,7 @@ def _inputs(work: Work) -> set[str]:
     }
 
 
-def _carried_out(work: Work, relations: Relations) -> list[Sequence[Prepared] | Failure]:
+def _carried_out(work: Work, relations: Relations) -> list[Sequence[Output | Unwritten] | Failure]:
     """For each attempt what stores its outputs, or why it failed. Nothing lazy is left in it."""
     attempts = work.order.attempts
     try:
@@ -163,12 +162,12 @@ def _target(work: Work, dataset: Dataset, ordinals: Sequence[int], key: str) -> 
 
 def _prepared(
     work: Work, attempt: Attempt, results: Sequence[object]
-) -> Sequence[Prepared] | Failure:
+) -> Sequence[Output | Unwritten] | Failure:
     """What stores the outputs of one attempt; what is too large for memory is streamed at once.
 
     Whatever was taken before a lazy one is computed is secured.
     """
-    found: dict[int, Prepared] = {}
+    found: dict[int, Output | Unwritten] = {}
     has_lazy = len(results) > 1 and any(is_lazy(one) for one in results)
     try:
         for i in _lazy_last(results):
@@ -235,7 +234,7 @@ def _each_output(task: Task, result: object, key: str) -> list[object]:
     return list(result)
 
 
-def _output(work: Work, attempt: Attempt, position: int, result: object) -> Prepared:
+def _output(work: Work, attempt: Attempt, position: int, result: object) -> Output | Unwritten:
     """What stages and seals one output."""
     import polars as pl
 

@@ -6,7 +6,7 @@ Knows nothing of the user's code, which has run before; it never touches what is
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,16 +37,17 @@ COPIED = 64 * 2**20
 """What a call returned is copied up to so many bytes a frame; a larger one is stored at once."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Called:
-    """A call that has returned: for each attempt what stores its outputs, or why it failed.
+    """A call that has returned: for each attempt its outputs, stored or not, or why it failed.
 
     `cost` is that of each attempt so far, in equal parts. What it returned is the caller's, who may
-    change it in the next call: before that, it is `secured` or stored.
+    change it in the next call: before that, it is `secured` or stored. `work` is None if it was not
+    carried out.
     """
 
     order: Order
-    parts: list[Sequence[Prepared] | Failure]
+    parts: tuple[Sequence[Output | Unwritten] | Failure, ...]
     cost: Cost
     work: Work | None = None
     has_log: bool = False
@@ -60,30 +61,35 @@ class Called:
     @property
     def nbytes(self) -> int:
         """How large in memory is what waits to be stored."""
-        return sum(one.nbytes for one in self.unwritten())
+        return sum(each.nbytes for each in self.unwritten())
 
     def unwritten(self) -> Iterator[Unwritten]:
         """What waits to be stored."""
         for part in self.parts:
             if not isinstance(part, Failure):
-                yield from (one for one in part if isinstance(one, Unwritten))
+                yield from (each for each in part if isinstance(each, Unwritten))
 
-    def secure(self) -> None:
-        """Take what waits to be stored out of the caller's hands: copied, or stored at once."""
+    def secured(self) -> Called:
+        """The same, out of the caller's hands: what waits is copied, or stored at once."""
         wall, cpu = time.perf_counter(), time.thread_time()
-        for i, (attempt, part) in enumerate(zip(self.order.attempts, self.parts, strict=True)):
-            if not isinstance(part, Failure):
-                self.parts[i] = self._secured(attempt, part)
-        n = max(1, len(self.parts))
-        seconds = self.cost.seconds + (time.perf_counter() - wall) / n
-        self.cost = replace(
-            self.cost, seconds=seconds, cpu=self.cost.cpu + (time.thread_time() - cpu) / n
+        pairs = zip(self.order.attempts, self.parts, strict=True)
+        parts = tuple(self._secured(attempt, part) for attempt, part in pairs)
+        n = max(1, len(parts))
+        cost = replace(
+            self.cost,
+            seconds=self.cost.seconds + (time.perf_counter() - wall) / n,
+            cpu=self.cost.cpu + (time.thread_time() - cpu) / n,
         )
+        return replace(self, parts=parts, cost=cost)
 
-    def _secured(self, attempt: Attempt, part: Sequence[Prepared]) -> Sequence[Prepared] | Failure:
+    def _secured(
+        self, attempt: Attempt, part: Sequence[Output | Unwritten] | Failure
+    ) -> Sequence[Output | Unwritten] | Failure:
+        if isinstance(part, Failure):
+            return part
         assert self.work is not None, "BUG: there is nothing to secure of what was not carried out"
         try:
-            return [secured(one) for one in part]
+            return [secured(each) for each in part]
         except refusals() as error:
             return refused(self.work, attempt, error)
 
@@ -91,60 +97,74 @@ class Called:
         """Store the outputs of all attempts, staged and sealed."""
         return stored([self])[0]
 
-    def outcomes(self, so_far: Cost, *, is_beside: bool) -> tuple[Outcome, ...]:
-        """Store the outputs of each attempt, which has cost that much beside the call."""
-        pairs = zip(self.order.attempts, self.parts, strict=True)
-        return tuple(self._outcome(attempt, part, so_far, is_beside) for attempt, part in pairs)
-
-    def _outcome(
-        self,
-        attempt: Attempt,
-        part: Sequence[Prepared] | Failure,
-        so_far: Cost,
-        is_beside: bool,  # noqa: FBT001
-    ) -> Outcome:
-        wall, cpu = time.perf_counter(), time.thread_time()
-        found = part if isinstance(part, Failure) else self._outputs(attempt, part)
-        seconds = so_far.seconds + time.perf_counter() - wall
-        spent = 0.0 if is_beside else so_far.cpu + time.thread_time() - cpu
-        cost = replace(self.cost, seconds=self.cost.seconds + seconds, cpu=self.cost.cpu + spent)
-        if isinstance(found, Failure):
-            return Outcome(attempt.serial, (), found, cost, self.has_log)
-        return Outcome(attempt.serial, found, None, cost, self.has_log, self.seen)
-
-    def _outputs(self, attempt: Attempt, part: Sequence[Prepared]) -> tuple[Output, ...] | Failure:
-        work = self.work
-        assert work is not None, "BUG: there is nothing to store of what was not carried out"
-        try:
-            return tuple(one if isinstance(one, Output) else one.stored() for one in part)
-        except refusals() as error:
-            return refused(work, attempt, error)
-
 
 def stored(calls: Sequence[Called], *, is_beside: bool = False) -> list[tuple[Outcome, ...]]:
     """Store what calls have returned: for each call an outcome for each of its attempts.
 
     `is_beside` the next call, whose cost of the processor then has this in it already.
     """
-    frames = [one for called in calls for one in called.unwritten()]
-    wall, cpu = time.perf_counter(), time.thread_time()
-    _encode(frames)
+    clock = _no_time if is_beside else time.thread_time
+    wall, cpu = time.perf_counter(), clock()
+    encoded = _encoded([each for called in calls for each in called.unwritten()])
     n = max(1, sum(len(called.parts) for called in calls))
-    each = Cost(0.0, (time.perf_counter() - wall) / n, (time.thread_time() - cpu) / n)
-    return [called.outcomes(each, is_beside=is_beside) for called in calls]
+    so_far = Cost(0.0, (time.perf_counter() - wall) / n, (clock() - cpu) / n)
+    return [
+        tuple(_outcome(called, i, encoded, so_far, clock) for i in range(len(called.parts)))
+        for called in calls
+    ]
 
 
-def _encode(frames: Sequence[Unwritten]) -> None:
-    """Encode small frames together; what polars refuses is found when each is stored by itself."""
-    unordered = [one for one in frames if not one.dataset.order]
-    if len(unordered) <= 1:
-        return
-    with suppress(*refusals()):
-        if sum(one.nbytes for one in unordered) > TOGETHER:
-            return
-        found = encode_frames([(one.frame, one.metadata) for one in unordered])
-        for one, encoded in zip(unordered, found, strict=True):
-            one.encoded = encoded
+def _no_time() -> float:
+    return 0.0
+
+
+def _outcome(
+    called: Called,
+    position: int,
+    encoded: Mapping[Unwritten, Encoded],
+    so_far: Cost,
+    clock: Callable[[], float],
+) -> Outcome:
+    """Store the outputs of one attempt, of which encoding has cost that much `so_far`."""
+    attempt, part = called.order.attempts[position], called.parts[position]
+    wall, cpu = time.perf_counter(), clock()
+    if not isinstance(part, Failure):
+        assert called.work is not None, "BUG: there is nothing to store of what was not carried out"
+        part = _outputs(called.work, attempt, part, encoded)
+    seconds = so_far.seconds + time.perf_counter() - wall
+    cost = replace(
+        called.cost,
+        seconds=called.cost.seconds + seconds,
+        cpu=called.cost.cpu + so_far.cpu + clock() - cpu,
+    )
+    if isinstance(part, Failure):
+        return Outcome(attempt.serial, (), part, cost, called.has_log)
+    return Outcome(attempt.serial, part, None, cost, called.has_log, called.seen)
+
+
+def _outputs(
+    work: Work,
+    attempt: Attempt,
+    part: Sequence[Output | Unwritten],
+    encoded: Mapping[Unwritten, Encoded],
+) -> tuple[Output, ...] | Failure:
+    try:
+        return tuple(
+            each if isinstance(each, Output) else each.stored(encoded.get(each)) for each in part
+        )
+    except refusals() as error:
+        return refused(work, attempt, error)
+
+
+def _encoded(frames: Sequence[Unwritten]) -> dict[Unwritten, Encoded]:
+    """Small frames encoded together; what polars refuses shows when each is stored by itself."""
+    unordered = [each for each in frames if not each.dataset.order]
+    if len(unordered) > 1:
+        with suppress(*refusals()):
+            if sum(each.nbytes for each in unordered) <= TOGETHER:
+                found = encode_frames([(each.frame, each.metadata) for each in unordered])
+                return dict(zip(unordered, found, strict=True))
+    return {}
 
 
 def refusals() -> tuple[type[BaseException], ...]:
@@ -170,11 +190,12 @@ def streamed_to(
     return replace(output, memory=memory_by_footer(staged))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unwritten:
-    """A frame in memory that is to be stored; `encoded` is what its file is to hold, once known.
+    """A frame in memory that is to be stored: none of the user's code is left in it.
 
-    None of the user's code is left in that. Its memory may be the caller's, unless it `is_ours`.
+    Its memory may be the caller's, unless it `is_ours`; `packed` is the copy that it is then, if
+    it was made for this.
     """
 
     work: Work
@@ -184,7 +205,6 @@ class Unwritten:
     staged: Path
     metadata: Mapping[str, str]
     is_ours: bool = False
-    encoded: Encoded | None = None
     packed: Packed | None = None
 
     @property
@@ -192,11 +212,14 @@ class Unwritten:
         """How large it is in memory."""
         return int(self.frame.estimated_size())
 
-    def stored(self) -> Output:
-        """Stage and seal it, and keep it for those that read it next."""
+    def stored(self, encoded: Encoded | None = None) -> Output:
+        """Stage and seal it, and keep it for those that read it next.
+
+        `encoded` is what its file is to hold, if that is known already.
+        """
         work, dataset, frame = self.work, self.dataset, self.frame
         made = stage_frame(
-            frame, self.staged, self.metadata, ordered=bool(dataset.order), encoded=self.encoded
+            frame, self.staged, self.metadata, ordered=bool(dataset.order), encoded=encoded
         )
         confirm(self.staged, frame, made.sha256)
         schema = schema_text(frame.schema)
@@ -209,23 +232,18 @@ class Unwritten:
         return replace(output, memory=self.nbytes)
 
 
-Prepared = Output | Unwritten
-"""An output that is stored already, or what is to be stored."""
-
-
-def secured(prepared: Prepared) -> Prepared:
+def secured(output: Output | Unwritten) -> Output | Unwritten:
     """An output out of the caller's hands: a copy that is to be stored, or stored already.
 
     A copy costs a tenth of encoding, and what is copied can be encoded beside the next call. What
     is too large to have twice in memory is stored at once.
     """
-    if isinstance(prepared, Output) or prepared.is_ours:
-        return prepared
-    packed = pack(prepared.frame) if prepared.nbytes <= COPIED else None
+    if isinstance(output, Output) or output.is_ours:
+        return output
+    packed = pack(output.frame) if output.nbytes <= COPIED else None
     if packed is None:
-        return prepared.stored()
-    prepared.packed, prepared.frame, prepared.is_ours = packed, packed.frame, True
-    return prepared
+        return output.stored()
+    return replace(output, frame=packed.frame, packed=packed, is_ours=True)
 
 
 def _sealed(

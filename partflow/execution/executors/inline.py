@@ -55,8 +55,7 @@ class InlineExecutor:
         while self._queue and (not (calls or found) or time.monotonic() - began < _LONG_ENOUGH):
             order = self._queue.popleft()
             try:
-                calls.append(captured(order, self._place, self._capture))
-                calls[-1].secure()
+                calls.append(captured(order, self._place, self._capture).secured())
             except KeyboardInterrupt:
                 if not calls and not found:
                     raise

@@ -56,7 +56,7 @@ class Workplace:
                 f"the code of {order.task} was changed since the run began; run again",
                 is_final=True,
             )
-            return Called(order, [failure for _ in order.attempts], Cost())
+            return _not_made(order, failure)
         try:
             with own_process_only(), put_back():
                 found = call(order, self.graph, self.store, self.frames)
@@ -68,13 +68,15 @@ class Workplace:
                 self.graph.task(order.task).place,
                 is_shared=len(order.attempts) > 1,
             )
-            return Called(order, [failure for _ in order.attempts], Cost())
-        if self.number:
-            found.cost = replace(found.cost, worker=self.number)
-        return found
+            return _not_made(order, failure)
+        return replace(found, cost=replace(found.cost, worker=self.number))
 
     def _is_coordinating(self) -> bool:
         return not self.number and threading.current_thread() is threading.main_thread()
+
+
+def _not_made(order: Order, failure: Failure) -> Called:
+    return Called(order, tuple(failure for _ in order.attempts), Cost())
 
 
 class Codes:
@@ -102,5 +104,4 @@ def captured(order: Order, place: Workplace, capture: Capture) -> Called:
     """Call an order's task in this process, and keep what it writes."""
     with capture.into(log_paths(place.store, order)) as log:
         called = place.call(order)
-    called.has_log = log.is_there
-    return called
+    return replace(called, has_log=log.is_there)
