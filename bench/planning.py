@@ -76,7 +76,7 @@ def filled(root: Path, *, files: bool) -> None:
     """Records for every partition, as if all had been made; and a small file for each if asked."""
     from partflow.metastore.columncache import ColumnCache
     from partflow.metastore.sqlite.metastore import SqliteMetastore
-    from partflow.planning.snapshot import elements, prefix
+    from partflow.planning.digests import elements, prefix
     from partflow.project.project import Project
 
     project = Project.load(root)
@@ -263,8 +263,9 @@ def looking_back(n: int) -> None:
     from partflow.declarations.graph import derive
     from partflow.declarations.task import task
     from partflow.partitions.calendar import Every
+    from partflow.planning.digests import elements, lanes
     from partflow.planning.planner import Request, plan
-    from partflow.planning.snapshot import Snapshot, elements, empty_state, lanes
+    from partflow.planning.snapshot import Snapshot, empty_state
 
     end = np.datetime64(END, "h")
     start = str(end - np.timedelta64(n // 4, "h"))

@@ -20,8 +20,9 @@ from partflow.declarations.dataset import Dataset, Form, Read
 from partflow.declarations.graph import Graph, outputs
 from partflow.declarations.task import Task
 from partflow.partitions.calendar import Grain, Whole
+from partflow.planning.digests import elements, lanes
 from partflow.planning.planner import Action, Only, Reason, Request, State
-from partflow.planning.snapshot import Condition, DatasetState, Snapshot, elements, lanes
+from partflow.planning.snapshot import Condition, DatasetState, Snapshot
 
 DIGEST = tuple[int, int]
 NOTHING: DIGEST = (0, 0)

@@ -24,8 +24,9 @@ from partflow.declarations.task import Task, effect, task
 from partflow.errors import GraphError
 from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.partitions.sets import PartitionSet
+from partflow.planning.digests import lanes
 from partflow.planning.planner import Force, Only, Request
-from partflow.planning.snapshot import Condition, DatasetState, Snapshot, empty_state, lanes
+from partflow.planning.snapshot import Condition, DatasetState, Snapshot, empty_state
 
 __all__ = ["SLOW", "Case", "cases", "graphs", "requests", "snapshots"]
 

@@ -15,8 +15,9 @@ import polars as pl
 from partflow.declarations.graph import derive, outputs
 from partflow.declarations.task import Task
 from partflow.execution.state import RunState, Start, StepMade
+from partflow.planning.digests import lanes
 from partflow.planning.planner import Plan, State, horizon_of, state_over
-from partflow.planning.snapshot import Condition, DatasetState, Snapshot, lanes
+from partflow.planning.snapshot import Condition, DatasetState, Snapshot
 from partflow.project.config import Config
 from partflow.project.project import Project
 

@@ -14,8 +14,9 @@ import numpy as np
 from partflow.declarations.graph import outputs
 from partflow.declarations.parameters import ParameterKind
 from partflow.execution.readyqueue import Step
+from partflow.planning.digests import elements, lanes, range_digest
 from partflow.planning.planner import Plan, Reason, TaskPlan, horizon_of, state_over
-from partflow.planning.snapshot import Condition, elements, lanes, range_digest
+from partflow.planning.snapshot import Condition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

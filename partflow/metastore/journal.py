@@ -24,7 +24,7 @@ from partflow.store.opening import at_once
 
 _LARGEST = 2**40
 _TAIL = 2**16
-"""The last line that has a number lies within so many bytes from the end, or nobody asks."""
+"""The last line that has a number is looked for in so many bytes before the end."""
 
 
 @dataclass(slots=True)

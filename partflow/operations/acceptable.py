@@ -22,10 +22,11 @@ from partflow.formats.parquet import Parquet
 from partflow.formats.unreadable import reading
 from partflow.metastore.record import Record
 from partflow.partitions.sets import PartitionSet
+from partflow.planning.digests import lanes
 from partflow.planning.planner import Plan, Reason, Request, TaskPlan, wanted_mask
 from partflow.planning.planner import plan as plan_of
 from partflow.planning.reasons import describe
-from partflow.planning.snapshot import lanes, state_over
+from partflow.planning.snapshot import state_over
 from partflow.store.local import Store
 from partflow.warehouse.observe import Observed
 from partflow.warehouse.reading import partition_column

@@ -121,8 +121,8 @@ def _columns(
 ) -> NDArray[np.uint64]:
     """A row of numbers for each partition: what is read of it is its start and its content.
 
-    Of what is made counts also what it was made from, and when: if it was made since, even of equal
-    content, the plan was overtaken.
+    What a step makes has more: what it was made from, and when. If somebody made it since, even
+    with equal content, the plan was overtaken.
     """
     task, width = use
     lo, hi = ranges.ranges[0][0], ranges.ranges[-1][1]

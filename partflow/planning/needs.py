@@ -12,8 +12,9 @@ import numpy as np
 
 from partflow.declarations.graph import Graph, outputs
 from partflow.declarations.task import Task
+from partflow.planning.digests import lanes
 from partflow.planning.plan import CLOCK_SLACK, Only, Reason, Request
-from partflow.planning.snapshot import Condition, DatasetState, Snapshot, lanes
+from partflow.planning.snapshot import Condition, DatasetState, Snapshot
 from partflow.planning.upstream import Flow, Ranges
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
-"""Fingerprints of what partitions were made from, and the snapshot of all that is current.
+"""All that is current at one moment, as arrays: what a plan goes by.
 
-Knows nothing of files or frames: content fingerprints come in as texts and leave as numbers.
+Knows nothing of files or frames, nor of how anything is recorded.
 """
 
 from __future__ import annotations
@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.planning.digests import LANES
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-LANES = 2
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xA24BAED4963EE407)
-_SECOND = np.uint64(0x9FB21C651E98DF25)
 
 
 class Condition(IntEnum):
@@ -168,65 +165,3 @@ def state_over(state: DatasetState, lo: int, hi: int) -> DatasetState:
     for name in _COLUMNS:
         getattr(found, name)[a - lo : b - lo] = getattr(state, name)[a - state.lo : b - state.lo]
     return found
-
-
-def lanes(fingerprint: str) -> tuple[int, int]:
-    """The two 64-bit numbers of a fingerprint's 32 hexadecimal digits; a tag before is left out."""
-    digits = fingerprint.rpartition(":")[2]
-    return int(digits[:16], 16), int(digits[16:32], 16)
-
-
-def lanes_array(fingerprints: list[str | None]) -> NDArray[np.uint64]:
-    """The lanes of many fingerprints, shape (n, 2); None is zero."""
-    found = [(0, 0) if f is None else lanes(f) for f in fingerprints]
-    return np.array(found, np.uint64).reshape(-1, LANES)
-
-
-def elements(starts: NDArray[np.int64], content: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """What each partition adds to the digest of a range: 128 bits over its start and content.
-
-    A partition without content adds nothing. Both lanes mix both lanes of the content, with the
-    finalizer of splitmix64 (Steele, Lea, Flood 2014), so that their sum over a range stands for the
-    set of (start, content) pairs in it.
-    """
-    return salted(salts(starts), content)
-
-
-def salts(starts: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """What the starts give to elements, shape (2, n): the same for all datasets of a grain."""
-    start = starts.astype(np.uint64)
-    return _mixed(np.stack([start ^ _FIRST, start ^ _SECOND]))
-
-
-def salted(salt: NDArray[np.uint64], content: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The elements of contents whose starts gave this salt, shape (n, 2)."""
-    pair = np.ascontiguousarray(content.T)
-    found = np.ascontiguousarray(_mixed(pair + _mixed(pair[::-1] ^ salt)).T)
-    present = pair[0] | pair[1]
-    if not present.all():
-        found[present == 0] = 0
-    return found
-
-
-def prefix(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Sums of the first 0, 1, 2, ... elements, modulo 2**64 in each lane; shape (n + 1, 2)."""
-    found = np.zeros((len(parts) + 1, LANES), np.uint64)
-    np.cumsum(parts, axis=0, dtype=np.uint64, out=found[1:])
-    return found
-
-
-def range_digest(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The digest of one range from its elements; equal to the difference of its prefix sums."""
-    return np.asarray(parts.sum(axis=0, dtype=np.uint64))
-
-
-def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Of each number another; `x` is written over, and no more than one array is made beside it."""
-    x += _GOLDEN
-    shifted = x >> np.uint64(30)
-    x ^= shifted
-    x *= np.uint64(0xBF58476D1CE4E5B9)
-    x ^= np.right_shift(x, np.uint64(27), out=shifted)
-    x *= np.uint64(0x94D049BB133111EB)
-    x ^= np.right_shift(x, np.uint64(31), out=shifted)
-    return x

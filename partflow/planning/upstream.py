@@ -16,16 +16,9 @@ import numpy as np
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
 from partflow.partitions.calendar import Grain, Whole
+from partflow.planning.digests import prefix, salted, salts
 from partflow.planning.plan import CLOCK_SLACK, Action, State, TaskPlan
-from partflow.planning.snapshot import (
-    Condition,
-    DatasetState,
-    Snapshot,
-    prefix,
-    salted,
-    salts,
-    state_over,
-)
+from partflow.planning.snapshot import Condition, DatasetState, Snapshot, state_over
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -32,6 +32,7 @@ from partflow.metastore.journal import require_not_older
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Record
 from partflow.partitions.calendar import Grain
+from partflow.planning.digests import lanes
 from partflow.planning.planner import horizon_of
 from partflow.planning.snapshot import (
     Condition,
@@ -41,7 +42,6 @@ from partflow.planning.snapshot import (
     Unreadable,
     Varied,
     empty_state,
-    lanes,
 )
 from partflow.process.muffling import muffled
 from partflow.store.identity import FileIdentity, is_settled

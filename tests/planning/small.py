@@ -8,8 +8,9 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph, derive
 from partflow.declarations.task import effect, task
 from partflow.partitions.calendar import Daily, Monthly
+from partflow.planning.digests import lanes
 from partflow.planning.planner import Plan, Request, plan
-from partflow.planning.snapshot import Condition, Snapshot, Unreadable, empty_state, lanes
+from partflow.planning.snapshot import Condition, Snapshot, Unreadable, empty_state
 
 FIRST = 19723  # 2024-01-01
 NOW = 1_704_585_600  # 2024-01-07

@@ -13,6 +13,7 @@ from partflow.declarations.task import task
 from partflow.errors import UsageError
 from partflow.operations.planfiles import read_plan, write_plan
 from partflow.partitions.calendar import Daily, Monthly
+from partflow.planning.digests import lanes
 from partflow.planning.planner import Plan, Request, plan
 from partflow.planning.savedplan import (
     SCHEMA,
@@ -23,7 +24,7 @@ from partflow.planning.savedplan import (
     restored,
     text_of,
 )
-from partflow.planning.snapshot import Condition, Snapshot, empty_state, lanes
+from partflow.planning.snapshot import Condition, Snapshot, empty_state
 
 NOW = 1_704_585_600  # 2024-01-07
 CODES = {"clean": "1" * 32, "month": "2" * 32}

@@ -26,7 +26,7 @@ class Spool:
     """A file without a name, which a worker and its coordinator have open both.
 
     It outlives the worker, whose last words are in it, and goes when both are gone: there is
-    nothing to sweep. To send it to a process that is being spawned is to open it there.
+    nothing to sweep. A spool that is pickled while a process is spawned is open in that process.
     """
 
     def __init__(self, descriptor: int) -> None:

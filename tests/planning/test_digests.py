@@ -6,15 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.planning.snapshot import (
-    elements,
-    empty_state,
-    lanes,
-    lanes_array,
-    prefix,
-    range_digest,
-    state_over,
-)
+from partflow.planning.digests import elements, lanes, prefix, range_digest
+from partflow.planning.snapshot import empty_state, state_over
 
 number = st.integers(0, 2**64 - 1)
 contents = st.lists(st.tuples(number, number), min_size=1, max_size=12)
@@ -70,7 +63,6 @@ def test_content_that_is_zero_in_one_lane_counts() -> None:
 def test_a_fingerprint_is_two_numbers_whatever_its_tag() -> None:
     digits = "000000000000000a00000000000000ff"
     assert lanes(digits) == lanes(f"v1:{digits}") == (10, 255)
-    assert lanes_array([None, digits]).tolist() == [[0, 0], [10, 255]]
 
 
 def test_a_state_cut_to_a_wider_range_was_never_made_there() -> None:

@@ -1,0 +1,79 @@
+"""Digests of ranges of partitions: what a partition was made from, in 128 bits.
+
+A digest is a sum over mixed (start, content) pairs, so that the digest of a range is the difference
+of two prefix sums. Knows nothing of files or datasets: fingerprints come in as texts or numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LANES = 2
+"""A fingerprint is so many 64-bit numbers."""
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xA24BAED4963EE407)
+_SECOND = np.uint64(0x9FB21C651E98DF25)
+
+
+def lanes(fingerprint: str) -> tuple[int, int]:
+    """The two 64-bit numbers of a fingerprint's 32 hexadecimal digits; a tag before is left out."""
+    digits = fingerprint.rpartition(":")[2]
+    return int(digits[:16], 16), int(digits[16:32], 16)
+
+
+def elements(starts: NDArray[np.int64], content: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """What each partition adds to the digest of a range: 128 bits over its start and content.
+
+    A partition without content adds nothing. Both lanes mix both lanes of the content, with the
+    finalizer of splitmix64 (Steele, Lea, Flood 2014), so that their sum over a range stands for the
+    set of (start, content) pairs in it.
+    """
+    return salted(salts(starts), content)
+
+
+def salts(starts: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """What the starts give to elements, shape (2, n): the same for all datasets of a grain."""
+    start = starts.astype(np.uint64)
+    return _mixed(np.stack([start ^ _FIRST, start ^ _SECOND]))
+
+
+def salted(salt: NDArray[np.uint64], content: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The elements of contents whose starts gave this salt, shape (n, 2)."""
+    pair = np.ascontiguousarray(content.T)
+    parts = np.ascontiguousarray(_mixed(pair + _mixed(pair[::-1] ^ salt)).T)
+    present = pair[0] | pair[1]
+    if not present.all():
+        parts[present == 0] = 0
+    return parts
+
+
+def prefix(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sums of the first 0, 1, 2, ... elements, modulo 2**64 in each lane; shape (n + 1, 2)."""
+    sums = np.zeros((len(parts) + 1, LANES), np.uint64)
+    np.cumsum(parts, axis=0, dtype=np.uint64, out=sums[1:])
+    return sums
+
+
+def range_digest(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The digest of one range from its elements; equal to the difference of its prefix sums."""
+    return np.asarray(parts.sum(axis=0, dtype=np.uint64))
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix each 64-bit number as splitmix64 does.
+
+    The result is written into `x`; one more array of its size is made meanwhile.
+    """
+    x += _GOLDEN
+    shifted = x >> np.uint64(30)
+    x ^= shifted
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= np.right_shift(x, np.uint64(27), out=shifted)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= np.right_shift(x, np.uint64(31), out=shifted)
+    return x
