@@ -223,6 +223,8 @@ def holding(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
         return _decimal(one, other)
     if {*names} <= {"String", "Categorical", "Enum"}:
         return pl.String()
+    if names[0] == names[1] and names[0] in ("Datetime", "Duration"):
+        return _microseconds(one, other)
     return _nested(one, other)
 
 
@@ -256,6 +258,20 @@ def _decimal(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     ]
     digits = max(whole) + max(places)
     return pl.Decimal(digits, max(places)) if digits <= _DIGITS else None
+
+
+def _microseconds(one: Any, other: Any) -> pl.DataType | None:
+    """Of moments or spans in milliseconds and in microseconds the latter, if their zone is one.
+
+    Nanoseconds hold no moment after 2261, and a zone says on which day a moment is.
+    """
+    import polars as pl
+
+    if {one.time_unit, other.time_unit} != {"ms", "us"}:
+        return None
+    if isinstance(one, pl.Duration):
+        return pl.Duration("us")
+    return pl.Datetime("us", one.time_zone) if one.time_zone == other.time_zone else None
 
 
 def _nested(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:

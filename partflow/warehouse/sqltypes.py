@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 from partflow.formats.schemas import is_rounded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
+
+    _Change = Callable[[pl.DataType, str], str | None]
 
 _NAMES = {
     "Int8": "TINYINT", "Int16": "SMALLINT", "Int32": "INTEGER", "Int64": "BIGINT",
@@ -21,6 +25,8 @@ _NAMES = {
 }  # fmt: skip
 _PARTS = {"ms": ("to_milliseconds", 1), "us": ("to_microseconds", 1)}
 _BYTES = 16
+_LARGEST_HALF = 65504
+"""A Float16 holds no larger number, and 11 bits of each."""
 
 
 def sql_type(kind: Any, *, words: bool = False) -> str:
@@ -53,11 +59,6 @@ def sql_type(kind: Any, *, words: bool = False) -> str:
             return _NAMES.get(type(kind).__name__, "VARCHAR")
 
 
-def has_words(kind: pl.DataType) -> bool:
-    """Whether a type holds no text but the words of an Enum, somewhere in it."""
-    return sql_type(kind) != sql_type(kind, words=True)
-
-
 def text_type(kind: pl.DataType) -> str:
     """The type that DuckDB is to read from text as which a polars type was read."""
     import polars as pl
@@ -70,27 +71,59 @@ def text_type(kind: pl.DataType) -> str:
 
 def is_stored_so(kind: pl.DataType) -> bool:
     """Whether DuckDB reads what a Parquet file holds of a type as the type that shows it."""
-    import polars as pl
-
-    if isinstance(kind, pl.List | pl.Array):
-        return is_stored_so(kind.inner)  # type: ignore[arg-type]
-    if isinstance(kind, pl.Struct):
-        return all(is_stored_so(f.dtype) for f in kind.fields)  # type: ignore[arg-type]
-    return type(kind).__name__ not in {"Duration", "Int128", "UInt128"}
+    return _changed(kind, "x", _stored) is None
 
 
 def stored(kind: pl.DataType, expression: str) -> str:
     """The expression of what a Parquet file holds, as the type that shows it."""
+    return _changed(kind, expression, _stored) or expression
+
+
+def _stored(kind: pl.DataType, expression: str) -> str | None:
+    """As `stored` of what is no list, map or struct; None where it is shown as it is."""
     import polars as pl
 
     if isinstance(kind, pl.Duration):
         return _interval(kind, expression)
     if type(kind).__name__ in {"Int128", "UInt128"}:
         return _huge(expression, signed=type(kind).__name__ == "Int128")
-    if isinstance(kind, pl.List | pl.Array) and not is_stored_so(kind):
-        inner = stored(kind.inner, "x")  # type: ignore[arg-type]
-        return f"list_transform({expression}, lambda x: {inner})"
-    return expression
+    return None
+
+
+def _changed(kind: Any, expression: str, change: _Change) -> str | None:
+    """The expression with `change` made at each value in it; None where there is none to be made.
+
+    Values within lists, maps and structs are changed one by one, whatever holds them.
+    """
+    import polars as pl
+
+    kind = kind() if isinstance(kind, type) else kind
+    if isinstance(kind, pl.List | pl.Array):
+        inner = _changed(kind.inner, "x", change)
+        return inner and f"list_transform({expression}, lambda x: {inner})"
+    if isinstance(kind, pl.Map):
+        return _changed_map(kind, expression, change)
+    if isinstance(kind, pl.Struct):
+        whole = {f.name: f"struct_extract({expression}, {quoted(f.name)})" for f in kind.fields}
+        changed = {f.name: _changed(f.dtype, whole[f.name], change) for f in kind.fields}
+        if not any(changed.values()):
+            return None
+        fields = (f"{quoted_name(n)} := {changed[n] or part}" for n, part in whole.items())
+        return f"case when {expression} is not null then struct_pack({', '.join(fields)}) end"
+    return change(kind, expression)
+
+
+def _changed_map(kind: Any, expression: str, change: _Change) -> str | None:
+    changed = [_changed(each, "x", change) for each in (kind.key, kind.value)]
+    if changed == [None, None]:
+        return None
+    parts = [
+        part if each is None else f"list_transform({part}, lambda x: {each})"
+        for part, each in zip(
+            (f"map_keys({expression})", f"map_values({expression})"), changed, strict=True
+        )
+    ]
+    return f"case when {expression} is not null then map({', '.join(parts)}) end"
 
 
 def of_text(kind: pl.DataType, expression: str, said: str) -> str:
@@ -128,8 +161,24 @@ def widened(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) 
 def unchanged(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) -> str:
     """The expression as another type where it is the same when it is cast back; else the error."""
     cast = f"try_cast({expression} as {sql_type(wanted, words=True)})"
-    same = f"try_cast({cast} as {sql_type(kind)}) is not distinct from {expression}"
+    held = _changed(wanted, cast, _rounded) or cast
+    same = f"try_cast({held} as {sql_type(kind)}) is not distinct from {expression}"
     return f"case when {same} then cast({cast} as {sql_type(wanted)}) else {said} end"
+
+
+def _rounded(kind: pl.DataType, expression: str) -> str | None:
+    """What a type holds of a value of the finer type that shows it; None if that holds no more."""
+    import polars as pl
+
+    if isinstance(kind, pl.Datetime | pl.Duration) and kind.time_unit == "ms":
+        return f"date_trunc('milliseconds', {expression})"
+    if isinstance(kind, pl.Float16):
+        number = f"cast({expression} as DOUBLE)"
+        step = f"pow(2, 10 - greatest(floor(log2(abs({number}))), -14))"
+        fits = f"abs({number}) <= {_LARGEST_HALF} and ({number} * {step}) % 1 = 0"
+        odd = f"isnan({expression}) or isinf({expression}) or {expression} = 0"
+        return f"case when {odd} or ({fits}) then {expression} end"
+    return None
 
 
 def quoted_name(name: str) -> str:

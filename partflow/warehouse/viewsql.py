@@ -16,7 +16,6 @@ from partflow.formats.fitting import is_bridged
 from partflow.formats.schemas import holding
 from partflow.warehouse.shapes import Part
 from partflow.warehouse.sqltypes import (
-    has_words,
     is_stored_so,
     of_text,
     quoted,
@@ -152,9 +151,14 @@ def _is_plain(schema: Schema, held: Schema) -> bool:
 
 
 def _is_shown_so(kind: pl.DataType, wanted: pl.DataType) -> bool:
-    """Whether what DuckDB reads of a type is what is wanted: an Enum holds its words alone."""
-    same = sql_type(kind) == sql_type(wanted) and is_stored_so(kind)
-    return same and (not has_words(wanted) or type_text(kind) == type_text(wanted))
+    """Whether what DuckDB reads of a type is what is wanted, of which it shows no finer one.
+
+    DuckDB has one type for milliseconds and microseconds, for text and for words, for all zones.
+    """
+    if sql_type(kind) != sql_type(wanted) or not is_stored_so(kind):
+        return False
+    both = holding(kind, wanted)
+    return both is not None and type_text(both) == type_text(wanted)
 
 
 def _shown(view: View, part: Part) -> Iterator[str]:

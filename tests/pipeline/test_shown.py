@@ -186,6 +186,11 @@ def test_a_file_that_a_run_refuses_is_not_shown_and_others_are(world, ask, bad):
         ("pl.Int64", 1.5),
         ("pl.Enum(['a', 'b'])", "c"),
         ("pl.List(pl.Enum(['a', 'b']))", ["a", "c"]),
+        ("pl.Datetime('ms')", datetime(2024, 1, 1, 0, 0, 0, 1001)),  # noqa: DTZ001
+        ("pl.List(pl.Datetime('ms'))", [datetime(2024, 1, 1, 0, 0, 0, 1001)]),  # noqa: DTZ001
+        ("pl.Struct({'a': pl.Duration('ms')})", {"a": timedelta(microseconds=-1500)}),
+        ("pl.Float16", 1.1),
+        ("pl.List(pl.Float16)", [1.1]),
     ],
 )
 def test_a_view_bridges_no_more_than_a_run_does(world, kind, value):
@@ -195,6 +200,33 @@ def test_a_view_bridges_no_more_than_a_run_does(world, kind, value):
         world.read("raw")
     with pytest.raises((duckdb.Error, UsageError), match=r"'n' is .* delivered again, or change"):
         asked(world, "select n from raw")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("pl.Datetime('ms')", datetime(2024, 1, 1, 0, 0, 0, 1000)),  # noqa: DTZ001
+        ("pl.List(pl.Duration('ms'))", [timedelta(milliseconds=-15), None]),
+        ("pl.Float16", 1.5),
+        ("pl.List(pl.Float16)", [65504.0, -(2.0**-24), None, 0.0]),
+    ],
+)
+def test_a_view_bridges_all_that_a_run_does(world, kind, value):
+    schema = f'schema={{"n": {kind}}}, path='
+    landed(world, columns(n=[value, None]), jobs=DRIFT.replace("path=", schema, 1))
+    assert world.read("raw")["n"].to_list() == [value, None]
+    assert asked(world, "select n from raw order by n nulls last") == [(value,), (None,)]
+
+
+def test_moments_of_several_zones_are_refused_alike_by_queries_and_by_readers(world):
+    kinds = [pl.Datetime("us", zone) for zone in ("UTC", "Asia/Tokyo")]
+    zones = [pl.DataFrame({"n": [0]}, schema={"n": pl.Int64}).cast({"n": kind}) for kind in kinds]
+    landed(world, *zones)
+    world.run("drift")
+    assert asked(world, "select count(n) from drift where date = '2024-01-02'") == [(1,)]
+    for ask in (lambda: world.read("drift"), lambda: asked(world, "select count(n) from drift")):
+        with pytest.raises((PartflowError, duckdb.Error), match="'n' is Datetime"):
+            ask()
 
 
 WORDS = """

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ DAYS = [str(FIRST + timedelta(days=n)) for n in range(4)]
 END = "2024-01-05"
 EXAMPLES = settings().max_examples // 2
 
+NOON = datetime(2024, 1, 5, 12, 0, 0, 5000)  # noqa: DTZ001 - DuckDB's TIMESTAMP
 COLUMNS: list[tuple[Any, list[Any]]] = [
     (pl.Int8, [1, -3, None]),
     (pl.Int32, [7, 70_000]),
@@ -46,6 +47,14 @@ COLUMNS: list[tuple[Any, list[Any]]] = [
     (pl.Date, [date(2024, 2, 29)]),
     (pl.Boolean, [True]),
     (pl.Duration("us"), [timedelta(days=2, microseconds=3)]),
+    (pl.Duration("ms"), [timedelta(milliseconds=-5), None]),
+    (pl.Datetime("ms"), [NOON]),
+    (pl.Datetime("us"), [NOON + timedelta(microseconds=1), None]),
+    (pl.Datetime("ns"), [NOON]),
+    (pl.Struct({"a": pl.Duration("us"), "b": pl.Int8}), [{"a": timedelta(1), "b": 1}, None]),
+    (pl.Struct({"a": pl.Duration("ms"), "b": pl.Int64}), [{"a": timedelta(2), "b": None}]),
+    (pl.Struct({"a": pl.Null, "b": pl.Int8}), [{"a": None, "b": 7}]),
+    (pl.List(pl.Struct({"a": pl.Duration("us")})), [[{"a": timedelta(1)}, {"a": None}], [], None]),
     (pl.List(pl.Int32), [[1, 2], []]),
     (pl.List(pl.Int64), [[2**60], None]),
 ]
@@ -93,7 +102,8 @@ class Shown:
 
     @classmethod
     def of_frame(cls, frame: pl.DataFrame) -> Shown:
-        return cls(frame.columns, [sql_type(t) for t in frame.dtypes], _sorted(frame.rows()))
+        types = [sql_type(t).replace('"', "").replace("NULL", '"NULL"') for t in frame.dtypes]
+        return cls(frame.columns, types, _sorted(frame.rows()))
 
     @classmethod
     def of_relation(cls, found: duckdb.DuckDBPyRelation) -> Shown:
