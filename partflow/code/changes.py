@@ -67,6 +67,10 @@ class Change:
     unit: Unit
 
 
+_Function = tuple[ModuleIndex, ast.AST]
+"""A function or lambda, and the module that it stands in."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Summary:
     """What a call of a function changes; whether also what it is handed."""
@@ -96,7 +100,10 @@ class ChangeReader:
         self._denoter = Denoter(reach)
         self._modules = list(modules)
         self._summaries: dict[int, _Summary] = {}
-        self._methods: dict[str, list[_Summary]] | None = None
+        self._readers: dict[int, dict[int, _Function]] = {}
+        self._unread: list[_Function] = []
+        self._reading: _Function | None = None
+        self._methods: dict[str, list[_Function]] | None = None
         self._own: dict[str, dict[int, set[str]]] = {}
 
     def read(self) -> Changes:
@@ -136,8 +143,8 @@ class ChangeReader:
                 case Kind.CALL, tuple() as key:
                     queue += sorted(self._summary_of(key).touches, key=str)
                 case Kind.METHOD, str() as method:
-                    for summary in self._of_methods().get(method, ()):
-                        queue += sorted(summary.touches, key=str)
+                    for index, function in self._of_methods().get(method, ()):
+                        queue += sorted(self._summary(index, function).touches, key=str)
                 case _:
                     yield touch
 
@@ -318,10 +325,11 @@ class ChangeReader:
 
     def _changes_its_own(self, method: str) -> bool:
         """Whether a method of that name changes what it is called on, in any class."""
-        return any(summary.changes_arguments for summary in self._of_methods().get(method, ()))
+        functions = self._of_methods().get(method, ())
+        return any(self._summary(*function).changes_arguments for function in functions)
 
-    def _of_methods(self) -> dict[str, list[_Summary]]:
-        """What methods change, by their names, of all classes of the project."""
+    def _of_methods(self) -> dict[str, list[_Function]]:
+        """The methods of all classes of the project, by their names."""
         if self._methods is None:
             self._methods = {}
             for index in self._modules:
@@ -329,8 +337,7 @@ class ChangeReader:
                     if isinstance(unit.node, ast.ClassDef):
                         for node in unit.node.body:
                             if isinstance(node, FUNCTION_NODES):
-                                summary = self._summary(index, node)
-                                self._methods.setdefault(node.name, []).append(summary)
+                                self._methods.setdefault(node.name, []).append((index, node))
         return self._methods
 
     def _decorator(self, place: Place, decorator: ast.expr) -> Iterator[Touch]:
@@ -413,11 +420,29 @@ class ChangeReader:
         return self._is_code_of(key) and self._summary_of(key).changes_arguments
 
     def _summary(self, index: ModuleIndex, function: ast.AST) -> _Summary:
+        """What a call of a function changes by itself.
+
+        While another function is read, what is known so far: that one is read again if it turns out
+        to be more. So functions may call each other in circles, and as deep as they like.
+        """
+        if self._reading is not None:
+            readers = self._readers.setdefault(id(function), {})
+            readers[id(self._reading[1])] = self._reading
         if id(function) not in self._summaries:
-            self._summaries[id(function)] = _Summary()  # while it is read: it may call itself
-            if isinstance(function, (*FUNCTION_NODES, ast.Lambda)):
-                self._summaries[id(function)] = self._summarised(index, function)
+            self._summaries[id(function)] = _Summary()
+            self._unread.append((index, function))
+        while self._unread and self._reading is None:
+            self._read_function(self._unread.pop())
         return self._summaries[id(function)]
+
+    def _read_function(self, given: _Function) -> None:
+        index, function = self._reading = given
+        if isinstance(function, (*FUNCTION_NODES, ast.Lambda)):
+            before = self._summaries[id(function)]
+            summary = self._summaries[id(function)] = self._summarised(index, function)
+            if summary.changes_arguments != before.changes_arguments:
+                self._unread += self._readers.get(id(function), {}).values()
+        self._reading = None
 
     def _summarised(
         self, index: ModuleIndex, function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

@@ -22,6 +22,8 @@ Local = ast.expr | Origin | str
 """What a function's own name is: what it was assigned, what it imports, PARAMETER or UNKNOWN."""
 
 _DEPTH: Final = 8
+_NAMES_DEEP: Final = 50
+"""So many names may stand for each other, one after another; what is behind them is not told."""
 _NAMESPACES: Final = frozenset(["globals", "vars", "locals"])
 
 
@@ -142,7 +144,7 @@ class Denoter:
         key = (module, name)
         if key in self._known:
             return self._known[key]
-        if key in self._asked:
+        if key in self._asked or self._depth == _NAMES_DEEP:
             self._is_cut = True
             return Denoted(keys=[key] if self.units(key) else [])
         self._asked.add(key)

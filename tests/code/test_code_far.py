@@ -309,6 +309,9 @@ EDITS: list[tuple[str, str, str]] = [
     ("the bases of a class set elsewhere", STALE, "from jobs.base import B\ndef clean_sales(raw): return B().f()\n-- jobs/base.py\nclass B: ...\n-- jobs/s.py\nfrom jobs.base import B\nclass M:\n    def f(self): return <<1|2>>\nB.__bases__ = (M,)\n"),
     ("a star import's function before Python's", STALE, "from jobs.c import *\ndef clean_sales(raw): return sum(raw)\n-- jobs/c.py\ndef sum(r): return <<1|2>>\n"),
     ("a function that another module puts before Python's", STALE, "def clean_sales(raw): return sum(raw)\n-- jobs/c.py\nfrom jobs import sales\nsales.sum = lambda r: <<1|2>>\n"),
+    ("what functions that call each other change", STALE, CONSTS + "from jobs import consts\ndef first(m, n):\n    if n: second(m, n - 1)\n    m.FACTOR = <<1|2>>\ndef second(m, n): first(m, n)\nx = second(consts, 1)\n"),
+    ("what functions that call each other change, the other first", STALE, CONSTS + "from jobs import consts\ndef second(m, n): first(m, n)\ndef first(m, n):\n    if n: second(m, n - 1)\n    m.FACTOR = <<1|2>>\ny = first(consts, 1)\nx = second(consts, 1)\n"),
+    ("what the last of three functions in a circle changes", STALE, CONSTS + "from jobs import consts\ndef a(m, n): return b(m, n)\ndef b(m, n): return c(m, n)\ndef c(m, n):\n    m.FACTOR = <<1|2>>\n    return n and a(m, n - 1)\nx = b(consts, 1)\ny = a(consts, 0)\n"),
     # What the text does not say.
     ("a file that Path.open reads", NAMED, "from pathlib import Path\ndef clean_sales(raw): return Path('rates.csv').open().read()\n"),
     ("a file that a path's open reads", NAMED, "def clean_sales(raw, path): return path.open().read()\n"),
@@ -431,6 +434,30 @@ def test_tasks_of_a_large_registry_have_the_same_fingerprints_whichever_is_asked
         parts = dict(found[task.__name__].parts)
         assert {f"jobs.sales.K{n}" for n in numbers} <= parts.keys()
         assert ("jobs.sales.task7 (docstrings)" in parts) is (task.__name__ == "asks")
+
+
+@pytest.mark.parametrize("link", ["f{n}(m)", "made.f{n}(m)", "C{n}(m)"])
+def test_a_chain_of_five_hundred_calls_is_followed_to_its_end(link):
+    length = 500
+    text = "from jobs import consts, made\ndef clean_sales(raw): return consts.FACTOR + made.X\n"
+    text += "made.first(consts)\n-- jobs/consts.py\nFACTOR = 1\n-- jobs/made.py\nX = 1\nfrom jobs import made\n"
+    text += f"def first(m): {link.format(n=0)}\n"
+    for n in range(length):
+        head = f"class C{n}:\n    def __init__(self, m):" if "C" in link else f"def f{n}(m):"
+        text += f"{head} {link.format(n=n + 1)}\n"
+    last = "class C{n}:\n    def __init__(self, m):" if "C" in link else "def f{n}(m):"
+    text += last.format(n=length) + " m.FACTOR = <<1|2>>\n"
+    assert fingerprint(text, 1).digest != fingerprint(text, 2).digest
+
+
+def test_a_chain_of_names_for_names_is_no_error():
+    text = "from jobs import consts\nX500 = <<1|2>>\n"
+    text += "".join(f"X{n} = consts.Y{n + 1}\n" for n in range(500))
+    text += (
+        "def clean_sales(raw): return X0\nX0.part = 1\n-- jobs/consts.py\nfrom jobs import sales\n"
+    )
+    text += "".join(f"Y{n} = sales.X{n}\n" for n in range(501))
+    assert fingerprint(text, 1).digest != fingerprint(text, 2).digest
 
 
 def test_the_tables_hold_a_hundred_and_fifty_edits_of_different_names():
