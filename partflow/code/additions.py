@@ -126,7 +126,8 @@ class Additions:
 
     def extend(self, gathered: Gathered) -> None:
         """Add all that the second rules count, and what it leads to, until nothing is new."""
-        among, size, met = self._among_which(), -1, dict[Touch, _Met]()
+        among, size = self._among_which(), -1
+        met, asked = dict[Touch, _Met](), set[Key]()
         for key in list(gathered.keys):
             self._take(gathered, self._of_key(key))
         while size != gathered.size:
@@ -138,6 +139,9 @@ class Additions:
                 else:
                     gathered.merge(changing.reached)
             self._take(gathered, list(self._read_texts(gathered, met.values())))
+            unbound = gathered.unbound - asked
+            asked |= unbound
+            self._take_behind_stars(gathered, unbound)
             gathered.queue.extend(list(self._leads(gathered)))
             self._follow(gathered)
         gathered.not_followed.update(self._not_followed(gathered))
@@ -306,10 +310,10 @@ class Additions:
 
     def _stars(self, index: ModuleIndex, name: str, units: Sequence[Unit]) -> Iterator[Added]:
         """Star imports that bind a name beside what the first rules take: the later one wins."""
-        giving = [star for star in index.stars if self._reach.gives(star, name)]
+        giving = [star for star in index.stars if self._reach.may_give(star, name)]
         if units:
             giving = [star for star in giving if star.line > units[0].node.lineno]
-        elif len(giving) == 1 and not giving[0].guards:
+        elif len(giving) == 1 and not giving[0].guards and self._reach.gives(giving[0], name):
             return
         if not giving:
             return
@@ -319,11 +323,24 @@ class Additions:
         )
         guards: list[ast.AST] = [test for star in giving for test, _ in star.guards]
         piece = self._reach.piece_beside(index, framed("stars", *forms), guards)
-        leads = tuple(key for star in giving for key in self._given(star, name))
-        yield f"{index.source.name}.{name} (by star)", piece.leading_to(leads)
+        leads = [key for star in giving for key in self._given(star, name)]
+        yield f"{index.source.name}.{name} (by star)", piece.leading_to(tuple(leads))
 
     def _given(self, star: Star, name: str) -> list[Key]:
-        return self._reach.keys(star.module, name)
+        """The name in the module that gives it, and what lists it there, if that is computed."""
+        index = self._reach.index(star.module)
+        listed = [(star.module, "__all__")] if index and index.exports_more else []
+        return [*(self._reach.keys(star.module, name) or [(star.module, name)]), *listed]
+
+    def _take_behind_stars(self, gathered: Gathered, unbound: Iterable[Key]) -> None:
+        """Ask modules that are imported by a star for names that are bound nowhere else."""
+        for module, name in unbound:
+            index = self._reach.index(module)
+            for star in index.stars if index else ():
+                other = self._reach.index(star.module)
+                if other and (other.exports(name) or other.exports_more):
+                    gathered.unbound.add((star.module, name))
+                    self._take(gathered, self._of_key((module, name)))
 
     def _read_texts(self, gathered: Gathered, met: Iterable[_Met]) -> Iterator[Added]:
         """Annotations, docstrings and texts of all that is reached, if the code reads such."""

@@ -78,6 +78,7 @@ class ModuleIndex:
     """`changers`: which names of the module a call of one of its functions changes.
 
     `reaching`: which names of others it changes. `stars` are `from ... import *`, in order.
+    `exports_more`: whether `__all__` may list more names than are written out.
     """
 
     source: Source
@@ -89,6 +90,7 @@ class ModuleIndex:
     changers: Mapping[str, frozenset[str]]
     reaching: Mapping[str, frozenset[str]]
     statements: tuple[Unit, ...]
+    exports_more: bool
 
     def exports(self, name: str) -> bool:
         """Whether a star import of this module would take `name` if the module binds it."""
@@ -134,6 +136,7 @@ def index_of(source: Source) -> ModuleIndex:
         changers,
         reaching,
         tuple(Unit(statement, None, guards) for statement, guards in _run(tree.body, ())),
+        any(not _is_written_out(unit.node) for unit in units.get("__all__", ())),
     )
 
 
@@ -300,3 +303,21 @@ def _exported(statements: Iterable[tuple[ast.stmt, object]]) -> frozenset[str] |
             case _:
                 pass
     return None if exported is None else frozenset(exported)
+
+
+def _is_written_out(statement: ast.stmt) -> bool:
+    """Whether a statement sets `__all__` to texts, or adds texts to it."""
+    match statement:
+        case (
+            ast.Assign(targets=[ast.Name()], value=ast.expr() as value)
+            | ast.AnnAssign(value=ast.expr() as value)
+            | ast.AugAssign(value=value)
+        ):
+            kinds = (ast.List, ast.Tuple, ast.Set, ast.BinOp, ast.operator, ast.expr_context)
+            return all(
+                isinstance(node, kinds)
+                or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+                for node in ast.walk(value)
+            )
+        case _:
+            return False

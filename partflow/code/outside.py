@@ -47,6 +47,7 @@ _FILES: Final = """
     joblib.load torch.load skops.io.load h5py.File netCDF4.Dataset xarray.open_dataset
     PIL.Image.open cv2.imread imageio.imread openpyxl.load_workbook pyarrow.parquet pyarrow.dataset
     pyarrow.csv pyarrow.feather pyarrow.json pyarrow.memory_map pyarrow.OSFile fsspec smart_open
+    duckdb.from_csv_auto duckdb.from_parquet duckdb.table_function
     deltalake jinja2.FileSystemLoader jinja2.PackageLoader mako.lookup yaml.full_load_file toml.load
 """
 _CLOCK: Final = """
@@ -66,6 +67,8 @@ _GIVEN_FILES: Final = words_of("""
 _READING_CALLS: Final = words_of("load open connect read urlopen")
 _FILE_ARGUMENTS: Final = words_of("model_file filename file_name filepath file_path path_or_buf")
 _READING: Final = ("read_", "scan_", "load_", "fetch_", "open_")
+_READERS: Final = ("read_", "scan_")
+"""What functions' names begin with that may be called by whoever is handed them."""
 # What says nothing of now, given so many arguments.
 _GIVEN_A_TIME: Final = {"time.localtime": 1, "time.gmtime": 1, "time.ctime": 1, "time.strftime": 2}
 _OF_THE_MACHINE: Final = {
@@ -87,6 +90,14 @@ _SQL_FILE: Final = re.compile(
     r"(?i)\b(?:from|join|attach|summarize|describe)\s+(?:database\s+)?'([^']+)'|"
     r"\bcopy\s+\S+\s+from\s+'([^']+)'"
 )
+_ENDING: Final = r"\.(?:csv|tsv|parquet|json|jsonl|ndjson|xlsx|arrow|feather)(?:\.(?:gz|zst))?"
+_SQL_FILE_BY_ENDING: Final = re.compile(
+    rf"(?i)(?:\b(?:from|join)|,)\s*(?:'([^']+{_ENDING})'|\"([^\"]+{_ENDING})\"|([\w./]+{_ENDING})\b)"
+)
+_SQL_FILE_PUT_IN: Final = re.compile(
+    r"(?i)\b(?:from|join|attach)\s+(?:[^'()]*,\s*)?(?:database\s+)?'$"
+)
+"""What is before a file's name in an f-string, or in a text to which the name is added."""
 _SQL_READ: Final = re.compile(
     r"(?i)\b(read_\w+|parquet_scan|sniff_csv|glob|st_read|delta_scan|iceberg_scan|sqlite_scan|"
     r"postgres_scan|mysql_scan|getenv)\s*\("
@@ -113,7 +124,7 @@ def is_opaque(name: str, call: ast.Call | None) -> bool:
         least = _GIVEN_A_TIME.get(known)
         return (least is None or len(call.args) < least) and not _only_writes(call, 1)
     if call is None:
-        return False
+        return parts[0] not in _GIVEN_FILES and parts[-1].startswith(_READERS)
     if name == "duckdb.connect":
         return bool(call.args or call.keywords)
     if name in _OF_THE_MACHINE:
@@ -149,8 +160,11 @@ def in_sql(text: str) -> Iterator[str]:
     """What a text of SQL reads beside tables, in words; nothing of what is no SQL."""
     if not _IS_SQL.search(text):
         return
-    for found in _SQL_FILE.finditer(text):
-        yield f"SQL that reads {found.group(1) or found.group(2)!r}"
+    matches = [*_SQL_FILE.finditer(text), *_SQL_FILE_BY_ENDING.finditer(text)]
+    for file in dict.fromkeys(next(filter(None, match.groups())) for match in matches):
+        yield f"SQL that reads {file!r}"
+    if _SQL_FILE_PUT_IN.search(text):
+        yield "SQL that reads a file whose name is put in"
     for found in _SQL_READ.finditer(text):
         yield f"SQL that calls {found.group(1).lower()}(...)"
     for found in _SQL_CLOCK.finditer(text):

@@ -30,6 +30,8 @@ SqlOf = Callable[[str, str], tuple[str, str] | None]
 """Of a module and a path that it hands to `sql_file`: the path from the root, and the text."""
 
 _SQL: Final = "sql_file"
+_OF_MODULES: Final = frozenset(["__file__", "__path__", "__annotations__", "__dict__"])
+"""Names that every module has, beside those that builtins have too."""
 Decorated = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 Key = tuple[str, str]  # a module and one of its names
@@ -289,8 +291,8 @@ class Reach:
 
     def _opaque(self, index: ModuleIndex, reference: Reference, found: Found) -> Iterator[str]:
         root, call = reference.root, reference.call
-        if isinstance(root, str) and not found.is_bound and not reference.attributes:
-            yield from self._opaque_unbound(index, root, call)
+        if isinstance(root, str) and not found.is_bound:
+            yield from self._opaque_unbound(index, root, reference)
         for name in found.libraries:
             if is_opaque(name, call):
                 yield f"{name}(...)" if call else name
@@ -305,16 +307,13 @@ class Reach:
         if isinstance(root, str) and reference.call and self._holds_anything(index, reference):
             yield f"a call through the variable {root!r}"
 
-    def _opaque_unbound(
-        self, index: ModuleIndex, name: str, call: ast.Call | None
-    ) -> Iterator[str]:
+    def _opaque_unbound(self, index: ModuleIndex, name: str, reference: Reference) -> Iterator[str]:
         """What a name that its module does not bind may bring in."""
-        if is_opaque_builtin(name, call):
-            yield f"{name}(...)" if call else name
-        if not hasattr(builtins, name):
+        if not reference.attributes and is_opaque_builtin(name, reference.call):
+            yield f"{name}(...)" if reference.call else name
+        if not hasattr(builtins, name) and name not in _OF_MODULES:
             for star in dict.fromkeys(star.module for star in index.stars):
-                if self.index(star) is None:
-                    yield f"{name!r}, perhaps of 'from {star} import *'"
+                yield f"{name!r}, perhaps of 'from {star} import *'"
 
     def _holds_anything(self, index: ModuleIndex, reference: Reference) -> bool:
         """Whether a called name of the module was taken out of a container."""
@@ -386,6 +385,19 @@ class Reach:
             if star.module not in seen and self.gives(star, name, seen):
                 return star.module
         return None
+
+    def may_give(self, star: Star, name: str, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether it binds a name of the project, or would if `__all__` lists that name as well."""
+        other = self.index(star.module)
+        return self.gives(star, name) or (
+            other is not None
+            and other.exports_more
+            and star.module not in seen
+            and (
+                name in other.units
+                or any(self.may_give(each, name, seen | {star.module}) for each in other.stars)
+            )
+        )
 
     def gives(self, star: Star, name: str, seen: frozenset[str] = frozenset()) -> bool:
         """Whether a star import binds a name to something of the project."""
