@@ -39,6 +39,9 @@ _SHARING: Final = {"datetime": ("time",)} | dict.fromkeys(
 )
 """Libraries that go by the state of others: numpy's seed, the zone that `time.tzset` takes."""
 
+_POSTPONED: Final = Origin("__future__", "annotations")
+"""With it, whoever reads annotations gets texts."""
+
 Added = tuple[str, Piece]
 """A part's name, and what it stands for."""
 
@@ -389,8 +392,10 @@ class Additions:
                 yield statements
 
     def _annotations(self, index: ModuleIndex, nodes: Sequence[ast.AST]) -> Piece:
-        given = annotation_nodes(nodes)
-        return self._reach.piece_beside(index, annotations_form(nodes), given)
+        given, content = annotation_nodes(nodes), annotations_form(nodes)
+        if _POSTPONED in index.origins.get("annotations", ()):
+            content = framed("postponed", content)
+        return self._reach.piece_beside(index, content, given)
 
     def _table(self, module: str, word: str) -> Iterator[Key]:
         """What a word of SQL stands for where it is run, if it may be a frame."""

@@ -172,6 +172,9 @@ class ChangeReader:
                 case ast.Attribute(value=value, attr=attr) if attr in CHANGING_METHODS:
                     # Handed on, it may be called: `list(map(STEPS.append, more))`.
                     yield from ((Kind.NAME, key) for key in self._denoter.of(place, value).keys)
+                case ast.Global(names=names) if node is not unit.node:
+                    # In the body of a class.
+                    yield from ((Kind.NAME, (index.source.name, name)) for name in names)
                 case ast.NamedExpr(target=target):
                     # In the test of an `if`: within a statement, the index of the module counts it.
                     yield Kind.NAME, (index.source.name, target.id)
@@ -536,7 +539,7 @@ def _executed(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
                 stack.extend(each for each in (*node.args.defaults, *node.args.kw_defaults) if each)
                 stack.extend(d for d in node.decorator_list if isinstance(d, ast.Call))
             case ast.Lambda():
-                pass
+                stack.extend(each for each in (*node.args.defaults, *node.args.kw_defaults) if each)
             case _:
                 yield node, False
                 stack.extend(ast.iter_child_nodes(node))

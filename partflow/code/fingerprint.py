@@ -40,10 +40,14 @@ class CodeFingerprint:
 
 @dataclass(slots=True)
 class _Walk:
-    """What one fingerprint has gathered so far."""
+    """What one fingerprint has gathered so far.
+
+    `objects` are still to be looked at, `more` after them, by the second rules.
+    """
 
     gathered: Gathered = field(default_factory=Gathered)
     objects: list[object] = field(default_factory=list)
+    more: list[object] = field(default_factory=list)
     # Kept, not only their ids: an id is free again when its object is gone.
     seen: dict[int, object] = field(default_factory=dict)
 
@@ -82,13 +86,12 @@ class CodeReader:
         walk.gathered.add(
             "function", digest_of(framed("function", encoded(_written_name(function))))
         )
-        while walk.objects:
-            value = walk.objects.pop()
-            if id(value) not in walk.seen:
-                walk.seen[id(value)] = value
-                self._object(walk, value, is_asked_for=value is function)
+        self._objects(walk, function)
         self._follow(walk.gathered)
         before, _ = self._whole(walk.gathered.parts)
+        while walk.more:
+            walk.objects, walk.more = walk.more, []
+            self._objects(walk, function)
         self._additions.begin(_module_of(function))
         self._additions.extend(walk.gathered)
         self._report_changes_by_calls(walk, walk.gathered.keys)
@@ -136,6 +139,13 @@ class CodeReader:
         return digest, tuple([part for part, _ in kept])
 
     # Objects: what is at hand when a function is declared
+
+    def _objects(self, walk: _Walk, asked_for: object) -> None:
+        while walk.objects:
+            value = walk.objects.pop()
+            if id(value) not in walk.seen:
+                walk.seen[id(value)] = value
+                self._object(walk, value, is_asked_for=value is asked_for)
 
     def _object(self, walk: _Walk, value: object, *, is_asked_for: bool) -> None:
         match value:
@@ -197,6 +207,7 @@ class CodeReader:
         got = captured(value)
         walk.gathered.add(label, digest_of(got.content))
         walk.objects.extend(got.code)
+        walk.more.extend(got.more)
         for kind in got.unread:
             walk.report(label, f"the value of a {kind!r} object")
 

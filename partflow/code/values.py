@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -67,24 +67,31 @@ _COMPREHENSION = re.compile(r"<(?:list|set|dict)comp>\.(?:<locals>\.)?")
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A value's bytes, the code that it holds, and the types of what in it could not be read."""
+    """A value's bytes, the code that it holds, and the types of what in it could not be read.
+
+    `more` counts since the second rules: the classes of what it holds, their attributes and
+    factories.
+    """
 
     content: bytes
     code: tuple[object, ...]
     unread: tuple[str, ...]
+    more: tuple[object, ...] = ()
 
 
 def captured(value: object) -> Captured:
     """Equal values give equal bytes in every process; no address and no order of a set gets in."""
     reader = _Reader()
     content = reader.read(value)
-    return Captured(content, tuple(reader.code), tuple(sorted(set(reader.unread))))
+    unread = tuple(sorted(set(reader.unread)))
+    return Captured(content, tuple(reader.code), unread, tuple(reader.more))
 
 
 class _Reader:
     def __init__(self) -> None:
         self.code: list[object] = []
         self.unread: list[str] = []
+        self.more: list[object] = []
         self._inside: set[int] = set()
 
     def read(self, value: object) -> bytes:
@@ -92,7 +99,9 @@ class _Reader:
             case None | bool() | int() | float() | complex() | str() | bytes() if _is_plain(value):
                 return constant_form(value)
             case Enum():
-                return framed("enum", _type_name(value), encoded(value.name))
+                self.more.append(type(value))
+                # What a flag is put together of may have no name.
+                return framed("enum", _type_name(value), encoded(value.name or repr(value.value)))
             case date() | time() | timedelta() | Decimal() | Fraction():
                 return framed("value", _type_name(value), encoded(repr(value)))
             case type() | types.FunctionType() | types.BuiltinFunctionType() | types.MethodType():
@@ -109,6 +118,8 @@ class _Reader:
         if id(value) in self._inside:
             return framed("again")
         self._inside.add(id(value))
+        if isinstance(value, (tuple, list, set, frozenset, Mapping)):
+            self.more += _beside_items(value)
         try:
             return self._composed(value)
         finally:
@@ -143,6 +154,14 @@ class _Reader:
             for name in sorted(value.__dataclass_fields__)  # type: ignore[attr-defined]
         )
         return framed("dataclass", _type_name(value), *fields)
+
+
+def _beside_items(value: object) -> Iterator[object]:
+    """What a container says that is none of its items: its class, attributes and factory."""
+    if type(value) not in (tuple, list, set, frozenset, dict):
+        yield type(value)
+        yield from (each for each in (getattr(value, "__dict__", None),) if each)
+        yield from (each for each in (getattr(value, "default_factory", None),) if each)
 
 
 def name_of(value: object) -> str:

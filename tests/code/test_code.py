@@ -230,6 +230,36 @@ def test_two_closures_of_one_factory_differ():
     assert of(text, "a").digest == of(text, "c").digest
 
 
+CARRIED = {
+    "the value of an enum's member": "class E(enum.Enum):\n    A = {}\nheld = E.A",
+    "a method of an enum": "class E(enum.IntEnum):\n    A = 1\n    def twice(self): return {}\nheld = [E.A]",
+    "the factory of a dictionary of defaults": "def zero(): return {}\nheld = collections.defaultdict(zero)",
+    "the lambda of a dictionary of defaults": "held = collections.defaultdict(lambda: {})",
+    "an attribute of a list": "class Rows(list): ...\nheld = Rows()\nheld.limit = {}",
+    "a method of a list": "class Rows(list):\n    def limit(self): return {}\nheld = Rows()",
+    "a method of a dictionary": "class Rows(dict):\n    def __missing__(self, key): return {}\nheld = Rows()",
+    "a method of a named tuple": "class Row(typing.NamedTuple):\n    a: int\n    def limit(self): return {}\nheld = Row(1)",
+}
+
+
+@pytest.mark.parametrize("text", CARRIED.values(), ids=CARRIED.keys())
+def test_what_a_carried_value_can_do_counts_under_the_present_rules(text):
+    text = f"import collections, enum, typing\n{text}\ndef make(held):\n"
+    text += "    def f(raw): return held\n    return f\nclean_sales = make(held)"
+    first, second = of(text.replace("{}", "1")), of(text.replace("{}", "2"))
+    assert first.digest != second.digest
+    # Under the rules of before, it was one code.
+    assert [rules for rules, _ in first.older] == [1]
+    assert first.older == second.older
+
+
+def test_a_flag_without_a_name_is_carried_by_its_value():
+    text = "import enum\nclass F(enum.Flag):\n    A = 1\n    B = 2\ndef make(held):\n"
+    text += "    def f(raw): return held\n    return f\na, b, c = make(F(0)), make(F.A), make(F(0))"
+    assert of(text, "a").digest != of(text, "b").digest
+    assert of(text, "a").digest == of(text, "c").digest
+
+
 def test_defaults_of_functions_made_in_a_loop_count():
     text = "made = []\nfor n in (1, 2):\n    made.append(lambda raw, n=n: n)\na, b = made"
     assert of(text, "a").digest != of(text, "b").digest

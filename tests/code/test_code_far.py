@@ -77,6 +77,11 @@ EDITS: list[tuple[str, str, str]] = [
     ("a name bound in the test of an if", STALE, "if (LIMIT := <<1|2>>) > 0:\n    pass\ndef clean_sales(raw): return raw + LIMIT\n"),
     ("a name bound in the test of an elif", STALE, "if False:\n    pass\nelif (LIMIT := <<1|2>>) > 0:\n    pass\ndef clean_sales(raw): return raw + LIMIT\n"),
     ("a name bound in a test in another module", STALE, "from jobs import consts\ndef clean_sales(raw): return raw + consts.LIMIT\n-- jobs/consts.py\nif all((LIMIT := n) for n in [<<1|2>>]):\n    pass\n"),
+    ("a name bound in the default of a lambda", STALE, "f = lambda x=(LIMIT := <<1|2>>): x\ndef clean_sales(raw): return raw + LIMIT\n"),
+    ("a name bound in the default of a function", STALE, "def f(x=(LIMIT := <<1|2>>)): ...\ndef clean_sales(raw): return raw + LIMIT\n"),
+    ("a name bound in the bases of a class", STALE, "class A(LIMIT := <<int|float>>): ...\ndef clean_sales(raw): return LIMIT(raw)\n"),
+    ("a global name bound in the body of a class", STALE, "class A:\n    global LIMIT\n    LIMIT = <<1|2>>\ndef clean_sales(raw): return raw + LIMIT\n"),
+    ("a global function in the body of a class", STALE, "class A:\n    global limit\n    def limit(): return <<1|2>>\ndef clean_sales(raw): return raw + limit()\n"),
     ("another name bound in the test of an if", FRESH, "if (OTHER := <<1|2>>) > 0:\n    pass\nLIMIT = 1\ndef clean_sales(raw): return raw + LIMIT\n"),
     ("a name that is bound within a function", FRESH, "LIMIT = 1\ndef other():\n    return (LIMIT := <<1|2>>)\ndef clean_sales(raw): return raw + LIMIT\n"),
     # Implementations that are registered by an attribute of something of the project.
@@ -274,6 +279,8 @@ EDITS: list[tuple[str, str, str]] = [
     ("an annotation under a decorator of the project that calls", FRESH, "import functools\ndef loud(f):\n    @functools.wraps(f)\n    def g(*a): return f(*a)\n    return g\n@loud\ndef helper(a: <<int|str>>): return a\ndef clean_sales(raw): return helper(raw)\n"),
     ("an annotation under a decorator of another module that calls", FRESH, "from jobs import marks\n@marks.loud\ndef helper(a: <<int|str>>): return a\ndef clean_sales(raw): return helper(raw)\n-- jobs/marks.py\ndef loud(f): return lambda *a: f(*a)\n"),
     ("an annotation of a function that is not reached", FRESH, "import inspect\ndef helper(a): return a\ndef other(a: <<int|str>>): return a\ndef clean_sales(raw): return inspect.signature(helper)\n"),
+    ("annotations that are read and become texts", STALE, "<<|from __future__ import annotations>>\ndef helper(a: int): return a\ndef clean_sales(raw): return helper.__annotations__\n"),
+    ("annotations that nobody reads and become texts", FRESH, "<<|from __future__ import annotations>>\ndef helper(a: int): return a\ndef clean_sales(raw): return helper(raw)\n"),
     ("a comment where the text is read", STALE, "import inspect\ndef helper(a):\n    # <<one|two>>\n    return a\ndef clean_sales(raw): return inspect.getsource(helper)\n"),
     ("a comment where no text is read", FRESH, "def helper(a):\n    # <<one|two>>\n    return a\ndef clean_sales(raw): return helper(raw)\n"),
     # Subclasses and hooks.
