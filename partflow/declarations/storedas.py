@@ -16,14 +16,17 @@ class StoredAs:
     """What follows from the name of a format.
 
     `ending` is that of the files that tasks write. A `is_table` has rows and columns: parameters
-    get frames, and DuckDB shows it. The types of `is_text` are told only by reading. `has_footer`
-    says whether a file carries the record of its making; what does not has it in the journal.
+    get frames, and DuckDB shows it. The types of `is_text` are told only by reading. Where others'
+    files `may_lack_columns`, those of a schema that one lacks are null; else that is an error.
+    `has_footer` says whether a file carries the record of its making; what does not has it in the
+    journal.
     """
 
     name: str
     ending: str
     is_table: bool = True
     is_text: bool = False
+    may_lack_columns: bool = False
     has_footer: bool = False
 
     @property
@@ -35,7 +38,7 @@ class StoredAs:
 PARQUET: Final = StoredAs("parquet", "parquet", has_footer=True)
 SKOPS: Final = StoredAs("skops", "skops", is_table=False)
 CSV: Final = StoredAs("csv", "csv", is_text=True)
-NDJSON: Final = StoredAs("ndjson", "ndjson", is_text=True)
+NDJSON: Final = StoredAs("ndjson", "ndjson", is_text=True, may_lack_columns=True)
 
 WRITTEN: Final[Mapping[str, StoredAs]] = MappingProxyType({f.name: f for f in (PARQUET, SKOPS)})
 """partflow's own formats that tasks write, by name."""

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 _TYPE = re.compile(r"(?<![\w'\"])([A-Z][A-Za-z0-9]*)")
 
 
-def types_varied(source: str, held: Sequence[tuple[str, Schema]], *, is_text: bool) -> list[Varied]:
+def types_varied(
+    source: str, held: Sequence[tuple[str, Schema]], *, is_text: bool, may_lack: bool
+) -> list[Varied]:
     """The columns that are of types which one read does not take together, each once.
 
     `held` gives by key what files hold, one of each schema, in order. Numbers of different widths
-    are taken together in Parquet, and not in text.
+    are taken together in Parquet, and not in text. A schema may name columns that a file lacks only
+    where files `may_lack` some.
     """
     _, clashes = united(held, exact=is_text)
     by_key = dict(held)
@@ -37,7 +40,11 @@ def types_varied(source: str, held: Sequence[tuple[str, Schema]], *, is_text: bo
         if clash.column in found or kinds[0] is None or kinds[1] is None:
             continue  # what one lacks altogether is of no other type
         texts = type_text(kinds[0]), type_text(kinds[1])
-        line = _line([schema for _, schema in held], is_text=is_text)
+        schemas = [schema for _, schema in held]
+        if may_lack or all(clash.column in schema for schema in schemas):
+            line = _line(schemas, is_text=is_text, may_lack=may_lack)
+        else:
+            line = None  # no schema that reads them all has this column
         found[clash.column] = Varied(source, clash.column, (one, other), texts, line)
     return list(found.values())
 
@@ -53,11 +60,13 @@ def columns_left_out(
     return []
 
 
-def _line(schemas: Sequence[Schema], *, is_text: bool) -> str | None:
+def _line(schemas: Sequence[Schema], *, is_text: bool, may_lack: bool) -> str | None:
     """The declaration of a schema that reads them all; None if there is none."""
     whole: dict[str, Any] = {}
     for schema in schemas:
         for name, kind in schema.items():
+            if not may_lack and any(name not in other for other in schemas):
+                continue
             whole[name] = _both(whole.get(name, kind), kind, is_text=is_text)
             if whole[name] is None:
                 return None

@@ -374,7 +374,12 @@ def _say_how_files_differ(
     if schema:
         look.found.left_out += columns_left_out(name, files, schema)
     else:
-        look.found.varied += types_varied(name, files, is_text=dataset.stored_as.is_text)
+        look.found.varied += types_varied(
+            name,
+            files,
+            is_text=dataset.stored_as.is_text,
+            may_lack=dataset.stored_as.may_lack_columns,
+        )
 
 
 def _entered(state: DatasetState, i: int, seen: _Seen) -> None:

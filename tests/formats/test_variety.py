@@ -10,8 +10,8 @@ A, B, C = "2024-01-01", "2024-01-02", "2024-01-03"
 DATE, TEXT, WHOLE, FLOAT = pl.Date(), pl.String(), pl.Int64(), pl.Float64()
 
 
-def types(*held, is_text=True):
-    return types_varied("raw", list(held), is_text=is_text)
+def types(*held, is_text=True, may_lack=False):
+    return types_varied("raw", list(held), is_text=is_text, may_lack=may_lack)
 
 
 def test_files_that_hold_the_same_differ_in_nothing():
@@ -22,7 +22,20 @@ def test_files_that_hold_the_same_differ_in_nothing():
 def test_a_column_of_other_types_is_said_once_with_the_first_of_each():
     (one,) = types((A, {"a": DATE, "n": TEXT}), (B, {"a": TEXT, "n": TEXT}), (C, {"a": WHOLE}))
     assert (one.source, one.column, one.keys, one.kinds) == ("raw", "a", (A, B), ("Date", "String"))
-    assert one.schema == 'schema={"a": pl.String, "n": pl.String}'
+    assert one.schema == 'schema={"a": pl.String}'
+
+
+def test_the_line_to_paste_names_no_column_that_a_file_must_not_lack():
+    held = [(A, {"a": DATE, "n": TEXT}), (B, {"a": TEXT, "m": TEXT})]
+    (one,) = types(*held)
+    assert one.schema == 'schema={"a": pl.String}'
+    (one,) = types(*held, may_lack=True)
+    assert one.schema == 'schema={"a": pl.String, "n": pl.String, "m": pl.String}'
+
+
+def test_there_is_no_line_for_a_column_that_a_file_lacks():
+    (one,) = types((A, {"a": DATE}), (B, {"a": TEXT}), (C, {"n": TEXT}))
+    assert (one.column, one.schema) == ("a", None)
 
 
 @pytest.mark.parametrize(
