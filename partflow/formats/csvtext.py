@@ -12,7 +12,7 @@ import csv
 import io
 import mmap
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,6 +61,7 @@ class CsvFile:
         """
         import polars as pl
 
+        self._require_written()
         fields = self._fields()
         if self._has_spaces_alone(fields):
             blank = self.blank(fields, self.names)
@@ -75,6 +76,17 @@ class CsvFile:
         others = {name for name, kind in frame.schema.items() if not isinstance(kind, texts)}
         blank = self.blank(fields, [name for name in self.names if name not in others])
         return frame if blank is None else frame.filter(~blank)
+
+    def _require_written(self) -> None:
+        """Raise ReadError for zero bytes, which readers take for text.
+
+        They stand where a file was made as long as it was to be, and not all of it was written.
+        """
+        with self._bytes() as data:
+            at = data.find(b"\0")
+        if at >= 0:
+            problem = f"has zero bytes where text should be, from its byte {at:,} on"
+            raise ReadError(str(self.path), problem, _MENDED)
 
     def _fields(self) -> pl.DataFrame:
         import polars as pl
@@ -115,6 +127,7 @@ class CsvFile:
         """The text of all `rows`, some at a time; what is wrong may come at the end."""
         import polars as pl
 
+        self._require_written()
         if self._may_have_blank_lines():
             yield self.rows(lambda fields: fields)
             return
@@ -218,10 +231,13 @@ class CsvFile:
         Also for a line that ends in CR alone, which polars takes for a part of a value.
         """
         with self._text() as text:
-            line, lines = 1, csv.reader(text, strict=True)
+            raw: list[str] = []
+            line, lines = 1, csv.reader(_noted(text, raw), strict=True)
             try:
-                for _ in lines:
+                for fields in lines:
+                    self._require_outer_marks(line, fields, "".join(raw))
                     line = lines.line_num + 1
+                    raw.clear()
             except csv.Error as error:
                 problem = "has quotation marks that begin no field or end none"
                 if "end of data" in str(error):
@@ -230,6 +246,17 @@ class CsvFile:
         with self._bytes() as data:
             if _BARE_CR.search(data):
                 raise ReadError(str(self.path), _CR_ALONE, _ENDED)
+
+    def _require_outer_marks(self, line: int, fields: Sequence[str], raw: str) -> None:
+        """Raise ReadError for a mark in a field that does not begin with one."""
+        for field in fields:
+            if '"' in field and '"{}"'.format(field.replace('"', '""')) not in raw:
+                problem = f"line {line:,} has a quotation mark within a field that begins with none"
+                advice = 'have it delivered with such a field in quotation marks, and "" for each'
+                raise ReadError(str(self.path), problem, f"{advice} in it")
+        if line == 1 and '"' in "".join(fields):
+            problem = "has a quotation mark in a column's name, which is not read"
+            raise ReadError(str(self.path), problem, _MENDED)
 
     def _require_one_header(self, frame: pl.DataFrame) -> None:
         first, *rest = self.names
@@ -271,6 +298,13 @@ class CsvFile:
             return
         with open(self.source, encoding="utf-8-sig", newline="", opener=at_once) as file:
             yield file
+
+
+def _noted(lines: Iterable[str], raw: list[str]) -> Iterator[str]:
+    """The lines, each noted as it is taken."""
+    for line in lines:
+        raw.append(line)
+        yield line
 
 
 def opened(path: Path) -> CsvFile:
@@ -328,7 +362,9 @@ def _header(path: Path, beginning: bytes) -> tuple[str, ...]:
     try:
         text = beginning.decode("utf-8-sig", "strict" if len(beginning) < _BEGINNING else "ignore")
         lines = csv.reader(io.StringIO(text, newline=""))
-        names = next((fields for fields in lines if any(fields)), [])
+        names = next((fields for fields in lines if any(fields) or len(fields) > 1), [])
+        if not any(names):
+            raise ReadError(str(path), "has a first line of commas, and no names in it", _MENDED)
         if b"\n" not in beginning.lstrip() and any(any(fields) for fields in lines):
             raise ReadError(str(path), _CR_ALONE, _ENDED)
     except UnicodeDecodeError as error:

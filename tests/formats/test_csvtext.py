@@ -174,3 +174,33 @@ def test_a_short_line_is_found_beside_commas_in_words_of_any_kind(file, kind, li
     for form in (Csv(schema), Csv({"b": kind})):
         with pytest.raises(ReadError, match=r"line 4 has . fields, and the header 3"):
             form.read(path)
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+@pytest.mark.parametrize("lines", [10, 30_000])
+@pytest.mark.parametrize("tail", ["\0", "\0" * 4096, "9,\0\0\n"])
+def test_zero_bytes_are_no_text_wherever_they_stand(file, read, lines, tail):
+    text = "a,b\n" + "1,2\n" * lines
+    with pytest.raises(ReadError, match="zero"):
+        read(file(text + tail))
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('a,b\n1,5"\n2,6"\n', "line 2 has a quotation mark within a field that begins with none"),
+        ('a,b\n1,2\n1,x"y\n2,z\n', "line 3 has a quotation mark within a field"),
+        ('"a""b",c\n1,2\n', "has a quotation mark in a column's name"),
+        (",\n1,2\n", "has a first line of commas, and no names in it"),
+        ('\n"",""\n1,2\n', "has a first line of commas, and no names in it"),
+    ],
+)
+def test_marks_and_names_that_stand_amiss_are_said_in_plain_words(file, read, text, problem):
+    with pytest.raises(ReadError, match=problem):
+        read(file(text))
+
+
+@pytest.mark.parametrize("read", [rows, pieces])
+def test_in_a_file_of_one_column_spaces_are_a_value_and_nothing_is_none(file, read):
+    assert read(file("a\n  \n\n1\n")) == [("  ",), ("1",)]
