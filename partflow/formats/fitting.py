@@ -7,6 +7,7 @@ way: whether 01/02 is in January or in February a file does not say.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
-_OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
+_LIKE_OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_YEARS_IN_NS = (1678, 2261)
 _DIGITS = {"ms": 3, "us": 6, "ns": 9}
 _SHOWN = 60
+_EXACT = {"Float64": 15, "Float32": 7, "Float16": 3}
+"""Whole numbers of so many digits are floats as well."""
 _ISO_ONLY = "only ISO dates and times are read by themselves: declare pl.String, and in a task say "
 _ZONED = "declare pl.Datetime('us', 'UTC') for moments with an offset"
 _NAIVE = "declare pl.Datetime('us'), and in a task say .dt.replace_time_zone('...')"
@@ -132,7 +137,8 @@ def _first(column: pl.Series, which: pl.Series) -> str:
     import polars as pl
 
     first = column.filter(which).head(1)
-    value = str((first.cast(pl.String) if first.dtype.is_temporal() else first)[0])
+    moments = (pl.Date, pl.Datetime, pl.Time)  # as ISO writes them; polars has no text of spans
+    value = str((first.cast(pl.String) if isinstance(first.dtype, moments) else first)[0])
     return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
 
 
@@ -145,21 +151,36 @@ def _misfit(value: str, wanted: pl.DataType) -> Misfit:
     if isinstance(wanted, pl.Time):
         return Misfit(problem, f"{_ISO_ONLY}.str.to_time('%H.%M')")
     if isinstance(wanted, pl.Datetime):
-        digits = value.partition(".")[2]
-        if value.endswith("Z") or "+" in value:
-            return Misfit(problem, _ZONED if wanted.time_zone is None else "declare finer units")
-        if wanted.time_zone is not None and _is_iso(value):
-            return Misfit(f"{value!r} has no offset, and is no {type_text(wanted)}", _NAIVE)
-        if digits.isdecimal():
-            return Misfit(problem, "declare finer units, such as pl.Datetime('ns')")
-        return Misfit(problem, f"{_ISO_ONLY}.str.to_datetime('%d/%m/%Y %H:%M')")
+        return _no_moment(value, wanted)
     return Misfit(problem)
 
 
-def _is_iso(value: str) -> bool:
-    import re
+def _no_moment(value: str, wanted: pl.Datetime) -> Misfit:
+    """Why text is no such moment: it is not ISO, or has what the type has not, or lacks it."""
+    kind, is_zoned = type_text(wanted), wanted.time_zone is not None
+    problem = f"{value!r} is no {kind}"
+    if is_zoned and re.fullmatch(_DATE, value):
+        return Misfit(f"{value!r} is a date alone, and is no {kind}", "declare pl.Date")
+    parts = re.fullmatch(f"({_DATE})(?:[T ]({_CLOCK})({_LIKE_OFFSET})?)?", value)
+    if parts is None:
+        return Misfit(problem, f"{_ISO_ONLY}.str.to_datetime('%d/%m/%Y %H:%M')")
+    if parts[3] and not is_zoned:
+        return Misfit(problem, _ZONED)
+    if is_zoned and not parts[3]:
+        return Misfit(f"{value!r} has no offset, and is no {kind}", _NAIVE)
+    if parts[3] and not re.fullmatch(_OFFSET, parts[3]):
+        return Misfit(f"{problem}: there is no offset {parts[3]}", "mend the file")
+    if len((parts[2] or "").partition(".")[2].rstrip("0")) > _DIGITS[wanted.time_unit]:
+        return Misfit(problem, "declare finer units, such as pl.Datetime('ns')")
+    if wanted.time_unit == "ns" and not _is_in_ns(value):
+        return Misfit(problem, "declare units that reach so far, such as pl.Datetime('us')")
+    return Misfit(f"{problem}: there is no such day or time", "mend the file")
 
-    return re.fullmatch(f"{_DATE}[T ]{_CLOCK}", value) is not None
+
+def _is_in_ns(value: str) -> bool:
+    """Whether the year of a date lies within what nanoseconds reach."""
+    first, last = _YEARS_IN_NS
+    return first <= int(value[:4]) <= last
 
 
 def _of_text(column: pl.Series, wanted: pl.DataType) -> pl.Series | None:
@@ -170,6 +191,8 @@ def _of_text(column: pl.Series, wanted: pl.DataType) -> pl.Series | None:
         rest = rf"\.[0-9]{{{wanted.scale}}}0*[1-9]"
         found = column.cast(wanted, strict=False)
         return _where(found, ~column.str.contains(rest) & ~column.str.contains(r"[eE]"))
+    if wanted.is_float():
+        return _floats(column, wanted)
     if wanted.is_numeric():
         return column.cast(wanted, strict=False)
     if isinstance(wanted, pl.Boolean):
@@ -186,6 +209,28 @@ def _of_text(column: pl.Series, wanted: pl.DataType) -> pl.Series | None:
     if isinstance(wanted, pl.Datetime):
         return _moments(column, wanted)
     return None
+
+
+def _floats(column: pl.Series, wanted: pl.DataType) -> pl.Series:
+    """Text as floats; null for what is too large for them, and for digits that they do not hold."""
+    found = column.cast(wanted, strict=False)
+    if (infinite := found.is_infinite()).any():
+        found = _where(found, ~infinite | column.str.contains(r"(?i)^\s*[-+]?inf(inity)?\s*$"))
+    return _where(found, ~digits_lost(column, found))
+
+
+def digits_lost(column: pl.Series, floats: pl.Series) -> pl.Series:
+    """Which whole numbers in text are others as the floats that were made of them."""
+    import polars as pl
+
+    long = column.str.len_bytes() > _EXACT[type(floats.dtype).__name__]
+    if not long.any():
+        return pl.zeros(len(column), pl.Boolean, eager=True)
+    long &= column.str.contains(r"^[-+]?[0-9]+$") & floats.is_not_null()
+    # What has more digits than any number of ours is another one in any case.
+    whole = column.cast(pl.Int128, strict=False)
+    other = whole.ne_missing(floats.cast(pl.Int128, strict=False)) | whole.is_null()
+    return (long & other).fill_null(value=False)
 
 
 def _moments(column: pl.Series, wanted: pl.Datetime) -> pl.Series:
@@ -227,7 +272,7 @@ def _naive(column: pl.Series, unit: Any) -> pl.Series:
     found = filled.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit=unit, strict=False)
     finer = filled.str.contains(rf"\.[0-9]{{{_DIGITS[unit]}}}0*[1-9]")
     if unit == "ns":  # those of before 1678 and after 2261 wrap around
-        finer |= ~filled.str.slice(0, 4).cast(pl.Int32, strict=False).is_between(1678, 2261)
+        finer |= ~filled.str.slice(0, 4).cast(pl.Int32, strict=False).is_between(*_YEARS_IN_NS)
     leap = filled.str.contains(":60", literal=True)
     return _where(found, ~finer & ~leap)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from partflow.formats.fitting import Misfit, parsed
+from partflow.formats.fitting import Misfit, digits_lost, parsed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,8 +25,6 @@ then every file of text is read once more.
 _NUMBER = re.compile(r"[-+]?(?:\.?[0-9]|inf|NaN)")
 _WHOLE = re.compile(r"-?[0-9]+")
 _TIMES = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{2}:[0-9]{2}")
-_EXACT = 15
-"""Whole numbers of so many digits are floats as well."""
 _NAMES = ("NaN", "inf", "-inf", "+inf")
 
 
@@ -98,7 +96,7 @@ def _numbers(column: pl.Series, first: str) -> pl.Series | None:
         if found.null_count() == nulls:
             return None if _is_name(column) else found
     found = column.cast(pl.Float64, strict=False)
-    if found.null_count() > nulls or _is_name(column) or _loses_digits(column, found):
+    if found.null_count() > nulls or _is_name(column) or digits_lost(column, found).any():
         return None
     odd = column.filter(~found.is_finite())
     return found if odd.is_in(_NAMES).all() else None
@@ -110,15 +108,3 @@ def _is_name(column: pl.Series) -> bool:
     signed = column.str.starts_with("+")
     names = column.filter(zeros | signed).str.contains(r"^(?:[-+]?0[0-9]|\+[0-9]+$)")
     return bool(names.any())
-
-
-def _loses_digits(column: pl.Series, found: pl.Series) -> bool:
-    """Whether a long whole number among the floats is another one as a float."""
-    import polars as pl
-
-    long = column.str.len_bytes() > _EXACT
-    long &= column.str.contains(r"^-?[0-9]+$") if long.any() else long
-    whole = column.filter(long).cast(pl.Int128, strict=False)
-    if whole.has_nulls():
-        return True  # more digits than any number of ours has
-    return bool(whole.ne_missing(found.filter(long).cast(pl.Int128, strict=False)).any())

@@ -25,6 +25,10 @@ def text(*values):
         ("007", pl.Int64(), 7),
         ("007", pl.String(), "007"),
         ("1e3", pl.Float64(), 1000.0),
+        ("9007199254740992", pl.Float64(), 9007199254740992.0),
+        ("16777216", pl.Float32(), 16777216.0),
+        ("inf", pl.Float64(), float("inf")),
+        ("-Infinity", pl.Float32(), float("-inf")),
         ("True", pl.Boolean(), True),
         ("1.50", pl.Decimal(12, 2), Decimal("1.50")),
         ("1.500", pl.Decimal(12, 2), Decimal("1.50")),
@@ -62,7 +66,24 @@ def test_text_becomes_what_it_says(value, kind, wanted):
         ("2024-01-31T05:00Z", pl.Datetime("us"), "pl.Datetime('us', 'UTC')"),
         ("2024-01-31T05:00", UTC, ".dt.replace_time_zone('...')"),
         ("2024-01-31T05:00:00.1234567", pl.Datetime("us"), "finer units"),
-        ("1600-01-31T05:00", pl.Datetime("ns"), "to_datetime"),
+        (
+            "1600-01-31T05:00",
+            pl.Datetime("ns"),
+            "units that reach so far, such as pl.Datetime('us')",
+        ),
+        ("2262-01-31", pl.Datetime("ns"), "units that reach so far"),
+        ("2024-01-02T10:00:00-05:00", pl.Datetime("us"), "pl.Datetime('us', 'UTC')"),
+        ("2024-01-02", UTC, "declare pl.Date"),
+        ("2024-01-02T10:00+25:00", UTC, "mend the file"),
+        ("2024-01-02T10:00+02:99", UTC, "mend the file"),
+        ("2024-01-02T10:00:00.1234567+02:00", UTC, "finer units"),
+        ("2024-02-30T10:00", pl.Datetime("us"), "mend the file"),
+        ("9007199254740993", pl.Float64(), "a type that holds it"),
+        ("+9007199254740993", pl.Float64(), "a type that holds it"),
+        ("1" * 50, pl.Float64(), "a type that holds it"),
+        ("16777217", pl.Float32(), "a type that holds it"),
+        ("1e400", pl.Float64(), "a type that holds it"),
+        ("-1e39", pl.Float32(), "a type that holds it"),
         ("05.15", pl.Time(), ".str.to_time('%H.%M')"),
         ("[1]", pl.List(pl.Int64), "pl.String"),
     ],
@@ -121,3 +142,18 @@ def test_a_column_becomes_another_type_of_its_kind(values, have, wanted):
 def test_what_would_lose_something_is_a_misfit(values, have, wanted):
     column = pl.Series("a", values, dtype=have)
     assert isinstance(bridged(column, wanted), Misfit)
+
+
+@pytest.mark.parametrize("values", [[1500], [None, 1500], [1500, None]])
+def test_a_span_that_does_not_fit_is_said(values):
+    spans = pl.Series("a", values, dtype=pl.Int64).cast(pl.Duration("us"))
+    found = bridged(spans, pl.Duration("ms"))
+    assert isinstance(found, Misfit)
+    assert found.problem == "'0:00:00.001500' is no Duration(time_unit='ms')"
+
+
+@pytest.mark.parametrize("offset", ["+25:00", "-24:00", "+02:99", "+2399"])
+def test_an_offset_that_there_is_not_is_said(offset):
+    found = parsed(text(f"2024-01-02T10:00{offset}"), UTC)
+    assert isinstance(found, Misfit)
+    assert found.problem.endswith(f"there is no offset {offset}")
