@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partflow.declarations.columntypes import problem_of_types
-from partflow.declarations.storedas import DELIVERED, PARQUET, WRITTEN, StoredAs
+from partflow.declarations.storedas import DELIVERED, PARQUET, Brought, StoredAs, understood
 from partflow.errors import DeclarationError
 from partflow.partitions.calendar import Grain, Whole
 from partflow.partitions.declaring import Place, declared_at, note, refuse
@@ -75,7 +75,8 @@ class Dataset:
     `name` is `[a-z][a-z0-9_]*`, at most 63 letters. `schema` maps column names to polars types and
     is enforced. `sort_by` names the columns by which rows are stored (else: as returned).
     `float_tolerance` is the largest difference, absolute or relative, at which a new frame still
-    counts as equal to the present one. `trusted` lists the type names that a skops model may hold.
+    counts as equal to the present one. `format` is "parquet", "skops", or the project's own, an
+    object as `partflow.Format` says. `trusted` lists the type names that a skops model may hold.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Dataset:
     schema: Schema | None = None
     sort_by: tuple[str, ...] | str = ()
     float_tolerance: float = 0.0
-    format: str = "parquet"
+    format: str | Brought = "parquet"
     partition_column: str | None = None
     description: str | None = None
     trusted: tuple[str, ...] = ()
@@ -106,8 +107,8 @@ class Dataset:
         grain: object = self.grain
         if not isinstance(grain, Grain):
             return f"its grain is {self.grain!r}; give it one such as Daily('2024-01-01')"
-        if not self.is_source and self.format not in WRITTEN:
-            return f"format {self.format!r} is not known; there are {', '.join(WRITTEN)}"
+        if problem := self._format_problem():
+            return problem
         schema: object = self.schema
         if schema is not None and not isinstance(schema, Mapping):
             return "its schema must be a mapping from column names to polars types"
@@ -116,6 +117,16 @@ class Dataset:
         if not self.float_tolerance >= 0:
             return f"float_tolerance is {self.float_tolerance!r}; it must be zero or more"
         return self._column_problem()
+
+    def _format_problem(self) -> str | None:
+        form = understood(self.format, is_source=self.is_source)
+        if isinstance(form, str):
+            return form
+        of_tables = ("schema", "sort_by", "float_tolerance", "trusted")
+        given = [option for option in of_tables if getattr(self, option)]
+        if form.brought is not None and given:
+            return f"{given[0]} means nothing for its format {form.name!r}; leave it out"
+        return None
 
     def _column_problem(self) -> str | None:
         if self.partition_column is not None and not _COLUMN.match(self.partition_column):
@@ -156,7 +167,8 @@ class Dataset:
     @cached_property
     def stored_as(self) -> StoredAs:
         """The format of its files."""
-        return WRITTEN.get(self.format) or DELIVERED.get(self.format) or PARQUET
+        form = understood(self.format, is_source=self.is_source)
+        return PARQUET if isinstance(form, str) else form  # it is refused then
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -214,15 +226,16 @@ class Dataset:
 class Source(Dataset):
     """A dataset that others write; `path` is relative to the project, with `{key}` for the key.
 
-    `format` is parquet, csv or ndjson; it follows from the path's ending if not given.
+    `format` is parquet, csv or ndjson, and follows from the path's ending if not given; or an
+    object of the project's own, see `partflow.Format`.
     """
 
     path: str = field(default="", kw_only=True)
-    format: str = ""
+    format: str | Brought = ""
 
     def __post_init__(self) -> None:
         """Find the format by the ending."""
-        if not self.format:
+        if isinstance(self.format, str) and not self.format:
             endings = [f for e, f in _ENDINGS.items() if str(self.path).endswith(e)]
             object.__setattr__(self, "format", endings[0] if endings else "")
         super().__post_init__()
@@ -244,14 +257,11 @@ class Source(Dataset):
                 return f"path {self.path!r} has a {{key}}, but the source is Whole: it has one file"
             if not isinstance(self.grain, Whole) and set(braces) != {"key"}:
                 return f"path {self.path!r} must have {{key}} in it, and no other braces"
-        if not self.format:
+        if isinstance(self.format, str) and not self.format:
             return (
                 f"its format is not clear from {self.path!r}; give format=..., one of "
                 f"{', '.join(DELIVERED)}"
             )
-        if self.format not in DELIVERED:
-            known = ", ".join(DELIVERED)
-            return f"format {self.format!r} is not known for a source; there are {known}"
         return super()._problem()
 
     def path_of(self, key: str) -> str:

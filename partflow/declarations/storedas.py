@@ -5,21 +5,38 @@ Knows nothing of files: what reads and writes them stands in `formats`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
+from types import MappingProxyType, ModuleType
+from typing import Any, Final, Protocol
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+_ENDING = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+)*\Z")
+
+
+class Brought(Protocol):
+    """What a declaration asks of a format that a project brings; see `partflow.Format`."""
+
+    @property
+    def name(self) -> str:
+        """What is recorded of it."""
+
+    @property
+    def extension(self) -> str:
+        """The ending of the files that tasks write, without the dot."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAs:
-    """What follows from the name of a format.
+    """What follows from a format, whatever is in the file.
 
     `ending` is that of the files that tasks write. A `is_table` has rows and columns: parameters
     get frames, and DuckDB shows it. The types of `is_text` are told only by reading. Where others'
     files `may_lack_columns`, those of a schema that one lacks are null; else that is an error.
     `has_footer` says whether a file carries the record of its making; what does not has it in the
     journal.
+    `brought` is the project's own format, None for those of partflow.
     """
 
     name: str
@@ -28,6 +45,7 @@ class StoredAs:
     is_text: bool = False
     may_lack_columns: bool = False
     has_footer: bool = False
+    brought: Brought | None = None
 
     @property
     def file_name(self) -> str:
@@ -46,3 +64,54 @@ DELIVERED: Final[Mapping[str, StoredAs]] = MappingProxyType(
     {f.name: f for f in (PARQUET, CSV, NDJSON)}
 )
 """partflow's own formats of sources, by name."""
+_OWN: Final = MappingProxyType({**DELIVERED, **WRITTEN})
+
+
+def understood(given: object, *, is_source: bool) -> StoredAs | str:
+    """What a declaration's `format` stands for; or what is wrong with it, in words."""
+    if isinstance(given, str):
+        known = DELIVERED if is_source else WRITTEN
+        what = "known for a source" if is_source else "known"
+        return known.get(given) or f"format {given!r} is not {what}; there are {', '.join(known)}"
+    if problem := _problem_of_kind(given, is_source=is_source):
+        return problem
+    what = f"its format {type(given).__name__}"
+    try:
+        name, ending = given.name, given.extension  # type: ignore[attr-defined]
+    except Exception as error:  # noqa: BLE001 - it is the user's code
+        return f"{what} raises {type(error).__name__} when it is asked for its name: {error}"
+    if not isinstance(name, str) or not _NAME.match(name):
+        return (
+            f"the name of {what} is {name!r}; it must be a lower-case letter, then letters, digits "
+            "and _, at most 63 in all"
+        )
+    if name in _OWN:
+        return f"{what} is named {name!r}, which is a format of partflow's own; name it otherwise"
+    if not isinstance(ending, str) or not _ENDING.match(ending):
+        return f"the extension of {what} is {ending!r}; it must be an ending such as {name!r}"
+    if ending in WRITTEN:
+        return f"the extension of {what} is {ending!r}, by which partflow's own files are found"
+    return StoredAs(name, ending, is_table=False, brought=given)  # type: ignore[arg-type]
+
+
+def _problem_of_kind(given: Any, *, is_source: bool) -> str | None:
+    """Why a value cannot be a format at all."""
+    if isinstance(given, type):
+        return f"its format is the class {given.__name__}; give an object: {given.__name__}()"
+    if isinstance(given, ModuleType):
+        return f"its format is the module {given.__name__}; give an object of a class"
+    wanted = ("name", "extension", "read", "fingerprint", *(() if is_source else ("write",)))
+    there = {*dir(type(given)), *getattr(given, "__dict__", ())}
+    missing = [each for each in wanted if each not in there]
+    if len(missing) == len(wanted):
+        own = DELIVERED if is_source else WRITTEN
+        return (
+            f"its format is {given!r}; give one of {', '.join(own)}, or an object as "
+            "partflow.Format describes it"
+        )
+    if missing:
+        return f"its format {type(given).__name__} has no {missing[0]}; see partflow.Format"
+    calls = [each for each in wanted[2:] if not callable(getattr(type(given), each, None))]
+    if calls:
+        return f"the {calls[0]} of its format {type(given).__name__} is no method of its class"
+    return None

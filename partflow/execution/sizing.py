@@ -7,18 +7,13 @@ size follows from its rows, which are recorded, and from how wide a row is, as a
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
 from partflow.declarations.dataset import Dataset
-from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.execution.readyqueue import batch_limit
-from partflow.formats.known import format_of
-from partflow.formats.parquet import Parquet
-from partflow.formats.text import Csv, Ndjson
-from partflow.formats.unreadable import reading
+from partflow.formats.known import table_of
 from partflow.planning.planner import Plan
 from partflow.planning.snapshot import Condition
 from partflow.store.local import Store
@@ -28,9 +23,6 @@ BATCH = 64 * 2**20
 
 _COPIES = 4
 """A call holds its frames so many times at most: read, returned, copied, encoded."""
-_VIEW = 16
-"""So many bytes polars takes for each text beside the text itself."""
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "FIXED_LEN_BYTE_ARRAY": 16}
 
 
 def batch_bytes(free: int | None, jobs: int) -> int:
@@ -50,7 +42,7 @@ def widths(plan: Plan, store: Store, batch_size: int | None) -> dict[str, float]
             continue
         for one in planned.task.inputs:
             dataset = one.read.dataset
-            if dataset.name not in found and one.kind is not ParameterKind.OBJECT:
+            if dataset.name not in found and dataset.stored_as.is_table:
                 found |= _width(plan, store, dataset)
     return found
 
@@ -63,46 +55,5 @@ def _width(plan: Plan, store: Store, dataset: Dataset) -> dict[str, float]:
     i = int(np.argmax(np.where(rows > 0, state.nbytes, -1)))
     path = store.path(dataset, dataset.grain.key(state.lo + i))
     with suppress(ReadError, OSError):
-        return {dataset.name: memory_of(path, dataset) / int(rows[i])}
+        return {dataset.name: table_of(dataset).memory(path) / int(rows[i])}
     return {}
-
-
-def memory_of(path: Path, dataset: Dataset) -> int:
-    """About how many bytes the frame in a file will take; no row of Parquet is read for it.
-
-    Raises ReadError or OSError for a file that can't be read.
-    """
-    form = format_of(dataset)
-    if isinstance(form, Parquet):
-        return memory_by_footer(path)
-    text = path.stat().st_size
-    if isinstance(form, Csv):
-        with path.open("rb") as file:
-            lines = sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
-        return text + _VIEW * lines * len(form.columns(path))
-    return 2 * text if isinstance(form, Ndjson) else text
-
-
-def memory_by_footer(path: Path) -> int:
-    """About how many bytes the frame in a Parquet file takes in memory, as its footer says.
-
-    Texts count with what is written of them: one that is repeated is there once.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with reading(path):
-        try:
-            footer = pq.read_metadata(pa.OSFile(str(path)))
-        except ValueError as error:  # pyarrow's own errors are ValueErrors
-            raise OSError(str(error)) from error
-    total = 0
-    for g in range(footer.num_row_groups):
-        group = footer.row_group(g)
-        for c in range(group.num_columns):
-            column = group.column(c)
-            if column.physical_type == "BYTE_ARRAY":
-                total += _VIEW * column.num_values + column.total_uncompressed_size
-            else:
-                total += _WIDTHS.get(column.physical_type, 8) * column.num_values
-    return total

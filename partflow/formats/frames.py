@@ -9,7 +9,7 @@ import datetime as dt
 import functools
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
@@ -21,7 +21,6 @@ from partflow.formats.fingerprint import (
     fingerprint_parquet,
 )
 from partflow.formats.parquet import Parquet
-from partflow.formats.text import Csv, Ndjson, require_alike
 from partflow.formats.unreadable import unreadable
 
 if TYPE_CHECKING:
@@ -30,11 +29,18 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from partflow.formats.format import SourceFormat
+    from partflow.formats.format import FrameFormat
 
 _ORIGIN = "__partflow_origin__"
 LARGE = 2**17
 """Files of at least so many bytes are read one by one, if all of their rows are asked for."""
+
+
+class ObjectFormat(Protocol):
+    """How a file of one value is read."""
+
+    def read(self, path: Path) -> object:
+        """The value in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def encode_frames(frames: Sequence[tuple[pl.DataFrame, Mapping[str, str]]]) -> l
 def read_frames(
     paths: Sequence[Path],
     column: PartitionColumn | None,
-    form: SourceFormat,
+    form: FrameFormat,
     kind: ParameterKind,
     relations: Relations | None = None,
 ) -> object:
@@ -115,9 +121,6 @@ def read_frames(
 
     if kind is ParameterKind.PATHS:
         return list(paths)
-    if not isinstance(form, (Parquet, Csv, Ndjson)):
-        message = f"BUG: {form.name} files are not frames; read them with read_objects"
-        raise AssertionError(message)  # noqa: TRY004 - a bug, not a wrong argument
     if kind is not ParameterKind.LAZY and len(paths) == 1:
         return as_kind(_read_one(paths[0], column, form), kind, relations)
     if kind is not ParameterKind.LAZY:
@@ -134,29 +137,22 @@ def read_frames(
     return as_kind(frame, kind, relations)
 
 
-def read_objects(paths: Sequence[Path], form: SourceFormat) -> object:
+def read_objects(paths: Sequence[Path], form: ObjectFormat) -> object:
     """The object in the file; a list of them for several files, None for none."""
     if len(paths) == 1:
         return form.read(paths[0])
     return [form.read(each) for each in paths] or None
 
 
-def explain(paths: Sequence[Path], form: SourceFormat) -> ReadError | None:
+def explain(paths: Sequence[Path], form: FrameFormat) -> ReadError | None:
     """The file that makes a read of these fail, found by reading one after the other.
 
     None if none of them does; so where there are no files.
     """
     if not paths:
         return None
-    schemas: dict[Path, Mapping[str, pl.DataType]] = {}
     try:
-        for path in paths:
-            value: Any = form.read(path)
-            schemas[path] = value.schema
-        if isinstance(form, Parquet):
-            form.scan(paths, None)
-        else:
-            require_alike(schemas)
+        form.require_together(paths)
     except ReadError as error:
         return error
     return None
@@ -205,17 +201,14 @@ def streamed(batches: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame
     return register_io_source(taken, schema=schema)
 
 
-def _scan(
-    paths: Sequence[Path], column: PartitionColumn | None, form: Parquet | Csv | Ndjson
-) -> pl.LazyFrame:
+def _scan(paths: Sequence[Path], column: PartitionColumn | None, form: FrameFormat) -> pl.LazyFrame:
     import polars as pl
 
     if not paths:
         return _nothing(column, form.schema).lazy()
     if column is None:
         return form.scan(paths, None)
-    if isinstance(form, Parquet):
-        form = replace(form, column=column.name)
+    form = form.beside(column.name)
     # One scan of many files costs a sixth of as many scans; the path tells the partition.
     origin = _ORIGIN if len(paths) > 1 else None
     scan = form.scan(paths, origin)
@@ -231,9 +224,7 @@ def _scan(
     return scan.with_columns(value.alias(column.name)).drop(origin)
 
 
-def _read_one(
-    path: Path, column: PartitionColumn | None, form: Parquet | Csv | Ndjson
-) -> pl.DataFrame:
+def _read_one(path: Path, column: PartitionColumn | None, form: FrameFormat) -> pl.DataFrame:
     """What scanning and collecting one file gives, without the price of a query."""
     frame = form.read(path)
     if column is None or column.name in frame.columns:
@@ -242,7 +233,7 @@ def _read_one(
 
 
 def _read_each(
-    paths: Sequence[Path], column: PartitionColumn | None, form: Parquet | Csv | Ndjson
+    paths: Sequence[Path], column: PartitionColumn | None, form: FrameFormat
 ) -> pl.DataFrame | None:
     """Large files, read one after the other; None if they are small, or for a scan to judge.
 

@@ -8,42 +8,34 @@ from __future__ import annotations
 import functools
 from collections.abc import Hashable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from partflow.formats.format import ProjectFormat
 from partflow.formats.parquet import Parquet
 from partflow.formats.skops import Skops
 from partflow.formats.text import Csv, Ndjson
-from partflow.formats.texttypes import RULES
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from partflow.declarations.storedas import StoredAs
+    from partflow.formats.format import FileFormat, Format
+
     Schema = Mapping[str, pl.DataType]
 
+AS_FILE = -1
+"""In the place of the number of rules: a file that could not be read was taken as it is."""
 
-def format_named(
-    name: str, schema: Schema | None = None, *, ordered: bool = False, own: bool = False
-) -> Parquet | Csv | Ndjson | Skops:
-    """The format of that name; `KeyError` if there is none."""
-    match name:
-        case "parquet":
-            return Parquet(ordered, schema, own)
-        case "csv":
-            return Csv(schema)
-        case "ndjson":
-            return Ndjson(schema)
-        case "skops":
-            return Skops()
-        case _:
-            raise KeyError(name)
+Table = Parquet | Csv | Ndjson
+"""A format of frames."""
 
 
 class Declared(Protocol):
     """What a format needs to know of a dataset's declaration."""
 
     @property
-    def format(self) -> str:
-        """The format's name."""
+    def stored_as(self) -> StoredAs:
+        """The format of its files."""
 
     @property
     def schema(self) -> Any:
@@ -62,13 +54,42 @@ class Declared(Protocol):
         """The types that a skops file may hold."""
 
 
-def format_of(dataset: Declared) -> Parquet | Csv | Ndjson | Skops:
+def format_of(dataset: Declared) -> FileFormat:
     """The format in which a dataset's files are kept, with what it declares."""
-    if dataset.format == "skops":
+    return table_of(dataset) if dataset.stored_as.is_table else object_format_of(dataset)
+
+
+def object_format_of(dataset: Declared) -> Skops | ProjectFormat:
+    """The format of a dataset that is no table."""
+    kept = dataset.stored_as
+    if kept.brought is None:
         return Skops(dataset.trusted)
-    return format_named(
-        dataset.format, dataset.schema, ordered=bool(dataset.sort_by), own=not dataset.is_source
+    return ProjectFormat(kept.name, cast("Format", kept.brought))
+
+
+def table_of(dataset: Declared) -> Table:
+    """The format of a dataset that is a table."""
+    return table_named(
+        dataset.stored_as.name,
+        dataset.schema,
+        ordered=bool(dataset.sort_by),
+        own=not dataset.is_source,
     )
+
+
+def table_named(
+    name: str, schema: Schema | None = None, *, ordered: bool = False, own: bool = False
+) -> Table:
+    """Partflow's own format of tables of that name; `KeyError` if there is none."""
+    match name:
+        case "parquet":
+            return Parquet(ordered, schema, own)
+        case "csv":
+            return Csv(schema)
+        case "ndjson":
+            return Ndjson(schema)
+        case _:
+            raise KeyError(name)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -77,21 +98,9 @@ def way_of(dataset: Declared) -> Hashable:
 
     Two datasets with the same way read the same from one file: see `HandOver`.
     """
-    form = format_of(dataset)
+    form: Any = format_of(dataset)
     return (form.name, *(_hashable(getattr(form, each.name)) for each in fields(form)))
 
 
 def _hashable(value: Hashable) -> Hashable:
     return tuple(value.items()) if isinstance(value, Mapping) else value
-
-
-AS_FILE = -1
-"""In the place of the number of rules: a file that could not be read was taken as it is."""
-
-
-def rules_of(dataset: Declared) -> int:
-    """The number of the rules by which a dataset's files are typed and checked; 0 if they are not.
-
-    What was read by older ones may have come to other values.
-    """
-    return RULES if dataset.format in {"csv", "ndjson"} else 0

@@ -8,20 +8,22 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from partflow.formats.bridging import bridged_scan, fitted, require_column
 from partflow.formats.fingerprint import (
     bytes_or_path,
     file_digest,
+    fingerprint_frame,
     fingerprint_parquet,
     type_text,
 )
+from partflow.formats.format import VIEW, Contents
 from partflow.formats.notnumbers import WITHOUT_RANGES, statistics_of, streamed_nan
-from partflow.formats.schemas import instances
+from partflow.formats.schemas import instances, schema_text
 from partflow.formats.unreadable import reading
-from partflow.formats.vetting import rows_in
+from partflow.formats.vetting import require_parquet, rows_in
 from partflow.formats.widening import common_schema, is_as, widened
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 256 * 2**20
 """A frame of up to so many bytes is encoded in memory and written at once."""
+
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "FIXED_LEN_BYTE_ARRAY": 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Parquet:
 
     name = "parquet"
     extension = "parquet"
+    rules = 0
 
     def stage(
         self, value: pl.DataFrame | pl.LazyFrame, path: Path, metadata: Mapping[str, str]
@@ -166,6 +171,66 @@ class Parquet:
         """The fingerprint of the values, whoever wrote the file."""
         rows_in(path)  # it may be anybody's file
         return fingerprint_parquet(path, ordered=self.ordered)
+
+    def contents(self, path: Path, *, is_small: bool) -> Contents:
+        """What the record has of a file; with its frame if it `is_small` and a source's.
+
+        One that has a schema is read as that says, which is another frame than the file's.
+        """
+        rows = rows_in(path)
+        if not self.own:
+            self.require_schema(path)
+        if self.own or self.schema is not None or not is_small:
+            content = fingerprint_parquet(path, ordered=self.ordered)
+            return Contents(content, rows, self.schema_text(path))
+        frame = self.read(path)
+        return Contents(fingerprint_frame(frame), rows, schema_text(frame.schema), frame)
+
+    def schema_text(self, path: Path) -> str:
+        """The text of the file's schema; its rows are not read."""
+        return schema_text(self.types(path))
+
+    def rows(self, path: Path) -> int:
+        """How many rows the file has."""
+        return rows_in(path)
+
+    def require_likely(self, path: Path) -> None:
+        """Raise ReadError for what does not begin and end as Parquet does."""
+        require_parquet(path)
+
+    def require_together(self, paths: Sequence[Path]) -> None:
+        """Raise ReadError for the first file that cannot be read, or not beside the others."""
+        for path in paths:
+            self.read(path)
+        self.scan(paths, None)
+
+    def beside(self, column: str) -> Parquet:
+        """The same for files that may have the partition column in them."""
+        return replace(self, column=column)
+
+    def memory(self, path: Path) -> int:
+        """About how many bytes the frame in the file takes in memory, as the footer says.
+
+        Texts count with what is written of them: one that is repeated is there once.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with reading(path):
+            try:
+                footer = pq.read_metadata(pa.OSFile(str(path)))
+            except ValueError as error:  # pyarrow's own errors are ValueErrors
+                raise OSError(str(error)) from error
+        total = 0
+        for g in range(footer.num_row_groups):
+            group = footer.row_group(g)
+            for c in range(group.num_columns):
+                column = group.column(c)
+                if column.physical_type == "BYTE_ARRAY":
+                    total += VIEW * column.num_values + column.total_uncompressed_size
+                else:
+                    total += _WIDTHS.get(column.physical_type, 8) * column.num_values
+        return total
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
         """The rows of all files, columns by name: one scan where the schemas are the same.

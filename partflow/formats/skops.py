@@ -5,8 +5,10 @@ Knows nothing of datasets. Never pickle: loading one runs whatever is in it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import pickle  # within this process, never from a file  # nosec B403
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ from typing import Any
 
 from partflow.errors import ReadError
 from partflow.formats.fingerprint import fingerprint_parts
+from partflow.formats.format import Contents
 from partflow.formats.unreadable import unreadable
+from partflow.store.identity import FileIdentity, identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,10 @@ class Skops:
 
     name = "skops"
     extension = "skops"
+    rules = 0
 
-    def stage(self, value: object, path: Path, metadata: Mapping[str, str]) -> None:  # noqa: ARG002
-        """Writes the object; there is no place for the metadata."""
+    def write(self, value: object, path: Path) -> None:
+        """Writes the object."""
         import skops.io
 
         with path.open("wb") as file:
@@ -71,6 +76,44 @@ class Skops:
             raise unreadable(path, error) from error
         text = json.dumps(_without_addresses(tree, digests), ensure_ascii=True)
         return fingerprint_parts("skops1", [text.encode()])
+
+    def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
+        """The fingerprint; there are no rows."""
+        return Contents(self.fingerprint(path))
+
+    def schema_text(self, path: Path) -> None:
+        """None: it is no table."""
+
+    def require_likely(self, path: Path) -> None:
+        """Pass: what it is shows when it is opened."""
+
+    def remembered(self) -> Remembered:
+        """The same, which remembers what this process has read."""
+        return Remembered(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Reads models, and remembers the last few of this process.
+
+    A week of forecasts reads one model: taking it apart again costs more than forecasting. What is
+    handed out is made anew from bytes, so that a task that changes its model changes nobody else's.
+    """
+
+    form: Skops
+
+    def read(self, path: Path) -> object:
+        """The object in the file, as reading it anew would give it."""
+        try:
+            packed = _object_in(path, identity(path), self.form)
+        except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
+            return self.form.read(path)  # skops knows more than pickling does
+        return pickle.loads(packed)  # noqa: S301 - it was pickled here  # nosec B301
+
+
+@functools.lru_cache(maxsize=4)
+def _object_in(path: Path, _: FileIdentity | None, form: Skops) -> bytes:
+    return pickle.dumps(form.read(path), pickle.HIGHEST_PROTOCOL)
 
 
 def _without_addresses(node: Any, digests: Mapping[str, str]) -> Any:

@@ -7,15 +7,17 @@ sources only, so nothing here writes.
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from partflow.errors import ReadError
 from partflow.formats.bridging import require_column
 from partflow.formats.csvtext import beginning_of, opened
 from partflow.formats.fingerprint import fingerprint_frame, type_text
 from partflow.formats.fitting import Misfit, parsed
+from partflow.formats.format import VIEW, Contents
 from partflow.formats.jsonlines import (
     has_long_decimals,
     may_have_lost_digits,
@@ -23,9 +25,10 @@ from partflow.formats.jsonlines import (
     require_lines,
 )
 from partflow.formats.jsontext import BOM, as_read, fields_in, require_utf8
-from partflow.formats.schemas import instances
-from partflow.formats.texttypes import typed
+from partflow.formats.schemas import instances, schema_text
+from partflow.formats.texttypes import RULES, typed
 from partflow.formats.unreadable import reading
+from partflow.formats.vetting import require_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,15 +45,60 @@ _GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
-class Csv:
+class _Text(ABC):
+    """What files of text have in common: all that is known of one is known by reading it."""
+
+    schema: Schema | None = None
+    at_once: int = _TEXT_AT_ONCE
+
+    rules = RULES
+
+    @abstractmethod
+    def read(self, path: Path) -> pl.DataFrame:
+        """The frame in the file."""
+
+    @abstractmethod
+    def held(self, path: Path, frame: pl.DataFrame) -> Schema:
+        """What a file holds of which `read` gave the frame: what that leaves out is text."""
+
+    def fingerprint(self, path: Path) -> str:
+        """The fingerprint of the values as read: spacing, quoting and order don't count."""
+        return fingerprint_frame(self.read(path))
+
+    def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
+        """All that the record has of a file, and its frame."""
+        frame = self.read(path)
+        held = schema_text(self.held(path, frame))
+        return Contents(fingerprint_frame(frame), frame.height, held, frame)
+
+    def schema_text(self, path: Path) -> str:
+        """The text of the file's schema as it is read: only its values tell."""
+        return schema_text(self.held(path, self.read(path)))
+
+    def rows(self, path: Path) -> int:
+        """How many rows the file has."""
+        return self.read(path).height
+
+    def require_likely(self, path: Path) -> None:
+        """Raise ReadError for what was not written to its end."""
+        require_text(path)
+
+    def require_together(self, paths: Sequence[Path]) -> None:
+        """Raise ReadError for the first file that cannot be read, or whose columns differ."""
+        require_alike({path: self.read(path).schema for path in paths})
+
+    def beside(self, column: str) -> Self:  # noqa: ARG002
+        """The same: text may have the partition column in any of its files."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Csv(_Text):
     """Comma-separated text with a header, typed by the schema or else from the whole file.
 
     Columns that the schema doesn't name are left out; one that it names and the file lacks is an
     error, as is a line that has too few fields, or too many. Blank lines are no rows.
     """
-
-    schema: Schema | None = None
-    at_once: int = _TEXT_AT_ONCE
 
     name = "csv"
     extension = "csv"
@@ -62,10 +110,6 @@ class Csv:
             if self.schema is None:
                 return file.rows(typed)
             return file.rows(functools.partial(_fitted, path, schema=self.schema))
-
-    def fingerprint(self, path: Path) -> str:
-        """The fingerprint of the values as read: quoting, line ends and order don't count."""
-        return fingerprint_frame(self.read(path))
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
         """What `read` gives of each file; read piece by piece if they are large and have a schema.
@@ -87,6 +131,12 @@ class Csv:
             self.read(path)  # of several things that are wrong it says the first
             raise
 
+    def memory(self, path: Path) -> int:
+        """The bytes of the file, and what polars takes for each field."""
+        with path.open("rb") as file:
+            lines = sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
+        return path.stat().st_size + VIEW * lines * len(self.columns(path))
+
     def columns(self, path: Path) -> list[str]:
         """The names in the file's header; its rows are not read."""
         with reading(path):
@@ -98,15 +148,12 @@ class Csv:
 
 
 @dataclass(frozen=True, slots=True)
-class Ndjson:
+class Ndjson(_Text):
     """A JSON object a line, typed by the schema or else from the whole file.
 
     A field that a line lacks is null; fields that the schema doesn't name are left out. Dates are
     text unless the schema says otherwise, as JSON has none.
     """
-
-    schema: Schema | None = None
-    at_once: int = _TEXT_AT_ONCE
 
     name = "ndjson"
     extension = "ndjson"
@@ -129,6 +176,10 @@ class Ndjson:
                 require_lines(path, self.schema)
             return _fitted(path, frame, self.schema)
 
+    def memory(self, path: Path) -> int:
+        """Twice the bytes of the file, as each line names its fields."""
+        return 2 * path.stat().st_size
+
     def columns(self, path: Path) -> list[str]:
         """The names of all fields of the file, which any of its lines may have."""
         return self.read(path).columns
@@ -139,10 +190,6 @@ class Ndjson:
             return frame.schema
         with reading(path):
             return _with(frame, fields_in(beginning_of(path)))
-
-    def fingerprint(self, path: Path) -> str:
-        """The fingerprint of the values as read: spacing and the order of lines don't count."""
-        return fingerprint_frame(self.read(path))
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
         """What `read` gives of each file; read piece by piece if they are large and have a schema.

@@ -27,24 +27,28 @@ _PARQUET = b"PAR1"
 _ZEROS = bytes(64)
 
 
-def require_likely(path: Path, kind: str) -> None:
-    """Raise ReadError for a file that cannot be one of that format, from a few of its bytes.
+def require_parquet(path: Path) -> None:
+    """Raise ReadError for a file that cannot be Parquet, from a few of its bytes.
 
     Before all of it is read: a download that was given its size first, and then broke off, has
     gigabytes that were never written. Raises OSError if it cannot be opened.
     """
     with open(path, "rb", opener=at_once) as file:
+        head = file.read(len(_PARQUET))
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(_PARQUET)))
+        if not (head == _PARQUET and file.read() == _PARQUET):
+            problem = "it does not begin and end as a Parquet file does"
+            raise ReadError(str(path), f"cannot be read: {problem}", REPLACE)
+
+
+def require_text(path: Path) -> None:
+    """The same for a file that cannot be text."""
+    with open(path, "rb", opener=at_once) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        head = file.read(_HEAD)
-        if kind == "parquet":
-            file.seek(max(0, size - len(_PARQUET)))
-            if not (head.startswith(_PARQUET) and file.read() == _PARQUET):
-                problem = "it does not begin and end as a Parquet file does"
-                raise ReadError(str(path), f"cannot be read: {problem}", REPLACE)
-        elif (
-            kind in {"csv", "ndjson"} and (at := _unwritten(file.fileno(), head, size)) is not None
-        ):
+        at = _unwritten(file.fileno(), file.read(_HEAD), size)
+        if at is not None:
             problem = f"from its byte {at:,} on there is nothing where text should be"
             raise ReadError(str(path), f"cannot be read: {problem}", REPLACE)
 

@@ -21,8 +21,7 @@ from partflow.execution.readyqueue import Step, batch_limit
 from partflow.execution.sizing import BATCH, widths
 from partflow.formats.compare import difference, largest
 from partflow.formats.fingerprint import equal_within
-from partflow.formats.known import format_of
-from partflow.formats.parquet import Parquet
+from partflow.formats.known import format_of, table_of
 from partflow.planning.planner import Plan, TaskPlan
 from partflow.planning.snapshot import Condition
 from partflow.store.local import Store
@@ -149,17 +148,17 @@ def unlike(dataset: Dataset, one: Path, other: Path) -> str | None:
     form = format_of(dataset)
     if form.fingerprint(one) == form.fingerprint(other):
         return None
-    if not isinstance(form, Parquet):
+    if not dataset.stored_as.is_table:
         return "other bytes"
-    return difference(form.read(one), form.read(other), ordered=form.ordered)
+    return difference(form.read(one), form.read(other), ordered=bool(dataset.order))
 
 
 def nearly(dataset: Dataset, one: Path, other: Path) -> str | None:
     """The columns in which two files differ within the dataset's tolerance; None if by more."""
-    form = format_of(dataset)
-    if not isinstance(form, Parquet) or not dataset.float_tolerance:
+    if not dataset.stored_as.is_table or not dataset.float_tolerance:
         return None
+    form, is_ordered = table_of(dataset), bool(dataset.order)
     frames = form.read(one), form.read(other)
-    if not equal_within(*frames, dataset.float_tolerance, ordered=form.ordered):
+    if not equal_within(*frames, dataset.float_tolerance, ordered=is_ordered):
         return None
-    return largest(*frames, ordered=form.ordered)
+    return largest(*frames, ordered=is_ordered)

@@ -18,14 +18,12 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.errors import ReadError, UsageError
 from partflow.formats.copies import pack
-from partflow.formats.fingerprint import file_digest, fingerprint_frame, fingerprint_parquet
-from partflow.formats.known import AS_FILE, format_of, rules_of, way_of
-from partflow.formats.parquet import Parquet
-from partflow.formats.schemas import instances, schema_known, schema_text
-from partflow.formats.skops import Skops
+from partflow.formats.fingerprint import file_digest
+from partflow.formats.format import Contents
+from partflow.formats.known import AS_FILE, format_of, way_of
+from partflow.formats.schemas import instances, schema_known
 from partflow.formats.unreadable import REPLACE, unreadable
 from partflow.formats.variety import columns_left_out, types_varied
-from partflow.formats.vetting import require_likely, rows_in
 from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.columns import Columns
 from partflow.metastore.journal import require_not_older
@@ -49,7 +47,6 @@ from partflow.store.local import Store
 from partflow.store.manystats import SideBySide
 from partflow.warehouse.footers import record_in
 from partflow.warehouse.handover import SMALL, AsRead, HandOver
-from partflow.warehouse.shapes import schema_at
 
 if TYPE_CHECKING:
     import polars as pl
@@ -297,7 +294,7 @@ def _read_by_older_rules(
     So is what was taken as it is, if somebody is to get its rows now.
     """
     found = np.zeros(n, np.bool_)
-    found[at] = columns.rules < rules_of(dataset)
+    found[at] = columns.rules < format_of(dataset).rules
     if dataset.name in look.as_files:
         found[at] &= columns.rules != AS_FILE
     return found
@@ -404,10 +401,10 @@ def _entered(state: DatasetState, i: int, seen: _Seen) -> None:
 def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity) -> None:
     """Read a file whose stat is not the recorded one."""
     record = seen.record
-    path = look.store.path(dataset, record.key)
+    path, form = look.store.path(dataset, record.key), format_of(dataset)
     try:
         if dataset.name not in look.as_files:
-            require_likely(path, dataset.format)
+            form.require_likely(path)
         sha256, size = file_digest(path)
         trusted = found if is_settled(found, look.now_ns) else FileIdentity(size, 0, 0, 0)
         if record.seq and sha256 == record.sha256 and _is_by_rules(look, dataset, record.rules):
@@ -415,7 +412,7 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
             if found != record.identity:
                 look.found.touched.append(replace(record, identity=trusted, sha256=sha256))
             return
-        content, rows, schema, rules = _content(look, dataset, path, found, sha256)
+        there, rules = _contents(look, dataset, path, found, sha256)
     except (ReadError, OSError) as error:
         if isinstance(error, PermissionError) and not dataset.is_source:
             raise  # a file of our own that may not be read is not damaged, and not to be made again
@@ -424,19 +421,21 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
         return
     present = replace(
         record,
-        content=content,
+        content=there.content,
         sha256=sha256,
         identity=trusted,
         nbytes=size,
         rules=rules,
-        schema=schema,
+        schema=there.schema,
     )
-    if record.seq and content == record.content:
+    if record.seq and there.content == record.content:
         seen.condition = Condition.GOOD
         look.found.touched.append(present)
     elif dataset.is_source:
         made_at = look.now_ns // 1_000_000_000
-        seen.record = replace(present, how="observed", made_at=made_at, seq=1, run=None, rows=rows)
+        seen.record = replace(
+            present, how="observed", made_at=made_at, seq=1, run=None, rows=there.rows
+        )
         seen.condition = Condition.GOOD
         look.found.news.append(seen.record)
         if record.seq:
@@ -490,55 +489,39 @@ def _made_since(look: _Look, dataset: Dataset, present: Record) -> Record | None
 
 def _is_by_rules(look: _Look, dataset: Dataset, rules: int) -> bool:
     """Whether what was read by these rules is as the rules of now would have it."""
-    return rules >= rules_of(dataset) or (rules == AS_FILE and dataset.name in look.as_files)
+    is_as_file = rules == AS_FILE and dataset.name in look.as_files
+    return is_as_file or rules >= format_of(dataset).rules
 
 
-def _content(
+def _contents(
     look: _Look, dataset: Dataset, path: Path, found: FileIdentity, sha256: str
-) -> tuple[str, int, str | None, int]:
-    """The content fingerprint of a file, its rows (0: none, or as recorded), its schema's text.
+) -> tuple[Contents, int]:
+    """What is in a file, and by which rules. A small source's rows are kept for their readers.
 
-    Also by which rules. A file that cannot be read, and that nobody wants to have read, is its
-    bytes.
+    A file that cannot be read, and that nobody wants to have read, is its bytes.
     """
-    as_file = dataset.name in look.as_files
+    form, as_file = format_of(dataset), dataset.name in look.as_files
     try:
         if as_file:
-            require_likely(path, dataset.format)
+            form.require_likely(path)
         with muffled():
-            return *_content_read(look, dataset, path, found), rules_of(dataset)
+            there = form.contents(path, is_small=found.size <= SMALL)
+            if there.frame is not None:
+                _keep(look, dataset, path, found, there.frame)
+            return there, form.rules
     except ReadError:
         if not as_file:
             raise
-        return f"bytes:{sha256[:32]}", 0, "", AS_FILE
-
-
-def _content_read(
-    look: _Look, dataset: Dataset, path: Path, found: FileIdentity
-) -> tuple[str, int, str | None]:
-    """What is in a file, as `_content` has it. A small source's rows are kept for their readers."""
-    form = format_of(dataset)
-    if isinstance(form, Skops):
-        return form.fingerprint(path), 0, None
-    if not dataset.is_source:
-        return form.fingerprint(path), 0, schema_at(dataset, path)
-    if isinstance(form, Parquet):
-        rows = rows_in(path)
-        form.require_schema(path)
-        if form.schema is not None or found.size > SMALL:  # it is read as the schema says
-            content = fingerprint_parquet(path, ordered=form.ordered)
-            return content, rows, schema_at(dataset, path)
-    frame = form.read(path)
-    if look.frames is not None and found.size <= SMALL and is_settled(found, look.now_ns):
-        _keep(look.frames, dataset, path, found, frame)
-    schema = frame.schema if isinstance(form, Parquet) else form.held(path, frame)
-    return fingerprint_frame(frame), frame.height, schema_text(schema)
+        return Contents(f"bytes:{sha256[:32]}", 0, ""), AS_FILE
 
 
 def _keep(
-    frames: HandOver, dataset: Dataset, path: Path, found: FileIdentity, frame: pl.DataFrame
+    look: _Look, dataset: Dataset, path: Path, found: FileIdentity, frame: pl.DataFrame
 ) -> None:
-    """Keep the rows of a file for those that would read it as this source declares."""
+    """Keep the rows of a small file for those that would read it as this source declares."""
+    frames = look.frames
+    if frames is None or found.size > SMALL or not is_settled(found, look.now_ns):
+        return
     packed = pack(frame) if frames.wants(frame) else None
     if packed is not None:
         identity = (found.size, found.mtime_ns, found.inode)

@@ -6,10 +6,7 @@ from there.
 
 from __future__ import annotations
 
-import functools
-import pickle  # within this process, never from a file  # nosec B403
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +15,14 @@ from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats.connections import Relations
 from partflow.formats.copies import pack
-from partflow.formats.frames import PartitionColumn, as_kind, read_frames, read_objects
-from partflow.formats.known import format_of, way_of
+from partflow.formats.frames import (
+    PartitionColumn,
+    as_kind,
+    read_frames,
+    read_objects,
+)
+from partflow.formats.known import object_format_of, table_of, way_of
 from partflow.formats.parquet import Parquet
-from partflow.formats.skops import Skops
-from partflow.store.identity import FileIdentity, identity
 from partflow.store.local import Store
 from partflow.warehouse.handover import SMALL, AsRead, HandOver, identity_of
 
@@ -46,7 +46,8 @@ def read_partitions(
             return as_kind(found, kind, relations)
     paths = [Path(name) for name in names]
     if not dataset.stored_as.is_table:
-        return paths if kind is ParameterKind.PATHS else read_objects(paths, _Remembered(dataset))
+        form = object_format_of(dataset).remembered()
+        return paths if kind is ParameterKind.PATHS else read_objects(paths, form)
     if not paths and kind is not ParameterKind.PATHS and dataset.schema is None:
         raise ReadError(
             dataset.name,
@@ -57,7 +58,7 @@ def read_partitions(
         if not path.exists():
             raise ReadError(str(path), "the file is gone", "run again: it is looked at anew")
     column = partition_column(dataset, ordinals)
-    return read_frames(paths, column, format_of(dataset), kind, relations)
+    return read_frames(paths, column, table_of(dataset), kind, relations)
 
 
 def keys_of(dataset: Dataset, ordinals: Sequence[int]) -> list[str]:
@@ -145,35 +146,3 @@ def with_column(frame: pl.DataFrame, column: PartitionColumn | None) -> pl.DataF
     if column is None:
         return frame
     return frame.hstack([column.series().new_from_index(0, frame.height)])
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    """A dataset's format that remembers the last few objects of this process.
-
-    A week of forecasts reads one model: taking it apart again costs more than forecasting. What is
-    handed out is made anew from bytes, so that a task that changes its model changes nobody else's.
-    """
-
-    dataset: Dataset
-
-    name = "skops"
-    extension = "skops"
-
-    def read(self, path: Path) -> object:
-        """The object in the file, as reading it anew would give it."""
-        trusted = self.dataset.trusted
-        try:
-            packed = _object_in(path, identity(path), trusted)
-        except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
-            return Skops(trusted).read(path)  # skops knows more than pickling does
-        return pickle.loads(packed)  # noqa: S301 - it was pickled here  # nosec B301
-
-    def fingerprint(self, path: Path) -> str:
-        """As the format's own."""
-        return format_of(self.dataset).fingerprint(path)
-
-
-@functools.lru_cache(maxsize=4)
-def _object_in(path: Path, _: FileIdentity | None, trusted: tuple[str, ...]) -> bytes:
-    return pickle.dumps(Skops(trusted).read(path), pickle.HIGHEST_PROTOCOL)

@@ -12,13 +12,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from partflow.declarations.dataset import Source
+from partflow.declarations.storedas import CSV
 from partflow.errors import ReadError
 from partflow.formats.csvtext import lines_before
 from partflow.formats.known import format_of
-from partflow.formats.parquet import Parquet
-from partflow.formats.schemas import schema_in, schema_known, schema_text
-from partflow.formats.skops import Skops
-from partflow.formats.text import Csv
+from partflow.formats.schemas import schema_in, schema_known
 from partflow.metastore.columncache import ColumnCache
 from partflow.planning.upstream import horizon_of
 from partflow.process.muffling import muffled
@@ -143,7 +141,7 @@ class Looker:
 
     def _skip(self, dataset: Dataset, key: str) -> int:
         """How many blank lines stand before the header of a file of CSV; 0 if nothing is known."""
-        if isinstance(format_of(dataset), Csv):
+        if dataset.stored_as is CSV:
             with suppress(ReadError, OSError):  # which who reads its rows is told
                 return lines_before(self.store.path(dataset, key))
         return 0
@@ -165,12 +163,7 @@ def schema_at(dataset: Dataset, path: Path) -> str | None:
 
     That of text is as it is read: only its values tell.
     """
-    form = format_of(dataset)
-    if isinstance(form, Skops):
-        return None
-    if isinstance(form, Parquet):
-        return schema_text(form.types(path))
-    return schema_text(form.held(path, form.read(path)))
+    return format_of(dataset).schema_text(path)
 
 
 def describe(graph: Graph, store: Store, metastore: Metastore) -> None:

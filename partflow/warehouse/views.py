@@ -11,16 +11,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.errors import PublishError, ReadError
 from partflow.formats.fingerprint import type_text
-from partflow.formats.known import format_of
-from partflow.formats.parquet import Parquet
+from partflow.formats.known import table_of
 from partflow.formats.schemas import Clash, instances, united_by_rows
-from partflow.formats.vetting import rows_in
 from partflow.metastore.protocol import Metastore
 from partflow.store.local import Store
 from partflow.warehouse.catalog import Access, write_catalog
@@ -162,9 +160,8 @@ def _named(view: View, dataset: Dataset, schema: Mapping[str, pl.DataType]) -> V
 
 def _rows(dataset: Dataset, store: Store, key: str) -> int:
     """How many rows a partition has; one that can't be read has some, which cannot be read."""
-    path, form = store.path(dataset, key), format_of(dataset)
     try:
-        return rows_in(path) if isinstance(form, Parquet) else len(cast("Any", form.read(path)))
+        return table_of(dataset).rows(store.path(dataset, key))
     except (ReadError, OSError):
         return 1
 

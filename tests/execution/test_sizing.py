@@ -5,10 +5,10 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from partflow.declarations.dataset import Source
 from partflow.errors import ReadError
-from partflow.execution.sizing import BATCH, batch_bytes, memory_by_footer, memory_of
-from partflow.partitions.calendar import Daily
+from partflow.execution.sizing import BATCH, batch_bytes
+from partflow.formats.known import table_named
+from partflow.formats.parquet import Parquet
 
 ROWS = 20_000
 FRAMES = {
@@ -29,7 +29,7 @@ def test_a_footer_tells_how_large_the_frame_will_be(tmp_path, name):
     path = tmp_path / "data.parquet"
     FRAMES[name].write_parquet(path)
     size = pl.read_parquet(path).estimated_size()
-    assert 0.6 * size <= memory_by_footer(path) <= 2.5 * size
+    assert 0.6 * size <= Parquet().memory(path) <= 2.5 * size
 
 
 def test_a_file_many_times_smaller_than_its_frame_is_seen_through(tmp_path):
@@ -38,7 +38,7 @@ def test_a_file_many_times_smaller_than_its_frame_is_seen_through(tmp_path):
         path
     )
     assert path.stat().st_size < 100_000
-    assert memory_by_footer(path) == 16_000_000
+    assert Parquet().memory(path) == 16_000_000
 
 
 @pytest.mark.parametrize("name", ["numbers", "texts"])
@@ -46,15 +46,15 @@ def test_a_file_many_times_smaller_than_its_frame_is_seen_through(tmp_path):
 def test_the_memory_of_text_is_bounded_by_its_bytes_and_cells(tmp_path, ending, name):
     frame, path = FRAMES[name], tmp_path / f"data.{ending}"
     getattr(frame, f"write_{ending}")(path)
-    source = Source("landing", Daily("2024-01-01"), path=f"landing/{{key}}.{ending}")
-    assert 0.9 * frame.estimated_size() <= memory_of(path, source) <= 5 * frame.estimated_size()
+    memory = table_named(ending).memory(path)
+    assert 0.9 * frame.estimated_size() <= memory <= 5 * frame.estimated_size()
 
 
 def test_a_file_that_is_no_parquet_says_so(tmp_path):
     path = tmp_path / "data.parquet"
     path.write_bytes(b"nothing of the kind")
     with pytest.raises((ReadError, OSError)):
-        memory_by_footer(path)
+        Parquet().memory(path)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from partflow.errors import ReadError
 from partflow.formats.connections import Relations
 from partflow.formats.fingerprint import fingerprint_frame
 from partflow.formats.frames import PartitionColumn, explain, read_frames, read_objects, stage_frame
-from partflow.formats.known import format_named
+from partflow.formats.known import table_named
 from partflow.formats.parquet import Parquet
 from partflow.formats.skops import Skops
 
@@ -38,7 +38,7 @@ def days(tmp_path):
 
 
 def read(paths, column=None, form="parquet", schema=None, kind=EAGER):
-    frame = read_frames(paths, column, format_named(form, schema), kind)
+    frame = read_frames(paths, column, table_named(form, schema), kind)
     return frame.collect() if isinstance(frame, pl.LazyFrame) else frame
 
 
@@ -177,7 +177,7 @@ def test_files_that_are_not_frames_are_objects(tmp_path):
     pytest.importorskip("skops", reason="the extra `flagship`")
     paths = [tmp_path / str(n) for n in range(2)]
     for n, path in enumerate(paths):
-        Skops().stage({"n": n}, path, {})
+        Skops().write({"n": n}, path)
     assert read_objects(paths, Skops()) == [{"n": 0}, {"n": 1}]
     assert read_objects(paths[:1], Skops()) == {"n": 0}
     assert read_objects([], Skops()) is None

@@ -16,7 +16,7 @@ from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats.csvtext import opened
 from partflow.formats.frames import PartitionColumn, read_frames
-from partflow.formats.known import format_named
+from partflow.formats.known import table_named
 from partflow.formats.text import Csv, Ndjson
 
 DAY = dt.date(2024, 1, 1)
@@ -61,7 +61,7 @@ def answer(make) -> tuple[object, ...]:
 def ways(path: Path, form: str, schema: dict[str, object] | None) -> Sequence[object]:
     """The answers of every way to read one file."""
     formats = {"csv": Csv, "ndjson": Ndjson}
-    by_kind = [lambda k=k: read_frames([path], None, format_named(form, schema), k) for k in KINDS]
+    by_kind = [lambda k=k: read_frames([path], None, table_named(form, schema), k) for k in KINDS]
     pieces = [lambda: formats[form](schema, at_once=0).scan([path], None)] if schema else []
     whole = [
         lambda: formats[form](schema).read(path),
@@ -76,7 +76,7 @@ def among_others(path: Path, form: str, schema: dict[str, object] | None) -> obj
     copy = path.with_name(f"copy.{form}")
     copy.write_bytes(path.read_bytes())
     frame = answer(
-        lambda: read_frames([path, copy], column, format_named(form, schema), ParameterKind.EAGER)
+        lambda: read_frames([path, copy], column, table_named(form, schema), ParameterKind.EAGER)
     )
     if frame[0] == "refused":
         return frame

@@ -19,7 +19,7 @@ from partflow.declarations.task import Task
 from partflow.errors import PartflowError, ReadError, ResultError, advice_of
 from partflow.execution.orders import Attempt, Failure, Order
 from partflow.formats.frames import explain
-from partflow.formats.known import format_of
+from partflow.formats.known import table_of
 from partflow.partitions.keytexts import shown_key
 from partflow.store.local import Store
 from partflow.warehouse.handover import SMALL, HandOver
@@ -75,7 +75,7 @@ def _file_behind(error: BaseException, work: Work) -> ReadError | None:
         dataset = one.read.dataset
         keys = keys_of(dataset, union_of(work.order.attempts, i))
         paths = [work.store.path(dataset, key) for key in keys]
-        found = explain(paths, format_of(dataset))
+        found = explain(paths, table_of(dataset))
         if found is not None:
             return found
     return None

@@ -29,8 +29,7 @@ from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Ou
 from partflow.execution.stamps import is_as_seen
 from partflow.formats.connections import Relations
 from partflow.formats.fingerprint import file_digest
-from partflow.formats.known import format_of
-from partflow.formats.skops import Skops
+from partflow.formats.known import object_format_of
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import Partition
 from partflow.process.surroundings import own_process_only, put_back
@@ -248,13 +247,12 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Outp
             return streamed_to(work, attempt, dataset, frame, staged, metadata)
         is_ours = len(work.order.attempts) > 1  # split from a copy
         return Unwritten(work, attempt, dataset, frame, staged, metadata, is_ours)
-    form = format_of(dataset)
     if result is None:
         raise ResultError(
             dataset.name, shown_key(key), "the task returned None", "return the object"
         )
-    assert isinstance(form, Skops)
-    form.stage(result, staged, {})
+    form = object_format_of(dataset)
+    form.write(result, staged)
     form.read(staged)  # what cannot be read back must not be published
     sha256, nbytes = file_digest(staged)
     content = form.fingerprint(staged)

@@ -16,7 +16,6 @@ from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.execution.attempt.assignment import Work, refused
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
-from partflow.execution.sizing import memory_by_footer
 from partflow.formats.copies import Packed, pack
 from partflow.formats.fingerprint import equal_within
 from partflow.formats.frames import Encoded, StagedFrame, encode_frames, stage_frame
@@ -187,7 +186,7 @@ def streamed_to(
     schema = frame.collect_schema()
     validate(staged, schema.names(), made.rows)
     output = _sealed(work, attempt, dataset, staged, made, schema_text(schema))[0]
-    return replace(output, memory=memory_by_footer(staged))
+    return replace(output, memory=Parquet().memory(staged))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
-from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats.skops import Skops
-from partflow.partitions.calendar import Daily
-from partflow.warehouse.reading import _Remembered
 
 pytest.importorskip("skops", reason="the extra `flagship`")
 
@@ -26,13 +23,13 @@ TRUSTED = (f"{Shop.__module__}.Shop",)
 
 
 def remembered(trusted):
-    return _Remembered(Dataset("model", Daily("2024-01-01"), format="skops", trusted=trusted))
+    return Skops(trusted).remembered()
 
 
 @pytest.fixture
 def model(tmp_path):
     path = tmp_path / "data.skops"
-    Skops().stage(Shop(), path, {})
+    Skops().write(Shop(), path)
     return path
 
 
