@@ -3,12 +3,12 @@
 import json
 import re
 import sqlite3
+from importlib import resources
 
 import polars as pl
 import pytest
 
 from partflow.errors import UsageError
-from partflow.metastore.sqlite.migrations import MIGRATIONS
 from partflow.operations.accept import Sample
 from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason, State
@@ -295,7 +295,8 @@ def test_a_metastore_from_before_pins_is_brought_up_to_date(sales):
     sales.run()
     path = sales.root / "warehouse/.partflow/metastore.sqlite"
     with sqlite3.connect(path) as old:
-        since = "".join(MIGRATIONS.values())
+        migrations = resources.files("partflow.metastore.sqlite") / "migrations.sql"
+        since = migrations.read_text("utf-8")
         for index in re.findall(r"CREATE INDEX (\w+)", since):
             old.execute(f"DROP INDEX {index}")
         for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", since):

@@ -8,7 +8,7 @@ import pytest
 
 from partflow.operations.check import Fault, Trial, Verdict
 from partflow.planning.selection import Asked
-from partflow.report.acceptance import _trial_sentence
+from partflow.report.acceptance import _trials_sentence
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 
@@ -215,7 +215,7 @@ def test_an_error_is_told_from_a_difference(world):
     found = only(flaky(world, 0, 1))
     assert found.verdict is Verdict.FAILED
     assert found.text.startswith("the second time: OSError: the network is down")
-    assert _trial_sentence([found]) == "made 1 partition twice: failed: make"
+    assert _trials_sentence([found]) == "made 1 partition twice: failed: make"
 
 
 def test_errors_and_differences_are_named_apart():
@@ -224,4 +224,4 @@ def test_errors_and_differences_are_named_apart():
         Trial("b", "b", "1", Verdict.DIFFERS, "other"),
         Trial("c", "c", "1", Verdict.SAME),
     ]
-    assert _trial_sentence(trials) == "made 3 partitions twice: failed: a; not the same: b"
+    assert _trials_sentence(trials) == "made 3 partitions twice: failed: a; not the same: b"
