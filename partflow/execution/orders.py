@@ -1,7 +1,8 @@
 """What goes to an executor and what comes back: orders, and the outcomes of their attempts.
 
 Knows nothing of how or where an order is carried out, or of what is done with its outcomes. All of
-it is plain data, for it is sent between processes.
+it is plain data that means the same elsewhere: no path of this machine, no folder that this process
+works in, no file that it has open.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ class Order:
 class Output:
     """One sealed file, not yet published; `is_close` if it equals the present one in tolerance.
 
-    `schema` is the text of its columns and types; None for what is no table.
-    `memory` is how many bytes its frame takes in memory; 0 if it was none.
+    `staged` names it in the folder in which the run stages. `schema` is the text of its columns and
+    types; None for what is no table. `memory` is how many bytes its frame takes; 0 if it was none.
     """
 
     dataset: str

@@ -171,7 +171,7 @@ class Publisher:
         for output in one.outcome.outputs:
             was = self._records.get((output.dataset, output.key))
             if was is not None and self._is_pinned(one, was):
-                Path(output.staged).unlink(missing_ok=True)
+                self._staged(output).unlink(missing_ok=True)
                 contents[output.dataset] = was.content or output.content
                 continue
             same = was is not None and (was.content == output.content or output.is_close)
@@ -181,6 +181,9 @@ class Publisher:
             changed = changed or not same
             publications.append(self._of_output(attempt, output, content, stays))
         return StepNews(tuple(publications), contents, changed)
+
+    def _staged(self, output: Output) -> Path:
+        return self.store.staging(self.run) / output.staged
 
     def _is_pinned(self, one: Done, was: Record) -> bool:
         """Whether an output stays somebody's file while its step makes the others again."""
@@ -193,7 +196,7 @@ class Publisher:
     ) -> Publication:
         """The publication of one output; `stays` is the record whose file stays as it is."""
         if stays is not None:
-            Path(output.staged).unlink(missing_ok=True)
+            self._staged(output).unlink(missing_ok=True)
             kept = self._record(
                 attempt, output.dataset, content=stays.content, rows=stays.rows,
                 nbytes=stays.nbytes, sha256=stays.sha256, identity=stays.identity, how="kept",
@@ -205,7 +208,7 @@ class Publisher:
             attempt, output.dataset, content=content, rows=output.rows, nbytes=output.nbytes,
             sha256=output.sha256, schema=output.schema,
         )  # fmt: skip
-        return self._publication(attempt, made, output.staged, was)
+        return self._publication(attempt, made, str(self._staged(output)), was)
 
     def _publication(
         self, attempt: Attempt, record: Record, staged: str | None, was: Record | None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
@@ -108,7 +107,7 @@ class Acceptor:
                 if held is None:
                     taken += 1
                     outcome = aside.make(planned, (ordinal,))[0]
-                    compared += self._compared(group, ordinal, outcome)
+                    compared += self._compared(aside, group, ordinal, outcome)
                 obstacle = held or obstacle
         finally:
             aside.close()
@@ -120,14 +119,16 @@ class Acceptor:
         refusal = None if taken else f"no sample can be made: {obstacle}"
         return tuple(compared), refusal
 
-    def _compared(self, group: Group, ordinal: int, outcome: Outcome) -> Iterator[Compared]:
+    def _compared(
+        self, aside: Aside, group: Group, ordinal: int, outcome: Outcome
+    ) -> Iterator[Compared]:
         key = group.task.grain.key(ordinal)
         if outcome.failure is not None:
             said = f"it cannot be made: {outcome.failure.message}"
             yield Compared(group.task.name, outputs(group.task)[0], key, said)
         for dataset, output in zip(group.task.writes, outcome.outputs, strict=False):
             stored = self.store.path(dataset, key)
-            problem = None if output.is_close else unlike(dataset, Path(output.staged), stored)
+            problem = None if output.is_close else unlike(dataset, aside.staged(output), stored)
             yield Compared(group.task.name, dataset.name, key, problem)
 
     def _records(self, found: Acceptance, group: Group, said: str) -> Iterator[list[Record]]:

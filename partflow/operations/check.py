@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 import numpy as np
 
@@ -112,22 +111,22 @@ def _twice(found: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterat
         return
     made = zip(task.writes, first.outputs, second.outputs, third.outputs, strict=True)
     for dataset, one, other, batched in made:
-        verdict, text = _verdict(dataset, one, other)
+        verdict, text = _verdict(aside, dataset, one, other)
         if verdict is Verdict.SAME:
-            verdict, text = _verdict(dataset, one, batched)
+            verdict, text = _verdict(aside, dataset, one, batched)
             text = f"in a batch of {len(batch)}: {text}" if text else ""
         if verdict is Verdict.SAME and _is_as_recorded(found, planned, dataset, ordinal):
             stored = aside.store.path(dataset, key)
-            unequal = None if other.is_close else unlike(dataset, Path(other.staged), stored)
+            unequal = None if other.is_close else unlike(dataset, aside.staged(other), stored)
             if unequal is not None:
                 verdict, text = Verdict.STORED, unequal
         yield Trial(task.name, dataset.name, key, verdict, text)
 
 
-def _verdict(dataset: Dataset, one: Output, other: Output) -> tuple[Verdict, str]:
+def _verdict(aside: Aside, dataset: Dataset, one: Output, other: Output) -> tuple[Verdict, str]:
     if one.content == other.content:
         return Verdict.SAME, ""
-    paths = Path(one.staged), Path(other.staged)
+    paths = aside.staged(one), aside.staged(other)
     near = nearly(dataset, *paths)
     if near is not None:
         return Verdict.CLOSE, f"{near}; float_tolerance={dataset.float_tolerance:g}"

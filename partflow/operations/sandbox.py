@@ -16,7 +16,7 @@ import numpy as np
 from partflow.declarations.dataset import Dataset
 from partflow.execution.attempt.perform import perform
 from partflow.execution.livecontents import LiveContents
-from partflow.execution.orders import Attempt, Lineage, Order, Outcome
+from partflow.execution.orders import Attempt, Lineage, Order, Outcome, Output
 from partflow.execution.readyqueue import Step, batch_limit
 from partflow.execution.sizing import BATCH, widths
 from partflow.formats.compare import difference, largest
@@ -121,6 +121,10 @@ class Aside:
             for state, ordinals in zip(states, reads, strict=True)
         )
         return Attempt(self._serial, ordinal, number, reads, lineage, present, nbytes)
+
+    def staged(self, output: Output) -> Path:
+        """Where the file of an output lies until `close`."""
+        return self.store.staging(self.run) / output.staged
 
     def close(self) -> None:
         """Sweep what was staged."""

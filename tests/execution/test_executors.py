@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import pickle
 import re
 import time
 
@@ -143,7 +144,7 @@ def test_what_is_made_lies_staged_and_is_not_published(project, executor, order)
         ]
         for output in outputs:
             assert (
-                pl.read_parquet(output.staged)["day"].to_list()
+                pl.read_parquet(project.store.staging("run") / output.staged)["day"].to_list()
                 == [outcome.serial + 1] * output.rows
             )
     assert [path.name for path in project.store.warehouse.iterdir()] == [".partflow"]
@@ -179,6 +180,16 @@ def test_what_an_attempt_writes_is_in_its_own_log(project, executor, order):
         "0.log": "about to, on 2024-01-01\n",
         "2.log": "about to, on 2024-01-03\n",
     }
+
+
+def test_orders_and_outcomes_are_plain_data_that_means_the_same_elsewhere(project, executor, order):
+    orders = [order(task, serial) for serial, task in enumerate(["makes", "raises", "panics"])]
+    for each in orders:
+        executor.submit(each)
+    outcomes = collected(executor, 3)
+    sent = pickle.dumps((orders, outcomes))
+    assert pickle.loads(sent) == (orders, outcomes)
+    assert str(project.root).encode() not in sent
 
 
 def test_what_is_recalled_was_not_begun_and_does_not_come_back(executor, order):

@@ -84,6 +84,9 @@ class Shop:
     task: Task
     store: Store
 
+    def staged(self, outcome: Outcome) -> Path:
+        return self.store.staging("run") / outcome.outputs[0].staged
+
     def made(self, ordinal: int, *, is_there: bool = True) -> tuple[int, Outcome]:
         """How many partitions one reads, and what becomes of making it."""
         one = self.task.inputs[0]
@@ -166,7 +169,7 @@ def test_an_empty_read_has_the_types_of_one_that_is_not(folder: Path, cut: str, 
     for is_there in (True, False):
         _, outcome = one.made(last, is_there=is_there)
         assert outcome.failure is None, outcome.failure
-        schemas.append(pl.read_parquet_schema(outcome.outputs[0].staged))
+        schemas.append(pl.read_parquet_schema(one.staged(outcome)))
     assert schemas[0] == schemas[1]
 
 
@@ -201,9 +204,10 @@ def test_a_model_that_is_not_there_is_none(folder: Path, cut: str, form: str) ->
     made = declared(of_a_model)
     root = Path(tempfile.mkdtemp(dir=folder))
     store = Store(root, root / "warehouse", durable=False)
-    _, outcome = Shop(derive([made, sold(models)]), made, store).made(grain.lo, is_there=False)
+    one = Shop(derive([made, sold(models)]), made, store)
+    _, outcome = one.made(grain.lo, is_there=False)
     assert outcome.failure is None, outcome.failure
-    assert pl.read_parquet(outcome.outputs[0].staged)["has_model"].to_list() == [False]
+    assert pl.read_parquet(one.staged(outcome))["has_model"].to_list() == [False]
 
 
 def lazily_wrong(table: pl.LazyFrame) -> pl.LazyFrame:

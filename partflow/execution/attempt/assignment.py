@@ -101,9 +101,9 @@ def failure_of(raised: BaseException, work: Work) -> Failure:
     elif isinstance(error, OSError) and error.errno and not lines:
         where = error.filename or f"a new file below {work.store.warehouse}"
         message = f"{where}: {error.strerror}; {advice_of(error)}, and run again"
-    message = _unstaged(message, work)
-    message = message.replace(f"{root}/", "")  # nothing recorded holds a path of this machine
-    trace = "" if known or not lines else _unstaged(_trace(error, users), work)
+    trace = "" if known or not lines else _trace(error, users)
+    # What goes elsewhere, or is recorded, holds no path of this machine.
+    message, trace = (_unstaged(t, work).replace(f"{root}/", "") for t in (message, trace))
     return Failure(message.strip(), place, trace, isinstance(error, ResultError))
 
 

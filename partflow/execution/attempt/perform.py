@@ -257,4 +257,4 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Outp
     sha256, nbytes = file_digest(staged)
     content = form.fingerprint(staged)
     work.store.seal(staged)
-    return Output(dataset.name, key, str(staged), content, 1, nbytes, sha256)
+    return Output(dataset.name, key, staged.name, content, 1, nbytes, sha256)

@@ -257,7 +257,7 @@ def _sealed(
     output = Output(
         dataset.name,
         key,
-        str(staged),
+        staged.name,
         made.content,
         made.rows,
         identity[0],

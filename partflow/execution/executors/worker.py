@@ -258,7 +258,7 @@ def last_place(text: str, root: Path) -> tuple[str, str]:
         shown.append(line)
         if _is_users(Path(found[1]), root):
             place = f"{Path(found[1]).relative_to(root).as_posix()}:{found[2]}"
-            return place, "\n".join(shown) + "\n"
+            return place, "\n".join(shown).replace(f"{root}/", "") + "\n"
     return "", ""
 
 
