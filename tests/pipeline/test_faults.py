@@ -575,6 +575,19 @@ def test_a_file_that_somebody_is_to_get_the_rows_of_is_at_fault_again(world) -> 
     assert (world.run().ran, world.project.plan().faults) == (1, ())
 
 
+def test_a_second_source_over_the_same_files_is_for_those_that_take_them_as_they_are(world) -> None:
+    rows = ROWS_TOO.replace("reads=[landing]", "reads=[tables]")
+    second = 'tables = Source("tables", days, path="landing/{key}.csv", schema=SCHEMA)'
+    world.jobs(f"{FILES.replace('FORM', 'csv')}{second}{rows}")
+    path = world.write("landing/2024-01-01.csv", BAD)
+    assert world.run().ran == 1
+    assert where(world.project.plan()) == [("tables", "2024-01-01", "landing/2024-01-01.csv")]
+    assert world.read("sizes")["n"].to_list() == [len(BAD)]
+    written(path, "csv", ROWS)
+    assert world.run().ran == 2
+    assert world.read("heights")["n"].to_list() == [2]
+
+
 def test_a_file_without_rows_for_anybody_is_an_error_of_the_query_alone(world) -> None:
     world.jobs(FILES.replace("FORM", "csv"))
     world.write("landing/2024-01-01.csv", BAD)
