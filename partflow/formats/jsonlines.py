@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from partflow.errors import ReadError
 from partflow.formats.fingerprint import type_text
-from partflow.formats.jsontext import BOM
 from partflow.formats.schemas import instances
 from partflow.store.opening import at_once
 
@@ -98,10 +97,9 @@ def require_lines(path: Path, schema: Schema) -> None:
     types = instances(schema)
     with open(path, "rb", opener=at_once) as file:
         for number, line in enumerate(file, 1):
-            text = line.removeprefix(BOM) if number == 1 else line
-            if not text.strip():
+            if not line.strip():
                 continue
-            fields = _object(path, number, text)
+            fields = _object(path, number, line)
             for name, kind in types.items():
                 if (problem := _problem(fields.get(name), kind)) is not None:
                     said = f"line {number:,}: column {name!r}: {problem[0]}"

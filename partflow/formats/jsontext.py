@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
-BOM = b"\xef\xbb\xbf"
-"""What some writers begin UTF-8 with; polars takes it for a part of the first line."""
+_UTF_8 = b"\xef\xbb\xbf"
+"""What some writers begin UTF-8 with; readers of JSON take it for a part of the first line."""
 
 
 def as_read(schema: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
@@ -44,7 +44,10 @@ def _as_read(kind: pl.DataType) -> pl.DataType:
 
 
 def require_utf8(path: Path, beginning: bytes) -> None:
-    """Raise ReadError for text that is UTF-16."""
+    """Raise ReadError for text that is UTF-16, or begins with a mark."""
+    if beginning.startswith(_UTF_8):
+        problem = "begins with a byte order mark (BOM), which JSON does not have"
+        raise ReadError(str(path), problem, "have it delivered as UTF-8 without one")
     if beginning.startswith(_MARKS) or b"\0" in beginning[:1024]:
         problem = "is no UTF-8 text, but UTF-16 or something else that holds zeros"
         raise ReadError(str(path), problem, "have it delivered as UTF-8")
@@ -53,7 +56,7 @@ def require_utf8(path: Path, beginning: bytes) -> None:
 def fields_in(beginning: bytes) -> list[str]:
     """The names of the fields of the whole lines in the first bytes of a file."""
     found: dict[str, None] = {}
-    for line in beginning.removeprefix(BOM).splitlines():
+    for line in beginning.splitlines():
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):

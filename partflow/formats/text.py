@@ -24,7 +24,7 @@ from partflow.formats.jsonlines import (
     naming_lines,
     require_lines,
 )
-from partflow.formats.jsontext import BOM, as_read, fields_in, require_utf8
+from partflow.formats.jsontext import as_read, fields_in, require_utf8
 from partflow.formats.schemas import instances, schema_text
 from partflow.formats.texttypes import RULES, typed
 from partflow.formats.unreadable import reading
@@ -164,7 +164,7 @@ class Ndjson(_Text):
 
         with reading(path), naming_lines(path, self.schema):
             # Bytes, because polars takes a path for a pattern here, and one with `[` finds nothing.
-            source = path.read_bytes().removeprefix(BOM)
+            source = path.read_bytes()
             require_utf8(path, source)
             if self.schema is None:
                 frame = pl.read_ndjson(source, infer_schema_length=None)
@@ -196,8 +196,8 @@ class Ndjson(_Text):
 
         Without one all files are read at once, since only values tell the types.
         """
-        odd = any(_GLOB.intersection(str(path)) or _has_mark(path) for path in paths)
-        if self.schema is None or odd or _nbytes(paths) <= self.at_once:
+        patterns = any(_GLOB.intersection(str(path)) for path in paths)
+        if self.schema is None or patterns or _nbytes(paths) <= self.at_once:
             return _read_alike(self, paths, origin).lazy()
         return _pieces(self, paths, origin, self.schema)
 
@@ -250,11 +250,6 @@ def _with(frame: pl.DataFrame, names: Iterable[str]) -> Schema:
     import polars as pl
 
     return {**frame.schema, **{n: pl.String() for n in names if n not in frame.schema}}
-
-
-def _has_mark(path: Path) -> bool:
-    """Whether a file of text begins with a mark, which polars takes for a part of it."""
-    return beginning_of(path, len(BOM)) == BOM
 
 
 def _nbytes(paths: Sequence[Path]) -> int:

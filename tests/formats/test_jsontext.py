@@ -140,8 +140,9 @@ def test_a_value_of_another_type_is_named_with_its_line_and_column(file, read, v
 
 @READS
 @pytest.mark.parametrize("schema", [None, {"a": pl.Int64}])
-def test_a_mark_that_begins_utf_8_is_no_part_of_a_file(file, read, schema):
-    assert read(file(b'\xef\xbb\xbf{"a":1}\n{"a":2}\n'), schema)["a"].to_list() == [1, 2]
+def test_a_mark_that_begins_utf_8_is_said_in_plain_words(file, read, schema):
+    with pytest.raises(ReadError, match=r"begins with a byte order mark \(BOM\)"):
+        read(file(b'\xef\xbb\xbf{"a":1}\n{"a":2}\n'), schema)
 
 
 @READS
