@@ -42,7 +42,8 @@ class Record:
     `inputs` the digests of its `reads` in 16 bytes each, `how` one of made, kept (made again with
     equal content: the old file stayed), observed, adopted, accepted, done (an effect). `pinned` is
     somebody's file that was accepted and stays until a backfill; `note` says what `how` cannot.
-    `rules` is the number of the rules by which a source's text was typed and checked, else 0.
+    `rules` is the number of the rules by which a source's text was typed and checked, else 0;
+    -1 if the file could not be read and was taken for its bytes.
     `schema` is the text of what columns its file has (`schemas`), None where nobody looked.
     """
 

@@ -575,6 +575,18 @@ def test_a_file_that_somebody_is_to_get_the_rows_of_is_at_fault_again(world) -> 
     assert (world.run().ran, world.project.plan().faults) == (1, ())
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_file_taken_for_its_bytes_is_still_that_after_a_rebuild(world, form) -> None:
+    world.jobs(FILES.replace("FORM", form))
+    world.write(f"landing/2024-01-01.{form}", BAD)
+    world.run()
+    (world.root / "warehouse/.partflow/metastore.sqlite").unlink()
+    world.project.upkeep.rebuild(Controls())
+    assert (world.run().ran, world.project.plan().faults) == (0, ())
+    world.jobs(FILES.replace("FORM", form) + ROWS_TOO)
+    assert len(world.project.plan().faults) == 1
+
+
 def test_a_second_source_over_the_same_files_is_for_those_that_take_them_as_they_are(world) -> None:
     rows = ROWS_TOO.replace("reads=[landing]", "reads=[tables]")
     second = 'tables = Source("tables", days, path="landing/{key}.csv", schema=SCHEMA)'
