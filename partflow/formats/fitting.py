@@ -138,7 +138,8 @@ def _first(column: pl.Series, which: pl.Series) -> str:
 
     first = column.filter(which).head(1)
     moments = (pl.Date, pl.Datetime, pl.Time)  # as ISO writes them; polars has no text of spans
-    value = str((first.cast(pl.String) if isinstance(first.dtype, moments) else first)[0])
+    first = first.cast(pl.String) if isinstance(first.dtype, moments) else first
+    value = str(first.to_list()[0])
     return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
 
 

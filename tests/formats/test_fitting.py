@@ -157,3 +157,9 @@ def test_an_offset_that_there_is_not_is_said(offset):
     found = parsed(text(f"2024-01-02T10:00{offset}"), UTC)
     assert isinstance(found, Misfit)
     assert found.problem.endswith(f"there is no offset {offset}")
+
+
+def test_a_list_that_does_not_fit_is_said_in_a_line():
+    found = bridged(pl.Series("a", [[1], [300]]), pl.List(pl.Int8))
+    assert isinstance(found, Misfit)
+    assert found.problem == "'[300]' is no List(Int8)"
