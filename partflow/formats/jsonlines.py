@@ -9,6 +9,7 @@ the reader refuses a file, or where what it read may have lost something.
 from __future__ import annotations
 
 import json
+import math
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -53,8 +54,12 @@ class _Fraction(str):
     @property
     def is_rounded(self) -> bool:
         """Whether it is another number once it was a float."""
-        nearest = float(self)
-        return abs(nearest) == float("inf") or Decimal(self) != Decimal(repr(nearest))
+        return self.is_too_large or Decimal(self) != Decimal(repr(float(self)))
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether no float is as large."""
+        return math.isinf(float(self))
 
 
 @contextmanager
@@ -66,6 +71,8 @@ def naming_lines(path: Path, schema: Schema | None) -> Iterator[None]:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         require_lines(path, schema or {})
+        if schema is None:
+            _require_one_form(path)
         raise
 
 
@@ -95,15 +102,52 @@ def has_long_decimals(path: Path, schema: Schema) -> bool:
 def require_lines(path: Path, schema: Schema) -> None:
     """Raise ReadError for the first line that is no JSON object, or has a value that misfits."""
     types = instances(schema)
+    for number, fields in _objects(path):
+        for name, kind in types.items():
+            if (problem := _problem(fields.get(name), kind)) is not None:
+                said = f"line {number:,}: column {name!r}: {problem[0]}"
+                raise ReadError(str(path), said, problem[1])
+
+
+def _require_one_form(path: Path) -> None:
+    """Raise ReadError for a field that no column holds, where no schema says what it is to be."""
+    first: dict[str, tuple[int, str]] = {}
+    for number, fields in _objects(path):
+        for name, value in fields.items():
+            if isinstance(value, _Fraction) and value.is_too_large:
+                said = (
+                    f"line {number:,}: column {name!r}: {_shown(value)} is too large for a number"
+                )
+                raise ReadError(str(path), said, _QUOTED)
+            if value is None:
+                continue
+            at, form = first.setdefault(name, (number, _form(value)))
+            if form != _form(value):
+                said = f"column {name!r} is {_form(value)} in line {number:,}, and {form} in {at:,}"
+                raise ReadError(str(path), said, "have it delivered in one form")
+
+
+def _form(value: Any) -> str:
+    match value:
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case bool():
+            return "true or false"
+        case _:
+            return "a number or text"
+
+
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The object in each line that is not blank, with the line's number; ReadError for no object.
+
+    Numbers are as they stand in the file.
+    """
     with open(path, "rb", opener=at_once) as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            fields = _object(path, number, line)
-            for name, kind in types.items():
-                if (problem := _problem(fields.get(name), kind)) is not None:
-                    said = f"line {number:,}: column {name!r}: {problem[0]}"
-                    raise ReadError(str(path), said, problem[1])
+            if line.strip():
+                yield number, _object(path, number, line)
 
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
@@ -170,7 +214,7 @@ def _is_within(value: Any, kind: pl.DataType) -> bool:
 
 
 def _problem_of_float(value: Any, kind: pl.DataType) -> tuple[str, str] | None:
-    if isinstance(value, _Fraction) and abs(float(value)) != float("inf"):
+    if isinstance(value, _Fraction) and not value.is_too_large:
         return None
     if not isinstance(value, _Whole):
         return _misfit(value, kind)

@@ -126,6 +126,21 @@ def test_without_a_schema_too_no_number_loses_digits(file):
         whole(file('{"a":9007199254740993}\n{"a":0.5}\n'), None)
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"a":1}\n{"a":1e400}\n', "line 2: column 'a': 1e400 is too large for a number"),
+        ('{"a":1}\n{"b":1,"a":[2]}\n', "column 'a' is a list in line 2, and a number or text in 1"),
+        ('{"a":true}\n{"a":2}\n', "a number or text in line 2, and true or false in 1"),
+        ('{"a":[1]}\n\n{"a":null}\n{"a":2}', "a number or text in line 4, and a list in 1"),
+    ],
+)
+def test_without_a_schema_what_no_column_holds_is_said_in_plain_words(file, text, problem):
+    with pytest.raises(ReadError) as raised:
+        whole(file(text), None)
+    assert problem in str(raised.value)
+
+
 @READS
 @pytest.mark.parametrize(
     ("value", "kind"),
