@@ -10,7 +10,6 @@ Knows nothing of what raises them. Bugs of partflow's own are `AssertionError("B
       ReadError             a file that cannot be read as what it should be
         LateReadError       the same, found out while polars computes a lazy frame
       ResultError           what a task returned cannot be stored
-      TaskError             the user's function raised; carries its traceback
       PublishError          the disk, or a newer owner, refused what was made
       MetastoreError        the record is newer than this partflow, or damaged
       BusyError             another run is at the same partitions
@@ -118,22 +117,6 @@ class ResultError(PartflowError):
     def __reduce__(self) -> tuple[type[ResultError], tuple[str, str, str, str]]:
         """Survive the way back from a worker process."""
         return type(self), (self.dataset, self.key, self.problem, self.advice)
-
-
-class TaskError(PartflowError):
-    """The user's function raised; `place` is its own line, `trace` its traceback from there on."""
-
-    exit_code: ClassVar[int] = 1
-
-    def __init__(self, message: str, place: str = "", trace: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.place = place
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[type[TaskError], tuple[str, str, str]]:
-        """Survive the way back from a worker process."""
-        return type(self), (self.message, self.place, self.trace)
 
 
 class PublishError(PartflowError):

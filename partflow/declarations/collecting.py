@@ -12,7 +12,7 @@ from typing import Any
 
 from partflow.declarations.dataset import Dataset, Read
 from partflow.declarations.task import Task
-from partflow.partitions.declaring import Made
+from partflow.partitions.declaring import Constructed
 
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
 _LISTS = (list, tuple, set, frozenset, deque)
@@ -67,7 +67,7 @@ def _inside(value: Any) -> list[object]:
 
 
 def left_out(
-    made: Sequence[Made],
+    made: Sequence[Constructed],
     tasks: Iterable[Task],
     datasets: Iterable[Dataset],
     module_of: Callable[[str], tuple[ModuleType, bool] | None],

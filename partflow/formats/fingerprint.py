@@ -125,11 +125,6 @@ def fingerprint_parts(way: str, parts: Iterable[bytes]) -> str:
     return f"{way}:{digest.hexdigest()}"
 
 
-def same_way(one: str, other: str) -> bool:
-    """Whether two fingerprints were made the same way, and so may be compared at all."""
-    return one.partition(":")[0] == other.partition(":")[0]
-
-
 def file_digest(path: Path) -> tuple[str, int]:
     """The SHA-256 of a file's bytes, in hex, and their number: to find damage, not to compare."""
     with open(path, "rb", opener=at_once) as file:

@@ -17,7 +17,7 @@ from partflow.execution.orders import Outcome
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Intent, Record, RunRow, StepLog
 from partflow.metastore.runlog import RunLog
-from partflow.operations.acceptable import Acceptance, Group, Kind
+from partflow.operations.acceptable import Acceptance, Kind, Portion
 from partflow.operations.sandbox import Aside, unlike
 from partflow.partitions.keytexts import shown_key
 from partflow.store.local import Store
@@ -120,7 +120,7 @@ class Acceptor:
         return tuple(compared), refusal
 
     def _compared(
-        self, aside: Aside, group: Group, ordinal: int, outcome: Outcome
+        self, aside: Aside, group: Portion, ordinal: int, outcome: Outcome
     ) -> Iterator[Compared]:
         key = group.task.grain.key(ordinal)
         if outcome.failure is not None:
@@ -131,7 +131,7 @@ class Acceptor:
             problem = None if output.is_close else unlike(dataset, aside.staged(output), stored)
             yield Compared(group.task.name, dataset.name, key, problem)
 
-    def _records(self, found: Acceptance, group: Group, said: str) -> Iterator[list[Record]]:
+    def _records(self, found: Acceptance, group: Portion, said: str) -> Iterator[list[Record]]:
         """The new records of a group, some hundreds at a time."""
         keys = [group.task.grain.key(o) for o in group.at]
         for node in outputs(group.task):
@@ -170,7 +170,7 @@ class Acceptor:
         publishing.publish([Publication(intent) for intent in intents]).require_all()
 
 
-def _words(compared: Sequence[Compared], group: Group) -> str:
+def _words(compared: Sequence[Compared], group: Portion) -> str:
     """How far the acceptance of a task's partitions was put to the test."""
     made = len({c.key for c in compared if c.task == group.task.name})
     if made:
@@ -178,6 +178,6 @@ def _words(compared: Sequence[Compared], group: Group) -> str:
     return "with no sample of its own" if compared else "without a sample"
 
 
-def _steps(group: Group, records: Sequence[Record]) -> list[StepLog]:
+def _steps(group: Portion, records: Sequence[Record]) -> list[StepLog]:
     reason = "code" if group.kind is Kind.CODE else "changed_outside"
     return [StepLog(group.task.name, r.key, 1, "accepted", reason, 0.0, r.note) for r in records]

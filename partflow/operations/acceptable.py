@@ -49,7 +49,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Portion:
     """Partitions of one task with which the same is done, and the reason in words."""
 
     task: Task
@@ -69,7 +69,7 @@ class Acceptance:
     """What accepting comes to; `hands` are the files that somebody changed, by (dataset, key)."""
 
     plan: Plan
-    groups: tuple[Group, ...]
+    groups: tuple[Portion, ...]
     hands: Mapping[tuple[str, str], Record]
 
     def count(self, kind: Kind) -> int:
@@ -80,7 +80,7 @@ class Acceptance:
 def acceptable(found: Plan, seen: Observed, store: Store) -> Acceptance:
     """What of a plan's request can be accepted, and what has to be left, with the reason."""
     supposed = _as_if_by_this_code(found)
-    groups: list[Group] = []
+    groups: list[Portion] = []
     hands: dict[tuple[str, str], Record] = {}
     for name, planned in found.tasks.items():
         if planned.task.is_effect:
@@ -96,7 +96,7 @@ def acceptable(found: Plan, seen: Observed, store: Store) -> Acceptance:
         for at in _parted(planned, left):
             i = at.ranges[0][0] - planned.lo
             text = _said(planned, int(planned.reason[i]), int(planned.cause[i]))
-            groups.append(Group(planned.task, Kind.LEFT, text, at))
+            groups.append(Portion(planned.task, Kind.LEFT, text, at))
     return Acceptance(found, tuple(groups), hands)
 
 
@@ -116,7 +116,7 @@ def _as_if_by_this_code(found: Plan) -> Plan:
 
 def _by_code(
     found: Plan, planned: TaskPlan, other: TaskPlan, coded: tuple[Reason, Mask]
-) -> list[Group]:
+) -> list[Portion]:
     """What other code or rules made: to be accepted if nothing else is wrong with it."""
     reason, here = coded
     task, text = planned.task, _said(planned, reason, -1)
@@ -125,8 +125,8 @@ def _by_code(
     alike = np.logical_and.reduce([s.reads == len(task.inputs) for s in own])
     sound = here & (other.need == Reason.NONE)
     groups = [
-        Group(task, Kind.CODE, text, PartitionSet.where(sound & alike, planned.lo)),
-        Group(
+        Portion(task, Kind.CODE, text, PartitionSet.where(sound & alike, planned.lo)),
+        Portion(
             task,
             Kind.LEFT,
             f"{text}, and it reads other datasets than it was made from",
@@ -137,7 +137,7 @@ def _by_code(
     for at in _parted(shown, here & ~sound):
         i = at.ranges[0][0] - planned.lo
         more = _said(planned, int(other.need[i]), int(other.cause[i]))
-        groups.append(Group(task, Kind.LEFT, f"{text}, and {more}", at))
+        groups.append(Portion(task, Kind.LEFT, f"{text}, and {more}", at))
     return [g for g in groups if g.at]
 
 
@@ -147,7 +147,7 @@ def _by_hand(
     seen: Observed,
     store: Store,
     hands: dict[tuple[str, str], Record],
-) -> list[Group]:
+) -> list[Portion]:
     """What somebody changed: to be kept if it can be read as what the dataset holds."""
     found: dict[tuple[Kind, str], list[tuple[int, int]]] = {}
     for i in np.flatnonzero(hand).tolist():
@@ -167,7 +167,7 @@ def _by_hand(
             hands |= records
         found.setdefault((kind, text), []).append((ordinal, ordinal + 1))
     return [
-        Group(planned.task, kind, text, PartitionSet.of(spans))
+        Portion(planned.task, kind, text, PartitionSet.of(spans))
         for (kind, text), spans in found.items()
     ]
 

@@ -48,7 +48,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FileFault:
     """A file that is not what was recorded."""
 
     node: str
@@ -61,7 +61,7 @@ class Reading:
     """How many files were read again, and what is wrong with which."""
 
     files: int
-    faults: tuple[Fault, ...]
+    faults: tuple[FileFault, ...]
 
 
 def tried(found: Plan, aside: Aside, *, every: bool) -> Iterator[Trial]:
@@ -164,7 +164,7 @@ def read_again(found: Plan, seen: Observed) -> Reading:
             key = dataset.grain.key(state.lo + i)
             text = _wrong(dataset, Condition(int(condition[i])), seen.problems.get((name, key)))
             if text:
-                faults.append(Fault(name, key, text))
+                faults.append(FileFault(name, key, text))
     return Reading(files, tuple(faults))
 
 

@@ -21,7 +21,7 @@ from partflow.metastore.sqlite.file import SIDES, require_file
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.store.failpoints import failpoint
 from partflow.store.local import Store
-from partflow.warehouse.footers import Found, carries_lineage, look_at
+from partflow.warehouse.footers import FileLook, carries_lineage, look_at
 
 _SIDE_BY_SIDE = 4
 
@@ -155,7 +155,7 @@ def _identify(
     chain: _Chain,
     last: dict[tuple[str, str], tuple[int, Record]],
     at: tuple[str, str],
-    found: Found,
+    found: FileLook,
 ) -> None:
     """Let the record of a file carry the stat that the file has now: it may have been copied."""
     order, record = last[at]
@@ -163,10 +163,12 @@ def _identify(
     chain.records = [one for one in chain.records if one[1] is not record] + [last[at]]
 
 
-def _looked(graph: Graph, store: Store, now_ns: int) -> Iterator[tuple[Dataset, str, Found, bool]]:
+def _looked(
+    graph: Graph, store: Store, now_ns: int
+) -> Iterator[tuple[Dataset, str, FileLook, bool]]:
     """Every file of every dataset that a task makes, then those in its history, each looked at."""
 
-    def one(place: tuple[Dataset, str, Path, bool]) -> Found | None:
+    def one(place: tuple[Dataset, str, Path, bool]) -> FileLook | None:
         return look_at(place[0], place[1], place[2], now_ns)
 
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:

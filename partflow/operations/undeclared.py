@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _FILES = frozenset(form.file_name for form in WRITTEN.values())
 
 
-class Why(Enum):
+class Hidden(Enum):
     """Why partitions are not shown."""
 
     RANGE = "outside of its range"
@@ -45,7 +45,7 @@ class Stray:
     key: str
     path: Path
     nbytes: int
-    why: Why
+    why: Hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Lying:
     """The strays of one dataset that are not shown for one reason, by key."""
 
     dataset: str
-    why: Why
+    why: Hidden
     strays: tuple[Stray, ...]
 
     @property
@@ -68,7 +68,7 @@ def lying(graph: Graph, store: Store, now: int) -> tuple[Lying, ...]:
     for folder in _folders(store.warehouse):
         if NAME.match(folder.name):
             strays = sorted(_strays(graph, store, folder, now), key=lambda s: (s.key, s.path))
-            for why in Why:
+            for why in Hidden:
                 some = tuple(one for one in strays if one.why is why)
                 found += [Lying(folder.name, why, some)] if some else []
     return tuple(found)
@@ -127,7 +127,7 @@ def _strays(graph: Graph, store: Store, folder: Path, now: int) -> Iterator[Stra
         column, _, key = path.parent.name.partition("=")
         at = ("", "all", path.name) if path.parent == folder else (column, key, path.name)
         why = _why(graph, dataset, at)
-        if why is not None and (why is not Why.DATASET or _is_of_no_source(graph, store, path)):
+        if why is not None and (why is not Hidden.DATASET or _is_of_no_source(graph, store, path)):
             yield Stray(folder.name, at[1], path, path.lstat().st_size, why)
 
 
@@ -141,22 +141,22 @@ def _own_names(graph: Graph, dataset: Dataset | None, now: int) -> set[str]:
     return {f"{dataset.column}={key}" for key in (dataset.grain.keys(lo, hi) if hi > lo else ())}
 
 
-def _why(graph: Graph, dataset: Dataset | None, at: tuple[str, str, str]) -> Why | None:
+def _why(graph: Graph, dataset: Dataset | None, at: tuple[str, str, str]) -> Hidden | None:
     """Why a file at such a column, key and name is not shown; None if it will be one day."""
     column, key, name = at
     if dataset is None:
-        return Why.DATASET
+        return Hidden.DATASET
     if column != (dataset.column or "") or name != dataset.stored_as.file_name:
-        return Why.GRAIN
+        return Hidden.GRAIN
     try:
         ordinal = dataset.grain.ordinal(key)
         if dataset.grain.key(ordinal) != key:
-            return Why.GRAIN
+            return Hidden.GRAIN
     except UsageError:
-        return Why.GRAIN
+        return Hidden.GRAIN
     extent = graph.dataset_extents[dataset.name]
     is_within = extent.lo <= ordinal and (extent.hi is None or ordinal < extent.hi)
-    return None if is_within else Why.RANGE
+    return None if is_within else Hidden.RANGE
 
 
 def _is_of_no_source(graph: Graph, store: Store, path: Path) -> bool:

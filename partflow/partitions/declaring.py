@@ -26,7 +26,7 @@ SRC = "src"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Constructed:
     """A dataset, task or effect that was constructed, and the module whose import did that."""
 
     declared: object
@@ -41,7 +41,7 @@ class Declaring:
     called wrong for that once more.
     """
 
-    made: list[Made] = field(default_factory=list)
+    made: list[Constructed] = field(default_factory=list)
     errors: list[DeclarationError] = field(default_factory=list)
     wrong: list[object] = field(default_factory=list)
 
@@ -67,7 +67,7 @@ def note(declared: object) -> None:
         frame = _declaring_frame()
         while frame is not None and frame.f_code.co_name != "<module>":
             frame = frame.f_back
-        noted.made.append(Made(declared, "" if frame is None else _module(frame)))
+        noted.made.append(Constructed(declared, "" if frame is None else _module(frame)))
 
 
 def refuse(error: DeclarationError, wrong: object = None) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from partflow.declarations.graph import outputs
-from partflow.operations.acceptable import Group, Kind
+from partflow.operations.acceptable import Kind, Portion
 from partflow.operations.check import Reading, Trial, Verdict
 from partflow.partitions.keytexts import shown_key
 from partflow.report.document import TEXT_ONLY
@@ -187,7 +187,7 @@ def _sentence(accepted: Accepted, *, is_done: bool) -> str:
     return f"{count(code, 'partition')} would be accepted, {hand:,} pinned{more}"
 
 
-def _group(group: Group) -> AcceptedGroup:
+def _group(group: Portion) -> AcceptedGroup:
     return AcceptedGroup(
         group.task.name, outputs(group.task), group.kind.value, group.text, len(group.at),
         tuple(group.ranges), group.kind,

@@ -13,7 +13,7 @@ from partflow.partitions.keytexts import shown_key
 from partflow.report.text import count, size
 
 if TYPE_CHECKING:
-    from partflow.operations.undeclared import Lying, Why
+    from partflow.operations.undeclared import Hidden, Lying
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class StrayReport:
     """Partitions of a dataset that lie there and are not shown, and why they are not."""
 
     dataset: str
-    why: Why
+    why: Hidden
     keys: tuple[str, ...]
     bytes: int
 

@@ -20,7 +20,7 @@ ANY = "any"
 """Stands for every point: `any:7=kill` is the seventh that is reached, whichever it is."""
 
 
-class Action(Enum):
+class FailpointAction(Enum):
     """What becomes of the process: killed at once, an error of the disk, stopped till woken."""
 
     KILL = "kill"
@@ -35,7 +35,7 @@ class _Armed:
 
     name: str
     number: int
-    action: Action
+    action: FailpointAction
     passed: int = 0
 
 
@@ -48,12 +48,12 @@ def failpoint(name: str) -> None:
     if armed.passed != armed.number:
         return
     os.write(2, f"failpoint {name}\n".encode())
-    if armed.action is Action.KILL:
+    if armed.action is FailpointAction.KILL:
         os.kill(os.getpid(), signal.SIGKILL)
-    elif armed.action is Action.STOP:
+    elif armed.action is FailpointAction.STOP:
         os.kill(os.getpid(), signal.SIGSTOP)
     else:
-        number = errno.ENOSPC if armed.action is Action.FULL else errno.EIO
+        number = errno.ENOSPC if armed.action is FailpointAction.FULL else errno.EIO
         raise OSError(number, os.strerror(number), f"failpoint {name}")
 
 
@@ -66,9 +66,9 @@ def _armed() -> _Armed | None:
     place, _, action = text.partition("=")
     name, _, number = place.partition(":")
     try:
-        return _Armed(name, int(number or 1), Action(action))
+        return _Armed(name, int(number or 1), FailpointAction(action))
     except ValueError:
-        known = ", ".join(a.value for a in Action)
+        known = ", ".join(a.value for a in FailpointAction)
         raise ConfigurationError(
             f"the environment's {VARIABLE} is {text!r}; write name:number=action, one of {known}"
         ) from None

@@ -29,7 +29,7 @@ _SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileLook:
     """One file: its digest and identity, and the record in its footer or why there is none."""
 
     sha256: str
@@ -38,7 +38,7 @@ class Found:
     problem: str = ""
 
 
-def look_at(dataset: Dataset, key: str, path: Path, now_ns: int) -> Found | None:
+def look_at(dataset: Dataset, key: str, path: Path, now_ns: int) -> FileLook | None:
     """What a file says of itself; None if it is gone. Raises OSError if it can't be read at all.
 
     A file that is too young for its stat to prove anything has an identity without times.
@@ -54,11 +54,11 @@ def look_at(dataset: Dataset, key: str, path: Path, now_ns: int) -> Found | None
         number = refusal_behind(error.__cause__)
         if number:
             raise OSError(number, os.strerror(number), str(path)) from error
-        return Found(sha256, trusted, None, error.problem)
+        return FileLook(sha256, trusted, None, error.problem)
     if record is None:
-        return Found(sha256, trusted, None, "it carries no lineage of this partition")
+        return FileLook(sha256, trusted, None, "it carries no lineage of this partition")
     whole = replace(record, sha256=sha256, identity=trusted, nbytes=trusted.size)
-    return Found(sha256, trusted, whole)
+    return FileLook(sha256, trusted, whole)
 
 
 def record_in(dataset: Dataset, key: str, path: Path, stat: FileIdentity) -> Record | None:

@@ -12,7 +12,8 @@ import pytest
 
 from partflow.execution.attempt import witness
 from partflow.project.project import Controls
-from partflow.report.why import why_document, why_lines
+from partflow.report.document import document
+from partflow.report.why import why_lines, why_report
 
 DAYS = ("2024-01-01", "2024-01-02")
 HEAD = """
@@ -124,12 +125,13 @@ def test_why_says_that_a_file_changed_since_and_that_one_is_gone(shop) -> None:
     shop.write("rates.csv", "eur,1.2\n")
     (shop.root / "more.csv").unlink()
     why = shop.project.why("days", DAYS[0])
-    lines = why_lines(why)
+    report = why_report(why)
+    lines = why_lines(report)
     assert "  file  rates.csv has changed since" in lines
     assert "  file  more.csv is gone since" in lines
-    document = json.loads(json.dumps(why_document(why)))["seen"]
-    assert [one["since"] for one in document] == ["is gone since", "has changed since"]
-    assert [len(one["sha256"]) for one in document] == [64, 64]
+    told = json.loads(json.dumps(document(report)))["seen"]
+    assert [one["since"] for one in told] == ["is gone since", "has changed since"]
+    assert [len(one["sha256"]) for one in told] == [64, 64]
 
 
 def test_a_later_making_replaces_what_was_seen(shop) -> None:

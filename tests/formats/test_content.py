@@ -15,7 +15,6 @@ from partflow.formats.fingerprint import (
     fingerprint_bytes,
     fingerprint_frame,
     fingerprint_parquet,
-    same_way,
 )
 
 
@@ -49,11 +48,12 @@ def test_the_order_of_rows_counts_if_asked():
     one = fingerprint_frame(SALES, ordered=True)
     other = fingerprint_frame(SALES.reverse(), ordered=True)
     assert one != other
-    assert same_way(one, other)
+    assert one.partition(":")[0] == other.partition(":")[0]
 
 
 def test_ordered_and_unordered_fingerprints_are_made_in_different_ways():
-    assert not same_way(fingerprint_frame(SALES), fingerprint_frame(SALES, ordered=True))
+    tags = {fingerprint_frame(SALES, ordered=o).partition(":")[0] for o in (False, True)}
+    assert len(tags) == 2
 
 
 def test_twice_the_same_row_is_not_once():

@@ -6,9 +6,9 @@ import textwrap
 import polars as pl
 import pytest
 
-from partflow.operations.check import Fault, Trial, Verdict
+from partflow.operations.check import FileFault, Trial, Verdict
 from partflow.planning.selection import Asked
-from partflow.report.acceptance import _trials_sentence
+from partflow.report.acceptance import trials_report
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 
@@ -181,8 +181,8 @@ def test_files_that_are_gone_or_changed_are_found_and_a_sources_may_go(sales):
     (sales.root / f"landing/{DAYS[1]}.csv").unlink()
     found = sales.project.check_files()
     assert found.faults == (
-        Fault("clean", DAYS[0], "its file is gone"),
-        Fault("clean", DAYS[1], "changed outside partflow"),
+        FileFault("clean", DAYS[0], "its file is gone"),
+        FileFault("clean", DAYS[1], "changed outside partflow"),
     )
     assert found.files == 4 + 4 + 5 + 2
     assert sales.project.check_files("trailing").faults == ()
@@ -215,7 +215,7 @@ def test_an_error_is_told_from_a_difference(world):
     found = only(flaky(world, 0, 1))
     assert found.verdict is Verdict.FAILED
     assert found.text.startswith("the second time: OSError: the network is down")
-    assert _trials_sentence([found]) == "made 1 partition twice: failed: make"
+    assert trials_report([found], Asked()).made_twice == "made 1 partition twice: failed: make"
 
 
 def test_errors_and_differences_are_named_apart():
@@ -224,4 +224,7 @@ def test_errors_and_differences_are_named_apart():
         Trial("b", "b", "1", Verdict.DIFFERS, "other"),
         Trial("c", "c", "1", Verdict.SAME),
     ]
-    assert _trials_sentence(trials) == "made 3 partitions twice: failed: a; not the same: b"
+    assert (
+        trials_report(trials, Asked()).made_twice
+        == "made 3 partitions twice: failed: a; not the same: b"
+    )

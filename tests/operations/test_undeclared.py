@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from partflow.errors import PartflowError, UsageError
-from partflow.operations.undeclared import Why
+from partflow.operations.undeclared import Hidden
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import Footprint
 from partflow.project.project import Controls
@@ -34,7 +34,7 @@ def days(world):
     return world
 
 
-def lying(world) -> list[tuple[str, Why, list[str]]]:
+def lying(world) -> list[tuple[str, Hidden, list[str]]]:
     found = world.project.upkeep.undeclared()
     return [(each.dataset, each.why, [s.key for s in each.strays]) for each in found]
 
@@ -62,7 +62,7 @@ def test_what_lies_outside_of_the_range_is_shown_nowhere_and_said(days):
     days.jobs(NARROW)
     days.run()
     assert sums(days) == [7] * 4
-    assert lying(days) == [("clean", Why.RANGE, ["2024-01-01", "2024-01-02"])]
+    assert lying(days) == [("clean", Hidden.RANGE, ["2024-01-01", "2024-01-02"])]
 
 
 def test_a_start_that_is_moved_back_takes_up_what_was_there_as_fresh(days):
@@ -81,8 +81,8 @@ def test_a_dataset_that_is_declared_again_is_fresh_as_it_was(days):
     )
     days.run()
     assert lying(days) == [
-        ("clean", Why.DATASET, [f"2024-01-0{day}" for day in range(1, 5)]),
-        ("total", Why.DATASET, ["all"]),
+        ("clean", Hidden.DATASET, [f"2024-01-0{day}" for day in range(1, 5)]),
+        ("total", Hidden.DATASET, ["all"]),
     ]
     days.jobs(JOBS)
     assert days.project.plan().steps == 0
@@ -93,7 +93,7 @@ def test_partitions_of_another_grain_are_not_shown_and_a_plain_read_works_once_t
         JOBS.replace('Daily("2024-01-01", "2024-01-05")', 'Weekly("2024-01-01", "2024-01-08")')
     )
     days.run()
-    assert [(name, why) for name, why, _ in lying(days)] == [("clean", Why.GRAIN)]
+    assert [(name, why) for name, why, _ in lying(days)] == [("clean", Hidden.GRAIN)]
     plain = f"from read_parquet('{days.root}/warehouse/clean/**/*.parquet', hive_partitioning=true)"
     with pytest.raises(duckdb.Error, match="mismatch"):
         duckdb.sql(plain).fetchall()
@@ -111,7 +111,7 @@ def test_days_that_a_longer_step_does_not_begin_on_are_not_shown(days):
         )
     )
     days.run()
-    assert lying(days) == [("clean", Why.GRAIN, ["2024-01-02", "2024-01-04"])]
+    assert lying(days) == [("clean", Hidden.GRAIN, ["2024-01-02", "2024-01-04"])]
     assert sums(days) == [4] * 4
 
 

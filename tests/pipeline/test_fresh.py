@@ -8,7 +8,7 @@ import pytest
 from partflow.operations.explain import Settling
 from partflow.planning.planner import Reason, State
 from partflow.report.text import moment
-from partflow.report.why import why_lines
+from partflow.report.why import why_lines, why_report
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 
@@ -188,7 +188,7 @@ def test_why_says_when_a_partition_that_is_still_corrected_is_made_again(world, 
     project.materialize()
     why = project.why("days", "2024-01-01")
     assert why.settling == Settling(end + again * 3600, end + 3 * 86400)
-    (said,) = [line for line in why_lines(why) if "the first run after" in line]
+    (said,) = [line for line in why_lines(why_report(why)) if "the first run after" in line]
     assert said.startswith("  at 2024-01-05T00:00:00Z; ")
     assert words.format(moment(end + again * 3600)) in said
     project.clock = lambda: (end + 3 * 86400) * 1_000_000_000
