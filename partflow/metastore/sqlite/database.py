@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,7 @@ from typing import Any, Self
 import apsw
 
 from partflow.errors import MetastoreError, PublishError, understood
-from partflow.metastore.sqlite.file import connected, damaged, make_folder
+from partflow.metastore.sqlite.file import connected, damaged, is_filled, make_folder
 from partflow.metastore.sqlite.statements import Statements
 from partflow.store.opening import alone_with
 
@@ -30,10 +30,11 @@ _MIGRATIONS = Statements("migrations")
 class Database:
     """One open file; `open` makes or migrates it, the constructor does not.
 
+    `lock` is the file by which writers wait for each other; None in memory, where there is one.
     `may_write` is asked within each transaction: whether the lease of who writes is still held.
     """
 
-    def __init__(self, connection: apsw.Connection, lock: Path) -> None:
+    def __init__(self, connection: apsw.Connection, lock: Path | None) -> None:
         self._connection = connection
         self._lock = lock
         self.may_write: Callable[[], bool] = lambda: True
@@ -48,10 +49,10 @@ class Database:
         """
         make_folder(path.parent, durable=durable)
         opened = cls(connected(path, durable=durable), path.with_suffix(".lock"))
-        if not opened._ask(_SQL["is_filled"]):
+        if not is_filled(opened._connection):
             opened._connection.execute("PRAGMA journal_mode = WAL")
             with opened._transaction() as c:
-                if not c.execute(_SQL["is_filled"]).fetchall():
+                if not is_filled(c):
                     _create(c)
         opened._require_version(path)
         opened._path, opened._opened = path, (opened.incarnation, path.stat().st_ino)
@@ -65,7 +66,7 @@ class Database:
     @classmethod
     def in_memory(cls) -> Self:
         """An empty metastore that lies nowhere, for tests and for who only reads."""
-        opened = cls(apsw.Connection(":memory:"), Path(os.devnull))
+        opened = cls(apsw.Connection(":memory:"), None)
         _create(opened._connection)
         return opened
 
@@ -117,7 +118,7 @@ class Database:
     @contextmanager
     def _transaction(self) -> Iterator[apsw.Connection]:
         """One durable transaction, behind the writers' lock file."""
-        with alone_with(self._lock):
+        with nullcontext() if self._lock is None else alone_with(self._lock):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._require_current()

@@ -1,8 +1,5 @@
 -- Whether a file is a metastore, of which schema, and which one.
 
--- name: is_filled
-SELECT 1 FROM sqlite_master LIMIT 1
-
 -- name: schema
 SELECT value FROM meta WHERE name = 'schema'
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import apsw
 
 from partflow.errors import MetastoreError
+from partflow.metastore.sqlite.statements import Statements
 
 SIDES = ("", "-wal", "-shm", "-journal")
 """What SQLite puts after a file's name for the files that belong to it."""
@@ -20,6 +21,7 @@ SIDES = ("", "-wal", "-shm", "-journal")
 UNREADABLE = (MetastoreError, OSError, apsw.Error)
 """What may be raised where a metastore can't be opened or read."""
 
+_SQL = Statements("file")
 _ANEW = "restore a backup, or `partflow state rebuild` makes it anew from the files and the journal"
 
 
@@ -76,8 +78,13 @@ def _opened(connection: apsw.Connection, *, durable: bool) -> apsw.Connection:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    is_filled(connection)  # SQLite reads nothing of a file before it is asked
     return connection
+
+
+def is_filled(connection: apsw.Connection) -> bool:
+    """Whether a SQLite file has any table."""
+    return bool(connection.execute(_SQL["any_table"]).fetchall())
 
 
 def require_file(path: Path) -> None:
@@ -125,7 +132,7 @@ def damage_of(path: Path) -> str | None:
         return "it is empty" if path.exists() else "there is none"
     try:
         with closing(connected(path, durable=True)) as found:
-            if not found.execute("SELECT 1 FROM meta WHERE name = 'schema'").fetchall():
+            if not found.execute(_SQL["is_ours"]).fetchall():
                 return "it is no metastore of partflow's"
             said = str(found.execute("PRAGMA quick_check(1)").fetchall()[0][0])
     except (apsw.Error, MetastoreError) as error:
