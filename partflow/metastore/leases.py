@@ -1,32 +1,15 @@
-"""Leases: each run holds a file that says what it touches, locked for the run's life.
+"""What a lease is: the right of a run that goes on to what it touches.
 
-Knows nothing of plans. A `flock` goes with its process, so what a dead run had is free at once.
+Knows nothing of plans, nor of how a lease is held: `protocol.Leases` says what holding them takes.
 Correctness rests on epochs; a lease only saves work.
 """
 
 from __future__ import annotations
 
-import fcntl
-import functools
-import json
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Final
 
-from partflow.errors import BusyError, naming
-from partflow.planning.footprint import EVERYTHING, Footprint, Meeting
-from partflow.store.opening import NotAFileError, alone_with, at_once
-
-_SUFFIX = ".lease"
-_NEW = ".new"
-_MOMENT = 0.05
-"""Seconds; polars has Ctrl-C restart what waits for a lock: it is heard only between two waits."""
-_OWN: Final[set[int]] = set()
-"""The descriptors of the leases that this process holds."""
+from partflow.planning.footprint import Footprint, Meeting
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,148 +44,7 @@ Living = Mapping[str, Lease]
 """The leases that are held, by run."""
 
 
-class Leases:
-    """The leases of one warehouse; `folder` holds their files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @contextmanager
-    def taken(
-        self,
-        run: str,
-        owner: str,
-        footprint: Footprint,
-        before: Callable[[Living], None] = lambda _: None,
-    ) -> Iterator[Taken | Met]:
-        """Hold a lease on what a run touches, unless one that goes on meets it.
-
-        Before that, whatever is to be done to what dead runs left is done, given who is alive:
-        nobody else takes a lease meanwhile.
-        """
-        with ExitStack() as stack:
-            with self._gate():
-                living = self._living()
-                before(living)
-                found: Taken | Met | None = _met(living, run, footprint)
-                if found is None:
-                    is_held = stack.enter_context(self._held(run, owner, footprint))
-                    found = Taken(tuple(living.values()), is_held)
-            yield found
-
-    @contextmanager
-    def kept(
-        self,
-        run: str,
-        owner: str,
-        footprint: Footprint,
-        before: Callable[[Living], None] = lambda _: None,
-        *,
-        wait: bool,
-        waiting: Callable[[str], None],
-    ) -> Iterator[Taken]:
-        """Hold a lease; wait for whoever has what it touches, or raise BusyError."""
-        while True:
-            with self.taken(run, owner, footprint, before) as found:
-                if isinstance(found, Taken):
-                    yield found
-                    return
-            self.await_end(found, found.lease.owner, wait=wait, waiting=waiting)
-
-    def await_end(self, met: Met, said: str, *, wait: bool, waiting: Callable[[str], None]) -> None:
-        """Wait until a run that was met has ended; BusyError if that is not wished."""
-        if not wait:
-            raise BusyError(f"another run is at this: {said}; wait for it, or leave --no-wait out")
-        waiting(said)
-        try:
-            with open(self._path(met.lease.run), "rb", opener=at_once) as file:
-                while _is_locked(file):
-                    time.sleep(_MOMENT)
-        except FileNotFoundError:
-            pass
-
-    def owner(self, run: str) -> str | None:
-        """Who holds the lease of a run, in words; None if nobody does: it does not go on."""
-        lease = _lease_in(self._path(run))
-        return None if lease is None else lease.owner
-
-    def is_held(self, run: str) -> bool:
-        """Whether a run goes on."""
-        return self.owner(run) is not None
-
-    def _path(self, run: str) -> Path:
-        return self.folder / f"{run}{_SUFFIX}"
-
-    @contextmanager
-    def _gate(self) -> Iterator[None]:
-        """Let one process at a time take leases; it is held for moments only."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with alone_with(self.folder / "gate"):
-            yield
-
-    def _living(self) -> dict[str, Lease]:
-        """The leases that are held; files of the dead go. Requires: the gate."""
-        found = {}
-        with os.scandir(self.folder) as entries:
-            names = sorted(e.name for e in entries if e.is_file(follow_symlinks=False))
-        for path in (self.folder / name for name in names if name.endswith((_SUFFIX, _NEW))):
-            lease = _lease_in(path) if path.suffix == _SUFFIX else None
-            if lease is None:
-                path.unlink(missing_ok=True)
-            else:
-                found[lease.run] = lease
-        return found
-
-    @contextmanager
-    def _held(self, run: str, owner: str, footprint: Footprint) -> Iterator[Callable[[], bool]]:
-        """Hold the file of a new lease: it is whole and locked before it has its name."""
-        path = self._path(run)
-        new = path.with_suffix(_NEW)
-        with new.open("wb", buffering=0) as file, _not_in_children(file.fileno()):
-            fcntl.flock(file, fcntl.LOCK_EX)
-            said = {"run": run, "owner": owner, "touches": footprint.to_json()}
-            with naming(new):
-                file.write(json.dumps(said).encode())
-            new.rename(path)
-            own = os.fstat(file.fileno()).st_ino
-            is_held = functools.partial(_is_at, path, own)
-            try:
-                yield is_held
-            finally:
-                if is_held():
-                    path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _not_in_children(descriptor: int) -> Iterator[None]:
-    """Keep a descriptor from processes that are forked: they may outlive this one and its lock."""
-    _OWN.add(descriptor)
-    try:
-        yield
-    finally:
-        _OWN.discard(descriptor)
-
-
-def _let_go() -> None:
-    """In a process that a task forked: have none of the leases of its parent open."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for descriptor in _OWN:
-        os.dup2(nothing, descriptor, inheritable=False)
-    os.close(nothing)
-
-
-os.register_at_fork(after_in_child=_let_go)
-
-
-def _is_at(path: Path, inode: int) -> bool:
-    """Whether the file at a path is the one with that inode."""
-    try:
-        return path.stat().st_ino == inode
-    except FileNotFoundError:
-        return False
-
-
-def _met(living: Living, run: str, footprint: Footprint) -> Met | None:
+def first_met(living: Living, run: str, footprint: Footprint) -> Met | None:
     """The first living run that is in the way; also one of the same number, whatever it does."""
     for lease in living.values():
         at = lease.footprint.meeting(footprint)
@@ -210,35 +52,3 @@ def _met(living: Living, run: str, footprint: Footprint) -> Met | None:
         if at is not None:
             return Met(lease, at)
     return None
-
-
-def _lease_in(path: Path) -> Lease | None:
-    """The lease in a file; None if nobody holds it.
-
-    Asks by taking it for a moment, shared, which is in nobody's way.
-    """
-    with (
-        suppress(FileNotFoundError, NotAFileError),
-        open(path, "rb", opener=at_once) as file,
-    ):
-        if _is_locked(file):
-            return _read(path.stem, file.read())
-    return None
-
-
-def _is_locked(file: BinaryIO) -> bool:
-    """Whether another holds a file; if nobody does, this one does from now on, shared."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
-
-
-def _read(run: str, text: bytes) -> Lease:
-    """A lease that is held; one that cannot be read is taken to touch everything."""
-    try:
-        found = json.loads(text)
-        return Lease(run, str(found["owner"]), Footprint.from_json(found["touches"]))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return Lease(run, f"run {run}", EVERYTHING)

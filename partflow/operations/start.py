@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from partflow.metastore.journal import note_seen
-from partflow.metastore.leases import Leases, Living, Met, Taken
-from partflow.metastore.protocol import Metastore
+from partflow.metastore.leases import Living, Met, Taken
+from partflow.metastore.protocol import Leases, Metastore
 from partflow.metastore.runlog import owner_of
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.footprint import Footprint

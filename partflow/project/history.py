@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from partflow.errors import UsageError, understood
-from partflow.metastore.leases import Leases
+from partflow.metastore.flockleases import FlockLeases
+from partflow.metastore.protocol import Leases
 from partflow.metastore.record import RunRow, StepLog
 from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite.metastore import SqliteMetastore
@@ -37,7 +38,7 @@ class History:
         self.metastore_path = (
             root / config.metastore if config.metastore else private / "metastore.sqlite"
         )
-        self.leases = Leases(private / "leases")
+        self.leases: Leases = FlockLeases(private / "leases")
         self.clock: Callable[[], int] = time.time_ns
 
     @classmethod

@@ -11,7 +11,7 @@ import sys
 import polars as pl
 import pytest
 
-from partflow.metastore.leases import Leases
+from partflow.metastore.flockleases import FlockLeases
 from partflow.planning.footprint import EVERYTHING
 
 DAYS = 14
@@ -292,7 +292,7 @@ def test_waiting_is_not_pending(shop):
 
 
 def test_no_wait_ends_with_4_while_another_run_is_at_it(shop):
-    leases = Leases(shop.root / "warehouse/.partflow/leases")
+    leases = FlockLeases(shop.root / "warehouse/.partflow/leases")
     with leases.taken("7", "run 7 of somebody", EVERYTHING):
         said = shop.run("materialize", "--no-wait")
     assert said.code == 4

@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from partflow.metastore import protocol
+from partflow.metastore.flockleases import FlockLeases
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 
 PROTOCOLS = [
@@ -27,8 +28,13 @@ def test_no_protocol_asks_for_more_than_six_things(kind):
 
 
 def test_the_metastore_is_all_parts_of_the_seam():
-    parts = set(PROTOCOLS) - {protocol.Metastore}
+    parts = set(PROTOCOLS) - {protocol.Metastore, protocol.Leases}
     assert parts - set(protocol.Metastore.__mro__) == set()
+
+
+@pytest.mark.parametrize(("kind", "implementation"), [(protocol.Leases, FlockLeases)])
+def test_leases_have_nothing_public_beside_the_seam(kind, implementation):
+    assert {name for name in vars(implementation) if name[0] != "_"} == own(kind)
 
 
 def test_what_is_handed_around_has_nothing_public_beside_the_seam_but_its_opening():

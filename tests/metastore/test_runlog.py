@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from partflow.errors import PublishError, UsageError
-from partflow.metastore.leases import Leases
+from partflow.metastore.flockleases import FlockLeases
 from partflow.metastore.record import Intent, LogLines, Record, StepLog
 from partflow.metastore.runlog import RunLog, begun, owner_of
 from partflow.metastore.sqlite.metastore import SqliteMetastore
@@ -119,7 +119,7 @@ def refusal(log: RunLog, tmp_path, **changed) -> str:
     """Why a run is not cancelled whose lease nobody but this very process may hold."""
     row = replace(begun(RUN, COMMAND, 1.0), **changed)
     log.begin(row, "{}")
-    canceller = Canceller(log, Leases(tmp_path).owner, lambda: 2.0, patience=0.1)
+    canceller = Canceller(log, FlockLeases(tmp_path).owner, lambda: 2.0, patience=0.1)
     with pytest.raises(UsageError) as caught:
         canceller.cancel(row)
     assert only(log).note == ""
@@ -131,18 +131,18 @@ def test_a_process_that_holds_no_lease_is_never_signalled(log, tmp_path):
 
 
 def test_a_process_that_holds_the_lease_for_another_run_is_never_signalled(log, tmp_path):
-    with Leases(tmp_path).taken(OTHER, owner_of(OTHER), Footprint()):
+    with FlockLeases(tmp_path).taken(OTHER, owner_of(OTHER), Footprint()):
         assert "nothing holds its lease" in refusal(log, tmp_path)
 
 
 def test_a_lease_that_another_process_holds_for_the_run_saves_this_one(log, tmp_path):
     owner = owner_of(RUN).replace(f"process {os.getpid()}", "process 1")
-    with Leases(tmp_path).taken(RUN, owner, Footprint()):
+    with FlockLeases(tmp_path).taken(RUN, owner, Footprint()):
         assert "nothing holds its lease" in refusal(log, tmp_path)
 
 
 def test_a_run_on_another_host_is_to_be_cancelled_there(log, tmp_path):
-    with Leases(tmp_path).taken(RUN, owner_of(RUN), Footprint()):
+    with FlockLeases(tmp_path).taken(RUN, owner_of(RUN), Footprint()):
         host = f"not-{socket.gethostname()}"
         assert f"goes on at {host}; cancel it there" in refusal(log, tmp_path, host=host)
 
