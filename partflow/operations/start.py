@@ -21,7 +21,7 @@ from partflow.planning.footprint import Footprint
 from partflow.store.identity import CLOCK_STEP_NS
 from partflow.store.local import Store
 from partflow.warehouse.recovery import recover
-from partflow.warehouse.shapes import digest_shown, is_described
+from partflow.warehouse.shapes import is_described, is_shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,8 +90,8 @@ class Starter:
                 return None
             if not is_described(self.graph, metastore):
                 return None  # a warehouse from before: what its files hold is to be recorded once
-            if metastore.shown != digest_shown(self.graph):
-                return None  # the catalog shows what was declared before
+            if not is_shown(self.graph, self.store, metastore):
+                return None  # the catalog is gone, or shows what was declared before
             return self._look(metastore, decide)
 
     @contextmanager

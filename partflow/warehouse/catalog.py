@@ -5,7 +5,6 @@ Knows nothing of tasks or of what is fresh; it is told which datasets there are 
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import re
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 from partflow.errors import PublishError, UsageError, advice_of
 from partflow.formats.connections import Settings, opened, state_zone
 from partflow.warehouse.sqltypes import quoted
-from partflow.warehouse.viewsql import MARK, View, literal, view_sql
+from partflow.warehouse.viewsql import MARK, View, clashing, literal, view_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -163,28 +162,40 @@ def _answered(
 ) -> duckdb.DuckDBPyRelation:
     """The result of a query; where parts of a dataset clash, by the types of those that it reads.
 
-    Which those are DuckDB alone knows, so the views are tried in turn: one that reads only parts
-    that agree brings up no error.
+    Which those are DuckDB alone knows. An error names a partition that is read and clashes with
+    what is shown, so the view is turned to its types, until what is read agrees, or a partition
+    clashes for the second time.
     """
     import duckdb
 
-    problem: Exception | None = None
-    for choice in itertools.product(*((view, *view.others) for view in views)):
-        for view in choice:
-            _create(connection, view, root, sql)
-        found = connection.sql(sql)
-        if not any(view.others for view in views):
-            return found
+    touched: dict[str, list[str]] = {view.name: [] for view in views if view.turned}
+    for view in views:
+        _create(connection, view, root, sql)
+    first: Exception | None = None
+    while True:
+        relation = connection.sql(sql)
+        if not touched:
+            return relation
         try:
-            found.limit(1).fetchall()
+            relation.limit(1).fetchall()
         except duckdb.Error as error:
-            if MARK not in str(error):
-                raise
-            problem = problem or error
+            first = first or error
+            turned = _turned(views, touched, said_by(error)) if MARK in str(error) else None
+            if turned is None:
+                raise first from None
+            _create(connection, turned, root, sql)
         else:
-            return found
-    assert problem is not None, "BUG: there is always one choice"
-    raise problem
+            return relation
+
+
+def _turned(views: Sequence[View], touched: dict[str, list[str]], said: str) -> View | None:
+    """The view turned to the partition that an error names; None if it was already, or none is."""
+    for view in views:
+        key = clashing(view, said) if view.turned else None
+        if view.turned and key is not None and key not in touched[view.name]:
+            touched[view.name].append(key)
+            return view.turned(touched[view.name])
+    return None
 
 
 def _create(connection: duckdb.DuckDBPyConnection, view: View, root: Path, sql: str) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Literal, cast
 
 from partflow.declarations.dataset import Source
@@ -23,13 +24,14 @@ from partflow.process.muffling import muffled
 from partflow.store.stats import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
 
     from partflow.declarations.dataset import Dataset
     from partflow.declarations.graph import Graph
+    from partflow.metastore.columns import Columns
     from partflow.metastore.protocol import Metastore
     from partflow.store.local import Store
 
@@ -61,6 +63,14 @@ class Shape:
     unread: tuple[tuple[str, str], ...] = ()
 
 
+class Closely(Enum):
+    """How far what tasks made is looked at: each looks at what those before it do, and at more."""
+
+    RECORD = "at what is recorded"
+    NAMES = "at what lies in the folder, by its name"
+    FILES = "at the stat of each file"
+
+
 @dataclass(frozen=True, slots=True)
 class Looker:
     """What looking at shapes needs; `now` in epoch seconds."""
@@ -70,8 +80,8 @@ class Looker:
     metastore: Metastore
     now: int
 
-    def shape(self, dataset: Dataset, *, closely: bool) -> Shape:
-        """The shape of a dataset: `closely` by its files, else as far as it can be by the record.
+    def shape(self, dataset: Dataset, closely: Closely) -> Shape:
+        """The shape of a dataset, by its files as far as `closely` says, and else by the record.
 
         The record of a source says nothing of what has come since, so its files are looked at.
         """
@@ -79,16 +89,18 @@ class Looker:
             return self._looked(dataset, [dataset.grain.key(0)], ())
         lo, hi = self.graph.dataset_extents[dataset.name].lo, self._horizon(dataset)
         only = None if dataset.is_source or hi <= lo else self._only(dataset, lo, hi)
-        if only is not None and not closely:
+        if only is not None and closely is Closely.RECORD:
+            return Shape((Part((), only),))
+        if only is not None and closely is Closely.NAMES and not self._unrecorded(dataset):
             return Shape((Part((), only),))
         keys = dataset.grain.keys(lo, hi) if hi > lo else []
-        if only is not None and self._is_as_recorded(dataset, keys):
+        if only is not None and closely is Closely.FILES and self._is_as_recorded(dataset, keys):
             return Shape((Part((), only),))
-        strays = tuple(sorted(keys_there(self.store, dataset, but=keys)))
+        strays = tuple(sorted(keys_there(self.store, dataset, map(str.encode, keys))))
         return self._looked(dataset, keys, strays)
 
     def _only(self, dataset: Dataset, lo: int, hi: int) -> Mapping[str, pl.DataType] | None:
-        """The schema of all that is recorded, if it is one, and nothing is outside of the range."""
+        """The schema of all that is recorded, if it is one, and none of it is out of the range."""
         known = self.metastore.schemas(dataset.name)
         if len(known) != 1:
             return None
@@ -107,13 +119,20 @@ class Looker:
         """
         import numpy as np
 
-        columns = ColumnCache(self.metastore, self.store.columns).load(dataset.name)
+        columns = self._columns(dataset)
         names = np.array(keys, np.bytes_)
         at = np.minimum(np.searchsorted(names, columns.key), len(names) - 1)
         recorded = np.full((len(names), 4), -1, np.int64)
         recorded[at[names[at] == columns.key]] = columns.identity[names[at] == columns.key]
         same = np.array_equal(recorded, self.store.identities(dataset, keys))
-        return same and not keys_there(self.store, dataset, but=keys)
+        return same and not keys_there(self.store, dataset, names.tolist())
+
+    def _unrecorded(self, dataset: Dataset) -> set[str]:
+        """What has the shape of a key in the folder, and no record: a pattern would find it."""
+        return keys_there(self.store, dataset, self._columns(dataset).key.tolist())
+
+    def _columns(self, dataset: Dataset) -> Columns:
+        return ColumnCache(self.metastore, self.store.columns).load(dataset.name)
 
     def _horizon(self, dataset: Dataset) -> int:
         return horizon_of(self.graph, dataset.name, self.now)
@@ -196,6 +215,11 @@ def is_described(graph: Graph, metastore: Metastore) -> bool:
     return not any(metastore.unlooked(name, at_most=1) for name in names)
 
 
+def is_shown(graph: Graph, store: Store, metastore: Metastore) -> bool:
+    """Whether there is a catalog, and it shows what is declared."""
+    return (store.warehouse / CATALOG).exists() and metastore.shown == digest_shown(graph)
+
+
 def digest_shown(graph: Graph) -> str:
     """A digest of all that is declared and decides what is shown of the datasets."""
     extents = graph.dataset_extents
@@ -207,24 +231,27 @@ def digest_shown(graph: Graph) -> str:
     return hashlib.sha256(repr((_SHOWN, declared)).encode()).hexdigest()[:16]
 
 
+CATALOG = "catalog.duckdb"
+"""What the file is called in the warehouse in which DuckDB finds a view of every dataset."""
+
 _SHOWN = 2
 """The number of the rules by which a catalog is written; who changes them raises it."""
 
 
-def keys_there(store: Store, dataset: Dataset, but: Sequence[str] = ()) -> set[str]:
+def keys_there(store: Store, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
     """What has the shape of a key of the dataset's grain in the folder where its files lie.
 
-    Of what is there `but` is left out.
+    Of what is there the keys `but` are left out.
     """
     files, template = store.files(dataset, []), dataset.grain.template
-    before, after = files.parts[0].decode(), files.parts[1].decode().partition("/")[0]
-    own = [os.fsencode(f"{before}{key}{after}") for key in but]
-    found = set()
-    for name in map(os.fsdecode, listed(files.folder).difference(own)):
-        key = name[len(before) : len(name) - len(after)]
-        if len(key) == len(template) and name.startswith(before) and name.endswith(after):
-            found.add(key)
-    return {key for key in found if key.translate(_DIGITS) == template}
+    before, after = files.parts[0], files.parts[1].partition(b"/")[0]
+    others = listed(files.folder).difference([before + key + after for key in but])
+    shaped = {
+        os.fsdecode(name[len(before) : len(name) - len(after)])
+        for name in others
+        if name.startswith(before) and name.endswith(after)
+    }
+    return {key for key in shaped if key.translate(_DIGITS) == template}
 
 
 _DIGITS = str.maketrans("123456789", "000000000")

@@ -22,13 +22,19 @@ from partflow.formats.schemas import Clash, instances, united_by_rows
 from partflow.metastore.protocol import Metastore
 from partflow.store.local import Store
 from partflow.warehouse.catalog import Access, write_catalog
-from partflow.warehouse.shapes import Looker, Part, Shape, digest_shown, keys_there
-from partflow.warehouse.viewsql import View
+from partflow.warehouse.shapes import (
+    CATALOG,
+    Closely,
+    Looker,
+    Part,
+    Shape,
+    digest_shown,
+    keys_there,
+)
+from partflow.warehouse.viewsql import SAME_IN_SQL, View, known_as
 
 if TYPE_CHECKING:
     import polars as pl
-
-_MOST_VARIANTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,13 @@ class Views:
         """
         tables = _tables(self.graph)
         named = [d for d in tables if re.search(rf"\b{d.name}\b", sql, re.IGNORECASE)]
-        return [self._view(dataset, closely=False) for dataset in named or tables]
+        return [self._view(dataset, Closely.RECORD) for dataset in named or tables]
 
     def looked(self, views: Sequence[View]) -> list[View]:
         """The same views by a look at each file: one that somebody changed may have other types."""
         datasets = [self.graph.datasets[view.name] for view in views]
         return [
-            view if dataset.is_source else self._view(dataset, closely=True)
+            view if dataset.is_source else self._view(dataset, Closely.FILES)
             for view, dataset in zip(views, datasets, strict=True)
         ]
 
@@ -63,8 +69,8 @@ class Views:
         For which declarations is noted, so that who finds nothing to do sees others at a glance.
         Why it could not be written is returned and not raised: what a run made is made.
         """
-        path = self.store.warehouse / "catalog.duckdb"
-        views = [self._view(dataset, closely=False) for dataset in _tables(self.graph)]
+        path = self.store.warehouse / CATALOG
+        views = [self._view(dataset, Closely.NAMES) for dataset in _tables(self.graph)]
         try:
             write_catalog(self.store.root, path, views)
         except PublishError as error:
@@ -87,12 +93,12 @@ class Views:
                 files |= {view.path.replace("{key}", key) for key in keys}
         return Access(tuple(sorted(folders)), tuple(sorted(files)))
 
-    def _view(self, dataset: Dataset, *, closely: bool) -> View:
+    def _view(self, dataset: Dataset, closely: Closely) -> View:
         bare = replace(_bare(dataset, self.store), has_files=_has_files(dataset, self.store))
         if not bare.has_files:
             return bare
         looker = Looker(self.graph, self.store, self.metastore, self.now)
-        shape = looker.shape(dataset, closely=closely)
+        shape = looker.shape(dataset, closely)
         if shape.parts:
             return _shaped(bare, dataset, _listed(shape, dataset, self.store), self.store)
         if not shape.unread:
@@ -111,18 +117,24 @@ def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
 
 
 def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:
-    """The view of files of these shapes; where they clash, also one for each part's own types."""
-    view, clashes = _view_of(replace(bare, unread=shape.unread), dataset, shape.parts, store)
+    """The view of files of these shapes; where they clash, it can be turned to others' types."""
+    bare = replace(bare, unread=shape.unread)
+    view, clashes = _view_of(bare, dataset, shape.parts, store)
     if not clashes:
         return view
-    turns = range(min(len(shape.parts), _MOST_VARIANTS) - 1, -1, -1)
-    turned = [(*shape.parts[:i], *shape.parts[i + 1 :], shape.parts[i]) for i in turns]
-    others = [
-        _view_of(replace(bare, unread=shape.unread), dataset, parts, store)[0] for parts in turned
-    ]
-    order = list(view.schema or {})
-    same = [replace(v, schema={c: (v.schema or {})[c] for c in order}) for v in others]
-    return replace(view, others=tuple(same))
+
+    def turned(keys: Sequence[str]) -> View:
+        parts = sorted(shape.parts, key=lambda part: _last_of(keys, part))
+        other, _ = _view_of(bare, dataset, parts, store)
+        schema = {column: (other.schema or {})[column] for column in view.schema or {}}
+        return replace(other, schema=schema)
+
+    return replace(view, turned=turned)
+
+
+def _last_of(keys: Sequence[str], part: Part) -> int:
+    """The place of the last of some keys that a part has, counted from 1; 0 if it has none."""
+    return max((place for place, key in enumerate(keys, 1) if key in part.keys), default=0)
 
 
 def _view_of(
@@ -189,20 +201,17 @@ def _problem(dataset: Dataset, schema: Mapping[str, pl.DataType], *, in_file: bo
     """Why these columns can be no view: SQL does not tell names apart that differ by case."""
     seen: dict[str, str] = {}
     if dataset.column is not None and not in_file:
-        seen[dataset.column.lower()] = dataset.column
+        seen[known_as(dataset.stored_as.name, dataset.column)] = dataset.column
     for column in schema:
         if not column:
             return (
                 f"{dataset.name} has a column without a name, which SQL does not have: name it "
                 "where it is written, or read it with Project.read"
             )
-        other = seen.setdefault(column.lower(), column)
+        other = seen.setdefault(known_as(dataset.stored_as.name, column), column)
         if other != column or (column == dataset.column and not in_file):
             whose = " (its partition column)" if other == dataset.column else ""
-            return (
-                f"{dataset.name} has the columns {other!r}{whose} and {column!r}, which SQL does "
-                "not tell apart: rename one where it is written, or read it with Project.read"
-            )
+            return f"{dataset.name} has the columns {other!r}{whose} and {column!r}, {SAME_IN_SQL}"
     return None
 
 

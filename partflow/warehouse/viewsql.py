@@ -28,7 +28,7 @@ from partflow.warehouse.sqltypes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -71,7 +71,8 @@ class View:
     `schema` is what is shown, of polars' types: None, and it is what the files have. `parts` are
     the files, by their schemas; none: whatever is there. `origins` names for each column the
     partition from which it has its type; what is not of a type that this can hold is an error
-    where it is read, and `others` are views in which other parts are shown. `unread` says by its
+    where it is read; `turned` gives the view in which the types of the parts with these keys
+    stand, those of the last before the others'. `unread` says by its
     key what is wrong with a file that cannot be read: an error of who asks for its rows. With
     `exact` types must be the same; where it `is_complete` no column may be absent. `problem` says
     why there can be no view.
@@ -90,7 +91,7 @@ class View:
     exact: bool = False
     is_complete: bool = False
     advice: str = ""
-    others: tuple[View, ...] = ()
+    turned: Callable[[Sequence[str]], View] | None = field(default=None, compare=False)
     unread: tuple[tuple[str, str], ...] = ()
     problem: str | None = None
     zone: str | None = None
@@ -163,9 +164,14 @@ def _is_shown_so(kind: pl.DataType, wanted: pl.DataType) -> bool:
 
 def _shown(view: View, part: Part) -> Iterator[str]:
     """An expression for each column that the view shows."""
+    twins = _twins(view.format, part.schema)
     for column, wanted in (view.schema or {}).items():
-        kind = part.schema.get(column)
-        yield f"{_expression(view, column, kind, wanted)} as {quoted_name(column)}"
+        if column in twins:
+            has = f" has the columns {column!r} and {twins[column]!r}, {SAME_IN_SQL}"
+            value = f"cast({_error(view, f'{view.name}@', has)} as {sql_type(wanted)})"
+        else:
+            value = _expression(view, column, part.schema.get(column), wanted)
+        yield f"{value} as {quoted_name(column)}"
 
 
 def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.DataType) -> str:
@@ -193,8 +199,37 @@ def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.Da
 
 
 def _name(view: View, column: str) -> str:
-    """The name of a column in its files as DuckDB has it: of CSV without spaces around it."""
-    return quoted_name(column.strip(_SPACES) if view.format == "csv" else column)
+    return quoted_name(_trimmed(view.format, column))
+
+
+def known_as(form: str, column: str) -> str:
+    """What DuckDB knows a column of a file as, in lower case: of CSV without spaces around it."""
+    return _trimmed(form, column).lower()
+
+
+def _trimmed(form: str, column: str) -> str:
+    return column.strip(_SPACES) if form == "csv" else column
+
+
+def _twins(form: str, columns: Iterable[str]) -> dict[str, str]:
+    """For each of a file's columns that DuckDB takes for another one, that one."""
+    seen: dict[str, str] = {}
+    twins: dict[str, str] = {}
+    for column in columns:
+        if (other := seen.setdefault(known_as(form, column), column)) != column:
+            twins |= {column: other, other: column}
+    return twins
+
+
+SAME_IN_SQL = (
+    "which SQL does not tell apart: rename one where it is written, or read it with Project.read"
+)
+
+
+def clashing(view: View, said: str) -> str | None:
+    """The key of the partition of which an error of the view says that its type does not fit."""
+    match = re.search(rf" in {re.escape(view.name)}@(\S+), and ", said)
+    return match[1] if match else None
 
 
 def _error(view: View, before: str, after: str) -> str:
@@ -227,11 +262,13 @@ def _texts(view: View, part: Part) -> Iterator[str]:
         yield f"skip = {part.skip}"
         if part.skip and len(part.schema) == 1:  # DuckDB does not find such a header
             (column,) = part.schema
-            yield f"columns = {{{quoted(column.strip(_SPACES))}: varchar}}, auto_detect = false"
+            name = quoted(_trimmed(view.format, column))
+            yield f"columns = {{{name}: varchar}}, auto_detect = false"
         else:
             yield "all_varchar = true" if part.schema else "sample_size = -1"
     elif view.format == "ndjson" and part.schema:
-        types = (f"{quoted(c)}: {quoted(text_type(kind))}" for c, kind in part.schema.items())
+        shown = {c: kind for c, kind in part.schema.items() if c in (view.schema or part.schema)}
+        types = (f"{quoted(c)}: {quoted(text_type(kind))}" for c, kind in shown.items())
         yield f"columns = {{{', '.join(types)}}}"
 
 

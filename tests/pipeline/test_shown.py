@@ -71,6 +71,62 @@ def test_the_catalog_follows_a_range_that_was_moved_though_nothing_is_to_be_made
     assert by_catalog(world, "select n from drift order by n") == [(2,), (3,)]
 
 
+def test_the_catalog_is_made_again_though_nothing_is_to_be_made(world):
+    landed(world, columns(n=[1]), columns(n=[2]), columns(n=[3]))
+    world.run()
+    (world.root / "warehouse/catalog.duckdb").unlink()
+    assert world.run().ran == 0
+    assert by_catalog(world, "select n from drift order by n") == [(1,), (2,), (3,)]
+
+
+def test_the_catalog_shows_nothing_that_lies_beside_what_is_declared(world):
+    landed(world, columns(n=[1]), columns(n=[2]), columns(n=[3]))
+    stray = world.file("drift", "2031-01-01")
+    stray.parent.mkdir(parents=True)
+    columns(n=["by hand"]).write_parquet(stray)
+    world.run()
+    for ask in (asked, by_catalog):
+        assert ask(world, "select n from drift order by n") == [(1,), (2,), (3,)]
+
+
+def test_of_many_types_a_query_of_some_partitions_has_theirs(world):
+    types = [pl.Int8, pl.String, pl.Boolean, pl.Date, pl.Binary, pl.Time, pl.Datetime("us"),
+             pl.Duration("us"), pl.List(pl.Int8), pl.Struct({"a": pl.Int8}), pl.Int64]  # fmt: skip
+    world.jobs("from pathlib import Path\n" + DRIFT.replace("01-04", "01-12"))
+    (world.root / "landing").mkdir()
+    for day, kind in enumerate(types, 1):
+        frame = pl.DataFrame({"day": [day], "v": pl.Series([None], dtype=kind)})
+        frame.write_parquet(world.root / f"landing/2024-01-{day:02}.parquet")
+    world.run("drift")
+    for day in range(1, len(types) + 1):
+        sql = f"select day, v from drift where date = '2024-01-{day:02}'"
+        assert asked(world, sql) == [(day, None)]
+    both = "select day, v from drift where date in ('2024-01-01', '2024-01-11') order by 1"
+    relation = world.project.sql(both)
+    assert (relation.fetchall(), str(relation.types[1])) == ([(1, None), (11, None)], "BIGINT")
+    with pytest.raises(UsageError, match=r"'v' is .* in drift@2024-01-0\d, and "):
+        asked(world, "select day, v from drift where date in ('2024-01-02', '2024-01-05')")
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
+def test_a_column_that_a_source_s_schema_leaves_out_does_not_stand_for_its_twin(world, ending):
+    world.jobs(
+        TEXTS.replace("{key}.csv", f"{{key}}.{ending}").replace(
+            "path=", f'format="{ending}", schema={{"a": pl.Int64}}, path='
+        )
+    )
+    (world.root / "landing").mkdir()
+    for day, names in zip(DAYS, (["A", "a"], ["a", "x", "X"], ["a"]), strict=True):
+        frame = pl.DataFrame({name: [place] for place, name in enumerate(names, 1)})
+        getattr(frame, f"write_{ending}")(world.root / f"landing/{day}.{ending}")
+    world.run("kept")
+    assert world.read("raw")["a"].to_list() == [2, 1, 1]
+    for ask in (asked, by_catalog):
+        assert ask(world, "select a from raw where date > '2024-01-01'") == [(1,), (1,)]
+        with pytest.raises((duckdb.Error, UsageError), match="raw@2024-01-01 has the columns 'a' "):
+            ask(world, "select a from raw")
+
+
 def test_a_column_that_came_later_is_null_before(world):
     landed(world, columns(a=[1]), columns(a=[2], order=["x"]), columns(a=[3], order=["y"]))
     world.run()
