@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from partflow.declarations.task import effect, task
     from partflow.errors import PartflowError
     from partflow.execution.controls import Controls, Stop
+    from partflow.formats.format import Format
     from partflow.operations.accept import Sample
     from partflow.partitions.calendar import Daily, Hourly, Monthly, Weekly, Whole
     from partflow.partitions.cron import Cron
@@ -34,6 +35,7 @@ __all__ = [
     "Daily",
     "Dataset",
     "Every",
+    "Format",
     "History",
     "Hourly",
     "Monthly",
@@ -59,6 +61,7 @@ _MODULES = {
     "Daily": "partitions.calendar",
     "Dataset": "declarations.dataset",
     "Every": "partitions.every",
+    "Format": "formats.format",
     "History": "project.history",
     "Hourly": "partitions.calendar",
     "Monthly": "partitions.calendar",

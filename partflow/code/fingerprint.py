@@ -6,7 +6,7 @@ a changed fingerprint leads to. What it could not follow it says.
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Final
 
 from partflow.code.additions import Additions
@@ -75,12 +75,17 @@ class CodeReader:
         function: Callable[..., object],
         declared: tuple[tuple[str, str], ...] = (),
         added: tuple[tuple[str, str], ...] = (),
+        formats: tuple[tuple[str, object], ...] = (),
     ) -> CodeFingerprint:
         """`declared` are names and texts that count too; they are parts named `declared.<name>`.
 
-        `added` are such that did not count under the rules of before.
+        `added` are such that did not count under the rules of before. `formats` are the project's
+        own, by name: what an object holds is the part `format.<name>`, and its class is followed.
         """
         walk = _Walk(objects=[function])
+        for name, form in formats:
+            self._carried(walk, f"format.{name}", _held(form))
+            walk.objects.append(type(form))
         for name, text in declared:
             walk.gathered.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
         walk.gathered.add(
@@ -223,6 +228,11 @@ class CodeReader:
             return False
         walk.gathered.take(f"{module}.{top}", piece)
         return True
+
+
+def _held(form: object) -> object:
+    """What tells a format from another one of its class, as far as it can be seen."""
+    return form if is_dataclass(form) else getattr(form, "__dict__", None) or type(form)
 
 
 def _module_of(function: object) -> str:

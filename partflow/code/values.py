@@ -110,9 +110,15 @@ class _Reader:
             case types.ModuleType():
                 return framed("module", encoded(value.__name__))
             case Dataset() | Read() | Grain():
-                return _declared(value)
+                return self._declaration(value)
             case _:
                 return self._nested(value)
+
+    def _declaration(self, value: Dataset | Read | Grain) -> bytes:
+        """What is declared, and the code of a format of the project's own."""
+        dataset = value.dataset if isinstance(value, Read) else value
+        own = dataset.stored_as.brought if isinstance(dataset, Dataset) else None
+        return _declared(value) if own is None else framed("in", _declared(value), self.read(own))
 
     def _nested(self, value: object) -> bytes:
         if id(value) in self._inside:

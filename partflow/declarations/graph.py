@@ -111,7 +111,9 @@ def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
     every = (*datasets, *mentioned)
     for dataset in every:
         named.setdefault(dataset.name, dataset)
-    _require_none([*_twice_declared(every, named), *_twice_named(tasks, named)])
+    _require_none(
+        [*_twice_declared(every, named), *_twice_named(tasks, named), *_formats_of_one_name(every)]
+    )
     _require_none(p for t in tasks if (p := _problem_of_during(t)) is not None)
     declared = {t.name: declared_extent(t) for t in tasks}
     across = [(t, i) for t in tasks for i in t.inputs if not _is_of_one_line(t, i)]
@@ -144,6 +146,21 @@ def _twice_declared(datasets: Iterable[Dataset], named: Mapping[str, Dataset]) -
             yield (
                 f"two datasets are named {dataset.name!r}: at {first} and at {second}; "
                 "give one another name, or import it instead of declaring it again"
+            )
+
+
+def _formats_of_one_name(datasets: Iterable[Dataset]) -> Iterator[str]:
+    """Of the project's own: what is recorded of a format is its name alone."""
+    seen: dict[str, Dataset] = {}
+    for dataset in datasets:
+        own = dataset.stored_as
+        other = seen.setdefault(own.name, dataset)
+        kinds = [type(d.stored_as.brought) for d in (other, dataset)]
+        if own.brought is not None and kinds[0] is not kinds[1]:
+            first, second = (f"{k.__module__}.{k.__qualname__}" for k in kinds)
+            yield (
+                f"two formats are named {own.name!r}: {first} of {other.name!r} at {other.place}, "
+                f"and {second} of {dataset.name!r} at {dataset.place}; give one another name"
             )
 
 

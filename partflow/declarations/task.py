@@ -102,6 +102,13 @@ class Task:
         zone = ParameterKind.DUCKDB in kinds and self.zone != "UTC"
         return (*((("relations.zone", self.zone),) if zone else ()), *self._moments())
 
+    @property
+    def formats(self) -> tuple[tuple[str, object], ...]:
+        """The project's own formats of what it reads and writes, by name, each once."""
+        datasets = (*(one.read.dataset for one in self.inputs), *self.writes)
+        named = {d.stored_as.name: d.stored_as.brought for d in datasets}
+        return tuple((name, own) for name, own in sorted(named.items()) if own is not None)
+
     def _moments(self) -> Iterator[tuple[str, str]]:
         """The partition columns that it reads which are moments; paths have none."""
         for one in self.inputs:

@@ -28,7 +28,9 @@ def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyF
         raise UsageError(f"{name} is an effect; it stores nothing that could be read")
     dataset = graph.datasets[name]
     if not dataset.stored_as.is_table:
-        raise UsageError(f"{name} is no table but a skops model; read its files yourself")
+        kept = dataset.stored_as
+        kind = "a skops model" if kept.brought is None else f"of the format {kept.name!r}"
+        raise UsageError(f"{name} is no table but {kind}; read its files yourself")
     wanted = (request_of(graph, asked, {}).wanted or {})[name]
     lo, hi = graph.dataset_extents[name].lo, horizon_of(graph, name, now)
     keys = dataset.grain.keys(lo, hi) if hi > lo else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from partflow.metastore.leases import Living
     from partflow.metastore.protocol import Metastore
 
-_FILES = frozenset(form.file_name for form in WRITTEN.values())
+_OWN_FILES = frozenset(form.file_name for form in WRITTEN.values())
 
 
 class Hidden(Enum):
@@ -123,7 +124,8 @@ def _strays(graph: Graph, store: Store, folder: Path, now: int) -> Iterator[Stra
     dataset = graph.datasets.get(folder.name)
     if isinstance(dataset, Source):
         dataset = None
-    for path in _data_files(folder, _own_names(graph, dataset, now)):
+    files = _OWN_FILES | {d.stored_as.file_name for d in graph.datasets.values()}
+    for path in _data_files(folder, files, _own_names(graph, dataset, now)):
         column, _, key = path.parent.name.partition("=")
         at = ("", "all", path.name) if path.parent == folder else (column, key, path.name)
         why = _why(graph, dataset, at)
@@ -169,14 +171,14 @@ def _is_of_no_source(graph: Graph, store: Store, path: Path) -> bool:
     return True
 
 
-def _data_files(folder: Path, own: Collection[str]) -> Iterator[Path]:
-    """Files by the names of partitions' files, in a folder and in those below it but its `own`."""
+def _data_files(folder: Path, files: AbstractSet[str], own: Collection[str]) -> Iterator[Path]:
+    """Files of these names, in a folder and in those below it but its `own`."""
     for name in sorted(listed(folder).difference(own)):
         path = folder / name
-        if name in _FILES and path.is_file() and not path.is_symlink():
+        if name in files and path.is_file() and not path.is_symlink():
             yield path
         elif "=" in name and path.is_dir() and not path.is_symlink():
-            yield from (path / each for each in sorted(_FILES & listed(path)))
+            yield from (path / each for each in sorted(files & listed(path)))
 
 
 def _folders(folder: Path) -> list[Path]:

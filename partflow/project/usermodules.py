@@ -182,7 +182,9 @@ def codes_of(
         if is_near and isinstance(module, ModuleType) and modules.keep(module):
             warnings.warn(_EDITED.format(module.__name__), stacklevel=stacklevel)
     reader = CodeReader(modules.source, modules.sql, [n for j in jobs for n in modules_below(j)])
-    return lambda task: reader.fingerprint(task.function, task.declared, task.declared_since)
+    return lambda task: reader.fingerprint(
+        task.function, task.declared, task.declared_since, task.formats
+    )
 
 
 def modules_below(name: str) -> Iterator[str]:

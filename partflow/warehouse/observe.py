@@ -449,6 +449,7 @@ def _said(store: Store, dataset: Dataset, path: Path, error: ReadError | OSError
     said = error if isinstance(error, ReadError) else unreadable(path, error)
     file = path.relative_to(store.root) if path.is_relative_to(store.root) else path
     reason, advice = said.problem.removeprefix("cannot be read: "), said.advice
+    reason = reason.replace(f"{store.root}/", "")
     if dataset.is_source and advice == REPLACE:
         advice = f"have it delivered again, or mend the declaration at {dataset.place}"
     return Unreadable(str(file), reason, advice)
