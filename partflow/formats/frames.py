@@ -73,30 +73,22 @@ def _series(column: PartitionColumn) -> pl.Series:
 
 @dataclass(frozen=True, slots=True)
 class StagedFrame:
-    """What is known of a frame once its file is written: rows, content fingerprint, SHA-256.
-
-    `frame` is the frame itself, if it fits into memory well.
-    """
+    """What is known of a frame once its file is written: rows, content fingerprint, SHA-256."""
 
     rows: int
     content: str
     sha256: str
-    frame: pl.DataFrame | None
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """The bytes of a frame's file, which is not written yet, and its content fingerprint."""
+def encode_frames(
+    frames: Sequence[tuple[pl.DataFrame, Mapping[str, str]]],
+) -> list[tuple[bytes, str]]:
+    """Encodes frames with their metadata, whose rows have no order, all together.
 
-    data: bytes
-    content: str
-
-
-def encode_frames(frames: Sequence[tuple[pl.DataFrame, Mapping[str, str]]]) -> list[Encoded]:
-    """Encodes frames with their metadata, whose rows have no order, all together."""
+    For each the bytes of its file, which is not written yet, and its content fingerprint.
+    """
     contents = fingerprint_frames([frame for frame, _ in frames])
-    data = Parquet().encode(frames)
-    return [Encoded(*each) for each in zip(data, contents, strict=True)]
+    return list(zip(Parquet().encode(frames), contents, strict=True))
 
 
 def read_frames(
@@ -163,7 +155,7 @@ def stage_frame(
     path: Path,
     metadata: Mapping[str, str],
     ordered: bool = False,  # noqa: FBT001, FBT002
-    encoded: Encoded | None = None,
+    encoded: tuple[bytes, str] | None = None,
 ) -> StagedFrame:
     """Writes a frame as Parquet; a lazy one is streamed, and its fingerprint read from the file.
 
@@ -173,15 +165,15 @@ def stage_frame(
 
     if isinstance(frame, pl.DataFrame):
         if encoded is not None:
-            sha256 = Parquet().write(frame, path, metadata, encoded.data)
-            return StagedFrame(frame.height, encoded.content, sha256, frame)
+            data, content = encoded
+            return StagedFrame(frame.height, content, Parquet().write(frame, path, metadata, data))
         sha256 = Parquet().write(frame, path, metadata)
         content = fingerprint_frame(frame, ordered=ordered)
-        return StagedFrame(frame.height, content, sha256, frame)
+        return StagedFrame(frame.height, content, sha256)
     Parquet().stage(frame, path, metadata)
     rows = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(pl.len()).collect()
     content = fingerprint_parquet(path, ordered=ordered)
-    return StagedFrame(rows.item(), content, file_digest(path)[0], None)
+    return StagedFrame(rows.item(), content, file_digest(path)[0])
 
 
 def streamed(batches: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:

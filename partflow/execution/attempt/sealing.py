@@ -18,7 +18,7 @@ from partflow.execution.attempt.assignment import Work, refused
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.formats.copies import Packed, pack
 from partflow.formats.fingerprint import equal_within
-from partflow.formats.frames import Encoded, StagedFrame, encode_frames, stage_frame
+from partflow.formats.frames import StagedFrame, encode_frames, stage_frame
 from partflow.formats.known import way_of
 from partflow.formats.parquet import Parquet
 from partflow.formats.readback import confirm, validate
@@ -120,7 +120,7 @@ def _no_time() -> float:
 def _outcome(
     called: Called,
     position: int,
-    encoded: Mapping[Unwritten, Encoded],
+    encoded: Mapping[Unwritten, tuple[bytes, str]],
     so_far: Cost,
     clock: Callable[[], float],
 ) -> Outcome:
@@ -145,7 +145,7 @@ def _outputs(
     work: Work,
     attempt: Attempt,
     part: Sequence[Output | Unwritten],
-    encoded: Mapping[Unwritten, Encoded],
+    encoded: Mapping[Unwritten, tuple[bytes, str]],
 ) -> tuple[Output, ...] | Failure:
     try:
         return tuple(
@@ -155,7 +155,7 @@ def _outputs(
         return refused(work, attempt, error)
 
 
-def _encoded(frames: Sequence[Unwritten]) -> dict[Unwritten, Encoded]:
+def _encoded(frames: Sequence[Unwritten]) -> dict[Unwritten, tuple[bytes, str]]:
     """Small frames encoded together; what polars refuses shows when each is stored by itself."""
     unordered = [each for each in frames if not each.dataset.order]
     if len(unordered) > 1:
@@ -211,10 +211,10 @@ class Unwritten:
         """How large it is in memory."""
         return int(self.frame.estimated_size())
 
-    def stored(self, encoded: Encoded | None = None) -> Output:
+    def stored(self, encoded: tuple[bytes, str] | None = None) -> Output:
         """Stage and seal it, and keep it for those that read it next.
 
-        `encoded` is what its file is to hold, if that is known already.
+        `encoded` is what its file is to hold, and the fingerprint of that, if it is known already.
         """
         work, dataset, frame = self.work, self.dataset, self.frame
         made = stage_frame(
