@@ -26,7 +26,7 @@ from partflow.execution.executors.processes import ProcessExecutor
 from partflow.execution.executors.protocol import Executor
 from partflow.execution.executors.routing import Site, executor_for
 from partflow.execution.orders import Attempt, Lineage, Order
-from partflow.project.project import Project, load_worker
+from partflow.project.project import Project, load_again
 
 JOBS = """
     import os, signal, time
@@ -116,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         found = project(root)
-        load = functools.partial(load_worker, root, ())
+        load = functools.partial(load_again, root, ())
         sites = {
             "inline": Site(found.graph, found.store, load),
             "one process": Site(found.graph, found.store, load, only_processes=True),

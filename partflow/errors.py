@@ -82,7 +82,7 @@ class ReadError(PartflowError):
         self.advice = advice
 
     def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, str]]:
-        """Survive the way back from a worker process."""
+        """Survive the way back from another process."""
         return type(self), (self.path, self.problem, self.advice)
 
 
@@ -98,7 +98,7 @@ class LateReadError(ReadError):
         super().__init__(path, problem, advice)
 
     def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, str]]:
-        """Survive the way back from a worker process."""
+        """Survive the way back from another process."""
         return ReadError, (self.path, self.problem, self.advice)
 
 
@@ -115,7 +115,7 @@ class ResultError(PartflowError):
         self.advice = advice
 
     def __reduce__(self) -> tuple[type[ResultError], tuple[str, str, str, str]]:
-        """Survive the way back from a worker process."""
+        """Survive the way back from another process."""
         return type(self), (self.dataset, self.key, self.problem, self.advice)
 
 

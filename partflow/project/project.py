@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from partflow.warehouse.views import Views
     from partflow.warehouse.viewsql import View
 
-__all__ = ["Controls", "Project", "Result", "Stop", "load_worker"]
+__all__ = ["Controls", "Project", "Result", "Stop", "load_again"]
 
 _Planned = Callable[[Observed, RunLog], Plan]
 
@@ -319,7 +319,7 @@ class Project:
     def _executor(self, workers: int) -> Executor:
         from partflow.execution.executors.routing import Site, executor_for
 
-        load = functools.partial(load_worker, self.root, tuple(self.overrides.items()))
+        load = functools.partial(load_again, self.root, tuple(self.overrides.items()))
         only = self.config.executor == "processes"
         site = Site(self.graph, self.store, load, workers, self.frames, only_processes=only)
         return executor_for(site)
@@ -499,7 +499,7 @@ class Project:
         return plan(self.graph, seen.snapshot, request)
 
 
-def load_worker(root: Path, overrides: tuple[tuple[str, str], ...]) -> Loaded:
+def load_again(root: Path, overrides: tuple[tuple[str, str], ...]) -> Loaded:
     """The project once more, in another process, which works from the project's root."""
     os.chdir(root)
     project = Project.load_quietly(root, overrides=dict(overrides))

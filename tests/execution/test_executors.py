@@ -21,7 +21,7 @@ from partflow.execution.executors.routing import Site, executor_for
 from partflow.execution.executors.threads import ThreadExecutor
 from partflow.execution.executors.workplace import Workplace
 from partflow.execution.orders import Attempt, Lineage, Order
-from partflow.project.project import load_worker
+from partflow.project.project import load_again
 
 JOBS = """
     import sys, threading
@@ -63,7 +63,7 @@ FIRST = 19_723  # 2024-01-01
 
 
 def site(project, workers: int = 1) -> Site:
-    load = functools.partial(load_worker, project.root, ())
+    load = functools.partial(load_again, project.root, ())
     return Site(project.graph, project.store, load, workers, project.frames)
 
 

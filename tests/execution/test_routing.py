@@ -11,7 +11,7 @@ from partflow import Daily, Dataset, task
 from partflow.declarations.graph import derive
 from partflow.execution.executors.routing import Place, Site, place_of
 from partflow.execution.orders import Attempt, Lineage, Order
-from partflow.project.project import load_worker
+from partflow.project.project import load_again
 from partflow.store.local import Store
 
 LINEAGE = Lineage("plain", "2024-01-01", 0, 1, "", "run", 0, ())
@@ -22,7 +22,7 @@ def site(workers: int, *, only_processes: bool = False) -> Site:
     plain = task(name="plain", writes=Dataset("a", days))(lambda: None)
     waits = task(name="waits", writes=Dataset("b", days), executor="threads")(lambda: None)
     store = Store(Path("/nowhere"), Path("/nowhere/warehouse"))
-    load = functools.partial(load_worker, store.root, ())
+    load = functools.partial(load_again, store.root, ())
     return Site(derive([plain, waits]), store, load, workers, only_processes=only_processes)
 
 

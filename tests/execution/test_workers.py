@@ -17,7 +17,7 @@ from partflow.errors import ConfigurationError
 from partflow.execution.executors.processes import ProcessExecutor
 from partflow.execution.executors.workermain import Shares
 from partflow.execution.orders import Attempt, InputRead, Lineage, Order
-from partflow.project.project import Controls, load_worker
+from partflow.project.project import Controls, load_again
 
 DIES = """
     import ctypes, os, signal
@@ -282,7 +282,7 @@ TELLS = """
 def executor_of(world, body: str = "pass", **options) -> tuple[object, ProcessExecutor]:
     world.jobs(TELLS.replace("BODY", body))
     project = world.project
-    load = functools.partial(load_worker, world.root, ())
+    load = functools.partial(load_again, world.root, ())
     return project, ProcessExecutor(load, project.graph, project.store, 1, **options)
 
 
