@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from partflow.declarations.dataset import Dataset, Form, Read
+from partflow.declarations.dataset import Dataset, Read
 from partflow.declarations.graph import Graph, outputs
+from partflow.declarations.mapping import Form
 from partflow.declarations.task import Task
 from partflow.partitions.calendar import Grain, Whole
 from partflow.planning.digests import elements, lanes

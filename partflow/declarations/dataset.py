@@ -1,6 +1,6 @@
 """Declares datasets and sources, and which upstream partitions a partition reads.
 
-Knows nothing of files, of what exists, or of tasks: a mapping is arithmetic on calendars alone.
+Knows nothing of files, of what exists, or of tasks.
 """
 
 from __future__ import annotations
@@ -8,20 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from partflow.declarations.columntypes import problem_of_types
+from partflow.declarations.mapping import Extent, Form, ReadMapping
 from partflow.declarations.storedas import DELIVERED, PARQUET, Brought, StoredAs, understood
 from partflow.errors import DeclarationError
 from partflow.partitions.calendar import Grain, Whole
 from partflow.partitions.declaring import Place, declared_at, note, refuse
-from partflow.partitions.spans import is_span, moved
+from partflow.partitions.spans import is_span
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 Schema = Mapping[str, Any]
@@ -36,36 +35,6 @@ _ENDINGS = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
 }
-
-
-class Form(Enum):
-    """How a partition of a task finds what it reads of one dataset."""
-
-    OVERLAP = "overlap"
-    OVERLAPPING = "overlapping"
-    WINDOW = "window"
-    SPAN = "span"
-    PREVIOUS = "previous"
-    HISTORY = "history"
-    ASOF = "asof"
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Ordinals `[lo, hi)` of a dataset or task that can ever exist; `hi` is None while open."""
-
-    lo: int
-    hi: int | None
-
-    def clip(self, other: Extent) -> Extent:
-        """What lies in both."""
-        ends = [hi for hi in (self.hi, other.hi) if hi is not None]
-        lo = max(self.lo, other.lo)
-        return Extent(lo, max(lo, min(ends)) if ends else None)
-
-    def until(self, horizon: int) -> int:
-        """The exclusive end when nothing from `horizon` on exists yet."""
-        return max(self.lo, horizon if self.hi is None else min(self.hi, horizon))
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,81 +296,20 @@ class Read:
         strict = (Form.OVERLAP, Form.OVERLAPPING, Form.ASOF)
         return self.form in strict and not self.is_optional
 
+    @property
+    def mapping(self) -> ReadMapping:
+        """The arithmetic of it: which ordinals of the dataset are read."""
+        return ReadMapping(self.dataset.grain, self.form, self.first, self.last)
+
     def reach(self, grain: Grain, extent: Extent) -> Extent:
         """The ordinals of `grain` for which this read does not lie wholly outside of `extent`."""
-        everything = Extent(grain.lo, grain.hi)
-        whole = isinstance(grain, Whole) or isinstance(self.dataset.grain, Whole)
-        if not self.is_strict or whole:
-            return everything
-        line = self.dataset.grain
-        if self.form is not Form.ASOF and (line is grain or line.same_line(grain)):
-            return everything.clip(extent)
-        begin = line.interval(extent.lo)
-        if self.form is Form.ASOF:
-            first = grain.ordinal_at(begin.end)
-            late = grain.interval(first).start < begin.end
-            return everything.clip(Extent(first + late, None))
-        if extent.hi is None:
-            return everything.clip(Extent(grain.ordinal_at(begin.start), None))
-        end = line.interval(extent.hi - 1).end if extent.hi > extent.lo else begin.start
-        lo, hi = grain.overlapping(begin.start, end)
-        return everything.clip(Extent(lo, max(lo, hi)))
+        return self.mapping.reach(grain, extent) if self.is_strict else Extent(grain.lo, grain.hi)
 
     def bounds(
         self, grain: Grain, lo: int, hi: int, extent: Extent, horizon: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each ordinal of `[lo, hi)` of `grain` the range `[a, b)` of ordinals that it reads.
-
-        Both arrays never decrease. They are clipped to `extent`, never at what exists; a task that
-        is Whole reads what is due, so its range ends at `horizon`.
-        """
-        line = self.dataset.grain
-        if isinstance(grain, Whole) and not isinstance(line, Whole):
-            end = extent.lo if self.form is Form.PREVIOUS else extent.until(horizon)
-            return np.array([extent.lo]), np.array([end])
-        first, last = self._base(grain, lo, hi)
-        a, b = self._shifted(grain, (lo, hi), first, last, extent)
-        top = np.iinfo(np.int64).max if extent.hi is None else extent.hi
-        a = np.clip(a, extent.lo, top)
-        return a, np.maximum(np.clip(b, extent.lo, top), a)
-
-    def _base(self, grain: Grain, lo: int, hi: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The ordinals that overlap each interval: the first, and one past the last."""
-        line = self.dataset.grain
-        if isinstance(line, Whole):
-            return np.zeros(hi - lo, np.int64), np.ones(hi - lo, np.int64)
-        if line.same_line(grain):
-            own = np.arange(lo, hi, dtype=np.int64)
-            return own, own + 1
-        edges = grain.edges(lo, hi)
-        return line.ordinals_at(edges[:-1]), line.ordinals_at(edges[1:] - 1) + 1
-
-    def _shifted(
-        self,
-        grain: Grain,
-        span: tuple[int, int],
-        first: NDArray[np.int64],
-        last: NDArray[np.int64],
-        extent: Extent,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The form's own arithmetic on the ordinals that overlap."""
-        if self.form is Form.WINDOW:
-            return first + int(self.first), last + int(self.last)
-        if self.form is Form.SPAN:
-            edges, line = grain.edges(*span), self.dataset.grain
-            begins = moved(edges[:-1], str(self.first), line.tz)
-            ends = moved(edges[1:], str(self.last), line.tz)
-            return line.ordinals_at(begins), line.ordinals_at(ends - 1) + 1
-        if self.form is Form.PREVIOUS:
-            return first - 1, first
-        if self.form is Form.HISTORY:
-            return np.full(len(first), extent.lo, np.int64), last
-        if self.form is Form.ASOF:
-            newest = first - 1
-            if extent.hi is not None:
-                newest = np.minimum(newest, extent.hi - 1)
-            return newest, newest + 1
-        return first, last
+        """For each ordinal of `[lo, hi)` of `grain` the range `[a, b)` that it reads; see there."""
+        return self.mapping.bounds(grain, lo, hi, extent, horizon)
 
 
 def _problem_of_window(first: object, last: object) -> str | None:

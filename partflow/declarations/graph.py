@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
-from partflow.declarations.dataset import Dataset, Extent, Form
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.mapping import Extent, Form
 from partflow.declarations.parameters import ParameterKind
 from partflow.declarations.task import Input, Task
 from partflow.errors import GraphError, UsageError, together

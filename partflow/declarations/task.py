@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from partflow.declarations.dataset import NAME, Dataset, Form, Read, as_read
+from partflow.declarations.dataset import NAME, Dataset, Read, as_read
+from partflow.declarations.mapping import Form
 from partflow.declarations.options import Options, options_of
 from partflow.declarations.parameters import ParameterKind, kind_of
 from partflow.errors import DeclarationError

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from partflow.declarations.dataset import Extent
 from partflow.declarations.graph import Graph, outputs
+from partflow.declarations.mapping import Extent
 from partflow.errors import UsageError
 from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.partitions.keytexts import plain_key, shown_key

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.declarations.dataset import Form
+from partflow.declarations.mapping import Form
 
 if TYPE_CHECKING:
     from partflow.declarations.task import Task

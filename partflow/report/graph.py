@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from partflow.declarations.dataset import Extent, Read, Source
+from partflow.declarations.dataset import Read, Source
 from partflow.declarations.graph import Graph, declared_extent, outputs
+from partflow.declarations.mapping import Extent
 from partflow.declarations.task import Task
 from partflow.partitions.keytexts import shown_keys_in
 from partflow.planning.selection import extent_of, grain_of

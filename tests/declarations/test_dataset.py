@@ -7,7 +7,8 @@ from functools import partial
 import polars as pl
 import pytest
 
-from partflow.declarations.dataset import Dataset, Extent, Read, Source
+from partflow.declarations.dataset import Dataset, Read, Source
+from partflow.declarations.mapping import Extent
 from partflow.errors import DeclarationError
 from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 

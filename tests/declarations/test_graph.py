@@ -8,8 +8,9 @@ from types import FrameType
 
 import pytest
 
-from partflow.declarations.dataset import Dataset, Extent, Source
+from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import derive
+from partflow.declarations.mapping import Extent
 from partflow.declarations.task import Task, effect, task
 from partflow.errors import GraphError, UsageError
 from partflow.partitions.calendar import Daily, Monthly, Weekly, Whole

@@ -8,7 +8,8 @@ from hypothesis import given
 from reference import World
 from strategies import Case, cases
 
-from partflow.declarations.dataset import Dataset, Extent
+from partflow.declarations.dataset import Dataset
+from partflow.declarations.mapping import Extent
 from partflow.execution.state import RunState, Step
 from partflow.partitions.every import Every
 from partflow.planning.planner import plan

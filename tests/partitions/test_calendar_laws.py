@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partflow.declarations.dataset import Dataset, Extent, Form, Read
+from partflow.declarations.dataset import Dataset, Read
+from partflow.declarations.mapping import Extent, Form
 from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
 
 DAY, HOUR = 86400, 3600
