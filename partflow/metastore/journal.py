@@ -17,7 +17,7 @@ from typing import Any
 
 from partflow.code.fingerprint import RULES, CodeFingerprint
 from partflow.errors import MetastoreError
-from partflow.metastore.protocol import Metastore
+from partflow.metastore.protocol import CodesAndEffects, Metastore, Standing
 from partflow.metastore.record import CodeRecord, Record, Seen
 from partflow.store.local import Store
 from partflow.store.opening import at_once
@@ -94,7 +94,7 @@ def read_journal(store: Store) -> Journal | None:
     return found
 
 
-def record_lines(metastore: Metastore, records: Iterable[Record]) -> list[str]:
+def record_lines(metastore: Standing, records: Iterable[Record]) -> list[str]:
     """The lines of records that are about to be recorded."""
     kept = list(records)
     seq = metastore.seq + 1 if kept else 0
@@ -156,7 +156,7 @@ def note_seen(
 
 
 def note_begun(
-    metastore: Metastore,
+    metastore: CodesAndEffects,
     store: Store,
     codes: Iterable[CodeFingerprint],
     effects: dict[str, int],
@@ -179,14 +179,16 @@ def note_begun(
         metastore.begin(new_codes, new_effects)
 
 
-def note_told(metastore: Metastore, store: Store, told: Sequence[tuple[str, str, str]]) -> None:
+def note_told(
+    metastore: CodesAndEffects, store: Store, told: Sequence[tuple[str, str, str]]
+) -> None:
     """Somebody was told of each (effect, key, run) that is perhaps done: it is told no more."""
     if told:
         store.journal(ended_lines((node, key) for node, key, _ in told))
         metastore.end_effects(told)
 
 
-def require_not_older(metastore: Metastore, store: Store) -> None:
+def require_not_older(metastore: Standing, store: Store) -> None:
     """Raise MetastoreError if a metastore was put back that is older than the journal beside it.
 
     It would do effects again that are done, and build on acceptances that it has not heard of.

@@ -16,7 +16,7 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph, outputs
 from partflow.errors import UsageError
 from partflow.execution.attempt.witness import changed_since
-from partflow.metastore.protocol import Metastore
+from partflow.metastore.protocol import Materializations, Metastore
 from partflow.metastore.record import Record, Seen
 from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan
@@ -161,7 +161,7 @@ def explain(
     )
 
 
-def _seen(metastore: Metastore, record: Record | None) -> list[Seen]:
+def _seen(metastore: Materializations, record: Record | None) -> list[Seen]:
     """What was seen of the call that made what is current; of somebody's own file, nothing."""
     if record is None or record.pinned:
         return []

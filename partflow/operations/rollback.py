@@ -17,7 +17,7 @@ from partflow.declarations.graph import Graph
 from partflow.declarations.graphdocument import graph_text
 from partflow.errors import PublishError, UsageError
 from partflow.formats.fingerprint import file_digest
-from partflow.metastore.protocol import Metastore
+from partflow.metastore.protocol import Materializations, Metastore
 from partflow.metastore.record import Intent, Record, RunRow, StepLog
 from partflow.metastore.runlog import RunLog
 from partflow.partitions.keytexts import shown_key
@@ -55,7 +55,7 @@ class PutBack:
 
 
 def kept_of(
-    graph: Graph, store: Store, metastore: Metastore, name: str, key: str
+    graph: Graph, store: Store, metastore: Materializations, name: str, key: str
 ) -> tuple[Kept, ...]:
     """The files in the history of a partition, the newest first; UsageError if it can have none."""
     dataset = _dataset(graph, name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -16,7 +16,6 @@ from partflow.metastore.journal import note_seen
 from partflow.metastore.leases import Living, Met, Taken
 from partflow.metastore.protocol import Leases, Metastore
 from partflow.metastore.runlog import owner_of
-from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.footprint import Footprint
 from partflow.store.identity import CLOCK_STEP_NS
 from partflow.store.local import Store
@@ -24,8 +23,6 @@ from partflow.warehouse.recovery import recover
 from partflow.warehouse.shapes import is_described, is_shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from partflow.declarations.graph import Graph
     from partflow.execution.controls import Controls
     from partflow.metastore.record import Record
@@ -72,20 +69,22 @@ class Begun(Generic[Decided]):
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """Begins runs on one warehouse; `metastore_path` is asked for each time."""
+    """Begins runs on one warehouse.
+
+    `read` opens the metastore to look at it, `opened` to write, and makes it if there is none. Both
+    are asked each time; MetastoreError if it is lost and the data is not.
+    """
 
     graph: Graph
     store: Store
     leases: Leases
-    metastore_path: Callable[[], Path]
+    read: Callable[[], AbstractContextManager[Metastore]]
+    opened: Callable[[], AbstractContextManager[Metastore]]
     observe: Callable[[Metastore], Observed]
 
     def looked(self, decide: Decide[Decided]) -> Looked[Decided] | None:
         """A look and what comes of it; None if something is to be made or put right first."""
-        path = self.metastore_path()
-        if not path.exists():
-            return None
-        with SqliteMetastore.open_existing(path) as metastore:
+        with self.read() as metastore:
             if any(not self.leases.is_held(i.run) for i in metastore.intents()):
                 return None
             if not is_described(self.graph, metastore):
@@ -108,9 +107,7 @@ class Starter:
         or BusyError is raised.
         """
         while True:
-            with SqliteMetastore.open(
-                self.metastore_path(), durable=self.store.durable
-            ) as metastore:
+            with self.opened() as metastore:
                 now = self._settled(metastore, decide, ahead)
                 held, left = now.footprint, _Left(self, metastore)
                 with self.leases.taken(run, owner_of(run), held, left) as found:

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 
 from partflow.declarations.graph import Graph
-from partflow.metastore.protocol import Metastore
+from partflow.metastore.protocol import Metastore, Standing
 from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite.file import SIDES
 from partflow.store.local import Store
@@ -111,7 +111,7 @@ def _past_bound(store: Store) -> Iterator[tuple[Swept, Path]]:
             yield from ((Swept.KEPT, path) for path in store.past_bound(dataset.name, key.name))
 
 
-def _columns(store: Store, metastore: Metastore) -> Iterator[tuple[Swept, Path]]:
+def _columns(store: Store, metastore: Standing) -> Iterator[tuple[Swept, Path]]:
     """Caches of another incarnation or version, and those cut off while they were written."""
     incarnation, versions = metastore.versions()
     present = {f"{node}-{incarnation}-{version}.columns" for node, version in versions.items()}

@@ -25,7 +25,7 @@ from partflow.store.stats import listed
 if TYPE_CHECKING:
     from partflow.declarations.graph import Graph
     from partflow.metastore.leases import Living
-    from partflow.metastore.protocol import Metastore
+    from partflow.metastore.protocol import Materializations
 
 _OWN_FILES = frozenset(form.file_name for form in WRITTEN.values())
 
@@ -96,7 +96,7 @@ def require_nobody_else(living: Living, nodes: Collection[str]) -> None:
             )
 
 
-def moved_away(found: Sequence[Lying], store: Store, metastore: Metastore) -> None:
+def moved_away(found: Sequence[Lying], store: Store, metastore: Materializations) -> None:
     """Move the files into the history, each under the number that it had, durably first."""
     strays = [one for each in found for one in each.strays]
     with store.locked((one.dataset, one.key) for one in strays):
@@ -113,7 +113,7 @@ def moved_away(found: Sequence[Lying], store: Store, metastore: Metastore) -> No
         raise error
 
 
-def _kept(one: Stray, store: Store, metastore: Metastore) -> Path:
+def _kept(one: Stray, store: Store, metastore: Materializations) -> Path:
     """Keep a file in the history, under the number of what is recorded of it; the folder there."""
     records = metastore.records(one.dataset, one.key)
     return store.keep(one.dataset, one.key, one.path, records[0].seq if records else 0).parent

@@ -140,7 +140,7 @@ class Project:
         verify: Verify = Verify.STAT,
     ) -> Plan:
         """What has to be made, and why; nothing is written."""
-        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
+        with self._read() as metastore:
             seen = self._observe(metastore, verify, asked or Asked(select))
         return self._plan(seen, asked or Asked(select), force, with_effects=with_effects)
 
@@ -152,7 +152,7 @@ class Project:
 
     def saved_plan(self, path: str | Path, verify: Verify = Verify.STAT) -> Plan:
         """A plan that was saved; UsageError if what it rests on is no longer as it was."""
-        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
+        with self._read() as metastore:
             seen = self._observe(metastore, verify, Asked())
             return self._restored(read_plan(Path(path)), seen, RunLog(metastore))
 
@@ -178,7 +178,7 @@ class Project:
         """The state of one partition, the reasons for it, and what it was made from."""
         from partflow.operations.explain import explain
 
-        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
+        with self._read() as metastore:
             about = Asked((node,) if node in self.graph.nodes else ())
             seen = self._observe(metastore, Verify.STAT, about)
             found = self._plan(seen, Asked(), None)
@@ -254,7 +254,7 @@ class Project:
         verify: Verify = Verify.STAT,
     ) -> Plan:
         """What a backfill would do; the request is not recorded."""
-        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
+        with self._read() as metastore:
             since = None if again else RunLog(metastore).open_request(asked.words(only))
             force = Force(only) if since is None else Force(only, since)
             return self._plan(self._observe(metastore, verify, asked), asked, force)
@@ -303,7 +303,15 @@ class Project:
         frames = self.frames if controls.workers <= 1 else None
         look = functools.partial(self._observe, verify=controls.verify, asked=asked, frames=frames)
         leases = self.history.leases
-        return Starter(self.graph, self.store, leases, lambda: self.metastore_path, look)
+        return Starter(self.graph, self.store, leases, self._read, self._opened, look)
+
+    def _read(self) -> SqliteMetastore:
+        """The metastore to look at; MetastoreError if it is lost and the data is not."""
+        return SqliteMetastore.open_existing(self.metastore_path)
+
+    def _opened(self) -> SqliteMetastore:
+        """The metastore to write to; MetastoreError if it is lost and the data is not."""
+        return SqliteMetastore.open(self.metastore_path, durable=self.store.durable)
 
     def _deciding(self, asked: Asked, *, makes: bool) -> Callable[..., tuple[Plan, Footprint]]:
         """Plans what is asked for, all of which is to be recorded anew, or only to be read."""
@@ -328,7 +336,7 @@ class Project:
         """What `accept` would come to; nothing is written."""
         from partflow.operations.acceptable import acceptable
 
-        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
+        with self._read() as metastore:
             seen = self._observe(metastore, Verify.STAT, asked or Asked(select))
         return acceptable(self._plan(seen, asked or Asked(select), None), seen, self.store)
 

@@ -27,7 +27,7 @@ from partflow.formats.variety import columns_left_out, types_varied
 from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.columns import Columns
 from partflow.metastore.journal import require_not_older
-from partflow.metastore.protocol import Metastore
+from partflow.metastore.protocol import CodesAndEffects, Metastore
 from partflow.metastore.record import Record
 from partflow.partitions.calendar import Grain
 from partflow.planning.digests import lanes
@@ -226,7 +226,7 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
 
 
 def effects_cut_off(
-    graph: Graph, metastore: Metastore, is_held: Callable[[str], bool]
+    graph: Graph, metastore: CodesAndEffects, is_held: Callable[[str], bool]
 ) -> dict[str, dict[int, str]]:
     """For each effect the ordinals that a run began and did not end, each with that run.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from partflow.declarations.dataset import Dataset
     from partflow.declarations.graph import Graph
     from partflow.metastore.columns import Columns
-    from partflow.metastore.protocol import Metastore
+    from partflow.metastore.protocol import Metastore, Observations
     from partflow.store.local import Store
 
 _Identity = tuple[int, int, int, int]
@@ -209,7 +209,7 @@ def describe(graph: Graph, store: Store, metastore: Metastore) -> None:
         metastore.describe(found)
 
 
-def is_described(graph: Graph, metastore: Metastore) -> bool:
+def is_described(graph: Graph, metastore: Observations) -> bool:
     """Whether `describe` has nothing to do."""
     names = (d.name for d in graph.datasets.values() if d.stored_as.is_table)
     return not any(metastore.unlooked(name, at_most=1) for name in names)

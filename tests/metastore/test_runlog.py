@@ -74,6 +74,58 @@ def test_attempts_are_written_with_what_they_made_or_not_at_all(tmp_path):
         assert log.steps(RUN) == []
 
 
+@pytest.fixture
+def memory():
+    with SqliteMetastore.in_memory() as metastore:
+        yield RunLog(metastore)
+
+
+@pytest.mark.parametrize(
+    ("starts", "now", "old"),
+    [
+        ([1.0, 2.0, 3.0], 9.0, ["0", "1"]),
+        ([2.0, 1.0, 3.0], 9.0, ["0", "1"]),  # by the order of recording, it is no older than 0
+        ([4.0, 1.0, 2.0], 9.0, []),  # no older than the one before
+        ([1.0, 99.0, 2.0], 9.0, ["0", "1", "2"]),  # one from later than now tells no time
+        ([99.0, 99.0, 1.0], 9.0, ["2"]),
+        ([99.0, 99.0], 1.0, ["0", "1"]),
+    ],
+)
+def test_runs_are_as_old_as_their_order_says(memory, starts, now, old):
+    for number, at in enumerate(starts):
+        row = begun(str(number), COMMAND, at)
+        memory.begin(row, "{}")
+        memory.finish(replace(row, finished_at=at, state="done"))
+    assert memory.ended_before(2.5, now) == old
+
+
+def test_a_run_that_goes_on_has_not_ended(memory):
+    memory.begin(begun(RUN, COMMAND, 1.0), "{}")
+    assert memory.ended_before(9.0, 9.0) == []
+
+
+def test_the_newest_run_is_not_one_from_later_than_now(memory):
+    assert memory.newest_before(9.0) is None
+    for number, at in enumerate([1.0, 99.0, 2.0]):
+        memory.begin(begun(str(number), COMMAND, at), "{}")
+    assert memory.newest_before(9.0) == 2.0
+
+
+def test_the_keys_of_several_tasks_are_from_the_first_to_the_last(memory):
+    memory.steps_ended(RUN, 1.0, [replace(step("3"), task="a"), replace(step("5"), task="b")])
+    memory.steps_ended(RUN, 1.0, [replace(step("1"), task="b"), replace(step("9"), task="c")])
+    assert memory.keys(["a", "b", "none"]) == ("1", "5")
+    assert memory.keys(["none"]) is None
+    assert memory.tasks() == ["a", "b", "c"]
+
+
+def test_an_open_request_goes_on_and_one_that_is_asked_again_begins_anew(memory):
+    assert memory.request("backfill", 1.0, again=False) == 1
+    memory._metastore.observe([Record("raw", "1", 0, how="observed")], [])
+    assert memory.request("backfill", 2.0, again=False) == 1
+    assert memory.request("backfill", 3.0, again=True) == 2
+
+
 def test_equal_graphs_are_kept_once(log):
     for run, graph in ((RUN, "a"), (OTHER, "a"), ("third", "b")):
         log.begin(begun(run, COMMAND, 1.0), graph)
