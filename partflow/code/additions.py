@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from partflow.code.changes import Change, ChangeReader, Changes, Kind, Touch
+from partflow.code.changes import Change, ChangeReader, Changes
 from partflow.code.gathered import Gathered
 from partflow.code.index import ModuleIndex, Star, Unit
 from partflow.code.mentions import Origin, Sight
@@ -26,6 +26,7 @@ from partflow.code.signatures import (
     docstrings_form,
     text_form,
 )
+from partflow.code.touches import Kind, Touch
 from partflow.code.uncounted import own_name
 
 _INNER_IMPORT: Final = re.compile(

@@ -7,56 +7,32 @@ gathers.
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final
 
 from partflow.code.denoted import Denoted, Denoter, Local, Place, locals_of
-from partflow.code.index import CHANGING_METHODS, ModuleIndex, Unit
+from partflow.code.index import ModuleIndex, Unit
 from partflow.code.normalform import FUNCTION_NODES
 from partflow.code.outside import words_of
 from partflow.code.reach import Key, Reach
+from partflow.code.touches import (
+    CHANGING,
+    HARMLESS,
+    REGISTERING,
+    Kind,
+    Touch,
+    begins,
+    by_library,
+    changed_by_library,
+    is_shared,
+    only_speaks,
+    special_uses,
+    top_of,
+)
 
-_HARMLESS: Final = words_of("""
-    abc argparse atexit builtins click collections contextlib dataclasses enum faulthandler
-    functools gc inspect itertools logging loguru matplotlib operator partflow pprint pytest re
-    rich signal shutil structlog sys tempfile tqdm traceback typer types typing typing_extensions
-    unittest warnings
-    """)
-"""Libraries whose state changes no table."""
-
-_REGISTERING: Final = words_of("""
-    register create_ overload implement extend hook listen add_ plugin extension udf
-""")
-"""What is in the names of functions by which a library comes to know a function or a class."""
-_SETTING: Final = words_of("""
-    set seed manual_seed enable disable use config option update load_dotenv default tzset chdir
-    putenv reset init install
-""")
-"""What names of functions begin with that set a library's state."""
-_SHARED: Final = words_of("get default current root shared")
-"""What names of functions begin with that give what is one for all: `decimal.getcontext`."""
-
-_HARMLESS_CALLS: Final = words_of("""
-    os.makedirs os.mkdir os.remove os.unlink os.rename os.replace time.sleep
-""")
 _SETTERS: Final = words_of("__setattr__ __delattr__")
 _MAKING: Final = words_of("__init__ __new__ __post_init__ __prepare__")
 """The methods that run when an instance is made: of a metaclass, a class."""
-_DERIVING: Final = words_of("__init_subclass__")
-
-
-class Kind(Enum):
-    """What a change is of."""
-
-    NAME = "a name of a module"
-    MODULE = "any name of a module"
-    WORD = "what is called by a word: an attribute of a library's class, a function of SQL"
-    LIBRARY = "the state of a library"
-    CALL = "what a function changes, or making an instance of a class"
-    METHOD = "what methods of a name change, of whatever class of the project"
-
-
-Touch = tuple[Kind, Key | str]
+_HOOKS: Final = words_of("__init_subclass__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +118,8 @@ class ChangeReader:
             match touch:
                 case Kind.CALL, tuple() as key:
                     queue += sorted(self._summary_of(key).touches, key=str)
+                case Kind.DERIVING, tuple() as key:
+                    queue += sorted(self._hooks(key, _HOOKS, frozenset()), key=str)
                 case Kind.METHOD, str() as method:
                     for index, function in self._of_methods().get(method, ()):
                         queue += sorted(self._summary(index, function).touches, key=str)
@@ -160,7 +138,9 @@ class ChangeReader:
 
     def _touches_of(self, index: ModuleIndex, unit: Unit, found: Changes) -> Iterator[Touch]:
         place = Place(index)
+        self._note_classes(index, unit.node, found)
         for node, is_statement in _executed(unit.node):
+            yield from self._special(place, node)
             match node:
                 case ast.Call():
                     yield from self._call(place, node, is_statement=is_statement, at_top=True)
@@ -168,8 +148,8 @@ class ChangeReader:
                     for decorator in node.decorator_list:
                         yield from self._decorator(place, decorator)
                     if isinstance(node, ast.ClassDef):
-                        yield from self._class(place, node, found)
-                case ast.Attribute(value=value, attr=attr) if attr in CHANGING_METHODS:
+                        yield from self._class(place, node)
+                case ast.Attribute(value=value, attr=attr) if attr in CHANGING:
                     # Handed on, it may be called: `list(map(STEPS.append, more))`.
                     yield from ((Kind.NAME, key) for key in self._denoter.of(place, value).keys)
                 case ast.Global(names=names) if node is not unit.node:
@@ -217,6 +197,8 @@ class ChangeReader:
                 yield from self._target(place, inner, None)
             case ast.Attribute(value=owner, attr=attr):
                 of = self._denoter.of(place, owner)
+                if attr == "__class__":
+                    yield from ((Kind.MODULE, module) for module in of.modules)
                 yield from _names(self._denoter.of(place, target))
                 yield from self._of_library(place, of, attr, value)
             case ast.Subscript(value=owner):
@@ -240,9 +222,9 @@ class ChangeReader:
         if attr is not None and value is not None and of.libraries and self._is_code(place, value):
             yield Kind.WORD, attr
             return
-        for name in (*of.libraries, *(each for each in of.objects if _is_shared(each))):
-            if _top(name) not in _HARMLESS:
-                yield Kind.LIBRARY, _top(name)
+        for name in (*of.libraries, *(each for each in of.objects if is_shared(each))):
+            if top_of(name) not in HARMLESS:
+                yield Kind.LIBRARY, top_of(name)
 
     def _is_code(self, place: Place, value: ast.expr) -> bool:
         if isinstance(value, ast.Lambda):
@@ -262,16 +244,48 @@ class ChangeReader:
             return
         loosely = is_statement and at_top
         if isinstance(function, ast.Attribute):
-            yield from self._method(place, call, function, at_top=at_top, loosely=loosely)
+            yield from self._method(place, call, function, at_top=at_top, loosely=is_statement)
         of = self._denoter.of(place, function)
         yield from ((Kind.CALL, key) for key in of.keys if self._is_code_of(key))
+        if not all(map(self._is_code_of, of.keys)):
+            yield from self._by_methods(place, function, ("__call__",))
+        yield from self._handed_on(place, call, of, at_top=at_top)
+        for argument in (each for name in of.libraries for each in changed_by_library(name, call)):
+            yield from _names(self._denoter.of(place, argument))
         changes = bool(call.args or call.keywords) and any(map(self._changes_arguments, of.keys))
         for argument in _arguments(call) if loosely or changes else ():
             yield from self._changed_argument(place, argument, by_code=changes)
         for name in of.libraries:
-            yield from _by_library(name, call, loosely=loosely)
+            yield from by_library(name, call, loosely=loosely)
         for name in of.objects:
-            yield from _by_library(f"{name}.{_last(function)}", call, loosely=False, of_object=True)
+            yield from by_library(f"{name}.{_last(function)}", call, loosely=False, of_object=True)
+
+    def _handed_on(
+        self, place: Place, call: ast.Call, of: Denoted, *, at_top: bool
+    ) -> Iterator[Touch]:
+        """What functions change that a function of the project is handed, and lambdas."""
+        given = [call.func, *call.args, *(keyword.value for keyword in call.keywords)]
+        for each in given if at_top else ():
+            if isinstance(each, ast.Lambda):
+                yield from self._summary(place.index, each).touches
+        for argument in _arguments(call) if any(map(self._is_code_of, of.keys)) else ():
+            keys = self._denoter.of(place, argument).keys
+            yield from ((Kind.CALL, key) for key in keys if self._is_code_of(key))
+
+    def _special(self, place: Place, node: ast.AST) -> Iterator[Touch]:
+        """What the special methods change that a node runs without a call."""
+        for owner, methods in special_uses(node):
+            yield from self._by_methods(place, owner, methods)
+
+    def _by_methods(
+        self, place: Place, owner: ast.expr, methods: tuple[str, ...]
+    ) -> Iterator[Touch]:
+        known = [method for method in methods if method in self._of_methods()]
+        of = self._denoter.of(place, owner) if known else Denoted()
+        if of.keys or of.parameters:
+            yield from ((Kind.METHOD, method) for method in known)
+        if any(self._changes_its_own(method, of) for method in known):
+            yield from ((Kind.NAME, key) for key in of.keys)
 
     def _changed_argument(
         self, place: Place, argument: ast.expr, *, by_code: bool
@@ -294,6 +308,9 @@ class ChangeReader:
                 of = self._denoter.of(place, owner)
                 yield from _names(of)
                 yield from ((Kind.MODULE, module) for module in of.modules)
+            case "type", [_, ast.Tuple(elts=bases), _]:
+                keys = (key for base in bases for key in self._denoter.of(place, base).keys)
+                yield from ((Kind.DERIVING, key) for key in keys)
             case "exec" | "eval", [_, within, *_]:
                 yield from _names(self._denoter.of(place, within))
             case "exec", [_] if at_top or not place.names:
@@ -305,8 +322,8 @@ class ChangeReader:
         self, place: Place, call: ast.Call, function: ast.Attribute, *, at_top: bool, loosely: bool
     ) -> Iterator[Touch]:
         of = self._denoter.of(place, function.value)
-        is_changing = function.attr in CHANGING_METHODS or _begins(function.attr, _REGISTERING)
-        if of.namespaces and function.attr in {*CHANGING_METHODS, "__setitem__"}:
+        is_changing = function.attr in CHANGING or begins(function.attr, REGISTERING)
+        if of.namespaces and function.attr in CHANGING:
             names = _written_keys(call)
             for module in of.namespaces:
                 yield from (
@@ -315,8 +332,9 @@ class ChangeReader:
                     else ((Kind.NAME, (module, name)) for name in names)
                 )
             return
-        if loosely or is_changing or (at_top and self._changes_its_own(function.attr)):
-            yield from ((Kind.NAME, key) for key in of.keys)
+        if loosely or is_changing or (at_top and self._changes_its_own(function.attr, of)):
+            speaks = only_speaks([*of.libraries, *of.objects])
+            yield from ((Kind.NAME, key) for key in of.keys if not speaks)
         if function.attr in _SETTERS:
             # `consts.__setattr__("X", 1)`, `object.__setattr__(consts, "X", 1)`
             owner = [] if of.keys or of.modules else [*call.args[:1]]
@@ -326,8 +344,14 @@ class ChangeReader:
         if of.keys or of.parameters:
             yield Kind.METHOD, function.attr
 
-    def _changes_its_own(self, method: str) -> bool:
-        """Whether a method of that name changes what it is called on, in any class."""
+    def _changes_its_own(self, method: str, of: Denoted) -> bool:
+        """Whether a method of that name may change what it is called on.
+
+        Of what came out of a library, and of no class of the project, no method is known.
+        """
+        classes = (unit.node for key in of.keys for unit in self._denoter.units(key))
+        if of.objects and not any(isinstance(node, ast.ClassDef) for node in classes):
+            return False
         functions = self._of_methods().get(method, ())
         return any(self._summary(*function).changes_arguments for function in functions)
 
@@ -353,21 +377,30 @@ class ChangeReader:
             yield from ((Kind.NAME, key) for key in owner.keys)
             if owner.keys:
                 yield Kind.METHOD, function.attr
+        yield from self._by_methods(place, function, ("__call__",))
         for key in of.keys:
             yield Kind.CALL, key
             if any(isinstance(unit.node, ast.Assign) for unit in self._denoter.units(key)):
                 yield Kind.NAME, key
         for name in of.libraries:
-            if any(word in name.lower() for word in _REGISTERING):
-                yield from _by_library(name, call or ast.Call(function, [], []), loosely=True)
+            if any(word in name.lower() for word in REGISTERING):
+                yield from by_library(name, call or ast.Call(function, [], []), loosely=True)
 
-    def _class(self, place: Place, node: ast.ClassDef, found: Changes) -> Iterator[Touch]:
-        """A class is known to those that it derives from, and their hooks run for it."""
-        own = (place.index.source.name, node.name)
+    def _note_classes(self, index: ModuleIndex, statement: ast.stmt, found: Changes) -> None:
+        """Let a class, wherever it stands, be known to those that it derives from."""
+        place = Place(index)
+        outer = statement.name if isinstance(statement, (*FUNCTION_NODES, ast.ClassDef)) else None
+        for node in ast.walk(statement):
+            if isinstance(node, ast.ClassDef):
+                own = (index.source.name, outer or node.name)
+                for key in (k for base in node.bases for k in self._denoter.of(place, base).keys):
+                    if own not in found.classes.setdefault(key, []):
+                        found.classes[key].append(own)
+
+    def _class(self, place: Place, node: ast.ClassDef) -> Iterator[Touch]:
+        """The hooks run of those that a class derives from."""
         for base in node.bases:
-            for key in self._denoter.of(place, base).keys:
-                found.classes.setdefault(key, []).append(own)
-                yield from self._hooks(key, _DERIVING, frozenset())
+            yield from ((Kind.DERIVING, key) for key in self._denoter.of(place, base).keys)
         for metaclass in _metaclasses(node):
             for key in self._denoter.of(place, metaclass).keys:
                 yield from self._hooks(key, _MAKING, frozenset())
@@ -454,12 +487,16 @@ class ChangeReader:
         place, touches, changed = Place(index, names), set[Touch](), False
         outer = {name for n in ast.walk(function) if isinstance(n, ast.Global) for name in n.names}
         for node, is_statement in _whole(function):
+            touches.update(self._special(place, node))
             match node:
                 case ast.Name(id=name, ctx=ast.Store() | ast.Del()) if name in outer:
                     touches.add((Kind.NAME, (index.source.name, name)))
                 case ast.Call(func=called):
                     touches.update(self._call(place, node, is_statement=is_statement, at_top=False))
                     changed |= self._changes_parameters(place, node, called)
+                case ast.ClassDef(bases=bases):
+                    keys = [key for base in bases for key in self._denoter.of(place, base).keys]
+                    touches.update((Kind.DERIVING, key) for key in keys)
                 case (
                     ast.Attribute(ctx=ast.Store() | ast.Del())
                     | ast.Subscript(ctx=ast.Store() | ast.Del())
@@ -472,13 +509,15 @@ class ChangeReader:
     def _changes_parameters(self, place: Place, call: ast.Call, called: ast.expr) -> bool:
         """Whether a call within a function changes what that function was handed."""
         match called:
-            case ast.Attribute(value=value, attr=attr) if attr in CHANGING_METHODS:
+            case ast.Attribute(value=value, attr=attr) if attr in CHANGING:
                 changed = [value]
             case ast.Name(id="setattr" | "delattr"):
                 changed = call.args[:1]
             case _:
-                keys = self._denoter.of(place, called).keys
-                changed = list(_arguments(call)) if any(map(self._changes_arguments, keys)) else []
+                of = self._denoter.of(place, called)
+                by_code = any(map(self._changes_arguments, of.keys))
+                changed = list(_arguments(call)) if by_code else []
+                changed += [a for name in of.libraries for a in changed_by_library(name, call)]
         return any(self._denoter.of(place, each).parameters for each in changed)
 
 
@@ -496,30 +535,6 @@ def _metaclasses(node: ast.ClassDef) -> list[ast.expr]:
 def _names(of: Denoted) -> Iterator[Touch]:
     yield from ((Kind.NAME, key) for key in of.keys)
     yield from ((Kind.MODULE, module) for module in of.namespaces)
-
-
-def _by_library(
-    name: str, call: ast.Call, *, loosely: bool, of_object: bool = False
-) -> Iterator[Touch]:
-    """What a call of a library changes: what goes by a word, or its state."""
-    if _top(name) in _HARMLESS or name in _HARMLESS_CALLS:
-        return
-    last = name.rpartition(".")[2].lower()
-    is_registering = any(word in last for word in _REGISTERING)
-    if not (loosely or is_registering or _begins(last, _SETTING)):
-        return
-    texts = [*call.args, *(keyword.value for keyword in call.keywords)]
-    words = [
-        text.value
-        for text in texts
-        if isinstance(text, ast.Constant)
-        and isinstance(text.value, str)
-        and text.value.isidentifier()
-    ]
-    if is_registering and words:
-        yield from ((Kind.WORD, word) for word in words)
-    elif not of_object or _is_shared(name.rpartition(".")[0]):
-        yield Kind.LIBRARY, _top(name)
 
 
 def _executed(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
@@ -574,18 +589,5 @@ def _written_keys(call: ast.Call) -> list[str] | None:
     return names + [keyword.arg for keyword in call.keywords if keyword.arg]
 
 
-def _top(name: str) -> str:
-    return name.partition(".")[0]
-
-
 def _last(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else ""
-
-
-def _begins(name: str, words: Iterable[str]) -> bool:
-    return any(name.startswith(word) for word in words)
-
-
-def _is_shared(name: str) -> bool:
-    """Whether what a call of that name gives is one for all: `decimal.getcontext()`."""
-    return _begins(name.rpartition(".")[2].lower(), _SHARED)

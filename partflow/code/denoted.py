@@ -76,6 +76,7 @@ class Denoter:
         self._reach = reach
         self._known: dict[Key, Denoted] = {}
         self._given: dict[Key, tuple[tuple[Place, ast.expr], ...]] = {}
+        self._results: dict[Key, tuple[tuple[Place, ast.expr], ...]] = {}
         self._asked: set[Key] = set()
         self._depth = 0
         self._is_cut = False
@@ -226,6 +227,8 @@ class Denoter:
                 return Denoted(namespaces=[place.index.source.name])
             case ast.Call(func=ast.Name(id="vars"), args=[of]) if place.is_builtin("vars"):
                 return self._attribute(self.of(place, of, depth + 1), "__dict__")
+            case ast.Call(func=ast.Name(id="type"), args=[of]) if place.is_builtin("type"):
+                return self.of(place, of, depth + 1)
             case ast.Call(
                 func=ast.Name(id="getattr"), args=[of, ast.Constant(value=str() as name), *_]
             ) if place.is_builtin("getattr"):
@@ -243,12 +246,41 @@ class Denoter:
                 return self._module(text)
             case _:
                 found = Denoted(keys=of.keys, objects=[*of.libraries, *of.objects])
+        for home, value in (each for key in of.keys for each in self._given_back(key)):
+            found.add(self.of(home, value, depth + 1))
         passes_on = any(name.startswith("contextlib.") for name in of.libraries)
         for argument in node.args if of.keys or passes_on else ():
             # A function of the project may give back what it is handed.
             if isinstance(argument, ast.Name | ast.Attribute | ast.Subscript):
                 found.add(self.of(place, argument, depth + 1))
         return found
+
+    def _given_back(self, key: Key) -> tuple[tuple[Place, ast.expr], ...]:
+        """The names that a function of the project gives back, or yields."""
+        if key not in self._results:
+            self._results[key] = tuple(self._read_results(key))
+        return self._results[key]
+
+    def _read_results(self, key: Key) -> Iterator[tuple[Place, ast.expr]]:
+        index = self._reach.index(key[0])
+        for node in (unit.node for unit in self.units(key)) if index else ():
+            value = getattr(node, "value", None)
+            function = value if isinstance(value, ast.Lambda) else node
+            if index and isinstance(function, (*FUNCTION_NODES, ast.Lambda)):
+                place = Place(index, locals_of(function, index))
+                yield from ((place, each) for each in _results_of(function))
+
+
+def _results_of(
+    function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+) -> Iterator[ast.expr]:
+    """What a function gives back that may be a thing which others have too."""
+    values = [function.body] if isinstance(function, ast.Lambda) else []
+    given = (node for node in ast.walk(function) if isinstance(node, ast.Return | ast.Yield))
+    values += [node.value for node in given if node.value is not None]
+    for value in values:
+        if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
+            yield value
 
 
 def _given_to(statement: ast.stmt, name: str) -> Iterator[ast.expr]:
