@@ -6,7 +6,7 @@ a changed fingerprint leads to. What it could not follow it says.
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from partflow.code.additions import Additions
@@ -14,7 +14,7 @@ from partflow.code.gathered import Gathered
 from partflow.code.index import Source
 from partflow.code.normalform import digest_of, encoded, framed
 from partflow.code.reach import Key, NotFollowed, Reach, SourceOf, SqlOf
-from partflow.code.values import bytecode, captured, name_of, plain_qualname
+from partflow.code.values import bytecode, captured, held_by, name_of, plain_qualname
 
 __all__ = ["RULES", "CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf", "SqlOf"]
 
@@ -84,7 +84,7 @@ class CodeReader:
         """
         walk = _Walk(objects=[function])
         for name, form in formats:
-            self._carried(walk, f"format.{name}", _held(form))
+            self._carried(walk, f"format.{name}", held_by(form))
             walk.objects.append(type(form))
         for name, text in declared:
             walk.gathered.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
@@ -228,11 +228,6 @@ class CodeReader:
             return False
         walk.gathered.take(f"{module}.{top}", piece)
         return True
-
-
-def _held(form: object) -> object:
-    """What tells a format from another one of its class, as far as it can be seen."""
-    return form if is_dataclass(form) else getattr(form, "__dict__", None) or type(form)
 
 
 def _module_of(function: object) -> str:

@@ -118,7 +118,10 @@ class _Reader:
         """What is declared, and the code of a format of the project's own."""
         dataset = value.dataset if isinstance(value, Read) else value
         own = dataset.stored_as.brought if isinstance(dataset, Dataset) else None
-        return _declared(value) if own is None else framed("in", _declared(value), self.read(own))
+        if own is None:
+            return _declared(value)
+        self.code.append(type(own))
+        return framed("stored", _declared(value), self.read(held_by(own)))
 
     def _nested(self, value: object) -> bytes:
         if id(value) in self._inside:
@@ -168,6 +171,11 @@ def _beside_items(value: object) -> Iterator[object]:
         yield type(value)
         yield from (each for each in (getattr(value, "__dict__", None),) if each)
         yield from (each for each in (getattr(value, "default_factory", None),) if each)
+
+
+def held_by(form: object) -> object:
+    """What tells a format of a project from another one of its class, as far as it can be seen."""
+    return form if dataclasses.is_dataclass(form) else getattr(form, "__dict__", None) or type(form)
 
 
 def name_of(value: object) -> str:

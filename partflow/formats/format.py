@@ -57,6 +57,7 @@ class Format(Protocol):
     def read(self, path: Path) -> Any:
         """The value in the file, which is what parameters get. It must not change the file.
 
+        A path need not end in the extension: new files are read back, and old ones in the history.
         What it raises means that the file cannot be read, and is shown with its line.
         """
 

@@ -5,8 +5,10 @@ Knows nothing of freshness: what is there is read, in order of partition.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
+from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.declarations.parameters import ParameterKind
 from partflow.errors import UsageError
@@ -20,6 +22,20 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+def require_tables(graph: Graph, missed: UsageError) -> None:
+    """Raise UsageError if what a query missed is a dataset that no view shows."""
+    name = re.search(r"Table with name (\S+) does not exist", str(missed))
+    dataset = graph.datasets.get(name[1].lower()) if name else None
+    if dataset is not None and not dataset.stored_as.is_table:
+        raise UsageError(f"query: {_of_no_table(dataset)}") from None
+
+
+def _of_no_table(dataset: Dataset) -> str:
+    kept = dataset.stored_as
+    kind = "a skops model" if kept.brought is None else f"of the format {kept.name!r}"
+    return f"{dataset.name} is no table but {kind}; read its files yourself"
+
+
 def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyFrame:
     """The partitions of the one dataset that is asked for which are there, with their column."""
     (name,) = asked.select
@@ -28,9 +44,7 @@ def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyF
         raise UsageError(f"{name} is an effect; it stores nothing that could be read")
     dataset = graph.datasets[name]
     if not dataset.stored_as.is_table:
-        kept = dataset.stored_as
-        kind = "a skops model" if kept.brought is None else f"of the format {kept.name!r}"
-        raise UsageError(f"{name} is no table but {kind}; read its files yourself")
+        raise UsageError(_of_no_table(dataset))
     wanted = (request_of(graph, asked, {}).wanted or {})[name]
     lo, hi = graph.dataset_extents[name].lo, horizon_of(graph, name, now)
     keys = dataset.grain.keys(lo, hi) if hi > lo else []

@@ -424,6 +424,7 @@ class Project:
         self, text: str, connection: duckdb.DuckDBPyConnection | None = None
     ) -> duckdb.DuckDBPyRelation:
         """The same without the warning, on a connection of `catalog.connect`."""
+        from partflow.operations.read import require_tables
         from partflow.warehouse.catalog import connect, query
 
         connection = connection or connect()
@@ -434,7 +435,8 @@ class Project:
             looking = pool.submit(views.looked, named)
             try:
                 found = query(self.root, named, text, access, connection)
-            except UsageError:
+            except UsageError as missed:
+                require_tables(self.graph, missed)
                 if looking.result() == named:
                     raise
             else:

@@ -195,8 +195,9 @@ def test_documents_are_no_table_and_no_view(shop):
     project = shop.project
     with pytest.raises(UsageError, match="price is no table but of the format 'toml'"):
         project.read("price")
-    with pytest.raises(UsageError, match="price"):
+    with pytest.raises(UsageError, match="query: price is no table but of the format 'toml'"):
         project.sql("select * from price")
+    assert project.sql("select count(*) from report").fetchall() == [(5,)]
 
 
 def test_what_the_methods_raise_fails_the_step_with_the_line_of_the_project(shop):
