@@ -124,7 +124,8 @@ def gc(  # noqa: PLR0917 - one a click option, given by name
 
     With --undeclared, files that lie in the warehouse under the name of a DATASET are moved that
     nothing declares, so that they are not shown: outside of its range, of another grain, or of a
-    dataset that is gone. They are in the history then, and stay there.
+    dataset that is gone. They are in the history then, and are not swept while nothing declares
+    them.
     """
     upkeep, controls = session.project().upkeep, _controls(session, no_wait)
     if undeclared or datasets:

@@ -18,6 +18,7 @@ from partflow.declarations.graph import Graph
 from partflow.metastore.protocol import Metastore, Standing
 from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite.file import SIDES
+from partflow.operations.undeclared import is_declared
 from partflow.store.local import Store
 from partflow.warehouse.catalog import WRITTEN_IN
 
@@ -84,7 +85,7 @@ def _needless(
     yield from [
         *_of_runs(store.private / "staging", ".tmp", Swept.STAGED, set(), wanted),
         *_of_runs(store.private / "logs", ".log", Swept.LOGS, known, set()),
-        *_past_bound(store),
+        *_past_bound(graph, store),
         *_columns(store, metastore),
         *_locks(graph, store),
         *_catalogs(store),
@@ -105,10 +106,13 @@ def _of_runs(
                 yield kind, run
 
 
-def _past_bound(store: Store) -> Iterator[tuple[Swept, Path]]:
+def _past_bound(graph: Graph, store: Store) -> Iterator[tuple[Swept, Path]]:
+    """The oldest files of each history; of what nothing declares they are all that there is."""
     for dataset in _folders(store.private / "history"):
         for key in _folders(dataset):
-            yield from ((Swept.KEPT, path) for path in store.past_bound(dataset.name, key.name))
+            if is_declared(graph, dataset.name, key.name):
+                past = store.past_bound(dataset.name, key.name)
+                yield from ((Swept.KEPT, path) for path in past)
 
 
 def _columns(store: Store, metastore: Standing) -> Iterator[tuple[Swept, Path]]:

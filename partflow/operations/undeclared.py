@@ -113,10 +113,25 @@ def moved_away(found: Sequence[Lying], store: Store, metastore: Materializations
         raise error
 
 
+def is_declared(graph: Graph, name: str, key: str) -> bool:
+    """Whether a dataset has a partition of that key or will have one; "all" is the whole."""
+    dataset = graph.datasets.get(name)
+    if dataset is None or isinstance(dataset, Source):
+        return False
+    if dataset.column is None:
+        return key == "all"
+    return _why(graph, dataset, (dataset.column, key, dataset.stored_as.file_name)) is None
+
+
 def _kept(one: Stray, store: Store, metastore: Materializations) -> Path:
-    """Keep a file in the history, under the number of what is recorded of it; the folder there."""
+    """Keep a file in the history, under the number of what is recorded of it; the folder there.
+
+    One of which nothing is recorded is the newest: the oldest are swept first.
+    """
     records = metastore.records(one.dataset, one.key)
-    return store.keep(one.dataset, one.key, one.path, records[0].seq if records else 0).parent
+    newest = max(store.kept(one.dataset, one.key), default=-1)
+    number = records[0].seq if records else newest + 1
+    return store.keep(one.dataset, one.key, one.path, number).parent
 
 
 def _strays(graph: Graph, store: Store, folder: Path, now: int) -> Iterator[Stray]:

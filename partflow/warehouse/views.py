@@ -31,6 +31,7 @@ from partflow.warehouse.shapes import (
     digest_shown,
     keys_there,
 )
+from partflow.warehouse.sqltypes import sql_type
 from partflow.warehouse.viewsql import SAME_IN_SQL, View, known_as
 
 if TYPE_CHECKING:
@@ -202,7 +203,12 @@ def _problem(dataset: Dataset, schema: Mapping[str, pl.DataType], *, in_file: bo
     seen: dict[str, str] = {}
     if dataset.column is not None and not in_file:
         seen[known_as(dataset.stored_as.name, dataset.column)] = dataset.column
-    for column in schema:
+    for column, kind in schema.items():
+        if "STRUCT()" in sql_type(kind):
+            return (
+                f"{dataset.name} has column {column!r} with objects that have no fields, which SQL "
+                "does not have: declare a schema that leaves it out, or read it with Project.read"
+            )
         if not column:
             return (
                 f"{dataset.name} has a column without a name, which SQL does not have: name it "

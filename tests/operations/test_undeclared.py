@@ -130,6 +130,30 @@ def test_what_is_moved_is_the_file_as_it_was_and_its_folder_is_gone(days):
     assert days.planned()["make"] == ["2024-01-01", "2024-01-02"]
 
 
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_what_was_moved_is_not_swept_however_much_history_there_is(days, is_recorded):
+    if not is_recorded:
+        file = days.file("clean", "2023-01-01")
+        file.parent.mkdir(parents=True)
+        pl.DataFrame({"n": [7]}).write_parquet(file)
+    key = "2024-01-01" if is_recorded else "2023-01-01"
+    history = days.root / "warehouse/.partflow/history/clean" / key
+    history.mkdir(parents=True)
+    for number in range(1, 5):
+        (history / f"{number:012d}.kept").write_bytes(bytes(number))
+    before = days.file("clean", key).read_bytes()
+    days.jobs(NARROW)
+    days.run()
+    days.project.upkeep.move_undeclared(["clean"], Controls())
+    days.project.upkeep.sweep(Controls(), dry_run=False)
+    assert before in [path.read_bytes() for path in history.iterdir()]
+    assert len(list(history.iterdir())) == 5
+    days.jobs(JOBS.replace("2024-01-01", "2022-01-01"))
+    days.project.upkeep.sweep(Controls(), dry_run=False)
+    assert len(list(history.iterdir())) == 2
+    assert is_recorded or before in [path.read_bytes() for path in history.iterdir()]
+
+
 def test_plain_sweeping_moves_nothing(days):
     days.jobs(NARROW)
     days.run()

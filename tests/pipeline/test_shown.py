@@ -199,6 +199,14 @@ def test_a_column_without_a_name_is_said_where_its_view_is_asked_for(world):
         asked(world, "select * from raw")
 
 
+def test_objects_without_fields_are_read_and_are_no_view(world):
+    world.jobs(TEXTS.replace("{key}.csv", "{key}.ndjson"))
+    world.write("landing/2024-01-01.ndjson", '{"n": 1, "more": {}}\n')
+    assert world.read("raw")["n"].to_list() == [1]
+    with pytest.raises(UsageError, match="column 'more' with objects that have no fields"):
+        asked(world, "select n from raw")
+
+
 TEXTS = """
 GRAIN = Daily("2024-01-01", "2024-01-04")
 raw = Source("raw", GRAIN, path="landing/{key}.csv")
