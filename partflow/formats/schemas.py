@@ -119,8 +119,8 @@ def _unpacked(packed: object) -> pl.DataType:
         case "Struct":
             return pl.Struct([pl.Field(str(n), _unpacked(p)) for n, p in parts[0]])
         case _:
-            found: pl.DataType = kind(*parts)
-            return found
+            made: pl.DataType = kind(*parts)
+            return made
 
 
 def _instance(kind: Any) -> pl.DataType:
@@ -162,15 +162,15 @@ def united(
     clashes: list[Clash] = []
     for name_of, schema in schemas:
         for column, kind in schema.items():
-            one, known = first.get(column, (name_of, kind))
+            whose, known = first.get(column, (name_of, kind))
             both = (
                 known if exact and _same(known, kind) else None if exact else holding(known, kind)
             )
             if both is None:
-                clashes.append(Clash(column, one, name_of, _differ(column, kind, known)))
-            # Who names the type is who has it: what is null, or narrower, clashes with nothing.
+                clashes.append(Clash(column, whose, name_of, _differ(column, kind, known)))
+            # A clash names the partition that has the type, and none that is null or narrower.
             is_known = both is not None and _same(both, known)
-            first[column] = (one if is_known else name_of, kind if both is None else both)
+            first[column] = (whose if is_known else name_of, kind if both is None else both)
         if exact:
             clashes += _missing(first, name_of, schema)
     return {column: kind for column, (_, kind) in first.items()}, clashes
@@ -182,7 +182,10 @@ def united_by_rows(
     *,
     exact: bool = False,
 ) -> tuple[dict[str, pl.DataType], list[Clash]]:
-    """As `united`, but what has no rows has no say where types clash; `has_rows` is asked then."""
+    """As `united`; but where types clash, schemas of what has no rows are left out.
+
+    `has_rows` is asked of each schema's name, and only if there is a clash.
+    """
     whole, clashes = united(schemas, exact=exact)
     if not clashes:
         return whole, clashes
@@ -194,9 +197,9 @@ def united_by_rows(
 def _missing(
     known: Mapping[str, tuple[Hashable, pl.DataType]], name_of: Hashable, schema: Schema
 ) -> Iterable[Clash]:
-    for column, (one, _) in known.items():
+    for column, (whose, _) in known.items():
         if column not in schema:
-            yield Clash(column, one, name_of, f"column {column!r} is missing")
+            yield Clash(column, whose, name_of, f"column {column!r} is missing")
 
 
 def _differ(column: str, kind: pl.DataType, known: pl.DataType) -> str:
@@ -206,7 +209,8 @@ def _differ(column: str, kind: pl.DataType, known: pl.DataType) -> str:
 def holding(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     """The type that holds every value of both as it is, None if there is none.
 
-    For `ROUNDED` whole numbers and floats that is Float64, and each value is to be tried.
+    For a whole number of `ROUNDED` and a float that is Float64, although it does not hold every
+    such number: who casts has to look at each value.
     """
     import polars as pl
 
@@ -238,8 +242,8 @@ def _integer(one: str, other: str) -> pl.DataType | None:
 
     bits = [int(name.lstrip("UInt")) for name in (one, other)]
     if one.startswith("U") == other.startswith("U"):
-        found: pl.DataType = getattr(pl, (one, other)[bits[0] < bits[1]])()
-        return found
+        wider: pl.DataType = getattr(pl, (one, other)[bits[0] < bits[1]])()
+        return wider
     unsigned = bits[0] if one.startswith("U") else bits[1]
     least = max(*bits, 2 * unsigned)
     wide = f"Int{least}"
@@ -275,7 +279,7 @@ def _microseconds(one: Any, other: Any) -> pl.DataType | None:
 
 
 def _nested(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
-    """Lists and structs of the same fields, of what is held by the other's without a trial."""
+    """The list, or the struct with the same fields, that holds those of both; None if none does."""
     import polars as pl
 
     if isinstance(one, pl.List) and isinstance(other, pl.List):
@@ -292,10 +296,11 @@ def _nested(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
 
 
 def _held(one: Any, other: Any) -> pl.DataType | None:
+    """As `holding`, within a list or a struct; None where single values would have to be tried."""
     one, other = _instance(one), _instance(other)
-    found = holding(one, other)
-    rounded = any(is_rounded(kind, found) for kind in (one, other) if found is not None)
-    return None if rounded else found
+    both = holding(one, other)
+    rounded = any(is_rounded(kind, both) for kind in (one, other) if both is not None)
+    return None if rounded else both
 
 
 def is_rounded(kind: pl.DataType, wanted: pl.DataType | None) -> bool:

@@ -27,7 +27,7 @@ _ADVICE = "read them apart, make one of them again, or declare a schema for file
 
 
 def common_schema(held: Mapping[Path, Schema], column: str | None) -> dict[str, pl.DataType]:
-    """The schema that holds those of all files; `column` must stand in all of them or in none.
+    """The schema that holds those of all files, whose `column` must stand in all or in none.
 
     Raises:
         ReadError: there is none; it names two files.
@@ -52,7 +52,14 @@ def common_schema(held: Mapping[Path, Schema], column: str | None) -> dict[str, 
 def widened(
     held: Mapping[Path, Schema], wanted: Schema, scan: Scan, origin: str | None
 ) -> pl.LazyFrame:
-    """The rows of the files, in their order, as the wanted schema; `origin` stays as it is."""
+    """The rows of the files, in their order, each column as the wanted type.
+
+    `held` says what columns each file has. `origin`, if any, names the column in which `scan` puts
+    each row's path; it is left as it is.
+
+    Raises:
+        ReadError: a file has rows, and a column whose type the wanted one does not hold.
+    """
     import polars as pl
 
     more = [pl.col(origin)] if origin else []
@@ -66,7 +73,7 @@ def widened(
 
 
 def is_as(held: Sequence[Schema], wanted: Schema) -> bool:
-    """Whether all files hold just that, in any order of columns."""
+    """Whether all files have just these columns and types, all of them in one order."""
     first = schema_text(held[0])
     same = dict(held[0]).keys() == dict(wanted).keys() and all(
         type_text(kind) == type_text(wanted[column]) for column, kind in held[0].items()
@@ -75,7 +82,7 @@ def is_as(held: Sequence[Schema], wanted: Schema) -> bool:
 
 
 def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
-    """An expression for each wanted column out of files that hold the same."""
+    """An expression for each wanted column, over files which all have the columns `held`."""
     import polars as pl
 
     path = paths[0]
@@ -101,7 +108,11 @@ def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl
 
 
 def _exact(paths: Sequence[Path], values: pl.Series) -> pl.Series:
-    """Whole numbers as floats; LateReadError if one has more digits than a float holds."""
+    """Whole numbers as floats.
+
+    Raises:
+        LateReadError: one has more digits than a float holds. It names the file.
+    """
     import polars as pl
 
     lost = _lost(values)

@@ -46,11 +46,14 @@ class Access:
 
 
 def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, str]:
-    """Makes the file `path` hold these views, or leaves it if it does; returns what cannot be one.
+    """Makes the file `path` hold these views; a file that holds them already is left alone.
 
-    That is, by name, DuckDB's reason: a source's files may not be readable as a table. A new file
-    replaces the old by rename, since a reader may have that open. The paths in it are relative:
-    it is to be opened from the project's root.
+    Returns, by name, why a view could not be made: a source's files may not be readable as a table.
+    A new file replaces the old one by rename, since a reader may have that open. The paths in it
+    are relative: it is to be opened from the project's root.
+
+    Raises:
+        PublishError: the file could not be written.
     """
     known = [view for view in views if view.is_shown]
     wanted = {view.name: view_sql(view) for view in known if view.problem is None}
@@ -99,11 +102,13 @@ def query(
 ) -> duckdb.DuckDBPyRelation:
     """The result of one SELECT over the views, read lazily; the working directory plays no part.
 
-    Moments are shown, cut and cast by the clock of the zone that all views it names have; by UTC if
-    they have several, of which `zones_differ` tells. `connection` is one of `connect`, for who
-    wants to interrupt it. Raises UsageError for what is no query, or names what is not there. What
-    fails in a row fails while the result is read, as an error of DuckDB. What `access` does not
-    have is not read.
+    Moments are shown, cut and cast by the clock of one zone: that of the views it names, or UTC if
+    these have several (`zones_differ` says so). `connection` comes from `connect`; whoever wants to
+    interrupt the query hands one in. Nothing is read but what `access` has. What is wrong with a
+    row is an error of DuckDB, raised while the result is read.
+
+    Raises:
+        UsageError: it is no query, or names what is not there.
     """
     import duckdb
 
@@ -287,12 +292,13 @@ def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def _nodes(tree: object) -> set[str]:
-    found: set[str] = set()
+    """The kinds of the nodes in a parsed statement, such as SELECT_NODE."""
+    kinds: set[str] = set()
     if isinstance(tree, dict):
         kind = tree.get("type")
         if isinstance(kind, str) and kind.endswith("_NODE"):
-            found.add(kind)
+            kinds.add(kind)
         tree = list(tree.values())
     if isinstance(tree, list):
-        found.update(*map(_nodes, tree))
-    return found
+        kinds.update(*map(_nodes, tree))
+    return kinds

@@ -98,13 +98,13 @@ def _lineage(path: Path) -> dict[str, Any] | None:
     """The lineage in a footer, with all that is needed and of the right kinds; else None."""
     text = footer(path).get(FOOTER)
     try:
-        found = json.loads(text or "null")
-        numbers = [found["start"], found["read_seq"], found.get("made_at", 0)]
-        words = [found["key"], found["code"], found["run"]]
-        digests = [bytes.fromhex(read["digest"]) for read in found["inputs"]]
+        lineage = json.loads(text or "null")
+        numbers = [lineage["start"], lineage["read_seq"], lineage.get("made_at", 0)]
+        words = [lineage["key"], lineage["code"], lineage["run"]]
+        digests = [bytes.fromhex(read["digest"]) for read in lineage["inputs"]]
         require_moment("made_at", numbers[-1])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     right = all(type(n) is int and abs(n) <= LARGEST for n in numbers)
-    right = right and all(type(w) is str for w in words) and is_fingerprint(found["code"])
-    return found if right and all(len(d) == _DIGEST for d in digests) else None
+    right = right and all(type(w) is str for w in words) and is_fingerprint(lineage["code"])
+    return lineage if right and all(len(d) == _DIGEST for d in digests) else None

@@ -41,9 +41,9 @@ def read_partitions(
     """What a parameter of that kind gets for partitions of a dataset, in order."""
     names = [store.place(dataset, key) for key in keys_of(dataset, ordinals)]
     if frames is not None and names and kind is not ParameterKind.PATHS:
-        found = _at_hand(dataset, names, ordinals, frames)
-        if found is not None:
-            return as_kind(found, kind, relations)
+        frame = _at_hand(dataset, names, ordinals, frames)
+        if frame is not None:
+            return as_kind(frame, kind, relations)
     paths = [Path(name) for name in names]
     if not dataset.stored_as.is_table:
         form = object_format_of(dataset).remembered()
@@ -85,14 +85,15 @@ def partition_column(dataset: Dataset, ordinals: Sequence[int]) -> PartitionColu
 def _at_hand(
     dataset: Dataset, names: Sequence[str], ordinals: Sequence[int], frames: HandOver
 ) -> pl.DataFrame | None:
-    """The rows of all files, each from memory or, if it is small, read and kept; None: read them.
+    """The rows of all files, each from memory or, if it is small, read and kept.
 
-    Also None where it is for a scan to say what is wrong: a file is gone, or their columns differ.
+    None if that gives not all of them, or if a file is gone, or if columns differ: then a scan of
+    the files reads them, or says what is wrong.
     """
     if not dataset.stored_as.is_table:
         return None
     way = way_of(dataset)
-    found: list[pl.DataFrame] = []
+    parts: list[pl.DataFrame] = []
     has_own = False
     for name, ordinal in zip(names, ordinals, strict=True):
         file = AsRead(name, way)
@@ -102,15 +103,15 @@ def _at_hand(
         if frame is None:  # of a source: a scan knows how its files are to be read together
             return None
         is_own = dataset.column in frame.columns
-        if found and is_own != has_own:
+        if parts and is_own != has_own:
             return None
         has_own = is_own
         if dataset.column is not None and not is_own:
             frame = with_column(frame, partition_column(dataset, (ordinal,)))
-        if found and not _alike(frame, found[0]):
+        if parts and not _alike(frame, parts[0]):
             return None
-        found.append(frame)
-    return found[0] if len(found) == 1 else _joined(found)
+        parts.append(frame)
+    return parts[0] if len(parts) == 1 else _joined(parts)
 
 
 def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:

@@ -143,11 +143,11 @@ class Looker:
         stats = map(tuple, self.store.identities(dataset, keys).tolist())
         groups: dict[tuple[str, int], list[str]] = {}
         unread: list[tuple[str, str]] = []
-        for key, found in zip(keys, cast("Iterator[_Identity]", stats), strict=True):
-            if found[0] < 0:
+        for key, stat in zip(keys, cast("Iterator[_Identity]", stats), strict=True):
+            if stat[0] < 0:
                 continue
             text, identity = recorded.get(key, ("", None))
-            if schema_known(text) is None or not _is_same(dataset, identity, found):
+            if schema_known(text) is None or not _is_same(dataset, identity, stat):
                 text, problem = self._text(dataset, key)
                 if problem:
                     unread.append((key, problem))
@@ -188,9 +188,9 @@ def schema_at(dataset: Dataset, path: Path) -> str | None:
 def describe(graph: Graph, store: Store, metastore: Metastore) -> None:
     """Look up and record the schemas that are not recorded: those of a warehouse from before.
 
-    Of a file that is gone, or is not as recorded, it is recorded that there is none to be known.
+    For a file that is gone, or is not the one that was recorded, "" is recorded: nothing is known.
     """
-    found = []
+    looked_up = []
     for dataset in graph.datasets.values():
         if not dataset.stored_as.is_table:
             continue
@@ -204,9 +204,9 @@ def describe(graph: Graph, store: Store, metastore: Metastore) -> None:
                         text = schema_at(dataset, store.path(dataset, key))
                 except (ReadError, OSError):
                     text = None
-            found.append((dataset.name, key, record.content, text or ""))
-    if found:
-        metastore.describe(found)
+            looked_up.append((dataset.name, key, record.content, text or ""))
+    if looked_up:
+        metastore.describe(looked_up)
 
 
 def is_described(graph: Graph, metastore: Observations) -> bool:
@@ -257,16 +257,17 @@ def keys_there(store: Store, dataset: Dataset, but: Iterable[bytes] = ()) -> set
 _DIGITS = str.maketrans("123456789", "000000000")
 
 
-def _is_same(dataset: Dataset, recorded: _Identity | None, found: _Identity) -> bool:
+def _is_same(dataset: Dataset, recorded: _Identity | None, present: _Identity) -> bool:
     """Whether a file is the one that was recorded.
 
-    Text that was too young to be known by its times is taken for the same if its size is: it would
-    be read from end to end, and what is no such text any more is an error where it is read.
+    The times of a file that was recorded while it was young prove nothing, so none are recorded.
+    Such a file of text is taken for the same if its size is: otherwise each query would read it
+    from end to end. If it is another one after all, what does not fit is an error where it is read.
     """
-    if recorded == found:
+    if recorded == present:
         return True
     is_young = recorded is not None and not recorded[1] and dataset.stored_as.is_text
-    return is_young and recorded is not None and recorded[0] == found[0]
+    return is_young and recorded is not None and recorded[0] == present[0]
 
 
 Format = Literal["parquet", "csv", "ndjson"]

@@ -67,8 +67,9 @@ class Views:
     def keep_catalog(self) -> str | None:
         """Write the warehouse's catalog if its views are not the present ones, or there is none.
 
-        For which declarations is noted, so that who finds nothing to do sees others at a glance.
-        Why it could not be written is returned and not raised: what a run made is made.
+        The metastore notes a digest of the declarations that it shows. So a run that has nothing to
+        make sees by that digest alone whether they have changed. If the catalog cannot be written,
+        the reason is returned and not raised, since the run has made what it was to make.
         """
         path = self.store.warehouse / CATALOG
         views = [self._view(dataset, Closely.NAMES) for dataset in _tables(self.graph)]

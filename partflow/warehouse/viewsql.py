@@ -66,16 +66,19 @@ MARK = "partflow: "
 class View:
     """A dataset as DuckDB sees it.
 
-    `path` is relative to the project's root, with `{key}` for a partition's key, which has the
-    shape `key_template` (a 0 for each digit); `column` is None for what is whole; so is `zone`.
-    `schema` is what is shown, of polars' types: None, and it is what the files have. `parts` are
-    the files, by their schemas; none: whatever is there. `origins` names for each column the
-    partition from which it has its type; what is not of a type that this can hold is an error
-    where it is read; `turned` gives the view in which the types of the parts with these keys
-    stand, those of the last before the others'. `unread` says by its
-    key what is wrong with a file that cannot be read: an error of who asks for its rows. With
-    `exact` types must be the same; where it `is_complete` no column may be absent. `problem` says
-    why there can be no view.
+    - `path` is relative to the project's root, with `{key}` for a partition's key, which has the
+      shape `key_template` (a 0 for each digit).
+    - `column` and `zone` are those of the partition column, None for a dataset that has none.
+    - `schema` has the columns that are shown, as polars types; with None they are what files have.
+    - `parts` are the files in groups of one schema each; with none, all files that are there.
+    - `origins` says for each column from which partition its type is. A row of a partition whose
+      own type does not fit into that is an error that names both.
+    - `turned` is there if some do not fit: it gives the same view with the types of the parts that
+      hold these keys, the last key's before the others'.
+    - `unread` are the keys of files that cannot be read, each with what is wrong: an error for who
+      asks for their rows.
+    - With `exact` types must be the same; with `is_complete` no file may lack a column.
+    - `problem` says why there can be no view.
     """
 
     name: str
@@ -276,7 +279,7 @@ _NO_KEY = ["hive_partitioning = false"]
 
 
 def _key(view: View, column: str) -> tuple[list[str], str, str]:
-    """How DuckDB tells a file's key: options of its reader, an expression, the column it is in."""
+    """How a row's key is had in SQL: the reader's options for it, its expression, its column."""
     if f"/{column}={{key}}/" in f"/{view.path}":
         types = f"hive_types = {{{quoted(column)}: varchar}}"
         return ["hive_partitioning = true", types], quoted_name(column), column
@@ -298,9 +301,9 @@ def _select_nothing(view: View) -> str:
 
 
 def _files(view: View, root: Path | None, keys: Sequence[str]) -> str:
-    """The pattern of the view's files: keys of the grain's shape, so that no other file is read.
+    """A pattern for the view's files, which only keys of the grain's shape match.
 
-    Or the list of those of some keys, each as a pattern that matches nothing else.
+    With `keys` it is a list of these partitions' files, each as a pattern for it alone.
     """
     if keys:
         paths = (_placed(literal(view.path.replace("{key}", key)), root) for key in keys)
