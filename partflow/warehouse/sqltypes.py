@@ -147,6 +147,22 @@ def of_text(kind: pl.DataType, expression: str, said: str) -> str:
     return f"case when {odd} then {said} else {cast} end"
 
 
+def of_json(expression: str, said: str) -> str:
+    """The expression of a JSON value as the text that tasks read of it; else the error `said`.
+
+    Tasks get the text of lists and objects, and of very large and very small numbers, as polars
+    writes it, which SQL cannot.
+    """
+    text = f"json_extract_string({expression}, '$')"
+    number = (
+        f"case when contains({text}, 'e') then {said} else regexp_replace({text}, '[.]0$', '') end"
+    )
+    return (
+        f"case json_type({expression}) when 'DOUBLE' then {number} "
+        f"when 'OBJECT' then {said} when 'ARRAY' then {said} else {text} end"
+    )
+
+
 def widened(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) -> str:
     """The expression as a wider type; `said` is the SQL of the error for digits that are lost."""
     if sql_type(kind) == sql_type(wanted):

@@ -17,6 +17,7 @@ from partflow.formats.schemas import holding
 from partflow.warehouse.shapes import Part
 from partflow.warehouse.sqltypes import (
     is_stored_so,
+    of_json,
     of_text,
     quoted,
     quoted_name,
@@ -194,11 +195,19 @@ def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.Da
         if kind is not None and view.is_complete and not view.exact and is_bridged(kind, wanted):
             return unchanged(kind, wanted, stored(kind, name), error)
         return f"cast({error} as {sql_type(wanted)})"
+    if view.format == "ndjson" and _is_words(kind):
+        other = f" holds what is no text; declare what it is, or read {view.name} with Project.read"
+        name = of_json(name, _error(view, f"column {column!r} of {view.name}@", other))
     if view.format == "ndjson" and text_type(kind) != sql_type(wanted):
         return f"cast({name} as {sql_type(wanted)})"
     value = stored(kind, name) if view.format == "parquet" else name
     more = f" has digits that {type_text(wanted)} does not hold; {view.advice}"
     return widened(kind, wanted, value, _error(view, f"column {column!r} of {view.name}@", more))
+
+
+def _is_words(kind: pl.DataType) -> bool:
+    """Whether a field of JSON is read as text, whatever it holds."""
+    return type(kind).__name__ in {"String", "Categorical"}
 
 
 def _name(view: View, column: str) -> str:
@@ -271,7 +280,8 @@ def _texts(view: View, part: Part) -> Iterator[str]:
             yield "all_varchar = true" if part.schema else "sample_size = -1"
     elif view.format == "ndjson" and part.schema:
         shown = {c: kind for c, kind in part.schema.items() if c in (view.schema or part.schema)}
-        types = (f"{quoted(c)}: {quoted(text_type(kind))}" for c, kind in shown.items())
+        kinds = {c: "JSON" if _is_words(kind) else text_type(kind) for c, kind in shown.items()}
+        types = (f"{quoted(c)}: {quoted(kind)}" for c, kind in kinds.items())
         yield f"columns = {{{', '.join(types)}}}"
 
 

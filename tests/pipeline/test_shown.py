@@ -199,6 +199,26 @@ def test_a_column_without_a_name_is_said_where_its_view_is_asked_for(world):
         asked(world, "select * from raw")
 
 
+def test_what_is_no_text_in_a_field_of_text_is_shown_as_tasks_read_it_or_refused(world):
+    declared = TEXTS.replace("{key}.csv", "{key}.ndjson")
+    world.jobs(declared.replace("path=", 'schema={"a": pl.String}, path=', 1))
+    values = ['"x"', '"1e3"', "1.50", "1.0", "-0.0", "1e3", "12", "true", "null", '"{\\"b\\": 1}"']
+    world.write("landing/2024-01-01.ndjson", "".join(f'{{"a": {v}}}\n' for v in values))
+    world.write("landing/2024-01-02.ndjson", '{"a": {"b": 1.0}}\n')
+    world.write("landing/2024-01-03.ndjson", '{"a": 1e-9}\n')
+    world.run("kept")
+    texts = world.read("raw")["a"].to_list()
+    assert texts[-2:] == ['{"b": 1}', "0.000000001"]
+    for ask in (asked, by_catalog):
+        shown = ask(world, "select a from raw where date = '2024-01-01'")
+        assert [text for (text,) in shown] == texts[:-2]
+        for day in DAYS[1:]:
+            with pytest.raises(
+                (duckdb.Error, UsageError), match=f"raw@{day} holds what is no text"
+            ):
+                ask(world, f"select a from raw where date = '{day}'")
+
+
 def test_objects_without_fields_are_read_and_are_no_view(world):
     world.jobs(TEXTS.replace("{key}.csv", "{key}.ndjson"))
     world.write("landing/2024-01-01.ndjson", '{"n": 1, "more": {}}\n')
