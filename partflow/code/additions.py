@@ -14,7 +14,7 @@ from typing import Final
 
 from partflow.code.changes import Change, ChangeReader, Changes
 from partflow.code.gathered import Gathered
-from partflow.code.index import ModuleIndex, Star, Unit
+from partflow.code.index import ModuleIndex, Star, Unit, executed
 from partflow.code.mentions import Origin, Sight
 from partflow.code.normalform import FUNCTION_NODES, digest_of, encoded, framed, normal_form
 from partflow.code.reach import Key, NotFollowed, Piece, Reach, guard_forms, origin_form
@@ -294,6 +294,9 @@ class Additions:
             content = framed("quoted", *map(normal_form, quoted))
             piece = self._reach.piece_beside(index, content, quoted)
             yield f"{'.'.join(key)} (annotations, in quotes)", piece
+        order = _order_form(index, key[1], own)
+        if order:
+            yield f"{'.'.join(key)} (order)", _text_piece(index, order)
         statements = _Statements(".".join(key), index, own)
         yield from self._read_by_libraries(statements, self._reach.piece(key))
 
@@ -435,6 +438,27 @@ def _by_modules(touch: Touch, changes: Sequence[Change]) -> Iterator[_Statements
     for module, here in by_module.items():
         units = tuple(change.unit for change in here)
         yield _Statements(f"{name} (by {module})", here[0].index, units)
+
+
+def _order_form(index: ModuleIndex, name: str, units: Sequence[Unit]) -> bytes:
+    """Where a name reads others that are changed again later: how often each was set before.
+
+    Empty where all that it reads is set before, as is usual.
+    """
+    forms: list[bytes] = []
+    for unit in units:
+        nodes = (node for node, _ in executed(unit.node))
+        names = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        for read in sorted(names - {name}):
+            others = [other.node for other in index.units.get(read, ())]
+            before = sum(_position(node) <= _position(unit.node) for node in others)
+            if 0 < before < len(others):
+                forms.append(framed("set", encoded(read), b"%d" % before))
+    return framed("order", *forms) if forms else b""
+
+
+def _position(node: ast.stmt) -> tuple[int, int]:
+    return node.lineno, node.col_offset
 
 
 def _text_piece(index: ModuleIndex, content: bytes) -> Piece:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from partflow.code.denoted import Denoted, Denoter, Local, Place, locals_of
-from partflow.code.index import ModuleIndex, Unit
+from partflow.code.index import ModuleIndex, Unit, executed
 from partflow.code.normalform import FUNCTION_NODES
 from partflow.code.outside import words_of
 from partflow.code.reach import Key, Reach
@@ -139,7 +139,7 @@ class ChangeReader:
     def _touches_of(self, index: ModuleIndex, unit: Unit, found: Changes) -> Iterator[Touch]:
         place = Place(index)
         self._note_classes(index, unit.node, found)
-        for node, is_statement in _executed(unit.node):
+        for node, is_statement in executed(unit.node):
             yield from self._special(place, node)
             match node:
                 case ast.Call():
@@ -535,29 +535,6 @@ def _metaclasses(node: ast.ClassDef) -> list[ast.expr]:
 def _names(of: Denoted) -> Iterator[Touch]:
     yield from ((Kind.NAME, key) for key in of.keys)
     yield from ((Kind.MODULE, module) for module in of.namespaces)
-
-
-def _executed(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
-    """What of a statement runs when its module is imported, and whether it is a call by itself.
-
-    The bodies of functions do not.
-    """
-    stack: list[ast.AST] = [statement]
-    while stack:
-        node = stack.pop()
-        match node:
-            case ast.Expr(value=ast.Call() as call):
-                yield call, True
-                stack.extend(ast.iter_child_nodes(call))
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield node, False
-                stack.extend(each for each in (*node.args.defaults, *node.args.kw_defaults) if each)
-                stack.extend(d for d in node.decorator_list if isinstance(d, ast.Call))
-            case ast.Lambda():
-                stack.extend(each for each in (*node.args.defaults, *node.args.kw_defaults) if each)
-            case _:
-                yield node, False
-                stack.extend(ast.iter_child_nodes(node))
 
 
 def _whole(

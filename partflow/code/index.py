@@ -170,6 +170,29 @@ def _run(
             yield from _flattened([statement], guards)
 
 
+def executed(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
+    """What of a statement runs when its module is imported, and whether it is a call by itself.
+
+    The bodies of functions do not.
+    """
+    stack: list[ast.AST] = [statement]
+    while stack:
+        node = stack.pop()
+        match node:
+            case ast.Expr(value=ast.Call() as call):
+                yield call, True
+                stack.extend(ast.iter_child_nodes(call))
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node, False
+                stack.extend(each for each in (*node.args.defaults, *node.args.kw_defaults) if each)
+                stack.extend(d for d in node.decorator_list if isinstance(d, ast.Call))
+            case ast.Lambda():
+                stack.extend(each for each in (*node.args.defaults, *node.args.kw_defaults) if each)
+            case _:
+                yield node, False
+                stack.extend(ast.iter_child_nodes(node))
+
+
 def _is_main_test(test: ast.expr) -> bool:
     match test:
         case (

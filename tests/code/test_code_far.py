@@ -178,6 +178,14 @@ EDITS: list[tuple[str, str, str]] = [
     ("what a function keeps in a list that it is handed", STALE, "ALL = []\ndef keep(where, f): where.append(f)\ndef clean_sales(raw): return [f(raw) for f in ALL]\ndef one(raw): return <<1|2>>\n_ = keep(ALL, one)\n"),
     ("what a package's own file sets", STALE, "from jobs.deep import consts\ndef clean_sales(raw): return consts.X\n-- jobs/deep/consts.py\nX = 1\n-- jobs/deep/__init__.py\nfrom . import consts\nconsts.X = <<2|3>>\n"),
     ("a variable of a context that is set", STALE, "from contextvars import ContextVar\nLIMIT = ContextVar('limit')\ndef clean_sales(raw): return LIMIT.get()\n-- jobs/more.py\nfrom jobs.sales import LIMIT\nLIMIT.set(<<1|2>>)\n"),
+    # The order of statements of different names.
+    ("a name read before it is set again", STALE, "X = 1\n<<Y = X + 1|>>\nX = 2\n<<|Y = X + 1>>\ndef clean_sales(raw): return Y\n"),
+    ("a list copied before it is added to", STALE, "A = [1]\n<<B = list(A)|>>\nA.append(2)\n<<|B = list(A)>>\ndef clean_sales(raw): return B\n"),
+    ("a default taken before its name is set again", STALE, "X = 1\n<<def f(x=X): return x|>>\nX = 2\n<<|def f(x=X): return x>>\ndef clean_sales(raw): return f()\n"),
+    ("a class's attribute taken before its name is set again", STALE, "X = 1\n<<class A: x = X|>>\nX = 2\n<<|class A: x = X>>\ndef clean_sales(raw): return A.x\n"),
+    ("the order of names that are set once", FRESH, "<<X = 1|Z = 3>>\n<<Z = 3|X = 1>>\nY = X + Z\ndef clean_sales(raw): return Y\n"),
+    ("a function that reads a name that is set again", FRESH, "X = 1\n<<def f(): return X|>>\nX = 2\n<<|def f(): return X>>\ndef clean_sales(raw): return f()\n"),
+    ("lines between a name and what it reads", FRESH, "X = 1\nX = 2\n<<|Z = 1>>\nY = X + 1\ndef clean_sales(raw): return Y\n"),
     # Star imports after a definition, and several of them.
     ("a star import after a definition", STALE, "X = 1\nfrom jobs.other import *\ndef clean_sales(raw): return X\n-- jobs/other.py\nX = <<2|3>>\n"),
     ("a star import moved behind a definition", STALE, "<<from jobs.other import *|>>\nX = 1\n<<|from jobs.other import *>>\ndef clean_sales(raw): return X\n-- jobs/other.py\nX = 2\n"),
