@@ -139,7 +139,8 @@ def _strays(graph: Graph, store: Store, folder: Path, now: int) -> Iterator[Stra
     dataset = graph.datasets.get(folder.name)
     if isinstance(dataset, Source):
         dataset = None
-    files = _OWN_FILES | {d.stored_as.file_name for d in graph.datasets.values()}
+    written = (d for d in graph.datasets.values() if not d.is_source)
+    files = _OWN_FILES | {d.stored_as.file_name for d in written}
     for path in _data_files(folder, files, _own_names(graph, dataset, now)):
         column, _, key = path.parent.name.partition("=")
         at = ("", "all", path.name) if path.parent == folder else (column, key, path.name)

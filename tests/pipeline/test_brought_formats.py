@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from partflow.errors import DeclarationError, GraphError, UsageError
 from partflow.execution.controls import Controls
 from partflow.operations.check import Verdict
+from partflow.operations.undeclared import lying
 from partflow.planning.planner import Action, State
 from partflow.project.project import Project
 
@@ -51,6 +50,7 @@ def tell(docs: list) -> pl.DataFrame:
     docs = docs if isinstance(docs, list) else [docs]
     return pl.DataFrame({"price": [doc["price"] for doc in docs]})
 """
+NOW = 2**31
 FIRST, LAST = "2024-01-01", "2024-01-03"
 
 
@@ -307,8 +307,13 @@ def test_a_source_needs_no_method_that_writes(shop):
     assert shop.run().failed == 0
 
 
-def test_documents_lie_where_partitions_do_after_a_copy_of_the_project(shop, tmp_path_factory):
+def test_documents_outside_of_the_range_are_undeclared_and_what_else_lies_there_is_not(shop):
     shop.run()
-    copy = tmp_path_factory.mktemp("copy") / "shop"
-    shutil.copytree(shop.root / "warehouse", copy)
-    assert (copy / f"price/date={LAST}/data.toml").is_file()
+    (price(shop).parent / "data.ndjson").write_text("{}")
+    declare(shop, jobs=JOBS.replace('end="2024-01-04"', 'end="2024-01-03"'))
+    project = shop.project
+    strays = [s for each in lying(project.graph, project.store, NOW) for s in each.strays]
+    assert {(s.dataset, s.path.name) for s in strays} == {
+        ("price", "data.toml"),
+        ("report", "data.parquet"),
+    }
