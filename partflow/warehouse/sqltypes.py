@@ -147,6 +147,11 @@ def of_text(kind: pl.DataType, expression: str, said: str) -> str:
     return f"case when {odd} then {said} else {cast} end"
 
 
+def text_of_json(expression: str) -> str:
+    """The expression of the text of a JSON value; of whole numbers without a fraction."""
+    return f"regexp_replace(json_extract_string({expression}, '$'), '^(-?[0-9]+)[.]0$', '\\1')"
+
+
 def of_json(expression: str, said: str) -> str:
     """The expression of a JSON value as the text that tasks read of it; else the error `said`.
 
@@ -154,9 +159,7 @@ def of_json(expression: str, said: str) -> str:
     writes it, which SQL cannot.
     """
     text = f"json_extract_string({expression}, '$')"
-    number = (
-        f"case when contains({text}, 'e') then {said} else regexp_replace({text}, '[.]0$', '') end"
-    )
+    number = f"case when contains({text}, 'e') then {said} else {text_of_json(expression)} end"
     return (
         f"case json_type({expression}) when 'DOUBLE' then {number} "
         f"when 'OBJECT' then {said} when 'ARRAY' then {said} else {text} end"

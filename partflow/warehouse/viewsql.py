@@ -23,6 +23,7 @@ from partflow.warehouse.sqltypes import (
     quoted_name,
     sql_type,
     stored,
+    text_of_json,
     text_type,
     unchanged,
     widened,
@@ -55,7 +56,7 @@ _DIALECTS = {
         "header = true", "delim = ','", "quote = '\"'", "escape = '\"'", "comment = ''",
         "allow_quoted_nulls = false", "strict_mode = false", "max_line_size = 2147483647",
     ),
-    "ndjson": ("format = 'newline_delimited'", "sample_size = -1"),
+    "ndjson": ("format = 'newline_delimited'", "records = true", "sample_size = -1"),
 }  # fmt: skip
 _SPACES = " \t\n\v\f\r"
 _FILE = "_partflow_file"
@@ -184,9 +185,8 @@ def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.Da
     if kind is None and not view.is_complete and not is_partition:
         return f"cast(null as {sql_type(wanted)})"
     differs = view.exact and kind is not None and type_text(kind) != type_text(wanted)
-    if kind is not None and view.format == "csv" and not differs:
-        no_such = f" holds text that is no {type_text(wanted)}; {view.advice}"
-        return of_text(wanted, name, _error(view, f"column {column!r} of {view.name}@", no_such))
+    if kind is not None and not differs and (text := _of_text(view, column, kind, wanted)):
+        return text
     both = None if kind is None or differs else holding(kind, wanted)
     if kind is None or both is None or type_text(both) != type_text(wanted):
         lacks = "missing" if kind is None else type_text(kind)
@@ -195,9 +195,6 @@ def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.Da
         if kind is not None and view.is_complete and not view.exact and is_bridged(kind, wanted):
             return unchanged(kind, wanted, stored(kind, name), error)
         return f"cast({error} as {sql_type(wanted)})"
-    if view.format == "ndjson" and _is_words(kind):
-        other = f" holds what is no text; declare what it is, or read {view.name} with Project.read"
-        name = of_json(name, _error(view, f"column {column!r} of {view.name}@", other))
     if view.format == "ndjson" and text_type(kind) != sql_type(wanted):
         return f"cast({name} as {sql_type(wanted)})"
     value = stored(kind, name) if view.format == "parquet" else name
@@ -205,8 +202,26 @@ def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.Da
     return widened(kind, wanted, value, _error(view, f"column {column!r} of {view.name}@", more))
 
 
+def _of_text(view: View, column: str, kind: pl.DataType, wanted: pl.DataType) -> str | None:
+    """The expression of a field of text as the wanted type; None if DuckDB reads it as that."""
+    name, whose = _name(view, column), f"column {column!r} of {view.name}@"
+    no_such = f" holds text that is no {type_text(wanted)}; {view.advice}"
+    if view.format == "csv":
+        return of_text(wanted, name, _error(view, whose, no_such))
+    if view.format != "ndjson" or not _is_json(view, kind) or wanted.is_nested():
+        return None
+    if _is_words(wanted):
+        other = f" holds what is no text; declare what it is, or read {view.name} with Project.read"
+        return of_json(name, _error(view, whose, other))
+    return of_text(wanted, text_of_json(name), _error(view, whose, no_such))
+
+
+def _is_json(view: View, kind: pl.DataType) -> bool:
+    """Whether a field of NDJSON is read as JSON: with a schema it may hold what only text tells."""
+    return _is_words(kind) or not (view.exact or kind.is_nested())
+
+
 def _is_words(kind: pl.DataType) -> bool:
-    """Whether a field of JSON is read as text, whatever it holds."""
     return type(kind).__name__ in {"String", "Categorical"}
 
 
@@ -280,7 +295,9 @@ def _texts(view: View, part: Part) -> Iterator[str]:
             yield "all_varchar = true" if part.schema else "sample_size = -1"
     elif view.format == "ndjson" and part.schema:
         shown = {c: kind for c, kind in part.schema.items() if c in (view.schema or part.schema)}
-        kinds = {c: "JSON" if _is_words(kind) else text_type(kind) for c, kind in shown.items()}
+        kinds = {
+            c: "JSON" if _is_json(view, kind) else text_type(kind) for c, kind in shown.items()
+        }
         types = (f"{quoted(c)}: {quoted(kind)}" for c, kind in kinds.items())
         yield f"columns = {{{', '.join(types)}}}"
 

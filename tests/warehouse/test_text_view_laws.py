@@ -1,4 +1,4 @@
-"""Whatever a CSV file holds, its view shows the columns, types and rows that tasks read of it."""
+"""Whatever a file of text holds, its view shows the columns, types and rows that tasks read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import profiles  # noqa: F401 - the number of examples
 import pytest
@@ -16,10 +17,10 @@ from partflow.errors import ReadError
 from partflow.formats.connections import opened
 from partflow.formats.csvtext import lines_before
 from partflow.formats.schemas import schema_text
-from partflow.formats.text import Csv
+from partflow.formats.text import Csv, Ndjson
 from partflow.warehouse.shapes import Part
 from partflow.warehouse.sqltypes import quoted_name, sql_type
-from partflow.warehouse.viewsql import View, view_sql
+from partflow.warehouse.viewsql import MARK, View, view_sql
 
 CONNECTION = opened()
 KEYS = ("2024-01-01", "2024-01-02")
@@ -110,12 +111,71 @@ def test_a_view_of_csv_shows_what_tasks_read(delivery: tuple[list[str], Any]) ->
             assert shown(root, view) == read(frames)
 
 
+VALUES = (
+    '"x"', '"007"', '""', "null", "1", "-3", "2.5", "1.0", "1e3", "-0.0", "1e-9", "true", '"1.5"',
+    "12345678901234567890", '"2024-01-05"', '"2024-01-05T10:00:00.123456+02:00"', '"5"', "[1, 2]",
+    '["a"]', "[]", '{"p": 1}', '{"p": "q"}', "[1.5, null]", r'"\u00e9"', r'"say \"so\""',
+)  # fmt: skip
+JSON_KINDS: list[Any] = [
+    pl.String(), pl.Categorical(), pl.Enum(["x", "a"]), pl.Int64(), pl.Int8(), pl.UInt64(),
+    pl.Int128(), pl.Float64(), pl.Float32(), pl.Decimal(10, 2), pl.Boolean(), pl.Date(), pl.Time(),
+    pl.Datetime("us"), pl.Datetime("us", "UTC"), pl.List(pl.Int64()), pl.List(pl.String()),
+    pl.Struct({"p": pl.Int64()}), pl.Struct({"p": pl.String()}),
+]  # fmt: skip
+
+
+@st.composite
+def objects(draw: st.DrawFn) -> tuple[str, dict[str, Any] | None]:
+    """The lines of a file of NDJSON, whose objects may lack a field, and their schema if any."""
+    names = draw(st.lists(st.sampled_from(["a", "b", "#c"]), unique=True, min_size=1, max_size=2))
+    pools = {n: draw(st.lists(st.sampled_from(VALUES), min_size=1, max_size=2)) for n in names}
+    lines = []
+    for _ in range(draw(st.integers(1, 3))):
+        within = [name for name in names if draw(st.integers(0, 9))]
+        fields = (f'"{name}": {draw(st.sampled_from(pools[name]))}' for name in within)
+        lines.append(f"{{{', '.join(fields)}}}\n")
+    schema = {name: draw(st.sampled_from(JSON_KINDS)) for name in names}
+    return "".join(lines), schema if draw(st.booleans()) else None
+
+
+@given(objects())
+@example(("{}\n", {"a": pl.Float64()}))
+@example(('{"a": ""}\n', {"a": pl.Int8()}))
+@example(('{"a": 1.0}\n', {"a": pl.String()}))
+def test_a_view_of_ndjson_shows_what_tasks_read_or_says_that_it_cannot(
+    delivery: tuple[str, Any],
+) -> None:
+    text, schema = delivery
+    with tempfile.TemporaryDirectory() as folder:
+        form, file = Ndjson(schema), Path(folder, f"{KEYS[0]}.ndjson")
+        file.write_text(text)
+        try:
+            frame = form.read(file)
+        except ReadError:
+            return
+        if not frame.width:
+            return
+        held = form.held(file, frame)
+        view = View(
+            "seen", "{key}.ndjson", "ndjson", "0000-00-00", "day", has_files=True,
+            schema=schema or held, parts=(Part(KEYS[:1], held),), exact=schema is None,
+            is_complete=True,
+        )  # fmt: skip
+        try:
+            found = shown(Path(folder), view)
+        except duckdb.Error as error:
+            assert MARK in str(error)  # noqa: PT017 - or it shows the same
+        else:
+            columns, types, rows = read([frame])
+            assert found == (columns, [t.replace('"', "") for t in types], rows)
+
+
 def shown(root: Path, view: View) -> tuple[list[str], list[str], list[tuple[str, ...]]]:
     """The columns of a view, DuckDB's types of them, and the rows as text."""
     CONNECTION.execute(view_sql(view, root))
     relation = CONNECTION.sql("select * exclude (day) from seen order by day")
     rows = relation.project("columns(*)::varchar").fetchall()
-    return relation.columns, list(map(str, relation.types)), rows
+    return relation.columns, [str(t).replace('"', "") for t in relation.types], rows
 
 
 def read(frames: list[pl.DataFrame]) -> tuple[list[str], list[str], list[tuple[str, ...]]]:
