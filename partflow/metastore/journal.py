@@ -179,6 +179,19 @@ def note_begun(
         metastore.begin(new_codes, new_effects)
 
 
+def noted_by_older_rules(
+    metastore: CodesAndEffects, codes: Iterable[CodeFingerprint]
+) -> list[CodeFingerprint]:
+    """Those of the codes that only a run by older rules has recorded.
+
+    They are the same under the present rules, which is to be noted: what those count in addition
+    and is added later is a change of the code then.
+    """
+    present = {code.digest: code for code in codes}
+    known = metastore.code_rules(present)
+    return [code for digest, code in present.items() if known.get(digest, RULES) < RULES]
+
+
 def note_told(
     metastore: CodesAndEffects, store: Store, told: Sequence[tuple[str, str, str]]
 ) -> None:

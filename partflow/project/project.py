@@ -22,7 +22,7 @@ from partflow.declarations.graph import Graph, derive
 from partflow.errors import UsageError
 from partflow.execution.controls import Controls, Result, Stop
 from partflow.metastore.columncache import ColumnCache
-from partflow.metastore.journal import note_begun, note_told
+from partflow.metastore.journal import note_begun, note_told, noted_by_older_rules
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import RunRow, StepLog
 from partflow.metastore.runlog import RunLog, begun, new_run_id
@@ -261,10 +261,12 @@ class Project:
 
     def _run(self, planned: _Planned, controls: Controls, asked: Asked) -> Result:
         """Carry out what is `planned`; a look comes first, and with nothing to do no lease."""
+        by_older_rules: list[CodeFingerprint] = []
 
         def decide(metastore: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
             found = planned(seen, RunLog(metastore))
             require_clock(found)
+            by_older_rules[:] = noted_by_older_rules(metastore, self.codes.values())
             return found, footprint_of_steps(found)
 
         if controls.trust_clock and self.metastore_path.exists():
@@ -272,7 +274,8 @@ class Project:
                 trusting.trust_clock()
         starter, run = self._starter(controls, asked), new_run_id(self.clock())
         ahead = starter.looked(decide)
-        if ahead is not None and ahead.is_idle and not perhaps_done(ahead.decided):
+        is_idle = ahead is not None and ahead.is_idle and not by_older_rules
+        if ahead is not None and is_idle and not perhaps_done(ahead.decided):
             return Result(ahead.decided, None)
         with starter.begun(run, controls, decide, ahead) as one:
             found, metastore = one.decided, one.metastore
@@ -281,6 +284,7 @@ class Project:
             over = [(p.effect, p.key, p.run) for p in perhaps_done(found) if p.is_over]
             note_told(metastore, self.store, over)
             if not found.steps:
+                note_begun(metastore, self.store, by_older_rules, {})
                 describe(self.graph, self.store, metastore)
                 catalog = self._views(metastore).keep_catalog()
                 ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)

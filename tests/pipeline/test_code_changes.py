@@ -264,6 +264,21 @@ def test_what_only_the_present_rules_count_is_a_change_once_they_have_counted(co
     assert needs(coded) == {Reason.CODE}
 
 
+def test_a_run_with_nothing_to_do_notes_that_a_code_is_the_same_under_the_present_rules(coded):
+    without = DISPATCHED.partition("@least.register")[0]
+    coded.jobs(without)
+    coded.run()
+    with coded.tables() as c:
+        c.execute("UPDATE codes SET rules = 1")
+    digest = coded.project.codes["clean_sales"].digest
+    assert coded.run().ran == 0
+    with coded.tables() as c:
+        assert list(c.execute("SELECT rules FROM codes WHERE digest = ?", (digest,))) == [(2,)]
+    coded.jobs(DISPATCHED)
+    assert coded.project.codes["clean_sales"].older
+    assert needs(coded) == {Reason.CODE}
+
+
 def test_a_constant_that_another_module_sets_makes_partitions_stale(coded):
     coded.jobs("from PACKAGE import rules\nrules.LEAST = 2\n", "settings")
     coded.run()
