@@ -92,7 +92,7 @@ def death(site: Site) -> float:
     """Milliseconds until a killed worker's order has failed and another has done the next one."""
     executor = ProcessExecutor(site.load, site.graph, site.store, 1)
     executor.submit(order(1, "hangs"))
-    pid = site.store.root / "pid"
+    pid = site.store.layout.root / "pid"
     while not pid.exists() or not pid.read_text():
         executor.collect(0.01)
     executor.submit(order(2))

@@ -119,7 +119,7 @@ def filled(root: Path, *, files: bool) -> None:
         c.executemany("INSERT INTO codes (digest, parts) VALUES (?, ?)", list(codes.items()))
         c.execute("COMMIT")
     with SqliteMetastore.open(project.metastore_path, durable=False) as metastore:
-        ColumnCache(metastore, project.store.columns).refresh(graph.nodes)
+        ColumnCache(metastore, project.store.layout.columns).refresh(graph.nodes)
 
 
 def made_files(project, dataset, keys):  # noqa: ANN001, ANN201 - of a benchmark
@@ -131,7 +131,7 @@ def made_files(project, dataset, keys):  # noqa: ANN001, ANN201 - of a benchmark
     buffer = io.BytesIO()
     pl.DataFrame({"x": [1]}).write_parquet(buffer)
     held = b"x\n1\n" if dataset.is_source else buffer.getvalue()
-    files = project.store.files(dataset, [key.encode() for key in keys])
+    files = project.store.layout.files(dataset, [key.encode() for key in keys])
     os.makedirs(files.folder, exist_ok=True)
     top, found = os.open(files.folder, os.O_RDONLY), []
     for key in files.keys:
@@ -231,7 +231,7 @@ with SqliteMetastore.open_existing(project.metastore_path) as m:
         keys = {d.grain: d.grain.keys(d.grain.lo, d.grain.hi) for d in graph.datasets.values()}
         all_of = lambda: [store.identities(d, keys[d.grain]) for d in graph.datasets.values()]
         told("the stats in one process", all_of, n)
-        lots = {d.name: store.files(d, [k.encode() for k in keys[d.grain]])
+        lots = {d.name: store.layout.files(d, [k.encode() for k in keys[d.grain]])
                 for d in graph.datasets.values()}
 
         def beside():
@@ -307,7 +307,7 @@ def makefile(root: Path) -> None:
             one, other = (project.graph.datasets[f"c{c}d{j}"] for j in (i - 1, i))
             for key in one.grain.keys(one.grain.lo, one.grain.hi):
                 made, of = (
-                    str(project.store.path(d, key).relative_to(root)).replace("=", "$(E)")
+                    str(project.store.layout.path(d, key).relative_to(root)).replace("=", "$(E)")
                     for d in (other, one)
                 )
                 lines.append(f"{made}: {of}\n\tfalse")

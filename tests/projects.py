@@ -90,7 +90,7 @@ class World:
 
     def file(self, dataset: str, key: str) -> Path:
         project = self.project
-        return project.store.path(project.graph.datasets[dataset], key)
+        return project.store.layout.path(project.graph.datasets[dataset], key)
 
     def metastore(self) -> SqliteMetastore:
         return SqliteMetastore.open(self.root / "warehouse/.partflow/metastore.sqlite")

@@ -120,7 +120,7 @@ class Disk:
             grain = planned.task.grain
             for i in (planned.state != State.FRESH).nonzero()[0].tolist():
                 for dataset in planned.task.writes:
-                    path = project.store.path(dataset, grain.key(planned.lo + i))
+                    path = project.store.layout.path(dataset, grain.key(planned.lo + i))
                     found.add(str(path.relative_to(self.root / "warehouse")))
         return found
 

@@ -98,7 +98,7 @@ class Order:
 class Output:
     """One sealed file, not yet published; `is_close` if it equals the present one in tolerance.
 
-    `staged` names it in the folder in which the run stages. `schema` is the text of its columns and
+    `staged` names it among what runs stage. `schema` is the text of its columns and
     types; None for what is no table. `memory` is how many bytes its frame takes; 0 if it was none.
     """
 

@@ -6,22 +6,23 @@ Knows nothing of executors, of the order of steps, or of how a publication is ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from partflow.declarations.graph import outputs
-from partflow.errors import advice_of
+from partflow.errors import PublishError, advice_of
 from partflow.execution.orders import Attempt, Failure, Outcome, Output
 from partflow.metastore.journal import begun_lines, ended_lines, seen_lines
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Intent, LogLines, Record, StepLog
 from partflow.planning.planner import Action, Plan, Reason, TaskPlan
 from partflow.planning.snapshot import Condition
-from partflow.store.local import Store
+from partflow.store.identity import FileIdentity
+from partflow.store.protocol import Store
 from partflow.warehouse.publishing import Notes, Publication, Publishing, Refusal
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Publisher:
     _claimed: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     _epochs: dict[tuple[str, str], int] = field(default_factory=dict)
     _records: dict[tuple[str, str], Record] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], FileIdentity] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Publish into the plan's datasets."""
@@ -91,6 +93,27 @@ class Publisher:
             self._epochs |= self.metastore.claim(self.run, wanted, begun)
         if wanted:
             self._records |= self.metastore.current([(n, k) for n, k, _ in wanted])
+            self._look([(node, key) for node, key, _ in wanted])
+
+    def _look(self, partitions: Iterable[tuple[str, str]]) -> None:
+        """Note which files these partitions have now: no other is replaced."""
+        keys: dict[str, list[str]] = {}
+        for node, key in partitions:
+            if node in self.plan.graph.datasets:
+                keys.setdefault(node, []).append(key)
+        for node, some in keys.items():
+            rows = self.store.identities(self.plan.graph.datasets[node], some).tolist()
+            self._seen.update(
+                ((node, k), FileIdentity(*r)) for k, r in zip(some, rows, strict=True)
+            )
+
+    def _in_place(self, refused: Iterable[StepNews]) -> Iterator[tuple[str, str]]:
+        """Of refused steps the partitions whose files are theirs: a retry may replace those."""
+        for news in refused:
+            for intent in (p.intent for p in news.publications if p.intent.staged is not None):
+                with suppress(OSError):
+                    if self._publishing.holds(intent):
+                        yield intent.node, intent.key
 
     def _next(
         self, planned: TaskPlan, ordinal: int, claimed: NDArray[np.bool_]
@@ -130,6 +153,8 @@ class Publisher:
         for record in published.records:
             self._records.pop((record.node, record.key), None)
             self._epochs.pop((record.node, record.key), None)
+            self._seen.pop((record.node, record.key), None)
+        self._look(self._in_place(news[serial] for serial in refused))
         return {s: each for s, each in news.items() if s not in refused}, refused
 
     def _notes(
@@ -171,7 +196,7 @@ class Publisher:
         for output in one.outcome.outputs:
             was = self._records.get((output.dataset, output.key))
             if was is not None and self._is_pinned(one, was):
-                self._staged(output).unlink(missing_ok=True)
+                self.store.discard([output.staged])
                 contents[output.dataset] = was.content or output.content
                 continue
             same = was is not None and (was.content == output.content or output.is_close)
@@ -181,9 +206,6 @@ class Publisher:
             changed = changed or not same
             publications.append(self._of_output(attempt, output, content, stays))
         return StepNews(tuple(publications), contents, changed)
-
-    def _staged(self, output: Output) -> Path:
-        return self.store.staging(self.run) / output.staged
 
     def _is_pinned(self, one: Done, was: Record) -> bool:
         """Whether an output stays somebody's file while its step makes the others again."""
@@ -196,7 +218,7 @@ class Publisher:
     ) -> Publication:
         """The publication of one output; `stays` is the record whose file stays as it is."""
         if stays is not None:
-            self._staged(output).unlink(missing_ok=True)
+            self.store.discard([output.staged])
             kept = self._record(
                 attempt, output.dataset, content=stays.content, rows=stays.rows,
                 nbytes=stays.nbytes, sha256=stays.sha256, identity=stays.identity, how="kept",
@@ -208,7 +230,7 @@ class Publisher:
             attempt, output.dataset, content=content, rows=output.rows, nbytes=output.nbytes,
             sha256=output.sha256, schema=output.schema,
         )  # fmt: skip
-        return self._publication(attempt, made, str(self._staged(output)), was)
+        return self._publication(attempt, made, output.staged, was)
 
     def _publication(
         self, attempt: Attempt, record: Record, staged: str | None, was: Record | None
@@ -224,7 +246,8 @@ class Publisher:
             new_sha256=record.sha256,
             record=record,
         )
-        return Publication(intent, 0 if was is None else was.seq)
+        seen = self._seen.get((record.node, record.key))
+        return Publication(intent, 0 if was is None else was.seq, seen)
 
     def _serial(self, step: str) -> int:
         """The number of an attempt of this run, by the name of its step."""
@@ -247,8 +270,10 @@ class Publisher:
 
 
 def _of_disk(refusal: Refusal) -> Failure:
-    """What the disk refused, as the failure of a step."""
+    """What was refused, as the failure of a step."""
     error, staged_for = refusal.error, refusal.staged_for
+    if isinstance(error, PublishError):
+        return Failure(str(error))
     where = f"the new file of {staged_for}" if staged_for else error.filename2 or error.filename
     advice = f"{advice_of(error)}, and run again; the last good one stays"
     return Failure(f"{where or 'the warehouse'}: {error.strerror or error}; {advice}")

@@ -16,7 +16,7 @@ from partflow.execution.readyqueue import batch_limit
 from partflow.formats.known import table_of
 from partflow.planning.planner import Plan
 from partflow.planning.snapshot import Condition
-from partflow.store.local import Store
+from partflow.store.protocol import Store, file_of
 
 BATCH = 64 * 2**20
 """The frames that one batch reads have so many bytes in memory at most."""
@@ -53,7 +53,7 @@ def _width(plan: Plan, store: Store, dataset: Dataset) -> dict[str, float]:
     if not rows.any():
         return {}
     i = int(np.argmax(np.where(rows > 0, state.nbytes, -1)))
-    path = store.path(dataset, dataset.grain.key(state.lo + i))
+    path = file_of(store, dataset, dataset.grain.key(state.lo + i))
     with suppress(ReadError, OSError):
         return {dataset.name: table_of(dataset).memory(path) / int(rows[i])}
     return {}

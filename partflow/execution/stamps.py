@@ -15,7 +15,7 @@ import numpy as np
 
 from partflow.declarations.dataset import Dataset
 from partflow.planning.planner import Plan
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.reading import keys_of
 
 if TYPE_CHECKING:

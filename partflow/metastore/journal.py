@@ -19,8 +19,8 @@ from partflow.code.fingerprint import RULES, CodeFingerprint
 from partflow.errors import MetastoreError
 from partflow.metastore.protocol import CodesAndEffects, Metastore, Standing
 from partflow.metastore.record import CodeRecord, Record, Seen
-from partflow.store.local import Store
 from partflow.store.opening import at_once
+from partflow.store.protocol import Store
 
 _LARGEST = 2**40
 _TAIL = 2**16
@@ -85,7 +85,7 @@ def read_journal(store: Store) -> Journal | None:
     """The journal of a warehouse; None if there is none."""
     found = Journal()
     try:
-        with open(store.journal_path, encoding="utf-8", errors="replace", opener=at_once) as file:
+        with open(store.layout.journal, encoding="utf-8", errors="replace", opener=at_once) as file:
             for line in file:
                 if line.strip():
                     found.add(line)
@@ -206,10 +206,11 @@ def require_not_older(metastore: Standing, store: Store) -> None:
 
     It would do effects again that are done, and build on acceptances that it has not heard of.
     """
-    last = _last_seq(store.journal_path)
+    path = store.layout.journal
+    last = _last_seq(path)
     if last > metastore.seq + 1:
         raise MetastoreError(
-            f"the metastore ends at number {metastore.seq:,} and {store.journal_path} at {last:,}: "
+            f"the metastore ends at number {metastore.seq:,} and {path} at {last:,}: "
             "it is an older one, put back; `partflow state rebuild` makes it anew from the files "
             "and the journal"
         )

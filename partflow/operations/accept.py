@@ -20,7 +20,7 @@ from partflow.metastore.runlog import RunLog
 from partflow.operations.acceptable import Acceptance, Kind, Portion
 from partflow.operations.sandbox import Aside, unlike
 from partflow.partitions.keytexts import shown_key
-from partflow.store.local import Store
+from partflow.store.protocol import Store, file_of
 from partflow.warehouse.publishing import Publication, Publishing
 
 _FEW = 100
@@ -127,7 +127,7 @@ class Acceptor:
             said = f"it cannot be made: {outcome.failure.message}"
             yield Compared(group.task.name, outputs(group.task)[0], key, said)
         for dataset, output in zip(group.task.writes, outcome.outputs, strict=False):
-            stored = self.store.path(dataset, key)
+            stored = file_of(self.store, dataset, key)
             problem = None if output.is_close else unlike(dataset, aside.staged(output), stored)
             yield Compared(group.task.name, dataset.name, key, problem)
 

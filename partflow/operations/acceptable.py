@@ -27,7 +27,7 @@ from partflow.planning.planner import Plan, Reason, Request, TaskPlan, wanted_ma
 from partflow.planning.planner import plan as plan_of
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import state_over
-from partflow.store.local import Store
+from partflow.store.protocol import Store, file_of
 from partflow.warehouse.observe import Observed
 from partflow.warehouse.reading import partition_column
 
@@ -159,7 +159,7 @@ def _by_hand(
             if record is None:
                 continue
             try:
-                rows = _rows(dataset, ordinal, store.path(dataset, key))
+                rows = _rows(dataset, ordinal, file_of(store, dataset, key))
                 records[dataset.name, key] = replace(record, rows=rows)
             except (ResultError, ReadError) as error:
                 kind, text = Kind.LEFT, f"{text}, and {error.problem}; {error.advice}"

@@ -17,6 +17,7 @@ from partflow.execution.orders import Output
 from partflow.operations.sandbox import Aside, nearly, unlike
 from partflow.planning.planner import Plan, Reason, TaskPlan, wanted_mask
 from partflow.planning.snapshot import Condition, Unreadable
+from partflow.store.protocol import file_of
 from partflow.warehouse.observe import Observed
 
 
@@ -116,7 +117,7 @@ def _twice(found: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterat
             verdict, text = _verdict(aside, dataset, one, batched)
             text = f"in a batch of {len(batch)}: {text}" if text else ""
         if verdict is Verdict.SAME and _is_as_recorded(found, planned, dataset, ordinal):
-            stored = aside.store.path(dataset, key)
+            stored = file_of(aside.store, dataset, key)
             unequal = None if other.is_close else unlike(dataset, aside.staged(other), stored)
             if unequal is not None:
                 verdict, text = Verdict.STORED, unequal

@@ -15,7 +15,7 @@ from partflow.errors import UsageError
 from partflow.planning.planner import horizon_of
 from partflow.planning.selection import Asked, request_of, told_as_read
 from partflow.planning.selectors import select
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.reading import read_partitions
 
 if TYPE_CHECKING:

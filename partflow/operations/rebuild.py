@@ -20,7 +20,7 @@ from partflow.metastore.record import Known, Record
 from partflow.metastore.sqlite.file import SIDES, require_file
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.store.failpoints import failpoint
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.footers import FileLook, carries_lineage, look_at
 
 _SIDE_BY_SIDE = 4
@@ -70,18 +70,13 @@ class _Chain:
 
 def require_nothing_made(graph: Graph, store: Store, path: Path) -> None:
     """Raise MetastoreError if there are files that partflow made, or a journal of such."""
-    made = store.journal_path if store.journal_path.exists() else _first_made(graph, store)
+    made = store.layout.journal if store.layout.journal.exists() else _first_made(graph, store)
     if made is not None:
+        lost, left = store.layout.near(path), store.layout.near(made)
         raise MetastoreError(
-            f"{_near(store, path)} is lost, but not what partflow made, such as "
-            f"{_near(store, made)}; restore a backup of it, or let `partflow state rebuild` make "
-            "it anew from the files and the journal"
+            f"{lost} is lost, but not what partflow made, such as {left}; restore a backup of it, "
+            "or let `partflow state rebuild` make it anew from the files and the journal"
         )
-
-
-def _near(store: Store, path: Path) -> Path:
-    """A path as seen from the project's root, if it lies below."""
-    return path.relative_to(store.root) if path.is_relative_to(store.root) else path
 
 
 def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_ns: int) -> Rebuilt:
@@ -190,19 +185,19 @@ def _looked(
 def _files(store: Store, dataset: Dataset) -> Iterator[tuple[str, Path]]:
     """The key and the file of each partition of a dataset that is there; what is none is passed."""
     if dataset.column is None:
-        path = store.path(dataset, "")
+        path = store.layout.path(dataset, "")
         if path.exists():
             yield dataset.grain.key(0), path
         return
-    for name in _names(store.warehouse / dataset.name):
+    for name in _names(store.layout.warehouse / dataset.name):
         column, _, key = name.partition("=")
-        path = store.warehouse / dataset.name / name / dataset.stored_as.file_name
+        path = store.layout.warehouse / dataset.name / name / dataset.stored_as.file_name
         if column == dataset.column and _is_key(dataset, key) and path.is_file():
             yield key, path
 
 
 def _kept_keys(store: Store, dataset: Dataset) -> list[str]:
-    names = _names(store.private / "history" / dataset.name)
+    names = _names(store.layout.history / dataset.name)
     return [name for name in names if _is_key(dataset, name)]
 
 
@@ -242,7 +237,7 @@ def _numbered(store: Store, chains: Mapping[tuple[str, str], _Chain]) -> tuple[i
     )
     orders = [order for order, _ in pairs]
     used = [max(order, record.seq) for order, record in pairs]
-    folder = store.private / "history"
+    folder = store.layout.history
     used += [n for d in _names(folder) for k in _names(folder / d) for n in store.kept(d, k)]
     first = max(used, default=0) + 1
     return first, [

@@ -23,7 +23,8 @@ from partflow.metastore.runlog import RunLog
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import Footprint
-from partflow.store.local import Store
+from partflow.store.layout import staged_as
+from partflow.store.protocol import Store, file_of
 from partflow.warehouse.publishing import Publication, Publishing
 
 HOW = "rolled_back"
@@ -161,7 +162,7 @@ class RollingBack:
 
     def _source(self, dataset: Dataset, record: Record) -> Path:
         """A file with the bytes that a record is of: the present one, or in the history."""
-        present = self.store.path(dataset, record.key)
+        present = file_of(self.store, dataset, record.key)
         if present.exists() and file_digest(present)[0] == record.sha256:
             return present
         for one in self._kept(dataset.name, record.key):
@@ -181,27 +182,28 @@ class RollingBack:
         self, outputs: Sequence[tuple[Dataset, Record]], sources: Sequence[Path]
     ) -> Sequence[Record]:
         """Stage copies of what is kept, and make them current together."""
-        staged: list[Path | None] = []
+        staged: list[str | None] = []
         for number, ((dataset, was), source) in enumerate(zip(outputs, sources, strict=True)):
-            if source == self.store.path(dataset, was.key):
+            if source == file_of(self.store, dataset, was.key):
                 staged.append(None)  # it is there already
                 continue
-            path = self.store.staging(self.row.id) / f"{number}.tmp"
+            name = staged_as(self.row.id, 0, number)
+            path = self.store.stage(name)
             _copy(source, path)
             if file_digest(path)[0] != was.sha256:
                 raise PublishError(
                     f"a copy of {source} is not what it was copied from; the disk is not to be "
                     "trusted"
                 )
-            self.store.seal(path)
-            staged.append(path)
+            self.store.seal(name)
+            staged.append(name)
         return self._record_all(
-            [(self._record(was), path) for (_, was), path in zip(outputs, staged, strict=True)],
+            [(self._record(was), name) for (_, was), name in zip(outputs, staged, strict=True)],
             is_in_place=True,
         )
 
     def _record_all(
-        self, wanted: Sequence[tuple[Record, Path | None]], *, is_in_place: bool
+        self, wanted: Sequence[tuple[Record, str | None]], *, is_in_place: bool
     ) -> Sequence[Record]:
         """Claim and publish records as one step, each with its staged file.
 
@@ -214,13 +216,13 @@ class RollingBack:
         intents = [
             Intent(
                 f"{self.row.id}/0", r.node, r.key, epochs[r.node, r.key],
-                None if path is None else str(path), was[r.node, r.key].sha256, r.sha256, r,
+                name, was[r.node, r.key].sha256, r.sha256, r,
             )
-            for r, path in wanted
+            for r, name in wanted
         ]  # fmt: skip
         published = self._publishing.publish(
             [
-                Publication(i, was[i.node, i.key].seq, is_in_place and i.staged is None)
+                Publication(i, was[i.node, i.key].seq, is_in_place=is_in_place and i.staged is None)
                 for i in intents
             ]
         )

@@ -19,7 +19,7 @@ from partflow.planning.selection import scopes
 from partflow.planning.upstream import is_ahead
 from partflow.process.machine import free_memory
 from partflow.process.surroundings import working_in
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 
 if TYPE_CHECKING:
     import numpy as np

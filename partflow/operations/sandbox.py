@@ -24,7 +24,7 @@ from partflow.formats.fingerprint import equal_within
 from partflow.formats.known import format_of, table_of
 from partflow.planning.planner import Plan, TaskPlan
 from partflow.planning.snapshot import Condition
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.handover import HandOver
 
 _BATCH = 31
@@ -123,8 +123,8 @@ class Aside:
         return Attempt(self._serial, ordinal, number, reads, lineage, present, nbytes)
 
     def staged(self, output: Output) -> Path:
-        """Where the file of an output lies until `close`."""
-        return self.store.staging(self.run) / output.staged
+        """The file of what was made aside."""
+        return self.store.layout.staged(output.staged)
 
     def close(self) -> None:
         """Sweep what was staged."""

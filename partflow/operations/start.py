@@ -18,7 +18,7 @@ from partflow.metastore.protocol import Leases, Metastore
 from partflow.metastore.runlog import owner_of
 from partflow.planning.footprint import Footprint
 from partflow.store.identity import CLOCK_STEP_NS
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.recovery import recover
 from partflow.warehouse.shapes import is_described, is_shown
 

@@ -19,7 +19,7 @@ from partflow.metastore.protocol import Metastore, Standing
 from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite.file import SIDES
 from partflow.operations.undeclared import is_declared
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.catalog import WRITTEN_IN
 
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -71,7 +71,7 @@ def sweep(
             _remove(path)
             folders.add(path.parent)
     if not dry_run:
-        _drop_empty(folders, store.private)
+        _drop_empty(folders, store.layout.private)
         log.forget(old)
     return Sweep(files, nbytes, len(old))
 
@@ -81,10 +81,10 @@ def _needless(
 ) -> Iterator[tuple[Swept, Path]]:
     """Each file that nobody needs; looked for in full before any is removed."""
     known = {row.id for row in RunLog(metastore).runs(2**62, lambda _: False)} - old
-    wanted = {i.staged for i in metastore.intents()}
+    wanted = {str(store.layout.staged(i.staged)) for i in metastore.intents() if i.staged}
     yield from [
-        *_of_runs(store.private / "staging", ".tmp", Swept.STAGED, set(), wanted),
-        *_of_runs(store.private / "logs", ".log", Swept.LOGS, known, set()),
+        *_of_runs(store.layout.staging, ".tmp", Swept.STAGED, set(), wanted),
+        *_of_runs(store.layout.logs, ".log", Swept.LOGS, known, set()),
         *_past_bound(graph, store),
         *_columns(store, metastore),
         *_locks(graph, store),
@@ -94,7 +94,7 @@ def _needless(
 
 
 def _of_runs(
-    folder: Path, ending: str, kind: Swept, known: set[str], wanted: set[str | None]
+    folder: Path, ending: str, kind: Swept, known: set[str], wanted: set[str]
 ) -> Iterator[tuple[Swept, Path]]:
     """The numbered files of runs that are not known, or a run's folder if nothing is in it."""
     for run in _folders(folder):
@@ -108,7 +108,7 @@ def _of_runs(
 
 def _past_bound(graph: Graph, store: Store) -> Iterator[tuple[Swept, Path]]:
     """The oldest files of each history; of what nothing declares they are all that there is."""
-    for dataset in _folders(store.private / "history"):
+    for dataset in _folders(store.layout.history):
         for key in _folders(dataset):
             if is_declared(graph, dataset.name, key.name):
                 past = store.past_bound(dataset.name, key.name)
@@ -119,20 +119,20 @@ def _columns(store: Store, metastore: Standing) -> Iterator[tuple[Swept, Path]]:
     """Caches of another incarnation or version, and those cut off while they were written."""
     incarnation, versions = metastore.versions()
     present = {f"{node}-{incarnation}-{version}.columns" for node, version in versions.items()}
-    for path in _files(store.columns):
+    for path in _files(store.layout.columns):
         if path.suffix in {".columns", ".new"} and path.name not in present:
             yield Swept.COLUMNS, path
 
 
 def _locks(graph: Graph, store: Store) -> Iterator[tuple[Swept, Path]]:
-    for path in _files(store.private / "locks"):
+    for path in _files(store.layout.locks):
         if path.suffix == ".lock" and path.stem not in graph.nodes:
             yield Swept.LOCKS, path
 
 
 def _catalogs(store: Store) -> Iterator[tuple[Swept, Path]]:
     """What is in the folders in which catalogs were being written; the folder if nothing is."""
-    for folder in _folders(store.private):
+    for folder in _folders(store.layout.private):
         ours = [path for path in _files(folder) if path.name.startswith("catalog.")]
         if folder.name.startswith(WRITTEN_IN) and len(ours) == len(_entries(folder)):
             yield from ((Swept.CATALOGS, path) for path in ours or [folder])
@@ -141,7 +141,9 @@ def _catalogs(store: Store) -> Iterator[tuple[Swept, Path]]:
 def _metastores(store: Store) -> Iterator[tuple[Swept, Path]]:
     """What a rebuild left that was cut off, unless the metastore lies elsewhere."""
     left = {f"metastore.new{side}" for side in SIDES}
-    yield from ((Swept.METASTORES, path) for path in _files(store.private) if path.name in left)
+    yield from (
+        (Swept.METASTORES, path) for path in _files(store.layout.private) if path.name in left
+    )
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from partflow.declarations.dataset import NAME, Dataset, Source
 from partflow.declarations.storedas import WRITTEN
 from partflow.errors import UsageError
 from partflow.planning.upstream import horizon_of
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.store.stats import listed
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Lying:
 def lying(graph: Graph, store: Store, now: int) -> tuple[Lying, ...]:
     """All that lies in the warehouse and is not shown at `now`, in epoch seconds, by dataset."""
     found: list[Lying] = []
-    for folder in _folders(store.warehouse):
+    for folder in _folders(store.layout.warehouse):
         if NAME.match(folder.name):
             strays = sorted(_strays(graph, store, folder, now), key=lambda s: (s.key, s.path))
             for why in Hidden:
@@ -106,10 +106,10 @@ def moved_away(found: Sequence[Lying], store: Store, metastore: Materializations
         for one in strays:
             one.path.unlink(missing_ok=True)
     for one in strays:
-        for folder in (one.path.parent, store.warehouse / one.dataset):
+        for folder in (one.path.parent, store.layout.warehouse / one.dataset):
             with suppress(OSError):  # what somebody else put there stays
                 folder.rmdir()
-    for error in store.sync([store.warehouse]).values():
+    for error in store.sync([store.layout.warehouse]).values():
         raise error
 
 
@@ -181,8 +181,8 @@ def _is_of_no_source(graph: Graph, store: Store, path: Path) -> bool:
     """Whether no source has its files there: one may be kept in the warehouse's folder."""
     for dataset in graph.datasets.values():
         if isinstance(dataset, Source):
-            top = store.root / dataset.path.partition("{key}")[0].rpartition("/")[0]
-            if path.is_relative_to(top) and top not in {store.root, store.warehouse}:
+            top = store.layout.root / dataset.path.partition("{key}")[0].rpartition("/")[0]
+            if path.is_relative_to(top) and top not in {store.layout.root, store.layout.warehouse}:
                 return False
     return True
 

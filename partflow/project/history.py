@@ -23,7 +23,8 @@ from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.operations.cancel import Canceller, End
 from partflow.project.config import Config, find_root, read_config
-from partflow.store.local import Store
+from partflow.store.local import LocalStore
+from partflow.store.protocol import Store
 
 LAST = "last"
 _NAMED = 3
@@ -32,13 +33,11 @@ _NAMED = 3
 class History:
     """The runs of one project, as they were recorded; reading it writes nothing."""
 
-    def __init__(self, root: Path, config: Config) -> None:
-        self.store = store_of(root, config)
-        private = self.store.private
-        self.metastore_path = (
-            root / config.metastore if config.metastore else private / "metastore.sqlite"
-        )
-        self.leases: Leases = FlockLeases(private / "leases")
+    def __init__(self, root: Path, config: Config, store: Store | None = None) -> None:
+        self.store = store or store_of(root, config)
+        layout = self.store.layout
+        self.metastore_path = root / config.metastore if config.metastore else layout.metastore
+        self.leases: Leases = FlockLeases(layout.leases)
         self.clock: Callable[[], int] = time.time_ns
 
     @classmethod
@@ -106,7 +105,7 @@ class History:
 
     def log_of(self, run: str, step: StepLog) -> Path | None:
         """The file that holds what an attempt wrote; None if it wrote nothing, or it is gone."""
-        path = self.store.logs(run) / f"{step.serial}.log"
+        path = self.store.layout.logs_of(run) / f"{step.serial}.log"
         return path if step.has_log and path.is_file() else None
 
     def cancel(self, row: RunRow, *, gently: bool = False) -> tuple[End, RunRow]:
@@ -136,6 +135,6 @@ class History:
 
 def store_of(root: Path, config: Config) -> Store:
     """The warehouse that is configured."""
-    return Store(
+    return LocalStore(
         root, root / config.warehouse, durable=config.durability == "full", history=config.history
     )

@@ -287,7 +287,7 @@ class Project:
                 note_begun(metastore, self.store, by_older_rules, {})
                 describe(self.graph, self.store, metastore)
                 catalog = self._views(metastore).keep_catalog()
-                ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
+                ColumnCache(metastore, self.store.layout.columns).refresh(self.graph.nodes)
                 return Result(found, None, catalog)
             row = begun(run, controls.command, self.clock() / 1e9)
             note_begun(metastore, self.store, self.codes.values(), newest(found), seen_ahead(found))
@@ -299,7 +299,7 @@ class Project:
             self.frames.clear()
             describe(self.graph, self.store, metastore)
             catalog = self._views(metastore).keep_catalog()
-            ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
+            ColumnCache(metastore, self.store.layout.columns).refresh(self.graph.nodes)
         return Result(found, summary, catalog)
 
     def _starter(self, controls: Controls, asked: Asked) -> Starter:
@@ -369,7 +369,7 @@ class Project:
             note_begun(metastore, self.store, self.codes.values(), {})
             row = begun(run, how.command, self.clock() / 1e9)
             accepted = Acceptor(metastore, self.store, row, self.clock).accept(found, sample)
-            ColumnCache(metastore, self.store.columns).refresh(self.graph.nodes)
+            ColumnCache(metastore, self.store.layout.columns).refresh(self.graph.nodes)
         return accepted
 
     def check_twice(

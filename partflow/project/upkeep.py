@@ -69,7 +69,7 @@ class Upkeep:
         with self._lease(new_run_id(now_ns), EVERYTHING, controls):
             found = rebuild(self.graph, store, path, due, now_ns)
             with SqliteMetastore.open(path, durable=store.durable) as metastore:
-                ColumnCache(metastore, store.columns).refresh(self.graph.nodes)
+                ColumnCache(metastore, store.layout.columns).refresh(self.graph.nodes)
         return found
 
     def kept(self, name: str, key: str) -> tuple[Kept, ...]:
@@ -133,7 +133,7 @@ class Upkeep:
         with self._at_work(run, touched_at(self.graph, name, key), controls) as metastore:
             row = begun(run, controls.command, self.clock() / 1e9)
             done = act(RollingBack(self.graph, store, metastore, row, self.clock))
-            ColumnCache(metastore, store.columns).refresh(self.graph.nodes)
+            ColumnCache(metastore, store.layout.columns).refresh(self.graph.nodes)
         return done
 
     def _lease(

@@ -13,18 +13,20 @@ import hashlib
 import os
 import shutil
 import struct
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.dataset import Dataset
 from partflow.errors import naming
 from partflow.store.failpoints import failpoint
-from partflow.store.identity import BACKDATED_NS
-from partflow.store.manystats import Files, stats_of
+from partflow.store.identity import FileIdentity, identity
+from partflow.store.layout import Layout
+from partflow.store.manystats import SideBySide, stats_of
 from partflow.store.opening import at_once
+from partflow.store.protocol import Answer, Fetched, Replacement
+from partflow.store.staging import LocalStaging
 from partflow.store.stats import listed
 
 if TYPE_CHECKING:
@@ -33,140 +35,103 @@ if TYPE_CHECKING:
 
 KEPT = 2
 """How many replaced materializations of a partition are kept, if nothing else is said."""
-_SIDE_BY_SIDE = 8
 
 
-class Store:
-    """The warehouse's files, below `warehouse`, and the sources' files below `root`."""
+class LocalStore(LocalStaging):
+    """The warehouse's files, below `warehouse`, and the sources' files below `root`.
+
+    Its locks are those of POSIX. A file is replaced under its lock by a rename; a reader has the
+    old one or the new one.
+    """
 
     def __init__(
         self, root: Path, warehouse: Path, *, durable: bool = True, history: int = KEPT
     ) -> None:
-        self.root = root
-        self.warehouse = warehouse
-        self.durable = durable
+        super().__init__(Layout(root, warehouse), durable=durable)
         self.history = history
-        self._top = str(warehouse)
-        self._pool: ThreadPoolExecutor | None = None
-        self._staging: Path | None = None
+        self._unsynced: dict[tuple[str, str], list[Path]] = {}
         self._is_anchored = False
-
-    @property
-    def private(self) -> Path:
-        """The folder of partflow's own, apart from all datasets."""
-        return self.warehouse / ".partflow"
-
-    def path(self, dataset: Dataset, key: str) -> Path:
-        """The one place of a partition's file."""
-        if isinstance(dataset, Source):
-            return self.root / dataset.path_of(key)
-        return Path(self.place(dataset, key))
-
-    def place(self, dataset: Dataset, key: str) -> str:
-        """The text of `path`: joining paths costs more than a stat."""
-        if isinstance(dataset, Source):
-            return str(self.path(dataset, key))
-        name, column = dataset.stored_as.file_name, dataset.column
-        part = "" if column is None else f"{column}={key}/"
-        return f"{self._top}/{dataset.name}/{part}{name}"
-
-    @property
-    def columns(self) -> Path:
-        """The folder of the cached columns of the metastore."""
-        return self.private / "columns"
-
-    @property
-    def journal_path(self) -> Path:
-        """The file of what a rebuild of the metastore needs beside the footers."""
-        return self.private / "journal.jsonl"
-
-    def kept(self, name: str, key: str) -> dict[int, Path]:
-        """The files of a partition in the history, by the number of what each was, oldest first."""
-        folder = self.private / "history" / name / (key or "all")
-        found = (folder / file for file in sorted(listed(folder)))
-        return {int(p.stem): p for p in found if p.suffix == ".kept" and p.stem.isdecimal()}
-
-    def staging(self, run: str) -> Path:
-        """The folder in which a run stages; made if it is not there."""
-        found = self.private / "staging" / run
-        if found != self._staging:
-            found.mkdir(parents=True, exist_ok=True)
-            self._staging = found
-        return found
-
-    def logs(self, run: str) -> Path:
-        """The folder of what a run's attempts wrote to their logs; made by whoever writes one."""
-        return self.private / "logs" / run
-
-    def files(self, dataset: Dataset, keys: Sequence[bytes]) -> Files:
-        """Partitions' files, as they lie below one folder."""
-        if isinstance(dataset, Source):
-            folder = dataset.path.partition("{key}")[0].rpartition("/")[0]
-            cut = len(folder) + 1 if folder else 0
-            folder, parts = f"{self.root}/{folder}", dataset.path[cut:].split("{key}")
-        else:
-            name = dataset.stored_as.file_name
-            folder = f"{self.warehouse}/{dataset.name}"
-            parts = [name] if dataset.column is None else [f"{dataset.column}=", f"/{name}"]
-        return Files(os.fsencode(folder), tuple(map(os.fsencode, parts)), keys)
 
     def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
         """What stat says of each partition's file, shape (n, 4) as `FileIdentity`; -1: no file.
 
         One stat a file, from the folder that all lie below, and a listing of it if one is absent.
         """
-        return stats_of(self.files(dataset, [key.encode() for key in keys]))
+        return stats_of(self.layout.files(dataset, [key.encode() for key in keys]))
 
-    def seal(self, staged: Path) -> tuple[int, int, int]:
-        """End the writing of a staged file; its size, time of modification and inode.
+    def look(self, lots: Mapping[str, tuple[Dataset, Sequence[bytes]]]) -> SideBySide:
+        """The same of very many files, in as many processes as are worth it."""
+        return SideBySide({name: self.layout.files(*lot) for name, lot in lots.items()})
 
-        Its time of modification is set back by two seconds, so that an edit by somebody else can
-        never fall on the same step of the clock as our own writing. `sync` makes it durable.
-        """
-        failpoint("staged")
-        stat = os.stat(staged)
-        backdated = stat.st_mtime_ns - BACKDATED_NS
-        os.utime(staged, ns=(stat.st_atime_ns, backdated))
-        failpoint("sealed")
-        return stat.st_size, backdated, stat.st_ino
+    def read(
+        self, dataset: Dataset, keys: Sequence[str], expected: NDArray[np.int64] | None = None
+    ) -> Fetched:
+        """The partitions' own paths; looked at only if identities are expected."""
+        if expected is not None:
+            other = (self.identities(dataset, keys) != expected).any(axis=1)
+            if other.any():
+                return Fetched((), tuple(keys[i] for i in other.nonzero()[0].tolist()))
+        return Fetched(tuple(self.layout.path(dataset, key) for key in keys))
 
-    def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
-        """Make files and folders durable, side by side; those that the disk refused, and why.
-
-        Asked for one after the other, each waits for a write of its own; asked for together, they
-        share one. Only data that was refused must not be trusted: it is never tried again.
-        """
-        if not self.durable or not paths:
-            return {}
-        names = [str(path) for path in paths]
-        self._pool = self._pool or ThreadPoolExecutor(_SIDE_BY_SIDE)
-        found = list(zip(names, self._pool.map(_synced, names), strict=True))
-        failpoint("synced")
-        return {name: error for name, error in found if error is not None}
-
-    def publish(self, staged: Path, dataset: Dataset, key: str, seq: int) -> list[Path]:
+    def replace(self, dataset: Dataset, key: str, by: Replacement) -> Answer:
         """Rename a sealed file into its place; what it replaces is kept in the history first.
 
-        The folders that this changed, which the caller syncs. Requires: the lock of this partition
-        is held.
+        What was seen is compared but for the time of its last change of status: a link to it in the
+        history changes that. Requires: the lock of this partition is held.
         """
-        final = self.path(dataset, key)
-        created = _made_folders(final.parent, self.warehouse)
-        if not created and final.exists():
-            self.keep(dataset.name, key, final, seq)
+        final, staged = self.layout.path(dataset, key), self.layout.staged(by.staged)
+        present = identity(final)
+        is_moved = _is_moved(by.seen, present)
+        if is_moved or not staged.exists():
+            if present is not None and by.sha256 == _digest(final):
+                return Answer.MINE
+            if is_moved:
+                return Answer.MOVED
+        created = _made_folders(final.parent, self.layout.warehouse)
+        if present is not None:
+            self.keep(dataset.name, key, final, by.number)
             for old in self.past_bound(dataset.name, key):
                 old.unlink(missing_ok=True)
         failpoint("kept")
         staged.replace(final)
+        self._unsynced[dataset.name, key] = [final.parent, *created]
         failpoint("renamed")
-        return [final.parent, *created]
+        return Answer.DONE
+
+    def settle(
+        self, places: Iterable[tuple[Dataset, str]], above: Collection[str] = ()
+    ) -> dict[tuple[str, str], OSError]:
+        """Sync the folders of partitions' files, and the parents of those that were made for them.
+
+        A file that this process did not put there may have been by one that died before it synced.
+        """
+        folders: dict[tuple[str, str], list[Path]] = {}
+        for dataset, key in places:
+            folder = self.layout.path(dataset, key).parent
+            changed = self._unsynced.pop((dataset.name, key), [folder])
+            if dataset.name in above:
+                changed += [folder.parent, self.layout.warehouse]
+            folders[dataset.name, key] = changed
+        refused = self.sync({folder for changed in folders.values() for folder in changed})
+        return {
+            place: refused[str(folder)]
+            for place, changed in folders.items()
+            for folder in changed
+            if str(folder) in refused
+        }
+
+    def kept(self, name: str, key: str) -> dict[int, Path]:
+        """The files of a partition in the history, by the number of what each was, oldest first."""
+        folder = self.layout.history_of(name, key)
+        files = (folder / file for file in sorted(listed(folder)))
+        return {int(p.stem): p for p in files if p.suffix == ".kept" and p.stem.isdecimal()}
 
     def keep(self, name: str, key: str, file: Path, number: int) -> Path:
         """Link (or copy) a file into the history of a partition; where it is there.
 
         Where another file has that number already it gets the next one: none is replaced.
         """
-        folder = self.private / "history" / name / (key or "all")
+        folder = self.layout.history_of(name, key)
         folder.mkdir(parents=True, exist_ok=True)
         while (kept := folder / f"{number:012d}.kept").exists():
             if filecmp.cmp(kept, file, shallow=False):
@@ -191,7 +156,7 @@ class Store:
         Taken in order, so that two owners never wait for one another.
         """
         places = sorted({(name, _slot(key)) for name, key in partitions})
-        folder = self.private / "locks"
+        folder = self.layout.locks
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             files = {
@@ -213,7 +178,7 @@ class Store:
         if not lines:
             return
         text = "".join(f"{line}\n" for line in lines).encode()
-        with naming(self.journal_path), open(self.journal_path, "a+b", opener=at_once) as file:
+        with naming(self.layout.journal), open(self.layout.journal, "a+b", opener=at_once) as file:
             if size := file.seek(0, os.SEEK_END):
                 file.seek(size - 1)
                 # A line that was cut off by a crash must not take the next one with it.
@@ -223,30 +188,19 @@ class Store:
             if self.durable:
                 os.fsync(file.fileno())
         if not self._is_anchored:
-            for error in self.sync(self._above(self.private)).values():
+            for error in self.sync(self._above(self.layout.private)).values():
                 raise error
             self._is_anchored = True
         failpoint("journaled")
 
     def _above(self, folder: Path) -> list[Path]:
         """A folder of the warehouse and those that it lies in, up to the project's or beside it."""
-        top = self.root if folder.is_relative_to(self.root) else self.warehouse.parent
+        top = (
+            self.layout.root
+            if folder.is_relative_to(self.layout.root)
+            else self.layout.warehouse.parent
+        )
         return [here for here in (folder, *folder.parents) if here.is_relative_to(top)]
-
-    def sweep(self, run: str, wanted: Collection[str] = ()) -> None:
-        """Remove what a run staged and did not publish, but for the `wanted` paths."""
-        folder = self.private / "staging" / run
-        self._staging = None
-        for name in sorted(listed(folder)):
-            if str(folder / name) not in wanted:
-                (folder / name).unlink(missing_ok=True)
-        with suppress(OSError):
-            folder.rmdir()
-
-    def staged_runs(self) -> list[str]:
-        """The runs that have something staged; what is a link leads elsewhere and is none."""
-        folder = self.private / "staging"
-        return sorted(name for name in listed(folder) if not (folder / name).is_symlink())
 
 
 def _slot(key: str) -> int:
@@ -284,14 +238,18 @@ def _require_within(folder: Path, top: Path) -> None:
         raise OSError(errno.EXDEV, "a link that leads out of the warehouse", str(folder))
 
 
-def _synced(path: str) -> OSError | None:
-    """Sync a file or folder; the error that refused it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        return OSError(error.errno, error.strerror, path)
-    return None
+def _is_moved(seen: FileIdentity | None, present: FileIdentity | None) -> bool:
+    """Whether what is there is not what was seen; where nothing is, nothing can be lost."""
+    if seen is None or present is None:
+        return False
+    return (seen.size, seen.mtime_ns, seen.inode) != (
+        present.size,
+        present.mtime_ns,
+        present.inode,
+    )
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -43,8 +43,7 @@ from partflow.planning.snapshot import (
 )
 from partflow.process.muffling import muffled
 from partflow.store.identity import FileIdentity, is_settled
-from partflow.store.local import Store
-from partflow.store.manystats import SideBySide
+from partflow.store.protocol import Looked, Store, file_of
 from partflow.warehouse.footers import record_in
 from partflow.warehouse.handover import SMALL, AsRead, HandOver
 
@@ -112,7 +111,7 @@ class _Look:
     now_ns: int
     verify: Verify
     found: Observed
-    stats: SideBySide
+    stats: Looked
     frames: HandOver | None = None
     as_files: set[str] = field(default_factory=set)
     """The sources whose readers take their files as they are, whatever is in them."""
@@ -195,15 +194,15 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
     found = Observed(
         snapshot, problems=problems, varied=varied, left_out=left_out, versions=metastore.versions()
     )
-    cache, stretches = ColumnCache(metastore, store.columns), _Stretches()
+    cache, stretches = ColumnCache(metastore, store.layout.columns), _Stretches()
     over = {
         n: stretches.over(d.grain, graph.dataset_extents[n].lo, horizon_of(graph, n, now))
         for n, d in graph.datasets.items()
     }
     seen = graph.datasets.keys() & (graph.datasets if only is None else only)
     stated = seen if verify is not Verify.RECORD else set()
-    files = {n: store.files(d, over[n].written) for n, d in graph.datasets.items() if n in stated}
-    with SideBySide(files) as stats:
+    lots = {n: (d, over[n].written) for n, d in graph.datasets.items() if n in stated}
+    with store.look(lots) as stats:
         look = _Look(metastore, store, now_ns, verify, found, stats, frames)
         for name, dataset in graph.datasets.items():
             reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
@@ -401,7 +400,7 @@ def _entered(state: DatasetState, i: int, seen: _Seen) -> None:
 def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity) -> None:
     """Read a file whose stat is not the recorded one."""
     record = seen.record
-    path, form = look.store.path(dataset, record.key), format_of(dataset)
+    path, form = file_of(look.store, dataset, record.key), format_of(dataset)
     try:
         if dataset.name not in look.as_files:
             form.require_likely(path)
@@ -447,12 +446,11 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
 def _said(store: Store, dataset: Dataset, path: Path, error: ReadError | OSError) -> Unreadable:
     """Why a file cannot be read, without saying twice which or that it cannot."""
     said = error if isinstance(error, ReadError) else unreadable(path, error)
-    file = path.relative_to(store.root) if path.is_relative_to(store.root) else path
     reason, advice = said.problem.removeprefix("cannot be read: "), said.advice
-    reason = reason.replace(f"{store.root}/", "")
+    reason = reason.replace(f"{store.layout.root}/", "")
     if dataset.is_source and advice == REPLACE:
         advice = f"have it delivered again, or mend the declaration at {dataset.place}"
-    return Unreadable(str(file), reason, advice)
+    return Unreadable(str(store.layout.near(path)), reason, advice)
 
 
 def _adopt(look: _Look, dataset: Dataset, seen: _Seen, present: Record) -> None:
@@ -483,7 +481,7 @@ def _made_since(look: _Look, dataset: Dataset, present: Record) -> Record | None
     stat = present.identity
     if not present.seq or stat is None:
         return None
-    found = record_in(dataset, present.key, look.store.path(dataset, present.key), stat)
+    found = record_in(dataset, present.key, file_of(look.store, dataset, present.key), stat)
     later = found is not None and found.made_at >= present.made_at and found.run != present.run
     return found if later and found and found.content == present.content else None
 

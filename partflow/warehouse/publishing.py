@@ -5,39 +5,45 @@ Knows nothing of plans, nor of who publishes and why. Nothing else puts a file i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from partflow.declarations.dataset import Dataset
 from partflow.errors import PublishError
+from partflow.formats.fingerprint import file_digest
 from partflow.metastore.journal import record_lines
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Intent, LogLines, Record
-from partflow.store.identity import identity
-from partflow.store.local import Store
+from partflow.partitions.keytexts import shown_key
+from partflow.store.identity import FileIdentity
+from partflow.store.protocol import Answer, Replacement, Store, file_of
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
     """One output of one step that is to be made current.
 
-    If `intent.staged` names a sealed file, that is renamed into the partition's place, and what it
-    replaces is kept in the history under the number `replaces`. If the publication `is_in_place`,
-    the partition's file is that of the record already, and only its identity is looked up. Else
-    the record is all that is new: a file that stays, or an effect.
+    If `intent.staged` names a sealed file, that is put into the partition's place: it replaces what
+    was `seen` there when the partition was claimed, and that is kept in the history under the
+    number `replaces`. If the publication `is_in_place`, the partition's file is that of the record
+    already, and only its identity is looked up. Else the record is all that is new: a file that
+    stays, or an effect.
     """
 
     intent: Intent
     replaces: int = 0
+    seen: FileIdentity | None = None
     is_in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the disk refused; `staged_for` is the partition of a staged file that was not synced."""
+    """Why a step is not published: the disk refused it, or one of its files is somebody else's.
 
-    error: OSError
+    `staged_for` is the partition of a staged file that was not synced.
+    """
+
+    error: OSError | PublishError
     staged_for: str | None = None
 
 
@@ -65,7 +71,12 @@ class Published:
     refused: Mapping[str, Refusal]
 
     def require_all(self) -> None:
-        """Raise the OSError of the first step that was refused, if one was."""
+        """Raise the error of the first step that was refused, if one was.
+
+        Raises:
+            OSError: the disk refused it.
+            PublishError: a file of it was written by somebody else since it was claimed.
+        """
         for refusal in self.refused.values():
             raise refusal.error
 
@@ -140,68 +151,97 @@ class Publishing:
 
         Such a file is dropped: its bytes must not be trusted, and it is never tried again.
         """
-        staged = {p.intent.staged: p.intent for p in publications if p.intent.staged is not None}
-        refused: dict[str, Refusal] = {}
-        for path, error in self.store.sync(list(staged)).items():
-            Path(path).unlink(missing_ok=True)
-            intent = staged[path]
-            refused[intent.step] = Refusal(error, f"{intent.node}@{intent.key}")
-        return refused
+        staged = {
+            str(self.store.layout.staged(p.intent.staged)): p.intent
+            for p in publications
+            if p.intent.staged is not None
+        }
+        failed = self.store.sync(list(staged))
+        self.store.discard(staged[path].staged or "" for path in failed)
+        return {
+            staged[path].step: Refusal(error, f"{staged[path].node}@{staged[path].key}")
+            for path, error in failed.items()
+        }
+
+    def holds(self, intent: Intent) -> bool:
+        """Whether the file in a partition's place is what was intended, by its bytes.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        dataset = self.datasets.get(intent.node)
+        if dataset is None:
+            return False
+        path = file_of(self.store, dataset, intent.key)
+        return path.exists() and file_digest(path)[0] == intent.new_sha256
 
     def _put_into_place(
         self, publications: Sequence[Publication]
     ) -> tuple[list[Intent], dict[str, Refusal]]:
-        """Put files into place, durably: what was done, and the steps that the disk refused."""
+        """Put files into place, durably: what was done, and the steps that were refused."""
         done: list[Intent] = []
         refused: dict[str, Refusal] = {}
-        folders: dict[str, list[Path]] = {}
+        places: dict[tuple[str, str], str] = {}
         for publication in publications:
-            step = publication.intent.step
-            if step not in refused:
-                try:
-                    done.append(self._placed(publication, folders.setdefault(step, [])))
-                except OSError as error:
-                    refused[step] = Refusal(error)
-        failed = self.store.sync({folder for changed in folders.values() for folder in changed})
-        for step, changed in folders.items():
-            for folder in changed:
-                if str(folder) in failed:
-                    refused.setdefault(step, Refusal(failed[str(folder)]))
+            intent = publication.intent
+            if intent.step in refused:
+                continue
+            if intent.staged is None and not publication.is_in_place:
+                done.append(intent)
+                continue
+            places[intent.node, intent.key] = intent.step
+            try:
+                done.append(self._placed(publication))
+            except (OSError, PublishError) as error:
+                refused[intent.step] = Refusal(error)
+        for place, of_disk in self._settled(places).items():
+            refused.setdefault(places[place], Refusal(of_disk))
         if refused:
             self._anchored.clear()
         return [intent for intent in done if intent.step not in refused], refused
 
-    def _placed(self, publication: Publication, folders: list[Path]) -> Intent:
-        """One publication with its file in place and its identity recorded.
-
-        Adds to `folders` those that are to be synced.
-        """
+    def _placed(self, publication: Publication) -> Intent:
+        """One publication with its file in place, and the identity of that in its record."""
         intent = publication.intent
-        if intent.staged is None and not publication.is_in_place:
-            return intent
         dataset = self.datasets[intent.node]
-        final = self.store.path(dataset, intent.key)
         if intent.staged is not None and not publication.is_in_place:
-            folders += self.store.publish(
-                Path(intent.staged), dataset, intent.key, publication.replaces
+            by = Replacement(
+                intent.staged, intent.new_sha256, publication.seen, publication.replaces
             )
-        else:
-            folders.append(final.parent)
-        if intent.node not in self._anchored:
-            folders += [final.parent.parent, self.store.warehouse]
-            self._anchored.add(intent.node)
-        found = identity(final)
-        if found is None:
-            raise PublishError(f"{final} vanished right after it was published; run again")
-        return replace(intent, record=replace(intent.record, identity=found))
+            if self.store.replace(dataset, intent.key, by) is Answer.MOVED:
+                raise PublishError(
+                    f"{intent.node}@{shown_key(intent.key)} is not published: somebody wrote its "
+                    "file since it was claimed, and that stays; run again: it is looked at anew"
+                )
+        identity = FileIdentity(*self.store.identities(dataset, [intent.key])[0].tolist())
+        if identity.size < 0:
+            raise PublishError(
+                f"the file of {intent.node}@{shown_key(intent.key)} vanished right after it was "
+                "published; run again"
+            )
+        return replace(intent, record=replace(intent.record, identity=identity))
+
+    def _settled(self, places: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], OSError]:
+        """Make durable what lies at these places; the folders above with a dataset's first."""
+        if not places:
+            return {}
+        above = {name for name, _ in places} - self._anchored
+        self._anchored |= above
+        return self.store.settle([(self.datasets[name], key) for name, key in places], above)
 
     def _give_up(self, refused: Sequence[Intent]) -> None:
         """Forget the intents of refused steps of which no output is in place.
 
-        Where one is, the intents stay, and with them the staged files: the next run rolls them
-        forward.
+        Where one is, or nobody can tell, the intents stay, and with them the staged files: the next
+        run rolls them forward.
         """
-        begun = {i.step for i in refused if i.staged and not Path(i.staged).exists()}
-        lost = [i for i in refused if i.step not in begun]
+        begun = {intent.step for intent in refused if self._may_be_in_place(intent)}
+        lost = [intent for intent in refused if intent.step not in begun]
         if lost:
             self.metastore.abandon(lost)
+
+    def _may_be_in_place(self, intent: Intent) -> bool:
+        try:
+            return self.holds(intent)
+        except OSError:
+            return True

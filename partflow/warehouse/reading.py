@@ -23,7 +23,7 @@ from partflow.formats.frames import (
 )
 from partflow.formats.known import object_format_of, table_of, way_of
 from partflow.formats.parquet import Parquet
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.handover import SMALL, AsRead, HandOver, identity_of
 
 if TYPE_CHECKING:
@@ -39,12 +39,11 @@ def read_partitions(
     relations: Relations | None = None,
 ) -> object:
     """What a parameter of that kind gets for partitions of a dataset, in order."""
-    names = [store.place(dataset, key) for key in keys_of(dataset, ordinals)]
-    if frames is not None and names and kind is not ParameterKind.PATHS:
-        frame = _at_hand(dataset, names, ordinals, frames)
+    paths = list(store.read(dataset, keys_of(dataset, ordinals)).paths)
+    if frames is not None and paths and kind is not ParameterKind.PATHS:
+        frame = _at_hand(dataset, [str(path) for path in paths], ordinals, frames)
         if frame is not None:
             return as_kind(frame, kind, relations)
-    paths = [Path(name) for name in names]
     if not dataset.stored_as.is_table:
         form = object_format_of(dataset).remembered()
         return paths if kind is ParameterKind.PATHS else read_objects(paths, form)

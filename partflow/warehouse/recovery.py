@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from partflow.declarations.dataset import NAME
 from partflow.declarations.graph import Graph
@@ -16,7 +15,8 @@ from partflow.formats.fingerprint import file_digest
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Intent
 from partflow.metastore.runlog import RunLog
-from partflow.store.local import Store
+from partflow.store.layout import STAGED
+from partflow.store.protocol import Store
 from partflow.warehouse.publishing import Notes, Publication, Publishing
 
 _KEY = re.compile(r"[0-9A-Za-z-]*")
@@ -54,25 +54,19 @@ def _recover_step(publishing: Publishing, group: Sequence[Intent]) -> None:
     Its partitions are claimed anew, so that no owner from before can publish them any more: that of
     the step, if it only slept, and one that had claimed them since and died too.
     """
-    metastore, store = publishing.metastore, publishing.store
+    metastore = publishing.metastore
     epochs = metastore.claim("recovery", [(i.node, i.key, i.record.start) for i in group])
-    renamed = [i for i in group if _is_renamed(publishing, i)]
+    own = [replace(i, epoch=epochs[i.node, i.key]) for i in group]
+    renamed = [i for i in own if publishing.holds(i)]
     if not renamed:
         metastore.abandon(group)
         return
-    publications = [
-        Publication(replace(i, epoch=epochs[i.node, i.key]), is_in_place=True) for i in renamed
-    ]
-    rest = [i for i in group if i not in renamed]
+    rest = [i for i in own if i not in renamed and _is_whole(publishing, i)]
     replaced = metastore.current((i.node, i.key) for i in rest)
+    publications = [Publication(i, is_in_place=True) for i in renamed]
     for intent in rest:
-        staged = _staged(store, intent)
-        if staged is None or intent.node not in publishing.datasets:
-            continue
-        if _is_whole(staged, intent):
-            was = replaced.get((intent.node, intent.key))
-            own = replace(intent, epoch=epochs[intent.node, intent.key], staged=str(staged))
-            publications.append(Publication(own, 0 if was is None else was.seq))
+        was = replaced.get((intent.node, intent.key))
+        publications.append(Publication(intent, 0 if was is None else was.seq))
     dropped = Notes(dropped=group)
     publishing.complete(publications, lambda refused: Notes() if refused else dropped).require_all()
 
@@ -82,23 +76,10 @@ def _is_plain(intent: Intent) -> bool:
     return bool(NAME.match(intent.node) and _KEY.fullmatch(intent.key))
 
 
-def _staged(store: Store, intent: Intent) -> Path | None:
-    """Where what was staged lies now: the project may have been copied or moved since."""
-    if intent.staged is None or not intent.staged.endswith(".tmp"):
-        return None
-    noted = Path(intent.staged)
-    return store.private / "staging" / noted.parent.name / noted.name
-
-
-def _is_whole(staged: Path, intent: Intent) -> bool:
+def _is_whole(publishing: Publishing, intent: Intent) -> bool:
     """Whether a staged file is what was intended: a power cut may have torn one not synced."""
-    return staged.is_file() and file_digest(staged)[0] == intent.new_sha256
-
-
-def _is_renamed(publishing: Publishing, intent: Intent) -> bool:
-    """Whether the file in a partition's place is what was intended."""
-    dataset = publishing.datasets.get(intent.node)
-    if dataset is None:
+    if intent.staged is None or intent.node not in publishing.datasets:
         return False
-    path = publishing.store.path(dataset, intent.key)
-    return path.exists() and file_digest(path)[0] == intent.new_sha256
+    staged = publishing.store.layout.staged(intent.staged)
+    is_ours = staged.suffix == STAGED and publishing.store.layout.staging == staged.parent.parent
+    return is_ours and staged.is_file() and file_digest(staged)[0] == intent.new_sha256

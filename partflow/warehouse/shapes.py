@@ -21,6 +21,7 @@ from partflow.formats.schemas import schema_in, schema_known
 from partflow.metastore.columncache import ColumnCache
 from partflow.planning.upstream import horizon_of
 from partflow.process.muffling import muffled
+from partflow.store.protocol import file_of
 from partflow.store.stats import listed
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from partflow.declarations.graph import Graph
     from partflow.metastore.columns import Columns
     from partflow.metastore.protocol import Metastore, Observations
-    from partflow.store.local import Store
+    from partflow.store.protocol import Store
 
 _Identity = tuple[int, int, int, int]
 
@@ -132,7 +133,7 @@ class Looker:
         return keys_there(self.store, dataset, self._columns(dataset).key.tolist())
 
     def _columns(self, dataset: Dataset) -> Columns:
-        return ColumnCache(self.metastore, self.store.columns).load(dataset.name)
+        return ColumnCache(self.metastore, self.store.layout.columns).load(dataset.name)
 
     def _horizon(self, dataset: Dataset) -> int:
         return horizon_of(self.graph, dataset.name, self.now)
@@ -162,19 +163,19 @@ class Looker:
         """How many blank lines stand before the header of a file of CSV; 0 if nothing is known."""
         if dataset.stored_as is CSV:
             with suppress(ReadError, OSError):  # which who reads its rows is told
-                return lines_before(self.store.path(dataset, key))
+                return lines_before(file_of(self.store, dataset, key))
         return 0
 
     def _text(self, dataset: Dataset, key: str) -> tuple[str, str]:
         """The text of a file's schema, or what is wrong with the file."""
-        path = self.store.path(dataset, key)
+        path = file_of(self.store, dataset, key)
         try:
             with muffled():
                 return schema_at(dataset, path) or "[]", ""
         except ReadError as error:
-            return "", str(error).replace(f"{self.store.root}/", "")
+            return "", str(error).replace(f"{self.store.layout.root}/", "")
         except OSError as error:
-            return "", f"{path.relative_to(self.store.root)}: {error.strerror}"
+            return "", f"{path.relative_to(self.store.layout.root)}: {error.strerror}"
 
 
 def schema_at(dataset: Dataset, path: Path) -> str | None:
@@ -201,7 +202,7 @@ def describe(graph: Graph, store: Store, metastore: Metastore) -> None:
             if size == record.nbytes or (record.identity and size == record.identity.size):
                 try:
                     with muffled():
-                        text = schema_at(dataset, store.path(dataset, key))
+                        text = schema_at(dataset, file_of(store, dataset, key))
                 except (ReadError, OSError):
                     text = None
             looked_up.append((dataset.name, key, record.content, text or ""))
@@ -217,7 +218,7 @@ def is_described(graph: Graph, metastore: Observations) -> bool:
 
 def is_shown(graph: Graph, store: Store, metastore: Metastore) -> bool:
     """Whether there is a catalog, and it shows what is declared."""
-    return (store.warehouse / CATALOG).exists() and metastore.shown == digest_shown(graph)
+    return (store.layout.warehouse / CATALOG).exists() and metastore.shown == digest_shown(graph)
 
 
 def digest_shown(graph: Graph) -> str:
@@ -243,7 +244,7 @@ def keys_there(store: Store, dataset: Dataset, but: Iterable[bytes] = ()) -> set
 
     Of what is there the keys `but` are left out.
     """
-    files, template = store.files(dataset, []), dataset.grain.template
+    files, template = store.layout.files(dataset, []), dataset.grain.template
     before, after = files.parts[0], files.parts[1].partition(b"/")[0]
     others = listed(files.folder).difference([before + key + after for key in but])
     shaped = {

@@ -20,7 +20,7 @@ from partflow.formats.fingerprint import type_text
 from partflow.formats.known import table_of
 from partflow.formats.schemas import Clash, instances, united_by_rows
 from partflow.metastore.protocol import Metastore
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.catalog import Access, write_catalog
 from partflow.warehouse.shapes import (
     CATALOG,
@@ -71,10 +71,10 @@ class Views:
         make sees by that digest alone whether they have changed. If the catalog cannot be written,
         the reason is returned and not raised, since the run has made what it was to make.
         """
-        path = self.store.warehouse / CATALOG
+        path = self.store.layout.warehouse / CATALOG
         views = [self._view(dataset, Closely.NAMES) for dataset in _tables(self.graph)]
         try:
-            write_catalog(self.store.root, path, views)
+            write_catalog(self.store.layout.root, path, views)
         except PublishError as error:
             return str(error)
         if self.metastore.shown != (digest := digest_shown(self.graph)):
@@ -175,7 +175,7 @@ def _named(view: View, dataset: Dataset, schema: Mapping[str, pl.DataType]) -> V
 def _rows(dataset: Dataset, store: Store, key: str) -> int:
     """How many rows a partition has; one that can't be read has some, which cannot be read."""
     try:
-        return table_of(dataset).rows(store.path(dataset, key))
+        return table_of(dataset).rows(store.layout.path(dataset, key))
     except (ReadError, OSError):
         return 1
 
@@ -251,8 +251,7 @@ def _template(dataset: Dataset, store: Store) -> str:
     """The path of a dataset's files, with `{key}`; relative to the project if inside."""
     if isinstance(dataset, Source):
         return dataset.path
-    path = store.path(dataset, "{key}")
-    return (path.relative_to(store.root) if path.is_relative_to(store.root) else path).as_posix()
+    return store.layout.near(store.layout.path(dataset, "{key}")).as_posix()
 
 
 def _is_open(dataset: Dataset, store: Store) -> bool:
@@ -260,20 +259,20 @@ def _is_open(dataset: Dataset, store: Store) -> bool:
     if not isinstance(dataset, Source):
         return False
     before = dataset.path.partition("{key}")[0].rpartition("/")[0]
-    folder = Path(os.path.normpath(store.root / before))
-    return store.private.is_relative_to(folder) or store.root.is_relative_to(folder)
+    folder = Path(os.path.normpath(store.layout.root / before))
+    return any(own.is_relative_to(folder) for own in (store.layout.private, store.layout.root))
 
 
 def _has_files(dataset: Dataset, store: Store) -> bool:
     """Whether there is any file of a dataset."""
     template = _template(dataset, store)
     if dataset.column is None:
-        return (store.root / template).exists()
+        return (store.layout.root / template).exists()
     before, _, after = template.partition("{key}")
     top, _, first = before.rpartition("/")
     last, _, below = after.partition("/")
     # Not by a pattern, for which all of a folder is listed before its first file is found.
-    with suppress(OSError), os.scandir(store.root / top) as entries:
+    with suppress(OSError), os.scandir(store.layout.root / top) as entries:
         for entry in entries:
             path = Path(entry.path, below)
             if entry.name.startswith(first) and entry.name.endswith(last) and path.exists():

@@ -144,10 +144,10 @@ def test_what_is_made_lies_staged_and_is_not_published(project, executor, order)
         ]
         for output in outputs:
             assert (
-                pl.read_parquet(project.store.staging("run") / output.staged)["day"].to_list()
+                pl.read_parquet(project.store.layout.staged(output.staged))["day"].to_list()
                 == [outcome.serial + 1] * output.rows
             )
-    assert [path.name for path in project.store.warehouse.iterdir()] == [".partflow"]
+    assert [path.name for path in project.store.layout.warehouse.iterdir()] == [".partflow"]
 
 
 def test_what_goes_wrong_is_told_of_its_attempt_and_costs_no_other(project, executor, order):
@@ -167,7 +167,7 @@ def test_what_goes_wrong_is_told_of_its_attempt_and_costs_no_other(project, exec
     assert re.fullmatch(r"jobs\d+/tasks\.py:24", raised.failure.place)
     assert 'raise ValueError(f"there is no {partition.key}")' in raised.failure.trace
     assert not raised.failure.is_cut_off
-    staged = [path.name for path in project.store.staging("run").iterdir()]
+    staged = [path.name for path in (project.store.layout.staging / "run").iterdir()]
     assert sorted(staged) == ["0-0.tmp", "0-1.tmp", "4-0.tmp", "4-1.tmp"]
 
 
@@ -175,7 +175,9 @@ def test_what_an_attempt_writes_is_in_its_own_log(project, executor, order):
     for serial, task in enumerate(["raises", "makes", "raises"]):
         executor.submit(order(task, serial))
     assert [outcome.has_log for outcome in collected(executor, 3)] == [True, False, True]
-    logs = {path.name: path.read_text() for path in project.store.logs("run").glob("*.log")}
+    logs = {
+        path.name: path.read_text() for path in project.store.layout.logs_of("run").glob("*.log")
+    }
     assert logs == {
         "0.log": "about to, on 2024-01-01\n",
         "2.log": "about to, on 2024-01-03\n",

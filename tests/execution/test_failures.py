@@ -11,7 +11,7 @@ from partflow.declarations.task import task
 from partflow.execution.attempt.assignment import Work, failure_of
 from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.partitions.calendar import Daily
-from partflow.store.local import Store
+from partflow.store.local import LocalStore
 from partflow.warehouse.handover import HandOver
 
 
@@ -20,7 +20,7 @@ def test_a_disk_that_refuses_a_staged_file_is_told_of_its_partition(tmp_path):
     make = task(name="make", writes=out)(lambda: None)
     lineage = Lineage("make", "2024-01-03", 0, 1, "0" * 32, "run", 0, ())
     attempt = Attempt(7, 19725, 1, (), lineage, (), 0)
-    store = Store(tmp_path, tmp_path / "warehouse")
+    store = LocalStore(tmp_path, tmp_path / "warehouse")
     graph = derive([make], [out])
     work = Work(Order("run", "make", (attempt,)), graph, graph.task("make"), store, HandOver(0))
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(work.staged(attempt, 0)))

@@ -12,7 +12,7 @@ from partflow.declarations.graph import derive
 from partflow.execution.executors.routing import Place, Site, place_of
 from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.project.project import load_again
-from partflow.store.local import Store
+from partflow.store.local import LocalStore
 
 LINEAGE = Lineage("plain", "2024-01-01", 0, 1, "", "run", 0, ())
 
@@ -21,8 +21,8 @@ def site(workers: int, *, only_processes: bool = False) -> Site:
     days = Daily("2024-01-01")
     plain = task(name="plain", writes=Dataset("a", days))(lambda: None)
     waits = task(name="waits", writes=Dataset("b", days), executor="threads")(lambda: None)
-    store = Store(Path("/nowhere"), Path("/nowhere/warehouse"))
-    load = functools.partial(load_again, store.root, ())
+    store = LocalStore(Path("/nowhere"), Path("/nowhere/warehouse"))
+    load = functools.partial(load_again, store.layout.root, ())
     return Site(derive([plain, waits]), store, load, workers, only_processes=only_processes)
 
 

@@ -13,7 +13,7 @@ from partflow.execution.attempt.assignment import Work
 from partflow.execution.attempt.sealing import COPIED, Called, Unwritten, secured, stored
 from partflow.execution.orders import Attempt, Cost, Failure, Lineage, Order, Output
 from partflow.partitions.calendar import Daily
-from partflow.store.local import Store
+from partflow.store.local import LocalStore
 from partflow.warehouse.handover import HandOver
 
 
@@ -33,7 +33,7 @@ def work(tmp_path):
         for i in range(4)
     )
     graph = derive([make], [out])
-    store = Store(tmp_path, tmp_path / "warehouse", durable=False)
+    store = LocalStore(tmp_path, tmp_path / "warehouse", durable=False)
     return Work(Order("run", "make", attempts), graph, graph.task("make"), store, HandOver(0))
 
 
@@ -88,7 +88,7 @@ def test_a_frame_that_is_refused_costs_its_own_attempt_and_leaves_nothing_staged
             "PanicException: out of bounds",
             None,
         ]
-        assert sorted(path.name for path in work.store.staging("run").iterdir()) == [
+        assert sorted(path.name for path in (work.store.layout.staging / "run").iterdir()) == [
             "0-0.tmp",
             "2-0.tmp",
         ]

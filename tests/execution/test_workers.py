@@ -58,7 +58,7 @@ def log(world, key: str, attempt: int = 1) -> str | None:
     project = world.project
     run = project.runs(1)[0].id
     step = next(s for s in project.steps(run) if (s.key, s.attempt) == (key, attempt))
-    path = project.store.logs(run) / f"{step.serial}.log"
+    path = project.store.layout.logs_of(run) / f"{step.serial}.log"
     assert step.has_log == path.exists()
     return path.read_text() if path.exists() else None
 
@@ -200,7 +200,7 @@ def test_a_task_that_asks_for_threads_runs_in_several_of_the_coordinators(world,
     for key in ("2024-01-01", "2024-01-02"):
         serial = next(s.serial for s in steps(world) if (s.task, s.key) == ("asks", key))
         run = world.project.runs(1)[0].id
-        assert (world.project.store.logs(run) / f"{serial}.log").read_text() == (
+        assert (world.project.store.layout.logs_of(run) / f"{serial}.log").read_text() == (
             f"asked for {key}\n"
         )
 
@@ -232,7 +232,7 @@ def test_what_an_attempt_writes_is_in_its_log_and_nowhere_else(world, workers, c
     rest = ["past Python", "child"] if workers > 1 else []
     assert [*lines[:2], *lines[3:]] == ["printed ü", "in error", "bytes", *rest]
     assert log(world, "2024-01-01") is None
-    folder = world.project.store.logs(world.project.runs(1)[0].id)
+    folder = world.project.store.layout.logs_of(world.project.runs(1)[0].id)
     assert len(list(folder.iterdir())) == 1
     assert capfd.readouterr() == ("", "")
 
@@ -348,7 +348,7 @@ def test_a_batch_has_one_log_under_the_name_of_each_of_its_attempts(world):
     outcomes = collected(executor, 3)
     executor.close()
     assert [(o.serial, o.has_log) for o in outcomes] == [(1, True), (2, True), (3, True)]
-    texts = [(project.store.logs("run") / f"{n}.log").read_text() for n in (1, 2, 3)]
+    texts = [(project.store.layout.logs_of("run") / f"{n}.log").read_text() for n in (1, 2, 3)]
     assert texts == ["for all of them\n"] * 3
 
 

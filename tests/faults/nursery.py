@@ -85,7 +85,7 @@ def look(request: dict[str, Any]) -> int:
     for node, key, *_, sha256, _ in rows:
         dataset = project.graph.datasets.get(node)
         if dataset is not None and not dataset.is_source:
-            path = project.store.path(dataset, key)
+            path = project.store.layout.path(dataset, key)
             if not path.exists() or file_digest(path)[0] != sha256:
                 unlike.append(f"{node}@{key}")
     answer = {
@@ -118,7 +118,7 @@ def rubbish(
         rf"columns/({cached})\.columns|history/({names})/[\d-]+/\d{{12}}\.kept|"
         rf"logs/({'|'.join(runs)})/\d+\.log)"
     )
-    warehouse = project.store.warehouse
+    warehouse = project.store.layout.warehouse
     for folder, _, files in os.walk(warehouse):
         here = Path(folder).relative_to(warehouse)
         yield from (str(here / f) for f in files if not may_be.fullmatch(str(here / f)))

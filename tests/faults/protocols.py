@@ -25,7 +25,8 @@ from partflow.metastore.record import Intent, LogLines, Record
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.footprint import Footprint
 from partflow.store.failpoints import failpoint
-from partflow.store.local import Store
+from partflow.store.local import LocalStore
+from partflow.store.protocol import Answer, Replacement
 from partflow.warehouse.publishing import Publication, Published, Publishing
 
 
@@ -46,14 +47,14 @@ class NoIntent(SqliteMetastore):
         failpoint("intended")
 
 
-class Unswept(Store):
+class Unswept(LocalStore):
     """Leaves to a run that sleeps what it has staged: nothing wrong, but no fence either."""
 
     def staged_runs(self) -> list[str]:
         return []
 
 
-class Unlocked(Store):
+class Unlocked(LocalStore):
     """Checks and renames without the partition's lock."""
 
     staged_runs = Unswept.staged_runs
@@ -70,11 +71,11 @@ class Unfenced(SqliteMetastore):
         failpoint("checked")
 
 
-class InPlace(Store):
+class InPlace(LocalStore):
     """Writes over the present file instead of replacing it."""
 
-    def publish(self, staged: Path, dataset: Any, key: str, seq: int) -> list[Path]:
-        final = self.path(dataset, key)
+    def replace(self, dataset: Any, key: str, by: Replacement) -> Answer:
+        final, staged = self.layout.path(dataset, key), self.layout.staged(by.staged)
         final.parent.mkdir(parents=True, exist_ok=True)
         whole = staged.read_bytes()
         with final.open("wb") as file:
@@ -83,17 +84,17 @@ class InPlace(Store):
             failpoint("renamed")
             file.write(whole[len(whole) // 2 :])
         staged.unlink()
-        return [final.parent]
+        return Answer.DONE
 
 
-class UnsyncedFiles(Store):
+class UnsyncedFiles(LocalStore):
     """Renames files into place whose bytes are durable some day."""
 
     def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
         return super().sync([path for path in paths if Path(path).is_dir()])
 
 
-class UnsyncedFolders(Store):
+class UnsyncedFolders(LocalStore):
     """Records what was renamed before the folders' names are durable."""
 
     def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
@@ -172,8 +173,8 @@ def _told(record: Record) -> list[Any]:
     return [record.content, record.code, inputs, record.reads, record.rows]
 
 
-STORE_CALLS = ("staging", "identities", "seal", "sync", "publish", "keep", "locked", "journal",
-               "sweep", "staged_runs")  # fmt: skip
+STORE_CALLS = ("stage", "identities", "read", "seal", "sync", "replace", "settle", "keep", "locked",
+               "journal", "discard", "sweep", "staged_runs")  # fmt: skip
 METASTORE_CALLS = ("records", "current", "changes", "versions", "effects", "observe", "begin",
                    "claim", "intend", "check", "commit", "intents", "abandon", "log")  # fmt: skip
 
@@ -227,7 +228,7 @@ def install_fault(number: int, kind: str, after: bool) -> None:
     number_of, of_sqlite = REFUSALS[kind if kind in REFUSALS else "error"]
     of_disk = OSError(number_of, os.strerror(number_of), "the warehouse")
     for right, calls, error in (
-        (Store, STORE_CALLS, of_disk),
+        (LocalStore, STORE_CALLS, of_disk),
         (SqliteMetastore, METASTORE_CALLS, of_sqlite),
     ):
         methods = {n: faulty(f"{right.__name__}.{n}", getattr(right, n), error) for n in calls}

@@ -22,7 +22,7 @@ from partflow.declarations.task import Task, task
 from partflow.execution.attempt.perform import perform
 from partflow.execution.orders import Attempt, Lineage, Order, Outcome
 from partflow.partitions.calendar import Cron, Daily, Every, Grain, Hourly, Monthly, Weekly, Whole
-from partflow.store.local import Store
+from partflow.store.local import LocalStore
 from partflow.warehouse.handover import HandOver
 
 SCHEMA = {"qty": pl.Int64, "day": pl.Date, "tags": pl.List(pl.String)}
@@ -82,10 +82,10 @@ class Shop:
 
     graph: Graph
     task: Task
-    store: Store
+    store: LocalStore
 
     def staged(self, outcome: Outcome) -> Path:
-        return self.store.staging("run") / outcome.outputs[0].staged
+        return self.store.layout.staged(outcome.outputs[0].staged)
 
     def made(self, ordinal: int, *, is_there: bool = True) -> tuple[int, Outcome]:
         """How many partitions one reads, and what becomes of making it."""
@@ -94,7 +94,7 @@ class Shop:
         (a,), (b,) = one.read.bounds(self.task.grain, ordinal, ordinal + 1, extent, extent.hi or 0)
         reads = tuple(range(a, b)) if is_there else ()
         for key in [one.read.dataset.grain.key(o) for o in reads]:
-            path = self.store.path(one.read.dataset, key)
+            path = self.store.layout.path(one.read.dataset, key)
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 ROWS.write_parquet(path)
@@ -119,7 +119,9 @@ def shop(folder: Path, grain: Grain, own: Grain, form: str, kind: str, *, option
     declared = task(reads=[told.optional() if optional else told], writes=out, name="report")
     made = declared(KINDS[kind])
     root = Path(tempfile.mkdtemp(dir=folder))
-    return Shop(derive([made, sold(read)]), made, Store(root, root / "warehouse", durable=False))
+    return Shop(
+        derive([made, sold(read)]), made, LocalStore(root, root / "warehouse", durable=False)
+    )
 
 
 def sold(dataset: Dataset) -> Task:
@@ -203,7 +205,7 @@ def test_a_model_that_is_not_there_is_none(folder: Path, cut: str, form: str) ->
     declared = task(reads=[as_read(FORMS[form](models)).optional()], writes=Dataset("r", grain))
     made = declared(of_a_model)
     root = Path(tempfile.mkdtemp(dir=folder))
-    store = Store(root, root / "warehouse", durable=False)
+    store = LocalStore(root, root / "warehouse", durable=False)
     one = Shop(derive([made, sold(models)]), made, store)
     _, outcome = one.made(grain.lo, is_there=False)
     assert outcome.failure is None, outcome.failure
@@ -250,7 +252,7 @@ def test_files_that_a_task_opens_itself_are_not_blamed_for_its_error(folder: Pat
     one = shop(folder, Daily("2024-03-20"), Daily("2024-03-20"), "history", "paths", optional=False)
     lo = one.task.grain.lo
     one.made(lo + 1)
-    path = one.store.path(one.task.inputs[0].read.dataset, "2024-03-20")
+    path = one.store.layout.path(one.task.inputs[0].read.dataset, "2024-03-20")
     pl.DataFrame({"other": [1.0]}).write_parquet(path)  # it takes paths since its files vary
     read = one.task.inputs[0].read
     declared = task(reads={"table": read}, writes=Dataset("totals", one.task.grain))

@@ -92,3 +92,29 @@ def test_a_source_that_cannot_be_read_blocks_what_must_be_made_of_it(sales):
     planned = sales.project.plan().tasks["clean_sales"]
     assert planned.state[3] == State.BLOCKED
     assert planned.reason[3] == Reason.BEHIND
+
+
+MEANWHILE = """
+landing = Source("landing", Daily("2024-01-30", end="2024-02-01"), path="landing/{key}.csv")
+clean = Dataset("clean", Daily("2024-01-30", end="2024-02-01"))
+
+@task(reads=[landing], writes=clean, retries=1, retry_delay="1s")
+def clean_sales(raw: pl.DataFrame, partition: Partition) -> pl.DataFrame:
+    if Path("edits").exists():  # stands for somebody who is at it just now
+        theirs = pl.DataFrame({"store": ["s9"], "qty": [99]})
+        theirs.write_parquet(f"warehouse/clean/date={partition.key}/data.parquet")
+    return raw
+"""
+
+
+def test_what_somebody_writes_while_it_is_made_stays(world):
+    world.jobs(f"from pathlib import Path\n{MEANWHILE}")
+    world.sales(DAYS[0], 1, 2)
+    assert world.run().failed == 0
+    world.sales(DAYS[0], 7, 7)
+    world.write("edits", "")
+    found = world.run()
+    assert found.failed == 1
+    assert "somebody wrote its file since it was claimed" in found.failures[0].failure.message
+    assert pl.read_parquet(world.file("clean", DAYS[0]))["qty"].to_list() == [99]
+    assert world.metastore().intents() == []

@@ -14,7 +14,7 @@ from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.columns import Columns
 from partflow.metastore.sqlite.rows import count_changes
 from partflow.partitions.calendar import Daily, Whole
-from partflow.store.local import Store
+from partflow.store.local import LocalStore
 from partflow.warehouse.observe import Verify, observe
 
 NODES = ("landing", "clean", "trailing", "monthly")
@@ -23,7 +23,7 @@ KEYS = ["2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"]
 
 def loaded(world, *, identities: bool = True) -> dict[str, Columns]:
     with world.metastore() as metastore:
-        cache = ColumnCache(metastore, world.project.store.columns)
+        cache = ColumnCache(metastore, world.project.store.layout.columns)
         return {node: cache.load(node, identities=identities) for node in NODES}
 
 
@@ -91,7 +91,7 @@ def test_every_file_of_a_source_is_seen_wherever_the_key_stands(tmp_path, path, 
         file.parent.mkdir(parents=True, exist_ok=True)
         if i not in absent:
             file.write_bytes(b"x" * i)
-    found = Store(tmp_path, tmp_path / "warehouse").identities(source, KEYS)
+    found = LocalStore(tmp_path, tmp_path / "warehouse").identities(source, KEYS)
     assert found[:, 0].tolist() == [-1 if i in absent else i for i in range(4)]
     assert found[:, 3].tolist() == [
         -1 if i in absent else f.stat().st_ino for i, f in enumerate(files)
@@ -99,9 +99,9 @@ def test_every_file_of_a_source_is_seen_wherever_the_key_stands(tmp_path, path, 
 
 
 def test_a_whole_dataset_and_one_without_a_folder_are_seen_too(tmp_path):
-    store, whole = Store(tmp_path, tmp_path / "warehouse"), Dataset("shops", Whole())
+    store, whole = LocalStore(tmp_path, tmp_path / "warehouse"), Dataset("shops", Whole())
     assert store.identities(whole, ["all"]).tolist() == [[-1] * 4]
-    file = store.path(whole, "all")
+    file = store.layout.path(whole, "all")
     file.parent.mkdir(parents=True)
     file.write_bytes(b"abc")
     assert store.identities(whole, ["all"])[0, 0] == 3
@@ -178,8 +178,8 @@ def test_a_selection_is_decided_by_what_it_is_made_from_and_no_other_file(two_ch
 
 def test_what_is_written_beside_a_selection_is_looked_at_too(two_chains):
     project = two_chains.project
-    project.store.path(project.graph.datasets["high"], KEYS[1]).unlink()
-    project.store.path(project.graph.datasets["rest"], KEYS[1]).unlink()
+    project.store.layout.path(project.graph.datasets["high"], KEYS[1]).unlink()
+    project.store.layout.path(project.graph.datasets["rest"], KEYS[1]).unlink()
     assert two_chains.run("low").unchanged == 1
     assert two_chains.made() == [("parted", KEYS[1])]
     assert two_chains.planned() == {"rested": [KEYS[1]]}

@@ -11,7 +11,7 @@ import pytest
 from partflow.errors import PublishError
 from partflow.metastore.record import Intent
 from partflow.metastore.sqlite.metastore import SqliteMetastore
-from partflow.store.local import Store
+from partflow.store.local import LocalStore
 from partflow.warehouse.recovery import recover
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
@@ -24,7 +24,7 @@ class Watched:
     events: list[str] = field(default_factory=list)
 
 
-class WatchedStore(Store):
+class WatchedStore(LocalStore):
     """A real store that notes what it made durable, and refuses what it is told to."""
 
     watched: Watched
@@ -117,7 +117,7 @@ def test_a_recovery_publishes_what_was_staged_if_it_is_whole(sales, is_torn):
         one = metastore.records("clean", DAYS[0])[0]
         two = metastore.records("clean", DAYS[1])[0]
         epochs = metastore.claim("dead", [(r.node, r.key, r.start) for r in (one, two)])
-        staged = store.staging("20260101-000000-aaaa") / "0.tmp"
+        staged = store.stage("20260101-000000-aaaa/0.tmp")
         staged.write_bytes(later[:-1] if is_torn else later)
         sha256 = hashlib.sha256(later).hexdigest()
         metastore.intend(
@@ -134,7 +134,7 @@ def test_a_recovery_publishes_what_was_staged_if_it_is_whole(sales, is_torn):
 
 def test_what_a_run_that_goes_on_intends_and_stages_is_left_to_it(died):
     project, store, metastore = watched(died)
-    staged = store.staging("20260101-000000-aaaa") / "0.tmp"
+    staged = store.stage("20260101-000000-aaaa/0.tmp")
     staged.write_bytes(b"in the making")
     with metastore:
         (intent,) = metastore.intents()

@@ -21,7 +21,8 @@ from partflow.execution.orders import Attempt, Failure, Order
 from partflow.formats.frames import explain
 from partflow.formats.known import table_of
 from partflow.partitions.keytexts import shown_key
-from partflow.store.local import Store
+from partflow.store.layout import staged_as
+from partflow.store.protocol import Store
 from partflow.warehouse.handover import SMALL, HandOver
 from partflow.warehouse.reading import keys_of
 
@@ -47,7 +48,11 @@ class Work:
 
     def staged(self, attempt: Attempt, position: int) -> Path:
         """Where an output of an attempt is staged."""
-        return self.store.staging(self.order.run) / f"{attempt.serial}-{position}.tmp"
+        return self.store.stage(self.name_of(attempt, position))
+
+    def name_of(self, attempt: Attempt, position: int) -> str:
+        """The name under which an output of an attempt is staged."""
+        return staged_as(self.order.run, attempt.serial, position)
 
 
 def union_of(attempts: Sequence[Attempt], position: int) -> Sequence[int]:
@@ -59,9 +64,8 @@ def union_of(attempts: Sequence[Attempt], position: int) -> Sequence[int]:
 
 def refused(work: Work, attempt: Attempt, error: BaseException) -> Failure:
     """Why an attempt could not be stored; nothing of it stays staged."""
-    for i in range(len(work.task.writes)):
-        with suppress(OSError):
-            work.staged(attempt, i).unlink()
+    with suppress(OSError):
+        work.store.discard(work.name_of(attempt, i) for i in range(len(work.task.writes)))
     return failure_of(error, work)
 
 
@@ -74,7 +78,7 @@ def _file_behind(error: BaseException, work: Work) -> ReadError | None:
             continue
         dataset = one.read.dataset
         keys = keys_of(dataset, union_of(work.order.attempts, i))
-        paths = [work.store.path(dataset, key) for key in keys]
+        paths = list(work.store.read(dataset, keys).paths)
         found = explain(paths, table_of(dataset))
         if found is not None:
             return found
@@ -83,7 +87,7 @@ def _file_behind(error: BaseException, work: Work) -> ReadError | None:
 
 def failure_of(raised: BaseException, work: Work) -> Failure:
     """The message and the user's own line; partflow's frames before it are left out."""
-    error, task, root = _file_behind(raised, work) or raised, work.task, work.store.root
+    error, task, root = _file_behind(raised, work) or raised, work.task, work.store.layout.root
     frames = traceback.extract_tb(error.__traceback__)
     users = [f for f in frames if not Path(f.filename).resolve().is_relative_to(_OWN)]
     lines = [f for f in frames if _is_below(f.filename, root)]
@@ -99,7 +103,7 @@ def failure_of(raised: BaseException, work: Work) -> Failure:
     if isinstance(error, ResultError) and len(task.writes) == 1:
         message = f"{error.problem}; {error.advice}"  # whose it is stands before it
     elif isinstance(error, OSError) and error.errno and not lines:
-        where = error.filename or f"a new file below {work.store.warehouse}"
+        where = error.filename or f"a new file below {work.store.layout.warehouse}"
         message = f"{where}: {error.strerror}; {advice_of(error)}, and run again"
     trace = "" if known or not lines else _trace(error, users)
     # What goes elsewhere, or is recorded, holds no path of this machine.
@@ -109,11 +113,11 @@ def failure_of(raised: BaseException, work: Work) -> Failure:
 
 def _unstaged(message: str, work: Work) -> str:
     """A message that speaks of a partition, and not of where its new file was staged meanwhile."""
-    folder = work.store.private / "staging" / work.order.run
     for attempt in work.order.attempts:
         for i, dataset in enumerate(work.task.writes):
             name = f"the new file of {dataset.name}@{shown_key(attempt.lineage.key)}"
-            message = message.replace(str(folder / f"{attempt.serial}-{i}.tmp"), name)
+            staged = work.store.layout.staged(work.name_of(attempt, i))
+            message = message.replace(str(staged), name)
     return message
 
 

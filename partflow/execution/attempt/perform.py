@@ -33,7 +33,7 @@ from partflow.formats.known import object_format_of
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import Partition
 from partflow.process.surroundings import own_process_only, put_back
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.handover import HandOver
 from partflow.warehouse.reading import keys_of, partition_column, read_partitions
 
@@ -57,7 +57,7 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     meter, work = _Meter(), Work(order, graph, graph.task(order.task), store, frames)
     with (
         Relations(work.task.zone) as relations,
-        watched(store.root, store.warehouse, store.private) as watch,
+        watched(store.layout.root, store.layout.warehouse, store.layout.private) as watch,
     ):
         parts = _carried_out(work, relations)
     seen = watch.seen(lambda: _inputs(work))
@@ -67,9 +67,11 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
 def _inputs(work: Work) -> set[str]:
     """The paths of all that an order reads."""
     return {
-        work.store.place(one.read.dataset, key)
+        str(path)
         for i, one in enumerate(work.task.inputs)
-        for key in keys_of(one.read.dataset, union_of(work.order.attempts, i))
+        for path in work.store.read(
+            one.read.dataset, keys_of(one.read.dataset, union_of(work.order.attempts, i))
+        ).paths
     }
 
 
@@ -256,5 +258,6 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Outp
     form.read(staged)  # what cannot be read back must not be published
     sha256, nbytes = file_digest(staged)
     content = form.fingerprint(staged)
-    work.store.seal(staged)
-    return Output(dataset.name, key, staged.name, content, 1, nbytes, sha256)
+    name = work.name_of(attempt, position)
+    work.store.seal(name)
+    return Output(dataset.name, key, name, content, 1, nbytes, sha256)

@@ -24,6 +24,8 @@ from partflow.formats.parquet import Parquet
 from partflow.formats.readback import confirm, validate
 from partflow.formats.schemas import schema_text
 from partflow.metastore.record import Seen
+from partflow.store.layout import staged_name
+from partflow.store.protocol import file_of
 from partflow.warehouse.handover import AsRead
 
 if TYPE_CHECKING:
@@ -226,7 +228,7 @@ class Unwritten:
         if work.is_read(dataset) and work.frames.wants(frame):
             packed = self.packed or pack(frame)
             if packed is not None:
-                place = work.store.place(dataset, output.key)
+                place = work.store.layout.place(dataset, output.key)
                 work.frames.keep(AsRead(place, way_of(dataset)), identity, packed)
         return replace(output, memory=self.nbytes)
 
@@ -252,12 +254,13 @@ def _sealed(
     key = attempt.lineage.key
     close = False
     if dataset.float_tolerance and dataset.name in attempt.present:
-        close = _is_close(dataset, staged, work.store.path(dataset, key))
-    identity = work.store.seal(staged)
+        close = _is_close(dataset, staged, file_of(work.store, dataset, key))
+    name = staged_name(str(staged))
+    identity = work.store.seal(name)
     output = Output(
         dataset.name,
         key,
-        staged.name,
+        name,
         made.content,
         made.rows,
         identity[0],

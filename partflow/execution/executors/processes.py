@@ -20,7 +20,8 @@ from partflow.execution.executors.worker import BYTES_AHEAD, Sent, Worker, ended
 from partflow.execution.executors.workermain import Answer, Ready, Shares
 from partflow.execution.executors.workplace import Load, log_paths
 from partflow.execution.orders import Cost, Failure, Order, Outcome
-from partflow.store.local import Store
+from partflow.store.layout import staged_as
+from partflow.store.protocol import Store
 
 AHEAD = 0.05
 """Seconds of work that a worker is sent ahead, so that it goes on while others' is published."""
@@ -157,7 +158,7 @@ class ProcessExecutor:
     def _send(self, number: int, order: Order, payload: bytes) -> None:
         worker = self._workers[number]
         if worker is None:
-            folder = self._store.private / "logs"
+            folder = self._store.layout.logs
             worker = Worker(self._load, number, folder, self._shares)
             self._workers[number] = worker
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
@@ -225,7 +226,7 @@ class ProcessExecutor:
             self._failed_loads += 1
             worker.forget()
             if self._failed_loads >= _FAILED_LOADS:
-                raise _not_loaded(worker, code, self._store.root)
+                raise _not_loaded(worker, code, self._store.layout.root)
         elif worker.sent and not worker.is_last:
             self._done += self._given_up(worker, code)
         else:
@@ -238,7 +239,7 @@ class ProcessExecutor:
         """What became of the order that a worker was on when it ended."""
         sent = worker.sent.popleft()
         order = sent.order
-        place, trace = last_place(worker.words, self._store.root)
+        place, trace = last_place(worker.words, self._store.layout.root)
         failure = Failure(
             _why(worker, order, code), place or self._graph.task(order.task).place, trace,
             is_shared=len(order.attempts) > 1, is_cut_off=True,
@@ -257,9 +258,12 @@ class ProcessExecutor:
 
     def _sweep(self, order: Order) -> None:
         """Remove what a worker that is gone has staged for an order."""
-        for attempt in order.attempts:
-            for staged in self._store.staging(order.run).glob(f"{attempt.serial}-*.tmp"):
-                staged.unlink(missing_ok=True)
+        outputs = range(len(self._graph.task(order.task).writes))
+        self._store.discard(
+            staged_as(order.run, attempt.serial, position)
+            for attempt in order.attempts
+            for position in outputs
+        )
 
 
 def _why(worker: Worker, order: Order, code: int) -> str:

@@ -20,7 +20,7 @@ from partflow.execution.executors.workermain import Shares
 from partflow.execution.executors.workplace import Load, Workplace
 from partflow.execution.orders import Order, Outcome
 from partflow.process.machine import memory, processors
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.handover import HandOver
 
 _TURN = 0.01

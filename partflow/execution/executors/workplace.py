@@ -19,7 +19,7 @@ from partflow.execution.attempt.sealing import Called
 from partflow.execution.executors.capture import Capture
 from partflow.execution.orders import Cost, Failure, Order, Outcome
 from partflow.process.surroundings import own_process_only, put_back
-from partflow.store.local import Store
+from partflow.store.protocol import Store
 from partflow.warehouse.handover import HandOver
 
 Loaded = tuple[Graph, Store, Callable[[Task], CodeFingerprint]]
@@ -96,7 +96,7 @@ class Codes:
 
 def log_paths(store: Store, order: Order) -> list[Path]:
     """Where the logs of its attempts lie; a batch has one log, under the name of each."""
-    folder = store.logs(order.run)
+    folder = store.layout.logs_of(order.run)
     return [folder / f"{a.serial}.log" for a in order.attempts]
 
 

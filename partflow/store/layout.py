@@ -1,0 +1,126 @@
+"""Where everything of a project lies in its folders on this machine.
+
+Knows names and paths, and never touches a disk. Staged and kept files do not end in `.parquet` and
+lie outside of every dataset: nothing else hides a file from `**/*.parquet`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from partflow.declarations.dataset import Dataset, Source
+from partflow.store.manystats import Files
+
+STAGED = ".tmp"
+"""How the names of staged files end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The project's folder `root`, and the warehouse's, which may lie elsewhere."""
+
+    root: Path
+    warehouse: Path
+
+    @property
+    def private(self) -> Path:
+        """The folder of partflow's own, apart from all datasets."""
+        return self.warehouse / ".partflow"
+
+    @property
+    def metastore(self) -> Path:
+        """The metastore's file, if no other is configured."""
+        return self.private / "metastore.sqlite"
+
+    @property
+    def leases(self) -> Path:
+        """The folder of the leases of runs."""
+        return self.private / "leases"
+
+    @property
+    def locks(self) -> Path:
+        """The folder of the lock files of datasets."""
+        return self.private / "locks"
+
+    @property
+    def columns(self) -> Path:
+        """The folder of the cached columns of the metastore."""
+        return self.private / "columns"
+
+    @property
+    def journal(self) -> Path:
+        """The file of what a rebuild of the metastore needs beside the footers."""
+        return self.private / "journal.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of what the attempts of runs wrote to their logs."""
+        return self.private / "logs"
+
+    def logs_of(self, run: str) -> Path:
+        """The folder of what one run's attempts wrote; made by whoever writes there."""
+        return self.logs / run
+
+    @property
+    def staging(self) -> Path:
+        """The folder in which runs stage, each in one of its own."""
+        return self.private / "staging"
+
+    def staged(self, name: str) -> Path:
+        """The file that is staged under a name."""
+        return self.staging / staged_name(name)
+
+    @property
+    def history(self) -> Path:
+        """The folder of replaced files: below it one for each dataset, and in that for each key."""
+        return self.private / "history"
+
+    def history_of(self, name: str, key: str) -> Path:
+        """The folder of the replaced files of one partition."""
+        return self.history / name / (key or "all")
+
+    def path(self, dataset: Dataset, key: str) -> Path:
+        """The one place of a partition's file."""
+        if isinstance(dataset, Source):
+            return self.root / dataset.path_of(key)
+        return Path(self.place(dataset, key))
+
+    def place(self, dataset: Dataset, key: str) -> str:
+        """The text of `path`: joining paths costs more than a stat."""
+        if isinstance(dataset, Source):
+            return str(self.path(dataset, key))
+        name, column = dataset.stored_as.file_name, dataset.column
+        part = "" if column is None else f"{column}={key}/"
+        return f"{self.warehouse}/{dataset.name}/{part}{name}"
+
+    def files(self, dataset: Dataset, keys: Sequence[bytes]) -> Files:
+        """Partitions' files, as they lie below one folder."""
+        if isinstance(dataset, Source):
+            folder = dataset.path.partition("{key}")[0].rpartition("/")[0]
+            cut = len(folder) + 1 if folder else 0
+            folder, parts = f"{self.root}/{folder}", dataset.path[cut:].split("{key}")
+        else:
+            name = dataset.stored_as.file_name
+            folder = f"{self.warehouse}/{dataset.name}"
+            parts = [name] if dataset.column is None else [f"{dataset.column}=", f"/{name}"]
+        return Files(os.fsencode(folder), tuple(map(os.fsencode, parts)), keys)
+
+    def near(self, path: Path) -> Path:
+        """A path as it is said: from the project's folder, if it lies below."""
+        return path.relative_to(self.root) if path.is_relative_to(self.root) else path
+
+
+def staged_as(run: str, serial: int, position: int = 0) -> str:
+    """The name under which one output of one attempt of a run is staged."""
+    return f"{run}/{serial}-{position}{STAGED}"
+
+
+def staged_name(text: str) -> str:
+    """`RUN/FILE`, the name under which something is staged, also from the path of its file.
+
+    Paths were recorded once, and the project may have been copied or moved since.
+    """
+    return "/".join(PurePath(text).parts[-2:])

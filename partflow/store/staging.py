@@ -1,0 +1,99 @@
+"""The folder on this machine in which runs stage, whatever store what they make is to go into.
+
+Knows nothing of where partitions lie. Engines write files, so staging is a folder for all stores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from partflow.store.failpoints import failpoint
+from partflow.store.identity import BACKDATED_NS
+from partflow.store.layout import Layout, staged_name
+from partflow.store.stats import listed
+
+_SIDE_BY_SIDE = 8
+
+
+class LocalStaging:
+    """Stages below `layout.staging`; what is not `durable` is never synced."""
+
+    def __init__(self, layout: Layout, *, durable: bool) -> None:
+        self.layout = layout
+        self.durable = durable
+        self._pool: ThreadPoolExecutor | None = None
+        self._run = ""
+
+    def stage(self, name: str) -> Path:
+        """The file to be written under a name RUN/FILE; its folder is made."""
+        path = self.layout.staged(name)
+        run = path.parent.name
+        if run != self._run:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._run = run
+        return path
+
+    def seal(self, name: str) -> tuple[int, int, int]:
+        """End the writing of a staged file; its size, time of modification and inode.
+
+        Its time of modification is set back by two seconds, so that an edit by somebody else can
+        never fall on the same step of the clock as our own writing. `sync` makes it durable.
+        """
+        failpoint("staged")
+        path = self.layout.staged(name)
+        stat = path.stat()
+        backdated = stat.st_mtime_ns - BACKDATED_NS
+        os.utime(path, ns=(stat.st_atime_ns, backdated))
+        failpoint("sealed")
+        return stat.st_size, backdated, stat.st_ino
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Remove staged files; those that are not there are passed."""
+        for name in names:
+            self.layout.staged(name).unlink(missing_ok=True)
+
+    def sweep(self, run: str, wanted: Collection[str] = ()) -> None:
+        """Remove what a run staged and did not publish, but for the `wanted` names."""
+        folder, wanted = self.layout.staging / run, set(map(staged_name, wanted))
+        self._run = ""
+        for name in sorted(listed(folder)):
+            if f"{run}/{name}" not in wanted:
+                (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+
+    def staged_runs(self) -> list[str]:
+        """The runs that have something staged; what is a link leads elsewhere and is none."""
+        folder = self.layout.staging
+        return sorted(name for name in listed(folder) if not (folder / name).is_symlink())
+
+    def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
+        """Make files and folders durable, side by side; those that the disk refused, and why.
+
+        Asked for one after the other, each waits for a write of its own; asked for together, they
+        share one. Data that was refused must not be trusted: it is never tried again.
+        """
+        if not self.durable or not paths:
+            return {}
+        names = [str(path) for path in paths]
+        self._pool = self._pool or ThreadPoolExecutor(_SIDE_BY_SIDE)
+        answers = list(zip(names, self._pool.map(_synced, names), strict=True))
+        failpoint("synced")
+        return {name: error for name, error in answers if error is not None}
+
+
+def _synced(path: str) -> OSError | None:
+    """Sync a file or folder; the error that refused it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return OSError(error.errno, error.strerror, path)
+    return None
