@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from partflow.project.history import History
     from partflow.project.project import Project
     from partflow.project.sqlfile import sql_file
+    from partflow.store.memory import MemoryStore
     from partflow.warehouse.observe import Verify
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Format",
     "History",
     "Hourly",
+    "MemoryStore",
     "Monthly",
     "Only",
     "PartflowError",
@@ -64,6 +66,7 @@ _MODULES = {
     "Format": "formats.format",
     "History": "project.history",
     "Hourly": "partitions.calendar",
+    "MemoryStore": "store.memory",
     "Monthly": "partitions.calendar",
     "Only": "planning.plan",
     "PartflowError": "errors",

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from partflow.operations.explain import Why
     from partflow.planning.status import Status
     from partflow.project.upkeep import Upkeep
+    from partflow.store.protocol import Store
     from partflow.warehouse.views import Views
     from partflow.warehouse.viewsql import View
 
@@ -70,46 +71,63 @@ class Project:
     """One project: its graph, its warehouse, and all that the commands do."""
 
     def __init__(
-        self, root: Path, config: Config, graph: Graph, overrides: Mapping[str, str]
+        self,
+        root: Path,
+        config: Config,
+        graph: Graph,
+        overrides: Mapping[str, str],
+        store: Store | None = None,
     ) -> None:
         self.root = root
         self.config = config
         self.graph = graph
         self.overrides = overrides
-        self.store = store_of(root, config)
+        self.store = store or store_of(root, config)
         self.frames = HandOver()
         self.code_of = codes_of(root, config.jobs, stacklevel=5)
         self.clock: Callable[[], int] = time.time_ns
         self.left_out: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, path: str | Path = ".", *, overrides: Mapping[str, str] | None = None) -> Project:
+    def load(
+        cls,
+        path: str | Path = ".",
+        *,
+        overrides: Mapping[str, str] | None = None,
+        store: Store | None = None,
+    ) -> Project:
         """The project that `path` lies in, with its modules imported and its graph derived.
 
-        Warns of tasks and datasets that were made and that no module holds.
+        Its data lies in the warehouse that is configured, or in another `store`. Warns of tasks and
+        datasets that were made and that no module holds.
         """
-        project = cls.load_quietly(path, overrides=overrides)
+        project = cls.load_quietly(path, overrides=overrides, store=store)
         for said in project.left_out:
             warnings.warn(said, stacklevel=2)
         return project
 
     @classmethod
     def load_quietly(
-        cls, path: str | Path = ".", *, overrides: Mapping[str, str] | None = None
+        cls,
+        path: str | Path = ".",
+        *,
+        overrides: Mapping[str, str] | None = None,
+        store: Store | None = None,
     ) -> Project:
         """The same; what `load` warns of stands in `left_out`."""
         root = find_root(path)
         config = read_config(root, os.environ, overrides or {})
         jobs = load_jobs(root, config.jobs)
         require_pools(jobs.tasks, config.pools)
-        project = cls(root, config, derive(jobs.tasks, jobs.datasets), overrides or {})
+        graph = derive(jobs.tasks, jobs.datasets)
+        project = cls(root, config, graph, overrides or {}, store)
         project.left_out = jobs.left_out
         return project
 
     @functools.cached_property
     def history(self) -> History:
         """What was run here: runs, their attempts, graphs and logs; a run is cancelled there."""
-        return History(self.root, self.config)
+        return History(self.root, self.config, self.store)
 
     @property
     def metastore_path(self) -> Path:
