@@ -93,19 +93,7 @@ class Publisher:
             self._epochs |= self.metastore.claim(self.run, wanted, begun)
         if wanted:
             self._records |= self.metastore.current([(n, k) for n, k, _ in wanted])
-            self._look([(node, key) for node, key, _ in wanted])
-
-    def _look(self, partitions: Iterable[tuple[str, str]]) -> None:
-        """Note which files these partitions have now: no other is replaced."""
-        keys: dict[str, list[str]] = {}
-        for node, key in partitions:
-            if node in self.plan.graph.datasets:
-                keys.setdefault(node, []).append(key)
-        for node, some in keys.items():
-            rows = self.store.identities(self.plan.graph.datasets[node], some).tolist()
-            self._seen.update(
-                ((node, k), FileIdentity(*r)) for k, r in zip(some, rows, strict=True)
-            )
+            self._seen |= self._publishing.seen((node, key) for node, key, _ in wanted)
 
     def _in_place(self, refused: Iterable[StepNews]) -> Iterator[tuple[str, str]]:
         """Of refused steps the partitions whose files are theirs: a retry may replace those."""
@@ -154,7 +142,7 @@ class Publisher:
             self._records.pop((record.node, record.key), None)
             self._epochs.pop((record.node, record.key), None)
             self._seen.pop((record.node, record.key), None)
-        self._look(self._in_place(news[serial] for serial in refused))
+        self._seen |= self._publishing.seen(self._in_place(news[s] for s in refused))
         return {s: each for s, each in news.items() if s not in refused}, refused
 
     def _notes(

@@ -213,6 +213,7 @@ class RollingBack:
         at = [(r.node, r.key, r.start) for r, _ in wanted]
         was = self.metastore.current([(n, k) for n, k, _ in at])
         epochs = self.metastore.claim(self.row.id, at)
+        seen = self._publishing.seen((n, k) for n, k, _ in at)
         intents = [
             Intent(
                 f"{self.row.id}/0", r.node, r.key, epochs[r.node, r.key],
@@ -222,7 +223,12 @@ class RollingBack:
         ]  # fmt: skip
         published = self._publishing.publish(
             [
-                Publication(i, was[i.node, i.key].seq, is_in_place=is_in_place and i.staged is None)
+                Publication(
+                    i,
+                    was[i.node, i.key].seq,
+                    seen[i.node, i.key],
+                    is_in_place=is_in_place and i.staged is None,
+                )
                 for i in intents
             ]
         )

@@ -5,7 +5,7 @@ Knows nothing of plans, nor of who publishes and why. Nothing else puts a file i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from partflow.declarations.dataset import Dataset
@@ -133,6 +133,20 @@ class Publishing:
         if done or notes.log is not None or notes.dropped:
             self.metastore.commit(done, notes.log, notes.dropped)
         return Published(tuple(i.record for i in done), refused)
+
+    def seen(self, partitions: Iterable[tuple[str, str]]) -> dict[tuple[str, str], FileIdentity]:
+        """Which files these partitions have now, those of effects aside: no other is replaced."""
+        keys: dict[str, list[str]] = {}
+        for node, key in partitions:
+            if node in self.datasets:
+                keys.setdefault(node, []).append(key)
+        return {
+            (node, key): FileIdentity(*row)
+            for node, some in keys.items()
+            for key, row in zip(
+                some, self.store.identities(self.datasets[node], some).tolist(), strict=True
+            )
+        }
 
     def sweep(self, run: str) -> None:
         """Remove what a run staged, but for what an intent still stands for."""
