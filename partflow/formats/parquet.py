@@ -55,7 +55,6 @@ class Parquet:
     column: str | None = None
 
     name = "parquet"
-    extension = "parquet"
     rules = 0
 
     def stage(

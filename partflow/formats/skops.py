@@ -32,7 +32,6 @@ class Skops:
     trusted: tuple[str, ...] = ()
 
     name = "skops"
-    extension = "skops"
     rules = 0
 
     def write(self, value: object, path: Path) -> None:

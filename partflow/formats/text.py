@@ -101,7 +101,6 @@ class Csv(_Text):
     """
 
     name = "csv"
-    extension = "csv"
 
     def read(self, path: Path) -> pl.DataFrame:
         """The frame in the file."""
@@ -156,7 +155,6 @@ class Ndjson(_Text):
     """
 
     name = "ndjson"
-    extension = "ndjson"
 
     def read(self, path: Path) -> pl.DataFrame:
         """The frame in the file."""

@@ -159,7 +159,6 @@ def test_ndjson_that_is_damaged_is_a_read_error(ndjson, text):
 @pytest.mark.parametrize("name", ["parquet", "csv", "ndjson"])
 def test_a_format_of_tables_is_found_by_its_name(name):
     assert table_named(name).name == name
-    assert table_named(name).extension == name
 
 
 def test_an_unknown_format_is_a_key_error():
