@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ import apsw
 
 from partflow.errors import MetastoreError, PublishError, understood
 from partflow.metastore.sqlite.file import connected, damaged, is_filled, make_folder
-from partflow.metastore.sqlite.statements import Statements
+from partflow.metastore.sqlite.statements import Statements, sql_in
 from partflow.store.opening import alone_with
 
 SCHEMA_VERSION = 4
@@ -169,8 +168,6 @@ class Database:
 
 
 def _create(c: apsw.Connection) -> None:
-    c.execute(
-        resources.files("partflow.metastore.sqlite").joinpath("tables.sql").read_text("utf-8")
-    )
+    c.execute(sql_in("tables"))
     c.execute(_SQL["note"], ("schema", str(SCHEMA_VERSION)))
     c.execute(_SQL["note"], ("incarnation", os.urandom(8).hex()))

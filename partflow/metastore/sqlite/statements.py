@@ -7,10 +7,17 @@ the next one.
 from __future__ import annotations
 
 import functools
+import pkgutil
 import re
-from importlib import resources
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+
+def sql_in(name: str) -> str:
+    """The text of one file."""
+    text = pkgutil.get_data("partflow.metastore.sqlite", f"{name}.sql")
+    assert text is not None
+    return text.decode()
 
 
 class Statements:
@@ -22,8 +29,7 @@ class Statements:
     @functools.cached_property
     def texts(self) -> dict[str, str]:
         """Every statement by its name."""
-        file = resources.files("partflow.metastore.sqlite").joinpath(f"{self.name}.sql")
-        _, *parts = _NAME.split(file.read_text("utf-8"))
+        _, *parts = _NAME.split(sql_in(self.name))
         return dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
 
     def __getitem__(self, name: str) -> str:
