@@ -8,7 +8,8 @@ import os
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import derive
 from partflow.declarations.task import task
-from partflow.execution.attempt.assignment import Work, failure_of
+from partflow.execution.attempt.assignment import Work
+from partflow.execution.attempt.failures import failure_of
 from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.partitions.calendar import Daily
 from partflow.store.local import LocalStore

@@ -15,7 +15,8 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
-from partflow.execution.attempt.assignment import Work, failure_of, refused, union_of
+from partflow.execution.attempt.assignment import Work, union_of
+from partflow.execution.attempt.failures import failure_of, refused
 from partflow.execution.attempt.results import Target, is_lazy, normalise, split
 from partflow.execution.attempt.sealing import (
     Called,

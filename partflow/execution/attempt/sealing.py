@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
-from partflow.execution.attempt.assignment import Work, refused
+from partflow.execution.attempt.assignment import Work
+from partflow.execution.attempt.failures import refused
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.formats.copies import Packed, pack
 from partflow.formats.fingerprint import equal_within

@@ -13,7 +13,7 @@ from pathlib import Path
 from partflow.code.fingerprint import CodeFingerprint
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
-from partflow.execution.attempt.assignment import text_of
+from partflow.execution.attempt.failures import text_of
 from partflow.execution.attempt.perform import call
 from partflow.execution.attempt.sealing import Called
 from partflow.execution.executors.capture import Capture

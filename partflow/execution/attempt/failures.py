@@ -1,0 +1,126 @@
+"""Why an attempt failed, in the user's terms: what was raised, at which line of their own code.
+
+Knows nothing of what is read, called or stored.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from partflow.declarations.parameters import ParameterKind
+from partflow.errors import PartflowError, ReadError, ResultError, advice_of
+from partflow.execution.attempt.assignment import Work, union_of
+from partflow.execution.orders import Attempt, Failure
+from partflow.formats.frames import explain
+from partflow.formats.known import table_of
+from partflow.partitions.keytexts import shown_key
+from partflow.warehouse.reading import keys_of
+
+
+def refused(work: Work, attempt: Attempt, error: BaseException) -> Failure:
+    """Why an attempt could not be stored; nothing of it stays staged."""
+    with suppress(OSError):
+        work.store.discard(work.name_of(attempt, i) for i in range(len(work.task.writes)))
+    return failure_of(error, work)
+
+
+def _file_behind(error: BaseException, work: Work) -> ReadError | None:
+    """The input file that makes a lazy read fail: polars raises late, and does not name it."""
+    if not type(error).__module__.startswith("polars"):
+        return None
+    for i, one in enumerate(work.task.inputs):
+        if one.kind is not ParameterKind.LAZY:  # else partflow has read all of it, or nothing
+            continue
+        dataset = one.read.dataset
+        keys = keys_of(dataset, union_of(work.order.attempts, i))
+        paths = list(work.store.read(dataset, keys).paths)
+        found = explain(paths, table_of(dataset))
+        if found is not None:
+            return found
+    return None
+
+
+def failure_of(raised: BaseException, work: Work) -> Failure:
+    """The message and the user's own line; partflow's frames before it are left out."""
+    error, task, root = _file_behind(raised, work) or raised, work.task, work.store.layout.root
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [f for f in frames if not Path(f.filename).resolve().is_relative_to(_OWN)]
+    lines = [f for f in frames if _is_below(f.filename, root)]
+    code = getattr(_innermost(task.function), "__code__", None)
+    if lines:
+        place = f"{_relative(lines[-1].filename, root)}:{lines[-1].lineno}"
+    elif code is not None:
+        place = f"{_relative(code.co_filename, root)}:{code.co_firstlineno}"
+    else:
+        place = task.place
+    known = isinstance(error, PartflowError)
+    message = text_of(error) if known else f"{type(error).__name__}: {text_of(error)}"
+    if isinstance(error, ResultError) and len(task.writes) == 1:
+        message = f"{error.problem}; {error.advice}"  # whose it is stands before it
+    elif isinstance(error, OSError) and error.errno and not lines:
+        where = error.filename or f"a new file below {work.store.layout.warehouse}"
+        message = f"{where}: {error.strerror}; {advice_of(error)}, and run again"
+    trace = "" if known or not lines else _trace(error, users)
+    # What goes elsewhere, or is recorded, holds no path of this machine.
+    message, trace = (_unstaged(t, work).replace(f"{root}/", "") for t in (message, trace))
+    return Failure(message.strip(), place, trace, isinstance(error, ResultError))
+
+
+def _unstaged(message: str, work: Work) -> str:
+    """A message that speaks of a partition, and not of where its new file was staged meanwhile."""
+    for attempt in work.order.attempts:
+        for i, dataset in enumerate(work.task.writes):
+            name = f"the new file of {dataset.name}@{shown_key(attempt.lineage.key)}"
+            staged = work.store.layout.staged(work.name_of(attempt, i))
+            message = message.replace(str(staged), name)
+    return message
+
+
+def text_of(error: BaseException) -> str:
+    """The text of an exception; it may fail to give one."""
+    try:
+        return str(error)
+    except Exception as again:  # noqa: BLE001 - the user's own
+        return f"(it has no text: {type(again).__name__} in its __str__)"
+
+
+def _innermost(function: Callable[..., object]) -> object:
+    found: object = function
+    while hasattr(found, "__wrapped__") or hasattr(found, "func"):
+        found = getattr(found, "__wrapped__", None) or getattr(found, "func", None)
+    return found
+
+
+def _is_below(filename: str, root: Path) -> bool:
+    path = Path(filename)
+    outside = {"site-packages", "dist-packages"} & set(path.parts)
+    return (
+        path.is_absolute()
+        and path.is_relative_to(root)
+        and not outside
+        and (not path.is_relative_to(Path(sys.prefix)) and not path.is_relative_to(_OWN))
+    )
+
+
+_OWN = Path(__file__).resolve().parents[2]
+
+
+def _relative(filename: str, root: Path) -> str:
+    path = Path(filename)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _trace(error: BaseException, frames: Sequence[traceback.FrameSummary]) -> str:
+    """The traceback as Python prints it, from the user's first frame on."""
+    lines = traceback.format_list(list(frames))
+    return "".join(
+        [
+            "Traceback (most recent call last):\n",
+            *lines,
+            *traceback.format_exception_only(type(error), error),
+        ]
+    )
