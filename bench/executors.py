@@ -58,7 +58,7 @@ def project(root: Path) -> Project:
 
 def order(serial: int, task: str = "nothing") -> Order:
     """An order of the effect, as a run sends it."""
-    lineage = Lineage(task, "2000-01-01T00", 0, 3600, "0" * 32, "bench", 0, ())
+    lineage = Lineage(task, "2000-01-01T00", 0, 3600, "", "bench", 0, ())  # of whatever code
     return Order("bench", task, (Attempt(serial, serial, 1, ((),), lineage),))
 
 
