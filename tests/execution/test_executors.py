@@ -9,6 +9,8 @@ import contextlib
 import functools
 import pickle
 import re
+import sys
+import threading
 import time
 
 import polars as pl
@@ -25,7 +27,7 @@ from partflow.project.project import load_again
 
 JOBS = """
     import sys, threading
-    DAYS = Daily("2024-01-01")
+    DAYS, GO_ON = Daily("2024-01-01"), threading.Event()
     made, more = Dataset("made", DAYS), Dataset("more", DAYS)
     one, two, three, four = (Dataset(name, DAYS) for name in ("one", "two", "three", "four"))
 
@@ -56,7 +58,7 @@ JOBS = """
 
     @task(writes=four)
     def hangs(partition: Partition) -> pl.DataFrame:
-        threading.Event().wait(60)
+        GO_ON.wait(60)
         return pl.DataFrame({"day": [1]})
     """
 FIRST = 19_723  # 2024-01-01
@@ -220,9 +222,14 @@ def test_it_takes_at_least_as_many_orders_as_it_carries_out_at_a_time(executor):
 
 
 @pytest.mark.parametrize("executor", BESIDE, indirect=True)
-def test_patience_ends_and_what_hangs_is_not_waited_for_at_the_end(executor, order):
+def test_patience_ends_and_what_hangs_is_not_waited_for_at_the_end(world, executor, order):
     executor.submit(order("hangs", 1))
     assert executor.collect(0.05) == []
     began = time.monotonic()
     executor.close()
     assert time.monotonic() - began < 30
+    # What a thread of this process writes goes to its log until it ends.
+    sys.modules[f"{world.package}.tasks"].GO_ON.set()
+    for thread in threading.enumerate():
+        if thread.name == "partflow thread":
+            thread.join(30)
