@@ -38,7 +38,7 @@ _SEEN_BY_ALL: Final = frozenset(["locale"])
 _SHARING: Final = {"datetime": ("time",)} | dict.fromkeys(
     ("lightgbm", "pandas", "scipy", "sklearn", "statsmodels", "xgboost"), ("numpy",)
 )
-"""Libraries that go by the state of others: numpy's seed, the zone that `time.tzset` takes."""
+"""Libraries that depend on the state of others: numpy's seed, the zone of `time.tzset`."""
 
 _POSTPONED: Final = Origin("__future__", "annotations")
 """With it, whoever reads annotations gets texts."""
@@ -57,7 +57,7 @@ class _Statements:
 
 
 _MANY: Final = 32
-"""Statements that lead to so many names: what they all reach is gathered once for all tasks."""
+"""From so many names on, what statements lead to is gathered once and kept for all tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +340,7 @@ class Additions:
         return [*(self._reach.keys(star.module, name) or [(star.module, name)]), *listed]
 
     def _take_behind_stars(self, gathered: Gathered, unbound: Iterable[Key]) -> None:
-        """Ask modules that are imported by a star for names that are bound nowhere else."""
+        """Look for names that a module does not bind in the modules that it imports by a star."""
         for module, name in unbound:
             index = self._reach.index(module)
             for star in index.stars if index else ():
@@ -451,8 +451,9 @@ def _order_form(index: ModuleIndex, name: str, units: Sequence[Unit]) -> bytes:
         names = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         for read in sorted(names - {name}):
             others = [other.node for other in index.units.get(read, ())]
-            before = sum(_position(node) <= _position(unit.node) for node in others)
-            if 0 < before < len(others):
+            before = sum(_position(node) < _position(unit.node) for node in others)
+            # A statement that changes what it reads is counted in its place among those that do.
+            if 0 < before < len(others) and unit.node not in others:
                 forms.append(framed("set", encoded(read), b"%d" % before))
     return framed("order", *forms) if forms else b""
 

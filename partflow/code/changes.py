@@ -49,7 +49,7 @@ _Function = tuple[ModuleIndex, ast.AST]
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
-    """What a call of a function changes; whether also what it is handed."""
+    """What calling a function changes, and whether it changes its arguments."""
 
     touches: frozenset[Touch] = frozenset()
     changes_arguments: bool = False
@@ -83,7 +83,7 @@ class ChangeReader:
         self._own: dict[str, dict[int, set[str]]] = {}
 
     def read(self) -> Changes:
-        """All of them, each name's in the order of modules and lines."""
+        """Read all changes; those of one name are in the order of modules and lines."""
         found = Changes()
         for index in self._modules:
             for unit in index.statements:
@@ -96,7 +96,7 @@ class ChangeReader:
         return found
 
     def _is_known(self, index: ModuleIndex, unit: Unit, touch: Touch) -> bool:
-        """Whether the module's own index counts the statement for that name."""
+        """Whether the index of the module itself lists the statement under that name."""
         kind, what = touch
         if kind is not Kind.NAME or what[0] != index.source.name:
             return False
@@ -108,7 +108,7 @@ class ChangeReader:
         return what[1] in self._own[index.source.name].get(id(unit.node), ())
 
     def _followed(self, touches: Iterable[Touch]) -> Iterator[Touch]:
-        """Each change once, with those of the functions that are called, and of theirs."""
+        """Each change once, also those that called functions make, and what those call."""
         queue, seen = list(dict.fromkeys(touches)), set[Touch]()
         while queue:
             touch = queue.pop(0)
@@ -162,7 +162,7 @@ class ChangeReader:
                     yield from self._assigned(place, node)
 
     def _assigned(self, place: Place, node: ast.AST) -> Iterator[Touch]:
-        """What an assignment or `del` changes that it does not bind."""
+        """What an assignment or `del` changes besides the names that it binds."""
         match node:
             case ast.AugAssign(target=ast.Name() as target):
                 # `RATES |= ...` changes what another module has under its own name, too.
@@ -273,7 +273,7 @@ class ChangeReader:
             yield from ((Kind.CALL, key) for key in keys if self._is_code_of(key))
 
     def _special(self, place: Place, node: ast.AST) -> Iterator[Touch]:
-        """What the special methods change that a node runs without a call."""
+        """What special methods change that run without a call: operators, `with`, items."""
         for owner, methods in special_uses(node):
             yield from self._by_methods(place, owner, methods)
 
@@ -368,7 +368,7 @@ class ChangeReader:
         return self._methods
 
     def _decorator(self, place: Place, decorator: ast.expr) -> Iterator[Touch]:
-        """A decorator on an attribute of something touches that; else it is a call."""
+        """What a decorator changes: whatever calling it does, and `x` if it is `@x.add`."""
         call = decorator if isinstance(decorator, ast.Call) else None
         function = call.func if call else decorator
         of = self._denoter.of(place, function)
@@ -387,7 +387,7 @@ class ChangeReader:
                 yield from by_library(name, call or ast.Call(function, [], []), loosely=True)
 
     def _note_classes(self, index: ModuleIndex, statement: ast.stmt, found: Changes) -> None:
-        """Let a class, wherever it stands, be known to those that it derives from."""
+        """Note a class, wherever it is defined, as a subclass of each of its bases."""
         place = Place(index)
         outer = statement.name if isinstance(statement, (*FUNCTION_NODES, ast.ClassDef)) else None
         for node in ast.walk(statement):
@@ -398,7 +398,7 @@ class ChangeReader:
                         found.classes[key].append(own)
 
     def _class(self, place: Place, node: ast.ClassDef) -> Iterator[Touch]:
-        """The hooks run of those that a class derives from."""
+        """What the hooks of its bases and of its metaclass change when a class is made."""
         for base in node.bases:
             yield from ((Kind.DERIVING, key) for key in self._denoter.of(place, base).keys)
         for metaclass in _metaclasses(node):
@@ -406,7 +406,7 @@ class ChangeReader:
                 yield from self._hooks(key, _MAKING, frozenset())
 
     def _hooks(self, key: Key, methods: frozenset[str], seen: frozenset[Key]) -> Iterator[Touch]:
-        """What a class, or one that it derives from, does when another derives from it."""
+        """What the hooks of a class and of its bases change when another class derives from it."""
         index = self._reach.index(key[0])
         if key in seen or index is None:
             return
@@ -456,10 +456,10 @@ class ChangeReader:
         return self._is_code_of(key) and self._summary_of(key).changes_arguments
 
     def _summary(self, index: ModuleIndex, function: ast.AST) -> _Summary:
-        """What a call of a function changes by itself.
+        """What calling a function changes.
 
-        While another function is read, what is known so far: that one is read again if it turns out
-        to be more. So functions may call each other in circles, and as deep as they like.
+        While another function is being read, this is only what is known so far; the other one is
+        read again when more is known. So functions may call each other in circles and to any depth.
         """
         if self._reading is not None:
             readers = self._readers.setdefault(id(function), {})
@@ -522,7 +522,7 @@ class ChangeReader:
 
 
 def _arguments(call: ast.Call) -> Iterator[ast.expr]:
-    """What of a call's arguments may be a thing that is changed."""
+    """The arguments of a call that are names, attributes or items, which a call may change."""
     for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
         if isinstance(argument, ast.Name | ast.Attribute | ast.Subscript | ast.Starred):
             yield argument

@@ -23,7 +23,7 @@ Local = ast.expr | Origin | str
 
 _DEPTH: Final = 8
 _NAMES_DEEP: Final = 50
-"""So many names may stand for each other, one after another; what is behind them is not told."""
+"""A chain of names for names (`a = b`, `b = c`) is followed for so many of them."""
 _NAMESPACES: Final = frozenset(["globals", "vars", "locals"])
 
 
@@ -43,7 +43,7 @@ class Denoted:
     parameters: list[str] = field(default_factory=list)
 
     def add(self, other: "Denoted") -> None:
-        """Stand for what another one does, too, each thing once."""
+        """Add what the other one may stand for, without repeating anything."""
         # New lists: those that were there may be another's as well.
         self.keys = list(dict.fromkeys([*self.keys, *other.keys]))
         self.modules = list(dict.fromkeys([*self.modules, *other.modules]))
@@ -137,10 +137,10 @@ class Denoter:
         return self._of_module(origin.module, origin.attribute, depth)
 
     def _of_module(self, module: str, name: str, depth: int) -> Denoted:
-        """A name of a module of the project: itself, and what it is another name for.
+        """What a name of a module may stand for: itself, and the names that it is assigned from.
 
-        On the way to one answer each name is asked once (`frame = frame.filter(...)`), so that the
-        work grows with the statements.
+        For one answer each name is looked at once, though it may be assigned from itself
+        (`frame = frame.filter(...)`). So the work grows with the number of statements.
         """
         key = (module, name)
         if key in self._known:
@@ -237,7 +237,7 @@ class Denoter:
                 return self._result(place, node, depth)
 
     def _result(self, place: Place, node: ast.Call, depth: int) -> Denoted:
-        """What a function gives: of a class of the project an instance, which it may change."""
+        """What a call gives: for a class of the project an instance, which stands for the class."""
         of = self.of(place, node.func, depth + 1)
         match node.args:
             case [ast.Constant(value=str() as text), *_] if (
@@ -274,7 +274,7 @@ class Denoter:
 def _results_of(
     function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
 ) -> Iterator[ast.expr]:
-    """What a function gives back that may be a thing which others have too."""
+    """The names, attributes and items that a function returns or yields: others may hold them."""
     values = [function.body] if isinstance(function, ast.Lambda) else []
     given = (node for node in ast.walk(function) if isinstance(node, ast.Return | ast.Yield))
     values += [node.value for node in given if node.value is not None]
@@ -284,7 +284,7 @@ def _results_of(
 
 
 def _given_to(statement: ast.stmt, name: str) -> Iterator[ast.expr]:
-    """What a statement may make a name stand for, or be taken out of."""
+    """The expressions that a statement assigns to a name, or unpacks or iterates into it."""
     if isinstance(statement, (*FUNCTION_NODES, ast.ClassDef)):
         return
     for node in ast.walk(statement):
@@ -336,7 +336,7 @@ def _parts(value: ast.expr) -> Iterator[ast.expr]:
 def locals_of(
     function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, index: ModuleIndex
 ) -> dict[str, Local]:
-    """What the names are that are a function's own: assigned once, imported, or something."""
+    """The local names of a function: what each is assigned or imports; UNKNOWN if it is several."""
     found: dict[str, Local] = {}
     outer: set[str] = set()
     for node in ast.walk(function):

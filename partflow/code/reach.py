@@ -126,7 +126,7 @@ class Reach:
         return self._pieces[key]
 
     def found(self, module: str, name: str, attributes: tuple[str, ...] = ()) -> Found:
-        """Where a name of a module and attributes taken of it lead."""
+        """Where a name of a module leads, with the attributes that are taken of it."""
         found = Found()
         self._resolve(found, module, name, attributes)
         return found
@@ -136,7 +136,7 @@ class Reach:
         return self._mentions(index, [node], ()).references
 
     def lambdas(self, module: str, line: int) -> Piece | None:
-        """The lambdas that begin on a line: of several, any may be the one that is asked for."""
+        """The lambdas that begin on a line, together: nothing tells which of several is meant."""
         index = self.index(module)
         if index is None:
             return None
@@ -245,7 +245,7 @@ class Reach:
     def _uncounted(
         self, index: ModuleIndex, nodes: Sequence[ast.AST], decorated: Sequence[Decorated]
     ) -> list[ast.AST]:
-        """What partflow's own declarations say that can't change a result, or is counted apart."""
+        """Decorators and arguments of partflow that change no result, or are counted elsewhere."""
         decorators: list[ast.AST] = list(self._declarations(index, decorated))
         arguments = (
             argument
@@ -387,7 +387,7 @@ class Reach:
         return None
 
     def may_give(self, star: Star, name: str, seen: frozenset[str] = frozenset()) -> bool:
-        """Whether it binds a name of the project, or would if `__all__` lists that name as well."""
+        """Whether a star import binds a name, or may, because `__all__` is computed."""
         other = self.index(star.module)
         return self.gives(star, name) or (
             other is not None

@@ -185,6 +185,7 @@ EDITS: list[tuple[str, str, str]] = [
     ("a class's attribute taken before its name is set again", STALE, "X = 1\n<<class A: x = X|>>\nX = 2\n<<|class A: x = X>>\ndef clean_sales(raw): return A.x\n"),
     ("the order of names that are set once", FRESH, "<<X = 1|Z = 3>>\n<<Z = 3|X = 1>>\nY = X + Z\ndef clean_sales(raw): return Y\n"),
     ("a function that reads a name that is set again", FRESH, "X = 1\n<<def f(): return X|>>\nX = 2\n<<|def f(): return X>>\ndef clean_sales(raw): return f()\n"),
+    ("an item taken before another one", STALE, "A = [1, 2]\n<<B = A.pop()|C = A.pop()>>\n<<C = A.pop()|B = A.pop()>>\ndef clean_sales(raw): return B\n"),
     ("lines between a name and what it reads", FRESH, "X = 1\nX = 2\n<<|Z = 1>>\nY = X + 1\ndef clean_sales(raw): return Y\n"),
     # Star imports after a definition, and several of them.
     ("a star import after a definition", STALE, "X = 1\nfrom jobs.other import *\ndef clean_sales(raw): return X\n-- jobs/other.py\nX = <<2|3>>\n"),
@@ -530,6 +531,13 @@ def test_a_chain_of_names_for_names_is_no_error():
     )
     text += "".join(f"Y{n} = sales.X{n}\n" for n in range(501))
     assert fingerprint(text, 1).digest != fingerprint(text, 2).digest
+
+
+def test_a_task_in_a_registry_has_no_part_for_its_order_among_the_others():
+    text = "from jobs import steps\ndef other(raw): ...\nsteps.ALL.append(other)\n"
+    text += "def clean_sales(raw): return raw\nsteps.ALL.append(clean_sales)\nsteps.ALL.append(2)\n"
+    parts = fingerprint(text + "-- jobs/steps.py\nALL = []\n").parts
+    assert not [name for name, _ in parts if "(order)" in name]
 
 
 def test_the_tables_hold_a_hundred_and_fifty_edits_of_different_names():
