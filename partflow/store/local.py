@@ -80,7 +80,7 @@ class LocalStore(LocalStaging):
         history changes that. Requires: the lock of this partition is held.
         """
         final, staged = self.layout.path(dataset, key), self.layout.staged(by.staged)
-        present = identity(final)
+        present = _present(final)
         is_moved = _is_moved(by.seen, present)
         if is_moved or not staged.exists():
             if present is not None and by.sha256 == _digest(final):
@@ -236,6 +236,16 @@ def _require_within(folder: Path, top: Path) -> None:
         return
     if not folder.resolve().is_relative_to(top.resolve()):
         raise OSError(errno.EXDEV, "a link that leads out of the warehouse", str(folder))
+
+
+def _present(path: Path) -> FileIdentity | None:
+    """The identity of what is to be replaced; links that lead in a circle lead to nothing."""
+    try:
+        return identity(path)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
 
 
 def _is_moved(seen: FileIdentity | None, present: FileIdentity | None) -> bool:

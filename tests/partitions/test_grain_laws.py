@@ -23,6 +23,7 @@ from partflow.partitions.calendar import (
     Weekly,
     Whole,
 )
+from partflow.partitions.zone import zone_problem
 
 FIRST, LAST = 0, 130 * 365 * 86400
 # Those that move the clock at midnight, by half an hour, by a day, or were off by seconds.
@@ -46,9 +47,9 @@ WILD = ("*/30 * * * *", "15 * * * 1,3", "0 */6 1-7 * MON", "* 2 * * *")
 EXPRESSIONS = FIXED + WILD
 
 moments = st.integers(FIRST, LAST)
-zones = st.one_of(
-    st.just("UTC"), st.sampled_from(ODD), st.sampled_from(sorted(available_timezones()))
-)
+# Some machines have names beside the database's, such as `localtime`, which no grain takes.
+ZONES = [tz for tz in sorted(available_timezones()) if zone_problem(tz) is None]
+zones = st.one_of(st.just("UTC"), st.sampled_from(ODD), st.sampled_from(ZONES))
 grains: st.SearchStrategy[Grain] = st.one_of(
     st.builds(Hourly, st.just("1970-01-01"), tz=zones),
     st.builds(Daily, st.just("1970-01-01"), tz=zones),
