@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from partflow.declarations.dataset import Dataset, Source
     from partflow.declarations.task import effect, task
     from partflow.errors import PartflowError
-    from partflow.execution.controls import Controls, Stop
+    from partflow.execution.controls import Controls, Sample, Stop
     from partflow.formats.format import Format
-    from partflow.operations.accept import Sample
     from partflow.partitions.calendar import Daily, Hourly, Monthly, Weekly, Whole
     from partflow.partitions.cron import Cron
     from partflow.partitions.every import Every
@@ -72,7 +71,7 @@ _MODULES = {
     "PartflowError": "errors",
     "Partition": "partitions.sets",
     "Project": "project.project",
-    "Sample": "operations.accept",
+    "Sample": "execution.controls",
     "Source": "declarations.dataset",
     "Stop": "execution.controls",
     "Verify": "warehouse.observe",

@@ -64,7 +64,8 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     were changed outside partflow are kept and pinned: neither code nor inputs make them again
     until a backfill. What is stale for another reason is left, and named.
     """
-    from partflow.operations.accept import Accepted, Sample
+    from partflow.execution.controls import Sample
+    from partflow.operations.accept import Accepted
 
     if not asked.select:
         raise click.UsageError("accept needs to be told what: a dataset, or a selection of them")

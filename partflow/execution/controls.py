@@ -36,6 +36,14 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """How many partitions are made aside before new code is accepted, picked by a seed."""
+
+    size: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A partition that could not be made: which, where in the user's code, and what was said."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.declarations.graphdocument import graph_text
+from partflow.execution.controls import Sample
 from partflow.execution.orders import Outcome
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Intent, Record, RunRow, StepLog
@@ -27,14 +28,6 @@ _FEW = 100
 """Up to so many records are looked up one by one; a whole dataset's are read at once."""
 _AT_ONCE = 500
 _KEPT = "somebody's file, kept as it was found and pinned until a backfill"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """How many partitions are made aside before new code is accepted, picked by a seed."""
-
-    size: int
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)

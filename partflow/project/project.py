@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from partflow.code.fingerprint import CodeFingerprint
 from partflow.declarations.graph import Graph, derive
 from partflow.errors import UsageError
-from partflow.execution.controls import Controls, Result, Stop
+from partflow.execution.controls import Controls, Result, Sample, Stop
 from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.journal import note_begun, note_told, noted_by_older_rules
 from partflow.metastore.protocol import Metastore
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from partflow.execution.executors.protocol import Executor
     from partflow.execution.executors.workplace import Loaded
-    from partflow.operations.accept import Accepted, Sample
+    from partflow.operations.accept import Accepted
     from partflow.operations.acceptable import Acceptance
     from partflow.operations.check import Reading, Trial
     from partflow.operations.explain import Why

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from partflow.errors import UsageError
-from partflow.operations.accept import Sample
+from partflow.execution.controls import Sample
 from partflow.operations.acceptable import Kind
 from partflow.planning.planner import Reason, State
 from partflow.planning.selection import Asked
