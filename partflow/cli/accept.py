@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partflow.cli.options import printing, selecting
+from partflow.cli.options import no_wait, printing, selecting
 from partflow.cli.session import DONE, FAILED, INTERRUPTED, Session
-from partflow.report.text import count, print_json, printable
+from partflow.report.text import count, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from partflow.operations.acceptable import Acceptance
     from partflow.operations.check import Reading, Trial
     from partflow.planning.selection import Asked
-    from partflow.project.project import Controls
-
-no_wait = click.option(
-    "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
-)
 
 
 @click.command(
@@ -84,7 +79,9 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     if size is not None:
         sample = Sample(size, _drawn() if seed is None else seed)
         click.echo(f"sample of {size:,}, --seed {sample.seed}", err=True)
-    accepted = project.accept(asked=asked, sample=sample, controls=_controls(session, no_wait))
+    accepted = project.accept(
+        asked=asked, sample=sample, controls=session.controls(wait=not no_wait)
+    )
     return _show_acceptance(accepted, asked, output, is_done=True)
 
 
@@ -113,7 +110,7 @@ def check(
     if not twice and not verify:
         raise click.UsageError("say what to check: --twice (tasks), --verify (files), or both")
     project = session.project()
-    controls = _controls(session, no_wait)
+    controls = session.controls(wait=not no_wait)
     reading = project.check_files(asked=asked, controls=controls) if verify else None
     trials = project.check_twice(asked=asked, controls=controls) if twice else None
     return FAILED if _show_checks(trials, reading, asked, output) else DONE
@@ -152,16 +149,6 @@ def _show_checks(
         lines = [*(reading_lines(read) if read else ()), *(trials_lines(made) if made else ())]
         click.echo("\n".join(lines))
     return bool((read and read.faults) or (made and any(t.is_bad for t in made.trials)))
-
-
-def _controls(session: Session, no_wait: bool) -> Controls:
-    from partflow.project.project import Controls
-
-    return Controls(
-        wait=not no_wait,
-        command=session.command,
-        waiting=lambda owner: click.echo(f"waiting for {printable(owner)}", err=True),
-    )
 
 
 def _echo(found: Acceptance, asked: Asked) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +23,7 @@ from partflow.cli.options import (
 )
 from partflow.cli.session import INTERRUPTED, Session
 from partflow.cli.stopping import Interrupt
-from partflow.report.text import count, printable
+from partflow.report.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -253,27 +254,23 @@ def _carried_out(
     """Make it, with somebody watching and Ctrl-C in hand."""
     from partflow.cli.outcome import warn_of_effects
     from partflow.cli.progress import watched
-    from partflow.project.project import Controls
 
     try:
         with interrupt.armed(INTERRUPTED), watched(interrupt) as observer:
-            return make(
-                Controls(
-                    workers=how.jobs,
-                    wait=how.wait,
-                    fail_fast=how.fail_fast,
-                    newest_first=how.reverse,
-                    retries=how.retries,
-                    batch_size=how.batch_size,
-                    trust_clock=how.trust_clock,
-                    verify=verify,
-                    command=session.command,
-                    stop=interrupt.stop,
-                    observer=observer,
-                    planned=warn_of_effects,
-                    waiting=lambda owner: click.echo(f"waiting for {printable(owner)}", err=True),
-                )
+            controls = replace(
+                session.controls(wait=how.wait),
+                workers=how.jobs,
+                fail_fast=how.fail_fast,
+                newest_first=how.reverse,
+                retries=how.retries,
+                batch_size=how.batch_size,
+                trust_clock=how.trust_clock,
+                verify=verify,
+                stop=interrupt.stop,
+                observer=observer,
+                planned=warn_of_effects,
             )
+            return make(controls)
     finally:
         session.stopped = interrupt.running and interrupt.stop.asked
 

@@ -69,6 +69,11 @@ def printing(*forms: str) -> Callable[[Function], Function]:
     )
 
 
+no_wait = click.option(
+    "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
+)
+
+
 def carrying(function: Function) -> Function:
     """Take what says how a run is carried out, and hand it on as `how`."""
 
@@ -107,9 +112,7 @@ def carrying(function: Function) -> Function:
             help="The most partitions that one call makes, of tasks that make batches.",
         ),
         click.option("--reverse", is_flag=True, help="The newest partitions first."),
-        click.option(
-            "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
-        ),
+        no_wait,
         click.option(
             "--trust-clock",
             is_flag=True,

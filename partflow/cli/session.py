@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from partflow.execution.controls import Controls
     from partflow.project.history import History
     from partflow.project.project import Project
 
@@ -50,6 +51,19 @@ class Session:
         from partflow.project.history import History
 
         return History.load(self.folder or ".")
+
+    def controls(self, *, wait: bool) -> Controls:
+        """How what this command begins is to go on; who is waited for is said on stderr."""
+        import click
+
+        from partflow.execution.controls import Controls
+        from partflow.report.text import printable
+
+        return Controls(
+            wait=wait,
+            command=self.command,
+            waiting=lambda owner: click.echo(f"waiting for {printable(owner)}", err=True),
+        )
 
     def again(self, command: str, node: str, *more: str) -> str:
         """A command line for a node of this project."""

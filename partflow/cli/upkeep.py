@@ -11,31 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from partflow.cli.options import printing
+from partflow.cli.options import no_wait, printing
 from partflow.cli.session import DONE, INTERRUPTED, Session
 from partflow.partitions.keytexts import shown_key
-from partflow.report.document import document
-from partflow.report.strays import stray_lines, stray_reports
-from partflow.report.text import moment, print_json, printable
-from partflow.report.upkeep import (
-    caution_lines,
-    kept_lines,
-    kept_reports,
-    move_report,
-    put_back_report,
-    rebuild_report,
-    sweep_lines,
-    sweep_report,
-    swept_lines,
-)
+from partflow.report.text import moment, print_json
 
 if TYPE_CHECKING:
-    from partflow.project.project import Controls
+    from partflow.execution.controls import Controls
     from partflow.project.upkeep import Upkeep
 
-no_wait = click.option(
-    "--no-wait", is_flag=True, help="Exit with 4 if another run is at the same partitions."
-)
 yes = click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 
 
@@ -71,6 +55,8 @@ def rollback(  # noqa: PLR0917 - one a click option, given by name
     it is, whatever code and inputs say, until it is released, or a backfill makes it again. What
     reads it is stale if it was made from other content.
     """
+    from partflow.report.upkeep import kept_lines, kept_reports, put_back_report
+
     if sum([listing, release, to is not None]) > 1:
         raise click.UsageError("--to, --list and --release are for different things: give one")
     upkeep = session.project().upkeep
@@ -79,7 +65,9 @@ def rollback(  # noqa: PLR0917 - one a click option, given by name
         _print(kept, kept_lines(kept), output)
         return DONE
     if release:
-        released = put_back_report(upkeep.release(dataset, key, _controls(session, no_wait)), None)
+        released = put_back_report(
+            upkeep.release(dataset, key, session.controls(wait=not no_wait)), None
+        )
         _print(released, [released.sentence], output)
         return DONE
     others = [
@@ -89,7 +77,7 @@ def rollback(  # noqa: PLR0917 - one a click option, given by name
         made = f"as it was made at {moment(others[0].record.made_at)}"
         if not _agreed(f"put {dataset}@{shown_key(key)} back {made}?", yes=yes):
             return INTERRUPTED
-    done = upkeep.rollback(dataset, key, to, _controls(session, no_wait))
+    done = upkeep.rollback(dataset, key, to, session.controls(wait=not no_wait))
     again = session.calls("rollback", dataset, "-p", shown_key(key), "--release")
     report = put_back_report(done, again)
     _print(report, [report.sentence], output)
@@ -127,7 +115,9 @@ def gc(  # noqa: PLR0917 - one a click option, given by name
     dataset that is gone. They are in the history then, and are not swept while nothing declares
     them.
     """
-    upkeep, controls = session.project().upkeep, _controls(session, no_wait)
+    from partflow.report.upkeep import sweep_lines, sweep_report, swept_lines
+
+    upkeep, controls = session.project().upkeep, session.controls(wait=not no_wait)
     if undeclared or datasets:
         return _move_undeclared(upkeep, datasets, controls, (undeclared, dry_run, yes), output)
     found = upkeep.sweep(controls, dry_run=True)
@@ -152,6 +142,8 @@ def _move_undeclared(
 ) -> int:
     """Move what is not shown of the named datasets; `how`: --undeclared, --dry-run and --yes."""
     from partflow.operations.undeclared import chosen
+    from partflow.report.strays import stray_lines, stray_reports
+    from partflow.report.upkeep import move_report
 
     undeclared, dry_run, yes = how
     if not undeclared or not names:
@@ -188,12 +180,14 @@ def rebuild(session: Session, yes: bool, no_wait: bool, output: str) -> int:
     For one that is lost, damaged, or older than the data. What is there is moved aside. What runs
     did and wrote to their logs is not known afterwards, nor are backfills that were cut off.
     """
+    from partflow.report.upkeep import caution_lines, rebuild_report
+
     upkeep = session.project().upkeep
     if upkeep.damage() is None and not _agreed(
         "the metastore can be read; make it anew all the same, without the log of runs?", yes=yes
     ):
         return INTERRUPTED
-    report = rebuild_report(upkeep.rebuild(_controls(session, no_wait)))
+    report = rebuild_report(upkeep.rebuild(session.controls(wait=not no_wait)))
     if output == "text":
         for line in caution_lines(report):
             click.echo(line, err=True)
@@ -203,6 +197,8 @@ def rebuild(session: Session, yes: bool, no_wait: bool, output: str) -> int:
 
 def _print(report: object, lines: Sequence[str], output: str) -> None:
     """Print a report in the form that was asked for."""
+    from partflow.report.document import document
+
     if output == "json":
         print_json(document(report))
     else:
@@ -216,13 +212,3 @@ def _agreed(question: str, *, yes: bool) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError(f"{question} there is no terminal to ask on: give --yes")
     return click.confirm(question, err=True)
-
-
-def _controls(session: Session, no_wait: bool) -> Controls:
-    from partflow.project.project import Controls
-
-    return Controls(
-        wait=not no_wait,
-        command=session.command,
-        waiting=lambda owner: click.echo(f"waiting for {printable(owner)}", err=True),
-    )
