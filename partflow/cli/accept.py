@@ -59,8 +59,11 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     were changed outside partflow are kept and pinned: neither code nor inputs make them again
     until a backfill. What is stale for another reason is left, and named.
     """
+    from partflow.cli.outcome import echo_scopes
     from partflow.execution.controls import Sample
     from partflow.operations.accept import Accepted
+    from partflow.planning.selection import scopes
+    from partflow.report.plan import scope_reports
 
     if not asked.select:
         raise click.UsageError("accept needs to be told what: a dataset, or a selection of them")
@@ -68,7 +71,9 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
         raise click.UsageError("--seed picks a sample: give --verify-sample N too")
     project = session.project()
     found = project.acceptable(asked=asked)
-    _echo(found, asked)
+    plan = found.plan
+    selection = scope_reports(scopes(plan.graph, plan.request, plan.snapshot.now))
+    echo_scopes(selection, asked)
     if dry_run:
         return _show_acceptance(Accepted("", found), asked, output, is_done=False)
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
@@ -149,17 +154,6 @@ def _show_checks(
         lines = [*(reading_lines(read) if read else ()), *(trials_lines(made) if made else ())]
         click.echo("\n".join(lines))
     return bool((read and read.faults) or (made and any(t.is_bad for t in made.trials)))
-
-
-def _echo(found: Acceptance, asked: Asked) -> None:
-    from partflow.planning.selection import scopes
-    from partflow.report.plan import scope_lines, scope_reports
-
-    plan = found.plan
-    if not asked.is_everything:
-        selection = scope_reports(scopes(plan.graph, plan.request, plan.snapshot.now))
-        for line in scope_lines(selection):
-            click.echo(line, err=True)
 
 
 def _question(found: Acceptance) -> str:

@@ -26,12 +26,12 @@ from partflow.cli.stopping import Interrupt
 from partflow.report.text import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from partflow.planning.planner import Plan
     from partflow.planning.selection import Asked
     from partflow.project.project import Controls, Project, Result
-    from partflow.report.plan import Counts, ScopeReport
+    from partflow.report.plan import Counts
     from partflow.warehouse.observe import Verify
 
 
@@ -65,14 +65,14 @@ def plan(  # noqa: PLR0917 - one a click option, given by name
     Steps are grouped by dataset, range and reason: first what will run, then what may run, if
     what it reads changes, then what waits or is blocked.
     """
-    from partflow.cli.outcome import show_plan
+    from partflow.cli.outcome import echo_scopes, show_plan
     from partflow.report.document import document
     from partflow.report.plan import dry_run
 
     project = session.project()
     found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
     report = dry_run(found, asked)
-    _echo_scopes(report.plan.selection, asked)
+    echo_scopes(report.plan.selection, asked)
     if out is not None:  # before anything is printed: a file that cannot be written is an error
         shown = {**document(report.plan), "faults": document(report.faults)}
         project.save_plan(found, out, shown)
@@ -200,20 +200,21 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
 
 def _shown_dry(found: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
     """Print a plan that nobody carries out; the exit code."""
-    from partflow.cli.outcome import show_plan
+    from partflow.cli.outcome import echo_scopes, show_plan
     from partflow.report.plan import dry_run
 
     report = dry_run(found, asked)
-    _echo_scopes(report.plan.selection, asked)
+    echo_scopes(report.plan.selection, asked)
     return show_plan(report, output, detailed=detailed)
 
 
 def _counts(found: Plan, asked: Asked) -> Counts:
     """Say what the selection came to; how many steps there are."""
+    from partflow.cli.outcome import echo_scopes
     from partflow.report.plan import plan_report
 
     report = plan_report(found)
-    _echo_scopes(report.selection, asked)
+    echo_scopes(report.selection, asked)
     return report.counts
 
 
@@ -275,17 +276,9 @@ def _carried_out(
         session.stopped = interrupt.running and interrupt.stop.asked
 
 
-def _echo_scopes(selection: Sequence[ScopeReport], asked: Asked) -> None:
-    """Say what the selection came to, if not everything is selected."""
-    from partflow.report.plan import scope_lines
-
-    if not asked.is_everything:
-        for line in scope_lines(selection):
-            click.echo(line, err=True)
-
-
 def _echo_request(project: Project, asked: Asked) -> None:
     """Say before a run what the selection comes to: the calendar tells, but for `status:`."""
+    from partflow.cli.outcome import echo_scopes
     from partflow.planning.selection import request_of, scopes
     from partflow.planning.selectors import goes_by_states
     from partflow.report.plan import plan_report, scope_reports
@@ -293,8 +286,8 @@ def _echo_request(project: Project, asked: Asked) -> None:
     if asked.is_everything:
         return
     if goes_by_states((*asked.select, *asked.exclude)):
-        _echo_scopes(plan_report(project.plan(asked=asked)).selection, asked)
+        echo_scopes(plan_report(project.plan(asked=asked)).selection, asked)
         return
     request = request_of(project.graph, asked, {})
     now = project.clock() // 1_000_000_000
-    _echo_scopes(scope_reports(scopes(project.graph, request, now)), asked)
+    echo_scopes(scope_reports(scopes(project.graph, request, now)), asked)

@@ -18,7 +18,7 @@ from partflow.report.faults import (
     perhaps_done_lines,
     perhaps_done_reports,
 )
-from partflow.report.plan import DryRun, blocked_lines, plan_lines
+from partflow.report.plan import DryRun, ScopeReport, blocked_lines, plan_lines, scope_lines
 from partflow.report.remarks import Remarks, remark_lines
 from partflow.report.result import cut_off, failure_lines, result_report
 from partflow.report.text import painted, print_json, printable
@@ -72,6 +72,13 @@ def show_cut_off(row: RunRow, output: str) -> None:
         print_json(document(CutOffReport(run_report(row), cut_off(row))))
     else:
         click.echo(cut_off(row))
+
+
+def echo_scopes(selection: Sequence[ScopeReport], asked: Asked) -> None:
+    """Say what the selection came to, if not everything is selected."""
+    if not asked.is_everything:
+        for line in scope_lines(selection):
+            click.echo(line, err=True)
 
 
 def echo_faults(faults: Sequence[FaultReport]) -> None:

@@ -65,10 +65,6 @@ class Session:
             waiting=lambda owner: click.echo(f"waiting for {printable(owner)}", err=True),
         )
 
-    def again(self, command: str, node: str, *more: str) -> str:
-        """A command line for a node of this project."""
-        return self.calls(command, node, *more)
-
     def calls(self, *words: str) -> str:
         """A command line for this project."""
         folder = [] if self.folder is None else ["--project", self.folder]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from partflow.code.fingerprint import CodeFingerprint
+from partflow.code.reach import NotFollowed
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph, outputs
 from partflow.errors import UsageError
@@ -96,7 +97,7 @@ class Why:
     lineage: tuple[LineageRead, ...]
     record: Record | None
     history: tuple[Record, ...]
-    not_followed: tuple[tuple[str, str], ...] = ()
+    not_followed: tuple[NotFollowed, ...] = ()
     failure: str | None = None
     settling: Settling | None = None
     seen: tuple[tuple[Seen, str], ...] = ()
@@ -153,7 +154,7 @@ def explain(
         lineage=tuple(_lineage(case, planned, ordinal, record)),
         record=record,
         history=tuple(metastore.history(node, key)),
-        not_followed=tuple((n.place, n.what) for n in code.not_followed),
+        not_followed=tuple(code.not_followed),
         failure=None if record is None else record.failure,
         settling=_settling(planned, ordinal, record),
         perhaps_done_by=plan.snapshot.perhaps_done.get(node, {}).get(ordinal),

@@ -19,6 +19,7 @@ from partflow.report.text import aligned, count, printable
 
 if TYPE_CHECKING:
     from partflow.code.fingerprint import CodeFingerprint
+    from partflow.code.reach import NotFollowed
     from partflow.partitions.calendar import Grain
 
 _RESERVED = {"call", "class", "click", "default", "end", "flowchart", "graph", "style", "subgraph"}
@@ -35,14 +36,6 @@ class ReadDeclared:
 
 
 @dataclass(frozen=True, slots=True)
-class UnfollowedCode:
-    """What the fingerprint of a task's code cannot see, and where it stands."""
-
-    place: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
 class Writer:
     """A task that writes a dataset, or an effect; `declared_range` if its own is another one."""
 
@@ -53,7 +46,7 @@ class Writer:
     reads: tuple[ReadDeclared, ...]
     code: str
     parts: tuple[str, ...]
-    not_followed: tuple[UnfollowedCode, ...]
+    not_followed: tuple[NotFollowed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +175,7 @@ def _writer(graph: Graph, code: CodeFingerprint, task: Task) -> Writer:
         ),
         code=code.digest,
         parts=tuple(name for name, _ in code.parts),
-        not_followed=tuple(UnfollowedCode(str(n.place), n.what) for n in code.not_followed),
+        not_followed=tuple(code.not_followed),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from partflow.code.reach import NotFollowed
 from partflow.metastore.record import Record
 from partflow.operations.explain import CodeChange, Why
 from partflow.partitions.keytexts import shown_key
@@ -82,14 +83,6 @@ class SeenReport:
 
 
 @dataclass(frozen=True, slots=True)
-class UnfollowedReport:
-    """What the fingerprint of the code cannot see, and where it stands."""
-
-    place: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
 class SettlingReport:
     """When a partition is made again while it is still corrected outside; moments of UTC."""
 
@@ -113,7 +106,7 @@ class WhyReport:
     lineage: tuple[ReadReport, ...]
     made: MadeReport | None
     history: tuple[MadeReport, ...]
-    not_followed: tuple[UnfollowedReport, ...]
+    not_followed: tuple[NotFollowed, ...]
     failure: str | None
     perhaps_done_by: str | None
     seen: tuple[SeenReport, ...]
@@ -139,7 +132,7 @@ def why_report(why: Why) -> WhyReport:
         ),
         None if why.record is None else _made_report(why.record),
         tuple(map(_made_report, why.history)),
-        tuple(UnfollowedReport(str(place), what) for place, what in why.not_followed),
+        why.not_followed,
         why.failure,
         why.perhaps_done_by,
         tuple(SeenReport(x.kind, x.what, x.sha256, since or None) for x, since in why.seen),

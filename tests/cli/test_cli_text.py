@@ -103,7 +103,7 @@ def test_ctrl_c_ends_at_once_what_has_not_begun():
 
 
 def test_the_command_that_runs_it_again_can_be_pasted_into_a_shell():
-    again = Session(folder="my shop; rm").again("materialize", "a", "-p", "2024-01")
+    again = Session(folder="my shop; rm").calls("materialize", "a", "-p", "2024-01")
     assert again == "partflow --project 'my shop; rm' materialize a -p 2024-01"
 
 
