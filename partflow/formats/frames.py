@@ -20,7 +20,9 @@ from partflow.formats.fingerprint import (
     fingerprint_frames,
     fingerprint_parquet,
 )
+from partflow.formats.format import Contents
 from partflow.formats.parquet import Parquet
+from partflow.formats.schemas import schema_text
 from partflow.formats.unreadable import unreadable
 
 if TYPE_CHECKING:
@@ -69,15 +71,6 @@ def _series(column: PartitionColumn) -> pl.Series:
     moments = [_since_epoch(each) for each in column.values]
     stamps = pl.Series(column.name, moments, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
     return stamps.dt.convert_time_zone(column.zone)
-
-
-@dataclass(frozen=True, slots=True)
-class StagedFrame:
-    """What is known of a frame once its file is written: rows, content fingerprint, SHA-256."""
-
-    rows: int
-    content: str
-    sha256: str
 
 
 def encode_frames(
@@ -156,24 +149,24 @@ def stage_frame(
     metadata: Mapping[str, str],
     ordered: bool = False,  # noqa: FBT001, FBT002
     encoded: tuple[bytes, str] | None = None,
-) -> StagedFrame:
-    """Writes a frame as Parquet; a lazy one is streamed, and its fingerprint read from the file.
+) -> tuple[Contents, str]:
+    """Writes a frame as Parquet: what its file holds, and the SHA-256 of its bytes.
 
-    `encoded` is what `encode_frames` made of it, if that was done.
+    A lazy one is streamed, and its fingerprint read from the file. `encoded` is what
+    `encode_frames` made of it, if that was done.
     """
     import polars as pl
 
     if isinstance(frame, pl.DataFrame):
-        if encoded is not None:
-            data, content = encoded
-            return StagedFrame(frame.height, content, Parquet().write(frame, path, metadata, data))
-        sha256 = Parquet().write(frame, path, metadata)
-        content = fingerprint_frame(frame, ordered=ordered)
-        return StagedFrame(frame.height, content, sha256)
+        data, content = encoded or (None, None)
+        sha256 = Parquet().write(frame, path, metadata, data)
+        content = content or fingerprint_frame(frame, ordered=ordered)
+        return Contents(content, frame.height, schema_text(frame.schema)), sha256
     Parquet().stage(frame, path, metadata)
     rows = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(pl.len()).collect()
     content = fingerprint_parquet(path, ordered=ordered)
-    return StagedFrame(rows.item(), content, file_digest(path)[0])
+    held = Contents(content, rows.item(), schema_text(frame.collect_schema()))
+    return held, file_digest(path)[0]
 
 
 def streamed(batches: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:

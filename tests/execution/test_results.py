@@ -48,7 +48,7 @@ def test_a_relation_over_a_local_frame_is_streamed_to_disk_after_the_task_return
 
     frame = normalise(task(), target())
     assert isinstance(frame, pl.LazyFrame)
-    assert stage_frame(frame, tmp_path / "f", {}).rows == 2
+    assert stage_frame(frame, tmp_path / "f", {})[0].rows == 2
 
 
 def test_a_reader_is_streamed_and_its_limit_and_filter_hold():

@@ -45,7 +45,7 @@ def unwritten(work, position: int, frame: pl.DataFrame) -> Unwritten:
 def called(work, *frames: pl.DataFrame) -> Called:
     parts = tuple((unwritten(work, i, frame),) for i, frame in enumerate(frames))
     order = Order("run", "make", work.order.attempts[: len(parts)])
-    return Called(order, parts, Cost(seconds=1.0), work)
+    return Called(order, parts, Cost(seconds=1.0))
 
 
 def test_what_is_secured_holds_what_was_returned_and_the_call_is_as_it_was(work):

@@ -188,10 +188,10 @@ def test_files_that_are_not_frames_are_objects(tmp_path):
 def test_what_is_staged_is_known(tmp_path, ordered, lazy):
     frame = pl.DataFrame({"a": [3, 1, 2]})
     path = tmp_path / "1.tmp"
-    staged = stage_frame(frame.lazy() if lazy else frame, path, {"k": "v"}, ordered)
-    assert staged.rows == 3
-    assert staged.content == fingerprint_frame(frame, ordered=ordered)
-    assert staged.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    held, sha256 = stage_frame(frame.lazy() if lazy else frame, path, {"k": "v"}, ordered)
+    assert held.rows == 3
+    assert held.content == fingerprint_frame(frame, ordered=ordered)
+    assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert read([path]).equals(frame)
 
 

@@ -62,7 +62,7 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
     ):
         parts = _carried_out(work, relations)
     seen = watch.seen(lambda: _inputs(work))
-    return Called(order, tuple(parts), meter.cost(len(parts)), work, seen=seen)
+    return Called(order, tuple(parts), meter.cost(len(parts)), seen=seen)
 
 
 def _inputs(work: Work) -> set[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
@@ -19,11 +19,11 @@ from partflow.execution.attempt.failures import refused
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.formats.copies import Packed, pack
 from partflow.formats.fingerprint import equal_within
-from partflow.formats.frames import StagedFrame, encode_frames, stage_frame
+from partflow.formats.format import Contents
+from partflow.formats.frames import encode_frames, stage_frame
 from partflow.formats.known import way_of
 from partflow.formats.parquet import Parquet
 from partflow.formats.readback import confirm, validate
-from partflow.formats.schemas import schema_text
 from partflow.metastore.record import Seen
 from partflow.store.layout import staged_name
 from partflow.store.protocol import file_of
@@ -38,20 +38,20 @@ TOGETHER = 32 * 2**20
 COPIED = 64 * 2**20
 """What a call returned is copied up to so many bytes a frame; a larger one is stored at once."""
 
+_Taken = TypeVar("_Taken")
+
 
 @dataclass(frozen=True, slots=True)
 class Called:
     """A call that has returned: for each attempt its outputs, stored or not, or why it failed.
 
     `cost` is that of each attempt so far, in equal parts. What it returned is the caller's, who may
-    change it in the next call: before that, it is `secured` or stored. `work` is None if it was not
-    carried out.
+    change it in the next call: before that, it is `secured` or stored.
     """
 
     order: Order
     parts: tuple[Sequence[Output | Unwritten] | Failure, ...]
     cost: Cost
-    work: Work | None = None
     has_log: bool = False
     seen: tuple[Seen, ...] = ()
 
@@ -74,8 +74,7 @@ class Called:
     def secured(self) -> Called:
         """The same, out of the caller's hands: what waits is copied, or stored at once."""
         wall, cpu = time.perf_counter(), time.thread_time()
-        pairs = zip(self.order.attempts, self.parts, strict=True)
-        parts = tuple(self._secured(attempt, part) for attempt, part in pairs)
+        parts = tuple(_all_taken(part, secured) for part in self.parts)
         n = max(1, len(parts))
         cost = replace(
             self.cost,
@@ -83,17 +82,6 @@ class Called:
             cpu=self.cost.cpu + (time.thread_time() - cpu) / n,
         )
         return replace(self, parts=parts, cost=cost)
-
-    def _secured(
-        self, attempt: Attempt, part: Sequence[Output | Unwritten] | Failure
-    ) -> Sequence[Output | Unwritten] | Failure:
-        if isinstance(part, Failure):
-            return part
-        assert self.work is not None, "BUG: there is nothing to secure of what was not carried out"
-        try:
-            return [secured(each) for each in part]
-        except refusals() as error:
-            return refused(self.work, attempt, error)
 
     def stored(self) -> tuple[Outcome, ...]:
         """Store the outputs of all attempts, staged and sealed."""
@@ -130,32 +118,34 @@ def _outcome(
     """Store the outputs of one attempt, of which encoding has cost that much `so_far`."""
     attempt, part = called.order.attempts[position], called.parts[position]
     wall, cpu = time.perf_counter(), clock()
-    if not isinstance(part, Failure):
-        assert called.work is not None, "BUG: there is nothing to store of what was not carried out"
-        part = _outputs(called.work, attempt, part, encoded)
+    outputs = _all_taken(part, lambda each: each.stored(encoded.get(each)))
     seconds = so_far.seconds + time.perf_counter() - wall
     cost = replace(
         called.cost,
         seconds=called.cost.seconds + seconds,
         cpu=called.cost.cpu + so_far.cpu + clock() - cpu,
     )
+    if isinstance(outputs, Failure):
+        return Outcome(attempt.serial, (), outputs, cost, called.has_log)
+    return Outcome(attempt.serial, outputs, None, cost, called.has_log, called.seen)
+
+
+def _all_taken(
+    part: Sequence[Output | Unwritten] | Failure, take: Callable[[Unwritten], _Taken]
+) -> tuple[Output | _Taken, ...] | Failure:
+    """What was made of each frame of an attempt that waits to be stored, or why it failed."""
     if isinstance(part, Failure):
-        return Outcome(attempt.serial, (), part, cost, called.has_log)
-    return Outcome(attempt.serial, part, None, cost, called.has_log, called.seen)
-
-
-def _outputs(
-    work: Work,
-    attempt: Attempt,
-    part: Sequence[Output | Unwritten],
-    encoded: Mapping[Unwritten, tuple[bytes, str]],
-) -> tuple[Output, ...] | Failure:
-    try:
-        return tuple(
-            each if isinstance(each, Output) else each.stored(encoded.get(each)) for each in part
-        )
-    except refusals() as error:
-        return refused(work, attempt, error)
+        return part
+    taken: list[Output | _Taken] = []
+    for each in part:
+        if isinstance(each, Output):
+            taken.append(each)
+            continue
+        try:
+            taken.append(take(each))
+        except refusals() as error:
+            return refused(each.work, each.attempt, error)
+    return tuple(taken)
 
 
 def _encoded(frames: Sequence[Unwritten]) -> dict[Unwritten, tuple[bytes, str]]:
@@ -185,10 +175,9 @@ def streamed_to(
     metadata: Mapping[str, str],
 ) -> Output:
     """Stage and seal a frame that may be larger than memory, as it is computed."""
-    made = stage_frame(frame, staged, metadata, ordered=bool(dataset.order))
-    schema = frame.collect_schema()
-    validate(staged, schema.names(), made.rows)
-    output = _sealed(work, attempt, dataset, staged, made, schema_text(schema))[0]
+    held, sha256 = stage_frame(frame, staged, metadata, ordered=bool(dataset.order))
+    validate(staged, frame.collect_schema().names(), held.rows)
+    output = _sealed(work, attempt, dataset, staged, held, sha256)[0]
     return replace(output, memory=Parquet().memory(staged))
 
 
@@ -220,12 +209,11 @@ class Unwritten:
         `encoded` is what its file is to hold, and the fingerprint of that, if it is known already.
         """
         work, dataset, frame = self.work, self.dataset, self.frame
-        made = stage_frame(
+        held, sha256 = stage_frame(
             frame, self.staged, self.metadata, ordered=bool(dataset.order), encoded=encoded
         )
-        confirm(self.staged, frame, made.sha256)
-        schema = schema_text(frame.schema)
-        output, identity = _sealed(work, self.attempt, dataset, self.staged, made, schema)
+        confirm(self.staged, frame, sha256)
+        output, identity = _sealed(work, self.attempt, dataset, self.staged, held, sha256)
         if work.is_read(dataset) and work.frames.wants(frame):
             packed = self.packed or pack(frame)
             if packed is not None:
@@ -249,7 +237,7 @@ def secured(output: Output | Unwritten) -> Output | Unwritten:
 
 
 def _sealed(
-    work: Work, attempt: Attempt, dataset: Dataset, staged: Path, made: StagedFrame, schema: str
+    work: Work, attempt: Attempt, dataset: Dataset, staged: Path, held: Contents, sha256: str
 ) -> tuple[Output, tuple[int, int, int]]:
     """Seal a staged frame; the output, and the identity of its file."""
     key = attempt.lineage.key
@@ -262,12 +250,12 @@ def _sealed(
         dataset.name,
         key,
         name,
-        made.content,
-        made.rows,
+        held.content,
+        held.rows,
         identity[0],
-        made.sha256,
+        sha256,
         close,
-        schema,
+        held.schema,
     )
     return output, identity
 
