@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pendulum
 
 Moment = str | date | datetime
-"""What a person writes for a moment; an aware datetime is one, all else is read in a zone."""
+"""How a person writes a moment. What has no offset from UTC of its own is read in a zone."""
 
 Ordinals = NDArray[np.int64]
 Seconds = NDArray[np.int64]
@@ -29,9 +29,10 @@ Seconds = NDArray[np.int64]
 
 HOUR, DAY = 3600, 86400
 YEARS = range(1800, 2300)
-"""The years of the calendar."""
+"""The years of the calendar: dates outside of them are refused."""
 
 _NO_PLACES = ("localtime", "posixrules", "Factory")
+"""Names in the time zone database that mean no place, but what a machine has set."""
 _NEVER = np.iinfo(np.int64).max
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"(?a)\d{4}-\d\d-\d\d")
@@ -43,13 +44,13 @@ _CLOCK = re.compile(
 
 
 def zone_problem(tz: str) -> str | None:
-    """What is wrong with the name of a zone, and what to write; None if it is known."""
+    """What is wrong with the name of a zone, and what to write; None if nothing is."""
     if tz == "UTC":
         return None
     from zoneinfo import ZoneInfo, available_timezones
 
     if _is_no_place(str(tz)):
-        return "a zone is one of the time zone database, the same on every machine; write its place"
+        return "it need not be the same on every machine; write a place, such as 'Europe/Berlin'"
     try:
         ZoneInfo(tz)
     except (KeyError, ValueError, TypeError, OSError):
@@ -60,15 +61,15 @@ def zone_problem(tz: str) -> str | None:
 
 
 def _is_no_place(tz: str) -> bool:
-    """Whether it names what a machine has set, or a folder of its own copy of the database."""
+    """Whether a name means what a machine has set, or a folder in its copy of the database."""
     return tz in _NO_PLACES or tz.partition("/")[0] in ("posix", "right")
 
 
 def moment_of(value: Moment, tz: str) -> int:
-    """The moment in epoch seconds at which what was written begins, read in a zone.
+    """The epoch second at which a date or time begins, read in the zone `tz`.
 
-    What the zone's clock skipped is where it went on, what it showed twice is the first of them.
-    Raises ValueError, worded for the reader, for what is no date of the calendar.
+    A time that the zone's clock skipped is when the clock went on; of a time that it showed twice
+    the first counts. ValueError, worded for the user, if the value is no date of the calendar.
     """
     try:
         parsed: object = _parsed(value) if isinstance(value, str) else value
@@ -77,7 +78,8 @@ def moment_of(value: Moment, tz: str) -> int:
     if not isinstance(parsed, date):
         raise ValueError("not a date; write it as '2024-01-31'")  # noqa: TRY004 - text or not
     if parsed.year not in YEARS:
-        raise ValueError(f"not in the years {YEARS.start} to {YEARS.stop - 1}")
+        years = f"{YEARS.start} to {YEARS.stop - 1}"
+        raise ValueError(f"not in the years {years}; write one such as '2024-01-31'")
     local = _day_number(parsed) * DAY
     if isinstance(parsed, datetime):
         local += _clock(parsed)
@@ -109,26 +111,26 @@ def in_zone(moment: int, tz: str) -> pendulum.DateTime:
 
 
 def same_clock(moment: int, day: int, tz: str) -> int:
-    """When the zone's clock shows on another day (since 1970-01-01) what it shows at a moment."""
+    """The moment on a local day, counted from 1970-01-01, that has the time of day of another."""
     shown = in_zone(moment, tz).time()
     return moment_of(datetime.combine(_date(day), shown.replace(tzinfo=None)), tz)
 
 
 def plain_date(day: date) -> pendulum.Date:
-    """The date as pendulum's."""
+    """A date as a date of pendulum."""
     import pendulum
 
     return pendulum.date(day.year, day.month, day.day)
 
 
 def clamped(moments: Seconds) -> Seconds:
-    """Moments with those outside of the calendar moved to its ends."""
+    """The moments; those before or after the calendar are moved to its beginning or end."""
     first, last = (_day_number(date(year, 1, 1)) * DAY for year in (YEARS.start, YEARS.stop))
     return np.clip(moments, first, last)
 
 
 def days_of(year: Ordinals, month: Ordinals, day: Ordinals) -> Ordinals:
-    """Days since 1970-01-01; a month or day beyond its end counts on."""
+    """Dates as days since 1970-01-01; too great a month or day counts on into the next ones."""
     months = ((year - 1970) * 12 + month - 1).astype("M8[M]")
     return months.astype("M8[D]").astype(np.int64) + day - 1
 
@@ -144,7 +146,7 @@ def days_at(tz: str, moments: Seconds) -> Ordinals:
 
 
 def starts_of_days(tz: str, days: Ordinals) -> Seconds:
-    """The first moment of each day, in any order; all days between them are looked at."""
+    """The first moment of each day, in any order; those of all days between are computed."""
     if tz == "UTC" or not len(days):
         return days * DAY
     lo, hi = int(days.min()), int(days.max()) + 1
@@ -152,49 +154,50 @@ def starts_of_days(tz: str, days: Ordinals) -> Seconds:
 
 
 def day_starts(tz: str, lo: int, hi: int) -> Seconds:
-    """The first moments of the local days `[lo, hi)`, which are numbered from 1970-01-01.
+    """The first moments of the local days `[lo, hi)`, counted from 1970-01-01.
 
-    A day begins at the first moment at which the zone's clock shows its date or a later one: so a
-    day without a midnight begins where the clock goes on, and one that was skipped has no length.
+    A day begins when the zone's clock first shows its date or a later one: a day without a midnight
+    begins when the clock goes on, and a day that was skipped has no length.
     """
     if tz == "UTC":
         return np.arange(lo, hi, dtype=np.int64) * DAY
     first, last = (_date(day).year for day in (lo, max(lo, hi - 1)))
     starts = np.concatenate([_starts_in_year(tz, year) for year in range(first, last + 1)])
-    skipped = lo - _day_number(date(first, 1, 1))
-    return starts[skipped : skipped + hi - lo]
+    before = lo - _day_number(date(first, 1, 1))
+    return starts[before : before + hi - lo]
 
 
 def days_of_year(year: int) -> tuple[int, int]:
-    """The days `[first, end)` of a year, numbered from 1970-01-01."""
+    """The days `[first, end)` of a year, counted from 1970-01-01."""
     return _day_number(date(year, 1, 1)), _day_number(date(year + 1, 1, 1))
 
 
 def shown_first(tz: str, year: int, local: Seconds) -> Seconds:
-    """When a zone's clock first shows each local time of a year, or two days around it, or later.
+    """The moments at which a zone's clock first shows each local time, or a later one.
 
-    A time that it skips is where it goes on; of one that it shows twice the first counts.
+    `local` is in seconds since 1970-01-01 by that clock, in the year or up to two days around it. A
+    time that the clock skips is when it goes on; of a time that it shows twice the first counts.
     """
     return local if tz == "UTC" else _first_moments(_pieces(tz, year), local)
 
 
 def shown_ever(tz: str, year: int, local: Seconds) -> Seconds:
-    """Every moment at which it shows one: none for a time skipped, two for one shown twice."""
+    """All moments at which the clock shows one of them: none if it skips it, perhaps two."""
     if tz == "UTC":
         return local
     pieces = _pieces(tz, year)
     ends = [begin for begin, _ in pieces[1:]] + [_NEVER]
-    found = [
+    shown = [
         moments[(moments >= begin) & (moments < end)]
         for (begin, offset), end in zip(pieces, ends, strict=True)
         for moments in [local - offset]
     ]
-    return np.concatenate(found)
+    return np.concatenate(shown)
 
 
 @lru_cache(maxsize=8192)
 def _starts_in_year(tz: str, year: int) -> Seconds:
-    """The first moments of the year's days: 3 kB, which must not be written to."""
+    """The first moments of the year's days, not to be written to; 3 kB."""
     first, end = days_of_year(year)
     starts = _first_moments(_pieces(tz, year), np.arange(first, end, dtype=np.int64) * DAY)
     starts.flags.writeable = False
@@ -202,7 +205,7 @@ def _starts_in_year(tz: str, year: int) -> Seconds:
 
 
 def _first_moments(pieces: tuple[tuple[int, int], ...], local: Seconds) -> Seconds:
-    """The first moment at which a clock shows each local time or a later one."""
+    """The first moment at which a clock of those offsets shows each local time, or a later one."""
     first = np.full(len(local), _NEVER)
     ends = [begin for begin, _ in pieces[1:]] + [_NEVER]
     for (begin, offset), end in zip(pieces, ends, strict=True):
@@ -213,10 +216,10 @@ def _first_moments(pieces: tuple[tuple[int, int], ...], local: Seconds) -> Secon
 
 @lru_cache(maxsize=8192)
 def _pieces(tz: str, year: int) -> tuple[tuple[int, int], ...]:
-    """When offsets from UTC begin to hold, and which, around a year; the first from before it.
+    """The offsets from UTC that hold from three days before a year to three days after it.
 
-    Found by asking once a day: no zone of the database goes to another offset and back within
-    three days.
+    Each is `(moment from which it holds, seconds to add to UTC)`. The zone is asked once a day:
+    none of the database goes to another offset and back within three days.
     """
     from zoneinfo import ZoneInfo
 
@@ -231,15 +234,15 @@ def _pieces(tz: str, year: int) -> tuple[tuple[int, int], ...]:
     pieces = [(first, offset(first))]
     for morning in range(first, last, DAY):
         begin, evening = morning, morning + DAY
-        while (held := pieces[-1][1]) != offset(evening):
-            begin = _first_change(offset, held, begin, evening)
+        while (before := pieces[-1][1]) != offset(evening):
+            begin = _first_change(offset, before, begin, evening)
             pieces.append((begin, offset(begin)))
     return tuple(pieces)
 
 
-def _first_change(offset: Callable[[int], int], held: int, begin: int, end: int) -> int:
-    """The first moment after `begin` with another offset than held; `end` has another one."""
-    return begin + bisect_left(range(begin, end), 1, key=lambda m: int(offset(m) != held))
+def _first_change(offset: Callable[[int], int], before: int, begin: int, end: int) -> int:
+    """The first moment whose offset is not `before`, as it is at `begin` and not at `end`."""
+    return begin + bisect_left(range(begin, end), 1, key=lambda m: int(offset(m) != before))
 
 
 def _clock(shown: datetime) -> int:

@@ -231,7 +231,10 @@ def test_a_wrong_key_is_named_with_the_grain_and_an_example() -> None:
         ),
         (
             lambda: Monthly("2024-01", end="9999-12-31"),
-            "Monthly(end='9999-12-31'): not in the years 1800 to 2299; leave it out for no end",
+            (
+                "Monthly(end='9999-12-31'): not in the years 1800 to 2299; "
+                "write one such as '2024-01-31'; leave it out for no end"
+            ),
         ),
         (
             lambda: Daily("2024-01-02", "2024-01-02"),
@@ -252,8 +255,8 @@ def test_a_wrong_key_is_named_with_the_grain_and_an_example() -> None:
             (
                 functools.partial(Hourly, "2024-01-01", tz=tz),
                 (
-                    f"Hourly(tz={tz!r}): a zone is one of the time zone database, the same on "
-                    "every machine; write its place"
+                    f"Hourly(tz={tz!r}): it need not be the same on every machine; "
+                    "write a place, such as 'Europe/Berlin'"
                 ),
             )
             for tz in ("localtime", "posixrules", "Factory", "posix/Europe/Berlin", "right/UTC")
