@@ -1,7 +1,7 @@
-"""Where something is declared, and what the load of a project notes while its modules declare.
+"""Says where something is declared, and notes for a load what modules declare while it imports.
 
-Knows nothing of what is declared. There is no registry: what is noted belongs to one load and ends
-with it, and without a load under way nothing is noted.
+Knows nothing of what is declared. There is no registry: the notes belong to one load of a project
+and end with it. While no load is under way, nothing is noted.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Place = NewType("Place", str)
 """Where something is declared, relative to the project: `jobs/sales.py:12`."""
 
 SRC = "src"
-"""A folder in the root that packages lie in without its being one of them."""
+"""A folder in the root that holds packages and is none itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Constructed:
-    """A dataset, task or effect that was constructed, and the module whose import did that."""
+    """A dataset, task or effect, and the name of the module whose import constructed it."""
 
     declared: object
     module: str
@@ -35,13 +35,13 @@ class Constructed:
 
 @dataclass(slots=True)
 class Declaring:
-    """What one load has noted: all that was constructed, and what is wrong, both in order.
+    """What one load has noted: all that was constructed, and all errors, both in order.
 
-    `wrong` holds what could not be declared as it was meant, so that what is made of it is not
-    called wrong for that once more.
+    `wrong` holds for each error the object that it is about, or None. What is made of such an
+    object is not called wrong for that, too.
     """
 
-    made: list[Constructed] = field(default_factory=list)
+    constructed: list[Constructed] = field(default_factory=list)
     errors: list[DeclarationError] = field(default_factory=list)
     wrong: list[object] = field(default_factory=list)
 
@@ -51,46 +51,50 @@ _UNDER_WAY: ContextVar[Declaring | None] = ContextVar("declaring", default=None)
 
 @contextmanager
 def declaring() -> Iterator[Declaring]:
-    """Note what is declared meanwhile in this thread."""
-    noted = Declaring()
-    token = _UNDER_WAY.set(noted)
+    """Note what this thread declares while the context is open."""
+    load = Declaring()
+    token = _UNDER_WAY.set(load)
     try:
-        yield noted
+        yield load
     finally:
         _UNDER_WAY.reset(token)
 
 
 def note(declared: object) -> None:
-    """Have the load that is under way, if one is, know of what was constructed."""
-    noted = _UNDER_WAY.get()
-    if noted is not None:
+    """Tell the load that is under way, if there is one, what was constructed."""
+    load = _UNDER_WAY.get()
+    if load is not None:
         frame = _declaring_frame()
         while frame is not None and frame.f_code.co_name != "<module>":
             frame = frame.f_back
-        noted.made.append(Constructed(declared, "" if frame is None else _module(frame)))
+        load.constructed.append(Constructed(declared, "" if frame is None else _module(frame)))
 
 
 def refuse(error: DeclarationError, wrong: object = None) -> None:
-    """Raise what is wrong with a declaration; or let the load that is under way note it.
+    """Raise the error of a declaration if no load is under way; else have the load note it.
 
-    Then the caller goes on with something neutral in the place of what is `wrong`, so that the
-    user is told of all errors at once.
+    If it is noted, the caller goes on with something neutral in the place of what is `wrong`, so
+    that the user is told all errors at once.
     """
-    noted = _UNDER_WAY.get()
-    if noted is None:
+    load = _UNDER_WAY.get()
+    if load is None:
         raise error from None
-    noted.errors.append(error)
-    noted.wrong.append(wrong)
+    load.errors.append(error)
+    load.wrong.append(wrong)
 
 
 def is_refused(declared: object) -> bool:
-    """Whether the load that is under way has noted that this is wrong."""
-    noted = _UNDER_WAY.get()
-    return noted is not None and any(each is declared for each in noted.wrong)
+    """Whether the load that is under way has noted that this object is wrong."""
+    load = _UNDER_WAY.get()
+    return load is not None and any(each is declared for each in load.wrong)
 
 
 def declared_at(depth: int = 2) -> Place:
-    """The place of the caller's caller, cut to the module's own part of the path."""
+    """The line of the user's code that led here, `?` if none did.
+
+    Of its file's path only the parts that the module's name has are kept, and `src` before them.
+    It is looked for from the caller's caller on (with `depth` 2) among what is not partflow's own.
+    """
     frame = _declaring_frame(depth + 1)
     if frame is None:
         return Place("?")
@@ -101,7 +105,7 @@ def declared_at(depth: int = 2) -> Place:
 
 
 def _declaring_frame(depth: int = 2) -> FrameType | None:
-    """The nearest frame that is none of partflow's own."""
+    """The nearest frame, from `depth` callers on, whose module is none of partflow's own."""
     frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the only way to know a caller
     while frame is not None and _module(frame).split(".")[0] == "partflow":
         frame = frame.f_back

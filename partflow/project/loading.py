@@ -62,7 +62,9 @@ def load_jobs(root: Path, names: tuple[str, ...]) -> Jobs:
         return (sys.modules[name], name in found.modules) if is_own else None
 
     return Jobs(
-        tuple(tasks), tuple(datasets), tuple(left_out(noted.made, tasks, datasets, module_of))
+        tuple(tasks),
+        tuple(datasets),
+        tuple(left_out(noted.constructed, tasks, datasets, module_of)),
     )
 
 
