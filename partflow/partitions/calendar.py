@@ -1,7 +1,7 @@
-"""The grains: how hours, days, weeks, months and the whole cut time; with Every and Cron, all.
+"""The grains of the calendar: hours, days, weeks, months and the whole; exports the others, too.
 
-Knows nothing of datasets or of what exists. Those of the calendar rest on one function, the first
-moments of local days: weeks and months begin where one of their days does.
+Knows nothing of datasets or of what exists. Days, weeks and months rest on one function, which
+gives the first moments of local days: a week or a month begins where its first day does.
 """
 
 from __future__ import annotations
@@ -41,14 +41,17 @@ __all__ = [
 ]
 
 ALWAYS = 2**62
-"""Whole covers `[-ALWAYS, ALWAYS)`, earlier and later than any moment of the calendar."""
+"""Whole is the interval `[-ALWAYS, ALWAYS)` of epoch seconds, wider than the calendar."""
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Hourly(Grain):
-    """Hours of UTC; the zone says how `start` and `end` are read and how moments are shown."""
+    """Hours of UTC; the zone says how `start` and `end` are read and how moments are shown.
+
+    DeclarationError, as of any `Grain`; also if `start` or `end` is no whole hour.
+    """
 
     kind: ClassVar[str] = "hourly"
     column: ClassVar[str | None] = "hour"
@@ -72,7 +75,7 @@ class Hourly(Grain):
         return clamped(moments) // HOUR
 
     def _too_fine(self, moment: int) -> str | None:
-        # Midnight by the clock of a zone with an odd half hour is no whole hour either.
+        # A whole hour by the clock of the zone is taken, too: some are half an hour off UTC.
         shown = in_zone(moment, self.tz) if moment % HOUR else None
         if shown is None or not (shown.minute or shown.second):
             return None
@@ -84,7 +87,10 @@ class Hourly(Grain):
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class _Calendar(Grain):
-    """What is made of whole local days: an interval begins where its first day does."""
+    """A grain of whole local days: an interval begins where its first day does.
+
+    DeclarationError, as of any `Grain`; also if `start` or `end` is a time within a day.
+    """
 
     @abstractmethod
     def _first_days(self, ordinals: Ordinals) -> Ordinals:
@@ -120,9 +126,10 @@ class _Calendar(Grain):
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Daily(_Calendar):
-    """Local days, from the first moment at which the zone's clock shows that date or a later one.
+    """Local days: each begins when the zone's clock first shows its date or a later one.
 
-    So 23, 24 or 25 hours long, with an odd half hour in some zones, and empty if skipped.
+    Most are 24 hours long. A day on which the clock is changed is longer or shorter, by an hour
+    or by half of one; a day that the zone skipped has no length.
     """
 
     kind: ClassVar[str] = "daily"
@@ -149,7 +156,10 @@ class Daily(_Calendar):
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Weekly(_Calendar):
-    """Weeks, numbered from that of 1970-01-01; ISO weeks if they begin on monday."""
+    """Weeks; they are ISO weeks if they begin on monday. Week 0 holds 1970-01-01.
+
+    DeclarationError, as of any `Grain`; also if `first_day` is no day of the week.
+    """
 
     first_day: str
 
@@ -175,7 +185,7 @@ class Weekly(_Calendar):
 
     def __repr__(self) -> str:
         day = "" if self._is_iso else f", first_day={self.first_day!r}"
-        # Not super(): a slotted dataclass is built anew, and super() would look for the old one.
+        # Not super(): slots=True makes a second class, and super() would refer to the first one.
         return Grain.__repr__(self)[:-1] + day + ")"
 
     @property
@@ -198,7 +208,7 @@ class Weekly(_Calendar):
         return (self.kind, self.tz, self.first_day)
 
     def describe(self) -> str:
-        """As of any grain, with the first day unless it is monday."""
+        """The kind; the first day unless it is monday; the zone unless it is UTC."""
         kind = self.kind if self._is_iso else f"{self.kind} from {self.first_day}"
         return kind if self.tz == "UTC" else f"{kind}, {self.tz}"
 
@@ -220,13 +230,15 @@ class Weekly(_Calendar):
             year, month, day = numbers
             return self._of_days(days_of(year, month, day))
         year, week = numbers
-        fourth = days_of(year, np.ones_like(year), np.full_like(year, 4))  # always in week 1
+        fourth = days_of(
+            year, np.ones_like(year), np.full_like(year, 4)
+        )  # 4 January is always in week 1
         return self._of_days(fourth) + week - 1
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Monthly(_Calendar):
-    """Local months, numbered from January 1970."""
+    """Local months; month 0 is January 1970."""
 
     kind: ClassVar[str] = "monthly"
     column: ClassVar[str | None] = "month"
@@ -252,7 +264,7 @@ class Monthly(_Calendar):
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Whole(Grain):
-    """Time not cut: one partition with the key `all`, which overlaps everything."""
+    """Time that is not cut: one partition with the key `all`, which overlaps everything."""
 
     kind: ClassVar[str] = "whole"
     column: ClassVar[str | None] = None
@@ -281,7 +293,7 @@ class Whole(Grain):
         return (self.kind,)
 
     def starts(self, ordinals: Ordinals) -> Seconds:
-        """All time, from 0 to 1."""
+        """The beginning of all time for ordinal 0, its end for ordinal 1."""
         return np.array([-ALWAYS, ALWAYS])[ordinals]
 
     def ordinals_at(self, moments: Seconds) -> Ordinals:
@@ -311,8 +323,8 @@ class Whole(Grain):
         del ordinal
 
     def _read(self, keys: Sequence[str]) -> Ordinals | None:
-        known = all(key == "all" for key in keys)
-        return np.zeros(len(keys), dtype=np.int64) if known else None
+        are_keys = all(key == "all" for key in keys)
+        return np.zeros(len(keys), dtype=np.int64) if are_keys else None
 
     def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
         return np.full(len(ordinals), "all")

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Cron(Grain):
-    """From one firing of `expression`, by the zone's clock, to the next.
+    """Intervals that run from one firing of `expression`, by the zone's clock, to the next.
 
-    Five fields as Debian's cron takes them: minute, hour, day of the month, month, day of the week.
+    It has the five fields of Debian's cron: minute, hour, day of the month, month, day of the week.
+    DeclarationError, as of any `Grain`; also if cron does not understand the expression, or if it
+    never fires.
     """
 
     expression: str
@@ -47,7 +49,7 @@ class Cron(Grain):
         self._declare(start, end)
 
     def __repr__(self) -> str:
-        # Not super(): a slotted dataclass is built anew, and super() would look for the old one.
+        # Not super(): slots=True makes a second class, and super() would refer to the first one.
         return Grain.__repr__(self).replace("(", f"({self.expression!r}, ", 1)
 
     @property
@@ -65,9 +67,9 @@ class Cron(Grain):
         return f"cron {self.expression}" + ("" if self.tz == "UTC" else f", {self.tz}")
 
     def starts(self, ordinals: Ordinals) -> Seconds:
-        """The moments of firings."""
+        """The moments at which it fires."""
         return Firings(self.expression, self.tz).at(ordinals)
 
     def ordinals_at(self, moments: Seconds) -> Ordinals:
-        """The last firing at or before each moment."""
+        """The ordinal of the last firing at or before each moment."""
         return Firings(self.expression, self.tz).latest(clamped(moments))

@@ -1,7 +1,7 @@
 """Cuts time into steps of N days, hours or minutes from an anchor.
 
-Knows nothing of the other grains. Only where the anchor lies within a step counts: moved by whole
-steps it cuts, numbers and signs alike.
+Knows nothing of the other grains. Anchors that lie whole steps apart give the same
+intervals, with the same ordinals and the same signature.
 """
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 _STEP = re.compile(r"(?a)([1-9]\d{0,6}) ?([mhdw])")
 _MINUTE, _HOUR, _DAY = 60, 60, 24 * 60
 _LONGEST = 3660
-"""In days: ten years."""
+"""The longest step, in days: ten years."""
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Every(Grain):
-    """Steps of "3d" or "2w", whole local days, or of "6h" or "15m", time that has elapsed.
+    """Steps of whole local days ("3d", "2w"), or of elapsed time ("6h", "15m").
 
-    `start` is the anchor: a step begins there, so with days on its local day. `size` and `phase`
-    (where the first step since 1970 begins) are in days, or in minutes.
+    `start` is the anchor: a step begins there, or, if steps are of days, on its local day. `size`
+    is the length of a step, and `phase` is where the first one since 1970 begins; both are in the
+    `unit`. DeclarationError, as of any `Grain`; also if `step` is no length of time or a too long
+    one, or if the `start` of steps of elapsed time is no whole minute.
     """
 
     size: int
@@ -60,19 +62,19 @@ class Every(Grain):
         self._limit(begin, until)
 
     def __repr__(self) -> str:
-        # Not super(): a slotted dataclass is built anew, and super() would look for the old one.
+        # Not super(): slots=True makes a second class, and super() would refer to the first one.
         return Grain.__repr__(self).replace("(", f"({self.step!r}, ", 1)
 
     @property
     def step(self) -> str:
-        """The length of a step as it is declared, in the greatest unit of d, h and m."""
+        """The length of a step: in d if it is of days; else in h, or in m if not of whole hours."""
         if self.unit == "day":
             return f"{self.size}d"
         return f"{self.size}m" if self.size % _HOUR else f"{self.size // _HOUR}h"
 
     @property
     def template(self) -> str:
-        """A date, or a time of UTC with minutes if some step needs them."""
+        """A date for steps of days; else a time of UTC, with minutes if any step needs them."""
         if self.unit == "day":
             return "0000-00-00"
         has_minutes = self.size % _HOUR or self.phase % _HOUR
@@ -80,32 +82,33 @@ class Every(Grain):
 
     @property
     def signature(self) -> tuple[str, ...]:
-        """The kind, the step, the first beginning since 1970 and the zone."""
+        """The kind, the step, where the first step since 1970 begins, and the zone."""
         unit = "M8[D]" if self.unit == "day" else "M8[m]"
         return (self.kind, self.step, str(np.array(self.phase).astype(unit)), self.tz)
 
     @property
     def line(self) -> tuple[str, ...]:
-        """The signature; but elapsed time is the same in every zone."""
+        """The signature; for elapsed time without the zone, since it is the same in all of them."""
         return self.signature if self.unit == "day" else self.signature[:-1]
 
     def describe(self) -> str:
-        """The step, from where it is counted and, unless it is UTC, the zone."""
+        """The step, the first declared key and, unless it is UTC, the zone."""
         zone = "" if self.tz == "UTC" else f", {self.tz}"
         return f"every {self.step} from {self.key(self.lo)}{zone}"
 
     def starts(self, ordinals: Ordinals) -> Seconds:
-        """The first moments of the steps' first days, or whole minutes."""
+        """The first moments of the steps' first days, or of their first minutes."""
         places = self._places(ordinals)
         return starts_of_days(self.tz, places) if self.unit == "day" else places * _MINUTE
 
     def ordinals_at(self, moments: Seconds) -> Ordinals:
         """The step that holds each moment."""
-        held = clamped(moments)
-        return self._of_places(days_at(self.tz, held) if self.unit == "day" else held // _MINUTE)
+        inside = clamped(moments)
+        is_daily = self.unit == "day"
+        return self._of_places(days_at(self.tz, inside) if is_daily else inside // _MINUTE)
 
     def column_values(self, lo: int, hi: int) -> list[date | datetime]:
-        """The steps' first days, or naive datetimes in UTC."""
+        """The steps' first days; of elapsed time their beginnings as naive datetimes in UTC."""
         if self.is_timed:
             return Grain.column_values(self, lo, hi)
         first = self._places(np.arange(lo, hi, dtype=np.int64))
@@ -124,13 +127,13 @@ class Every(Grain):
         return self._of_places(days_of(year, month, day))
 
     def _anchor(self, begin: int) -> int:
-        """The day or minute of the declared start."""
+        """The day or minute that holds the declared start, counted from 1970-01-01."""
         if self.unit == "day":
             return int(days_at(self.tz, np.array([begin], dtype=np.int64))[0])
         return begin // _MINUTE
 
     def _checked(self, start: Moment, end: Moment | None) -> tuple[int, int | None]:
-        # Not super(): a slotted dataclass is built anew, and super() would look for the old one.
+        # Not super(): slots=True makes a second class, and super() would refer to the first one.
         begin, until = Grain._checked(self, start, end)  # noqa: SLF001 - its own
         if self.unit == "minute" and begin % _MINUTE:
             raise DeclarationError(
@@ -144,20 +147,21 @@ class Every(Grain):
         return self.phase + self.size * ordinals
 
     def _of_places(self, places: Ordinals) -> Ordinals:
+        """The step that holds each day or minute, counted from 1970-01-01."""
         return (places - self.phase) // self.size
 
 
 def _parsed(step: object) -> tuple[int, Literal["day", "minute"]]:
-    """How long a step is, and in which unit."""
-    found = _STEP.fullmatch(step) if isinstance(step, str) else None
-    if found is None:
+    """How long a step is, and in which unit; DeclarationError if the text is no such length."""
+    written = _STEP.fullmatch(step) if isinstance(step, str) else None
+    if written is None:
         raise DeclarationError(
             f"Every({step!r}): not a step; write a number of weeks, days, hours or minutes, "
             "as in '2w', '3d', '6h' or '15m'"
         )
-    count = int(found[1])
-    size = count * {"w": 7, "d": 1, "h": _HOUR, "m": 1}[found[2]]
-    days = size if found[2] in "wd" else size / _DAY
+    count = int(written[1])
+    size = count * {"w": 7, "d": 1, "h": _HOUR, "m": 1}[written[2]]
+    days = size if written[2] in "wd" else size / _DAY
     if days > _LONGEST:
         raise DeclarationError(f"Every({step!r}): a step is at most {_LONGEST} days long")
-    return size, "day" if found[2] in "wd" else "minute"
+    return size, "day" if written[2] in "wd" else "minute"

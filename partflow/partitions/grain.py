@@ -1,8 +1,7 @@
-"""Numbers the intervals of time that a grain cuts, and reads their keys.
+"""What all grains share: they cut time into intervals, number these, and write and read their keys.
 
-Knows what all grains share; knows neither how one of them cuts nor what exists.
-
-Ordinals are absolute, so that moving `start` renumbers nothing.
+Knows neither how a certain grain cuts nor what exists. Ordinals are absolute: to move `start`
+renumbers nothing.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ if TYPE_CHECKING:
     from partflow.partitions.zone import Moment, Ordinals, Seconds
 
 _FAR = 40 * 366 * DAY
-"""How far ahead two grains without an end are compared."""
+"""How many seconds of two grains are compared at most, to see whether they nest: forty years."""
 _STRETCH = 2**16
-"""How many edges are compared at a time: grains that do not nest mostly show it at once."""
+"""How many edges are compared at a time: if grains do not nest, the first few mostly show it."""
 _CALENDAR = {"daily", "weekly", "monthly"}
 
 
@@ -55,11 +54,14 @@ class DataInterval:
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Grain(ABC):
-    """How time is cut: a line of numbered intervals, and the range of it that is declared.
+    """How time is cut: a line of numbered intervals, and the range of them that is declared.
 
-    `lo` and `hi` (None: open) are the ordinals of what overlaps the declared `[start, end)`; two
-    grains are equal if they cut alike and have the same range. Moments before 1800 and after 2299
-    count as those limits.
+    The intervals that overlap the declared `[start, end)` have the ordinals `[lo, hi)`; `hi` is
+    None if there is no end. Two grains are equal if they cut alike and have the same range. Moments
+    before 1800 or after 2299 are moved to those limits.
+
+    DeclarationError if the zone is unknown, if `start` or `end` is no date of the calendar, or if
+    `end` is not later than `start`. While a project is loaded the error is noted instead.
     """
 
     lo: int
@@ -77,10 +79,9 @@ class Grain(ABC):
         self._limit(*self._between(start, end))
 
     def _between(self, start: Moment, end: Moment | None) -> tuple[int, int | None]:
-        """The declared moments. Needs the zone only.
+        """The declared start and end as epoch seconds; of the grain's fields it needs `tz` alone.
 
-        Raises:
-            DeclarationError: one of them is none; noted in a load, which goes on with others.
+        DeclarationError as the class says. If a load notes it, the range is 1970 and all after it.
         """
         try:
             return self._checked(start, end)
@@ -121,7 +122,7 @@ class Grain(ABC):
         return moment
 
     def _too_fine(self, moment: int) -> str | None:
-        """What is wrong with a declared moment that would be rounded to this grain's intervals."""
+        """What is wrong with a declared moment that this grain could only round; else None."""
         del moment
         return None
 
@@ -137,28 +138,31 @@ class Grain(ABC):
 
     @abstractmethod
     def starts(self, ordinals: Ordinals) -> Seconds:
-        """When each interval begins, which is when the one before it ends.
+        """The epoch seconds at which each interval begins, and the one before it ends.
 
-        They never decrease with the ordinal; a local day that a zone skipped has no length.
+        A later interval never begins earlier; a local day that a zone skipped has no length.
         """
 
     @abstractmethod
     def ordinals_at(self, moments: Seconds) -> Ordinals:
-        """The interval that holds each moment."""
+        """The ordinal of the interval that holds each moment."""
 
     def _written(self, ordinals: Ordinals) -> NDArray[np.str_]:
         """The keys of ordinals."""
         return written_times(self.starts(ordinals), self.template)
 
     def _composed(self, numbers: list[Ordinals]) -> Ordinals:
-        """The ordinals of keys whose digits are these; wrong ones may give any ordinal."""
+        """The ordinals of keys, of which each number of the template is an array.
+
+        Numbers that stand in no key may give any ordinal: `_read` writes the keys again to compare.
+        """
         return self.ordinals_at(moments_written(numbers))
 
     @property
     def is_timed(self) -> bool:
-        """Whether keys are times of UTC, since an interval may be shorter than a day.
+        """Whether keys are times and not dates, since an interval may be shorter than a day.
 
-        Not of the zone's clock, which shows an hour twice in autumn.
+        They are times of UTC: the clock of a zone may show an hour twice in autumn.
         """
         return "T" in self.template
 
@@ -168,7 +172,7 @@ class Grain(ABC):
         return "datetime" if self.is_timed else "date"
 
     def column_values(self, lo: int, hi: int) -> list[date | datetime]:
-        """The partition column: dates in the grain's zone, or naive datetimes in UTC as in keys."""
+        """The partition column of `[lo, hi)`: local dates, or naive datetimes in UTC."""
         values: list[date | datetime] = self.edges(lo, hi)[:-1].astype("M8[s]").tolist()
         return values
 
@@ -178,12 +182,12 @@ class Grain(ABC):
 
     @property
     def signature(self) -> tuple[str, ...]:
-        """What can change a result: all but the declared range."""
+        """What of the grain can change a task's result: all but the declared range."""
         return (self.kind, self.tz)
 
     @property
     def line(self) -> tuple[str, ...]:
-        """What gives the ordinals their meaning."""
+        """What gives the ordinals their meaning: equal if these mean the same intervals."""
         return self.signature
 
     def same_line(self, other: Grain) -> bool:
@@ -191,10 +195,11 @@ class Grain(ABC):
         return self.line == other.line
 
     def nests(self, other: Grain) -> bool:
-        """Whether the intervals of one are cut exactly by those of the other, either way.
+        """Whether the intervals of one are made of whole intervals of the other, either way.
 
-        Judged from where both are declared: over forty years, or to the earlier end if all
-        depends on zones and hours alone.
+        Of days, weeks and months in one zone, only days nest with the others. Other grains are
+        compared from the later start on: for forty years, or to an earlier end of one if both are
+        hours, days, weeks or months.
         """
         return _nests(self, other)
 
@@ -203,21 +208,21 @@ class Grain(ABC):
         return np.asarray(self.starts(self.ordinals_at(moments)) == moments)
 
     def interval(self, ordinal: int) -> DataInterval:
-        """The interval with that number."""
+        """The interval with that ordinal."""
         start, end = self.edges(ordinal, ordinal + 1).tolist()
         return DataInterval(start, end)
 
     def ordinal_at(self, moment: int) -> int:
-        """The interval that holds a moment in epoch seconds."""
+        """The ordinal of the interval that holds a moment in epoch seconds."""
         return int(self.ordinals_at(np.array([moment], dtype=np.int64))[0])
 
     def overlapping(self, start: int, end: int) -> tuple[int, int]:
-        """The ordinals `[lo, hi)` of what overlaps `[start, end)`; not clipped to the range."""
+        """The ordinals `[lo, hi)` of what overlaps `[start, end)`, declared or not."""
         lo = self.ordinal_at(start)
         return (lo, self.ordinal_at(end - 1) + 1) if start < end else (lo, lo)
 
     def due(self, now: int) -> int:
-        """One past the last interval that has ended; not clipped to the declared range."""
+        """One past the last interval that has ended at `now`, declared or not."""
         return self.ordinal_at(now)
 
     def key(self, ordinal: int) -> str:
@@ -225,7 +230,7 @@ class Grain(ABC):
         return self.keys(ordinal, ordinal + 1)[0]
 
     def shown(self, ordinal: int) -> str:
-        """The key as people see it, who may read hours on another clock: a time of UTC has a Z."""
+        """The key as people see it: a time of UTC ends in Z, as their clocks may show another."""
         return shown_key(self.key(ordinal))
 
     def keys(self, lo: int, hi: int) -> list[str]:
@@ -238,39 +243,38 @@ class Grain(ABC):
         return self._written(np.arange(lo, hi, dtype=np.int64))
 
     def ordinal(self, key: str) -> int:
-        """The interval that a key names.
-
-        Raises UsageError for every text that is not written exactly as `key` or `shown` writes it.
-        """
+        """The ordinal that a key names; UsageError unless it is as `key` or `shown` writes it."""
         return int(self.ordinals([key])[0])
 
     def ordinals(self, keys: Sequence[str]) -> Ordinals:
-        """The intervals that keys name; raises UsageError for the first that is not one."""
+        """The ordinals that keys name; UsageError for the first that is none, as of `ordinal`."""
         plain = [plain_key(key) for key in keys]
-        found = self._read(plain)
-        if found is None:
+        ordinals = self._read(plain)
+        if ordinals is None:
             wrong = next(key for key in plain if self._read([key]) is None)
             raise UsageError(
                 f"{wrong!r}: not a key of the grain {shown_keys_in(self.describe())!r}; "
                 f"its keys look like {self.shown(self.lo)!r}"
             )
-        return found
+        return ordinals
 
     def _read(self, keys: Sequence[str]) -> Ordinals | None:
+        """The ordinals that keys without a Z name; None if one of them is no key."""
         if not len(keys):
             return np.empty(0, dtype=np.int64)
         text = np.array(keys, dtype=np.str_)
         numbers = numbers_of(text, self.template)
         if numbers is None or numbers[0].min() not in YEARS or numbers[0].max() not in YEARS:
             return None
-        found = self._composed(numbers)
-        return found if np.array_equal(self._written(found), text) else None
+        ordinals = self._composed(numbers)
+        return ordinals if np.array_equal(self._written(ordinals), text) else None
 
     def moment(self, text: str) -> int:
-        """The beginning, in epoch seconds, of what a person typed, read in the grain's zone.
+        """The epoch second at which a date begins that a person typed, read in the grain's zone.
 
-        A date, a month, an ISO week or a time of day, which may end in Z or an offset. What the
-        zone's clock skipped is where it went on; what it showed twice is the first of them.
+        It may be a date, a month, an ISO week, or a date and a time, which may end in Z or an
+        offset. A time that the zone's clock skipped is when the clock went on; of a time that it
+        showed twice the first counts. UsageError if the text is none of these.
         """
         try:
             return moment_of(text, self.tz)
@@ -299,22 +303,22 @@ class Grain(ABC):
         return self.kind if self.tz == "UTC" else f"{self.kind}, {self.tz}"
 
     def _begin_text(self, ordinal: int) -> str:
-        """What, given as `start`, declares a range that begins with this interval."""
+        """The text that, given as `start`, declares a range that begins with this interval."""
         if self.is_timed:
             return self.shown(ordinal)
         return str(self.column_values(ordinal, ordinal + 1)[0])
 
 
 def common_zone(grains: Iterable[Grain]) -> str:
-    """The zone of all that is cut by time; UTC where there are several, or none."""
+    """The zone of those grains that are cut by time; UTC if they have several, or none is cut."""
     zones = {grain.tz for grain in grains if grain.column_type is not None}
     return zones.pop() if len(zones) == 1 else "UTC"
 
 
 def numbers_of(text: NDArray[np.str_], template: str) -> list[Ordinals] | None:
-    """The numbers in texts of one shape, a column for each; None if one has another.
+    """The numbers in texts of the shape `template`, an array for each; None if a text has another.
 
-    Digit by digit, since numpy's own parser of dates takes more than what a key may be.
+    They are read digit by digit, since numpy's own parser of dates takes more than keys.
     """
     width = len(template)
     if text.dtype.itemsize != 4 * width:
@@ -324,12 +328,12 @@ def numbers_of(text: NDArray[np.str_], template: str) -> list[Ordinals] | None:
     digits = codes[:, shape == 0]
     if (digits // 10).any() or (codes[:, shape != 0] != shape[shape != 0]).any():
         return None
-    runs = (found.span() for found in re.finditer("0000(?=-)|00", template))
+    runs = (match.span() for match in re.finditer("0000(?=-)|00", template))
     return [codes[:, a:b] @ 10 ** np.arange(b - a, dtype=np.int64)[::-1] for a, b in runs]
 
 
 def written_times(moments: Seconds, template: str) -> NDArray[np.str_]:
-    """Moments as the keys of a template that ends in T00 or T0000."""
+    """Moments as keys of the shape `template`, which ends in T00 or T0000."""
     times = moments.astype("M8[s]")
     if template.endswith("T00"):
         return np.datetime_as_string(times.astype("M8[h]"))
@@ -339,27 +343,27 @@ def written_times(moments: Seconds, template: str) -> NDArray[np.str_]:
 
 
 def moments_written(numbers: list[Ordinals]) -> Seconds:
-    """The moments of which those are the numbers: year, month, day, hour and maybe minute."""
+    """The moments of UTC whose years, months, days, hours and perhaps minutes are given."""
     year, month, day, hour, *minute = numbers
     days = days_of(year, month, day)
     return days * DAY + hour * HOUR + (minute[0] * 60 if minute else 0)
 
 
 @lru_cache(maxsize=1024)
-def _nests(one: Grain, other: Grain) -> bool:
-    if one.same_line(other) or "whole" in (one.kind, other.kind):
+def _nests(grain: Grain, other: Grain) -> bool:
+    kinds = {grain.kind, other.kind}
+    if grain.same_line(other) or "whole" in kinds:
         return True
-    kinds = {one.kind, other.kind}
-    if one.tz == other.tz and kinds <= _CALENDAR:
+    if grain.tz == other.tz and kinds <= _CALENDAR:
         # Over a short range weeks may happen to fit a month; a later `end` would make that false.
         return "daily" in kinds
-    begin = max(grain.interval(grain.lo).start for grain in (one, other))
+    both = (grain, other)
+    begin = max(g.interval(g.lo).start for g in both)
     end = begin + _FAR
     if kinds <= {*_CALENDAR, "hourly"}:
-        ends = [grain.interval(grain.hi - 1).end for grain in (one, other) if grain.hi is not None]
-        end = next((nearest for nearest in [min([*ends, end])] if nearest > begin), end)
-    counts = {grain: _count(grain, begin, end) for grain in (one, other)}
-    few, many = sorted((one, other), key=counts.__getitem__)
+        nearest = min([end, *(g.interval(g.hi - 1).end for g in both if g.hi is not None)])
+        end = nearest if nearest > begin else end
+    few, many = sorted(both, key=lambda g: _count(g, begin, end))
     return _cuts(many, few, begin, end) or _cuts(few, many, begin, end)
 
 
@@ -369,7 +373,7 @@ def _count(grain: Grain, begin: int, end: int) -> int:
 
 
 def _cuts(knife: Grain, grain: Grain, begin: int, end: int) -> bool:
-    """Whether all edges of a grain from one moment to another are edges of the knife."""
+    """Whether each edge of a grain from one moment to another is an edge of the knife, too."""
     lo, hi = grain.overlapping(begin, end)
     for first in range(lo, hi, _STRETCH):
         edges = grain.edges(first, min(first + _STRETCH, hi))

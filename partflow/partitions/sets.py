@@ -74,17 +74,17 @@ class PartitionSet:
 
     @staticmethod
     def where(mask: NDArray[np.bool_], lo: int) -> PartitionSet:
-        """The ordinals from `lo` on at which the mask is true."""
+        """The ordinals for which the mask, which begins at the ordinal `lo`, is true."""
         flips = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
         pairs = (flips + lo).reshape(-1, 2).tolist()
         return PartitionSet(tuple((a, b) for a, b in pairs))
 
     def mask(self, lo: int, hi: int) -> NDArray[np.bool_]:
         """Which ordinals of `[lo, hi)` are in the set."""
-        found = np.zeros(hi - lo, np.bool_)
+        mask = np.zeros(hi - lo, np.bool_)
         for a, b in self.ranges:
-            found[max(a - lo, 0) : max(b - lo, 0)] = True
-        return found
+            mask[max(a - lo, 0) : max(b - lo, 0)] = True
+        return mask
 
     def __or__(self, other: PartitionSet) -> PartitionSet:
         """What is in either."""
@@ -92,18 +92,19 @@ class PartitionSet:
 
     def __and__(self, other: PartitionSet) -> PartitionSet:
         """What is in both."""
-        found, i, k = [], 0, 0
+        common, i, k = [], 0, 0
         while i < len(self.ranges) and k < len(other.ranges):
             (a, b), (c, d) = self.ranges[i], other.ranges[k]
             if max(a, c) < min(b, d):
-                found.append((max(a, c), min(b, d)))
+                common.append((max(a, c), min(b, d)))
             i, k = (i + 1, k) if b <= d else (i, k + 1)
-        return PartitionSet(tuple(found))
+        return PartitionSet(tuple(common))
 
     def __sub__(self, other: PartitionSet) -> PartitionSet:
         """What is in this one and not in the other."""
         if not self.ranges or not other.ranges:
             return self
+        # What is left is in one of the gaps of the other set, the two outer ones included.
         first, last = self.ranges[0][0], self.ranges[-1][1]
         inner = [bound for pair in other.ranges for bound in pair]
         ends = (*inner[::2], max(last, inner[-1]))

@@ -27,14 +27,17 @@ _ELAPSED = {"h": 3600, "m": 60}
 
 
 def duration(text: Duration | None, what: str) -> timedelta | None:
-    """A span of elapsed time from "10s", "5m", "3d"; None stays None."""
+    """The elapsed time that a text such as "10s", "5m" or "3d" says; None stays None.
+
+    DeclarationError, which names `what` the text was given for, if it says none or a too long one.
+    """
     if text is None or isinstance(text, timedelta):
         return text
-    given: object = text
-    found = _DURATION.match(given.strip()) if isinstance(given, str) else None
+    value: object = text
+    match = _DURATION.match(value.strip()) if isinstance(value, str) else None
     try:
-        if found:
-            return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+        if match:
+            return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
     except OverflowError:
         raise DeclarationError(f"{what}={text!r} is too long a span of time") from None
     raise DeclarationError(f"{what}={text!r} is not a span of time; write '10s', '5m' or '3d'")
@@ -46,40 +49,43 @@ def is_span(text: str) -> bool:
 
 
 def moved(moments: NDArray[np.int64], text: str, tz: str) -> NDArray[np.int64]:
-    """Moments in epoch seconds and in their order, moved by a span; their order stays.
+    """Sorted moments in epoch seconds, each moved by the span; the result is sorted, too.
 
-    h and m are elapsed time; d, w and months go by the calendar of the zone `tz`. A day's beginning
-    goes to a day's beginning, any other moment keeps what its clock shows. A day that the other
-    month lacks goes to where that month ends: to put its last day there would turn back time for
-    moments within a day. Where the clock is turned back, what it shows the second time goes no
-    further back than what it showed before. Requires: `is_span(text)`.
+    h and m are elapsed time; d, w and months go by the calendar of the zone `tz`. The beginning of
+    a day moves to the beginning of a day, any other moment to the same time of day. A day that the
+    other month lacks moves to the end of that month: if it moved to the last day, an earlier moment
+    could come to lie after it. Where the clock was turned back, a moment moves no
+    further back than the moment before it. Requires: `is_span(text)`.
     """
-    found = _SPAN.match(text.strip())
-    assert found is not None, f"BUG: {text!r} is no span"
-    count, unit = int(found[1]), found[2]
+    match = _SPAN.match(text.strip())
+    assert match is not None, f"BUG: {text!r} is no span"
+    count, unit = int(match[1]), match[2]
     if unit in _ELAPSED:
         return moments + count * _ELAPSED[unit]
     if not count:
-        return moments  # also those that the clock shows twice
+        return moments  # below, a time that the clock shows again would become its first showing
     line = Daily("1970-01-01", tz=tz)
-    own = line.ordinals_at(moments)
-    lacking = np.zeros(len(own), np.bool_)
+    days = line.ordinals_at(moments)
+    lacking = np.zeros(len(days), np.bool_)
     if "month" in unit:
-        days, lacking = _months_on(own, count)
+        targets, lacking = _months_on(days, count)
     else:
-        days = own + count * (7 if unit == "w" else 1)
-    low = int(min(own.min(), days.min()))
-    edges = line.edges(low, int(max(own.max(), days.max())) + 1)
-    target = edges[days - low]
-    for i in np.flatnonzero((moments != edges[own - low]) & ~lacking).tolist():
-        target[i] = same_clock(int(moments[i]), int(days[i]), tz)
-    return np.maximum.accumulate(target)
+        targets = days + count * (7 if unit == "w" else 1)
+    low = int(min(days.min(), targets.min()))
+    edges = line.edges(low, int(max(days.max(), targets.max())) + 1)
+    result = edges[targets - low]
+    for i in np.flatnonzero((moments != edges[days - low]) & ~lacking).tolist():
+        result[i] = same_clock(int(moments[i]), int(targets[i]), tz)
+    return np.maximum.accumulate(result)
 
 
 def _months_on(days: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The same day of the month, `count` months on; and where that month ends before that day."""
+    """The same day of the month, `count` months on; and a mask of those that this month lacks.
+
+    In place of a day that it lacks stands the first day of the month after it.
+    """
     months = days.astype("M8[D]").astype("M8[M]")
     day_of_month = days - months.astype("M8[D]").astype(np.int64)
     first = (months + count).astype("M8[D]").astype(np.int64)
-    after = (months + count + 1).astype("M8[D]").astype(np.int64)
-    return np.minimum(first + day_of_month, after), first + day_of_month >= after
+    end = (months + count + 1).astype("M8[D]").astype(np.int64)
+    return np.minimum(first + day_of_month, end), first + day_of_month >= end
