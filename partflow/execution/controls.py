@@ -15,9 +15,9 @@ from partflow.warehouse.observe import Verify
 
 
 class StopSignal(Protocol):
-    """Asked for from outside: end what is under way and begin nothing more; or give that up `now`.
+    """Tells a run to stop: `asked` to begin nothing more, `now` to give up what is under way, too.
 
-    Whoever sets `now` sets `asked` too.
+    Whoever sets `now` sets `asked` as well.
     """
 
     asked: bool
@@ -26,9 +26,9 @@ class StopSignal(Protocol):
 
 @dataclass(slots=True)
 class Stop:
-    """Set `asked` to let a run end what is under way and begin nothing more.
+    """Set `asked`, and the run finishes what is under way and begins nothing more.
 
-    Set `now` too to have what is under way given up: it is looked at some times a second.
+    Set `now` as well, and it also gives up what is under way. The run looks about twice a second.
     """
 
     asked: bool = False
@@ -37,7 +37,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How many partitions are made aside before new code is accepted, picked by a seed."""
+    """How many partitions are made on trial before new code is accepted; `seed` picks them."""
 
     size: int
     seed: int
@@ -45,7 +45,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A partition that could not be made: which, where in the user's code, and what was said."""
+    """A partition that could not be made, and why; `node` is its dataset, or the effect's name."""
 
     task: str
     node: str
@@ -55,7 +55,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run came to; `unchanged` are those of `ran` whose content stayed as it was."""
+    """How many steps of a run ended in which way, and how many seconds it took.
+
+    `unchanged` counts the steps of `ran` whose content stayed the same.
+    """
 
     run: str
     ran: int
@@ -69,17 +72,17 @@ class Summary:
 
 
 class Observer(Protocol):
-    """Watches a run go by; what it does never changes the run."""
+    """Is told of a run's progress; nothing that it does changes the run."""
 
     def begun(self, steps: int) -> None:
-        """The run has this many steps that will or may run."""
+        """A run begins that has `steps` steps, of which some may turn out fresh."""
 
     def moved(self, finished: int, failed: int) -> None:
-        """So many steps have come to an end."""
+        """So many steps have ended, with or without success, and so many of them failed."""
 
 
 class Quiet:
-    """Watches and says nothing."""
+    """An observer that does nothing."""
 
     def begun(self, steps: int) -> None:
         """Nothing."""
@@ -90,12 +93,13 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """How a run is carried out; `workers` above one are processes of their own.
+    """How a run is carried out; if `workers` is above one, they are processes of their own.
 
-    With `newest_first` the latest partitions are made first; `retries` stands in for what tasks
-    say; `batch_size` bounds how many partitions one call makes. `trust_clock` says that the clock
-    is right, although something was recorded later than now. `waiting` is told who has the
-    warehouse when the run has to wait for it, `planned` the plan before anything of it is made.
+    With `newest_first` the latest partitions are made first. `retries` overrides what tasks say.
+    One call makes at most `batch_size` partitions. `trust_clock` says that the clock is right,
+    although something was recorded later than now. If the run has to wait for another one, it calls
+    `waiting` with a text that says who holds the lease. It calls `planned` with the plan before it
+    makes any of it.
     """
 
     workers: int = 1
@@ -115,10 +119,10 @@ class Controls:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A plan and what its run came to; `summary` is None if there was nothing to do.
+    """A plan and the summary of its run; `summary` is None if there was nothing to do.
 
-    `catalog` says why the catalog for DuckDB could not be written, if it could not; the run itself
-    is done then as it says.
+    `catalog` says why the catalog for DuckDB could not be written, None if it was. A run whose
+    catalog could not be written has published its partitions all the same.
     """
 
     plan: Plan
@@ -127,13 +131,13 @@ class Result:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What somebody has to put right before all that was asked for can be made."""
+        """What has to be put right before all that was asked for can be made."""
         return self.plan.faults
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to be done: no fault, no step failed, blocked or cancelled."""
-        found = self.summary
+        summary = self.summary
         if self.faults:
             return False
-        return found is None or not (found.failed or found.blocked or found.cancelled)
+        return summary is None or not (summary.failed or summary.blocked or summary.cancelled)

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 WIDTH = 200
-"""So many bytes of memory a row is taken to have, until something tells."""
+"""The bytes of memory that a row is assumed to take, until a frame or a file says better."""
 _COLUMN = 8
-"""So many bytes the partition column adds to a row, which does not stand in the file."""
+"""The bytes that the partition column adds to a row in memory; it is not in the file."""
 _FEW = 16
-"""A batch is worth its price if so many of its steps' reads have room in it."""
+"""A batch is worth its overhead if the limit of memory has room for what this many steps add."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class ReadNow:
-    """What a step reads of one dataset at this moment: ordinals, their digest in 16 bytes, size."""
+    """What a step reads of one dataset now: ordinals, 16 bytes of digest over them, and size."""
 
     ordinals: tuple[int, ...]
     digest: bytes
@@ -50,9 +50,10 @@ class ReadNow:
 
 @dataclass(slots=True)
 class _Live:
-    """A dataset's contents as they are while the run goes on, over the ordinals from `lo` on.
+    """A dataset's contents at this moment of the run: arrays over the n ordinals from `lo` on.
 
-    `width` is the largest known number of bytes that a row takes in memory; 0: none is known.
+    `parts` has shape (n, 2): the two lanes that a partition adds to a digest. `width` is the
+    largest number of bytes that a row is known to take in memory; 0 if none is known.
     """
 
     lo: int
@@ -74,7 +75,7 @@ class _Live:
 class LiveContents:
     """All datasets of a plan, as arrays that change with each step that is made.
 
-    `widths` are by dataset the bytes of memory that a row takes, as far as that is known.
+    `widths` gives the bytes of memory that a row takes, by dataset, as far as that is known.
     """
 
     def __init__(self, plan: Plan, widths: Mapping[str, float] | None = None) -> None:
@@ -84,34 +85,41 @@ class LiveContents:
             self._live[name].width = width
 
     def reads(self, step: Step) -> tuple[ReadNow, ...]:
-        """What a step reads now, for each of its task's reads; optional ones without the absent."""
+        """What a step reads now, in the order of its task's reads.
+
+        Of an optional read the partitions that are not there are left out.
+        """
         planned = self._plan.tasks[step.task]
         i = step.ordinal - planned.lo
-        found = []
-        for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
-            live = self._live[one.read.dataset.name]
+        reads_now = []
+        for task_input, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+            live = self._live[task_input.read.dataset.name]
             low, high = _within(live, a[i], b[i])
             rows, nbytes = live.rows[low:high], live.nbytes[low:high]
             parts = live.parts[low:high]
             numbers: Sequence[int] = range(low + live.lo, high + live.lo)
-            if one.read.is_optional:
+            if task_input.read.is_optional:
                 mask = live.there[low:high]
                 numbers = (np.flatnonzero(mask) + low + live.lo).tolist()
                 parts, rows, nbytes = parts[mask], rows[mask], nbytes[mask]
             size = Size(int(rows.sum()), int(nbytes.sum()))
-            found.append(ReadNow(tuple(numbers), range_digest(parts).tobytes(), size))
-        return tuple(found)
+            reads_now.append(ReadNow(tuple(numbers), range_digest(parts).tobytes(), size))
+        return tuple(reads_now)
 
     def fits(self, batch: Sequence[Step], step: Step, most: int) -> bool:
-        """Whether a batch may have one more step: the same objects, frames of up to `most` bytes.
+        """Whether a batch may take in one more step.
 
-        Where a step adds much to what is read, a call by itself costs no more: it is left alone,
-        unless it would read again as much as it adds, as a window does.
+        The step must read the same objects as the batch, and the frames of all must take at most
+        `most` bytes of memory together. A step that adds much to the frames would gain little from
+        a batch, so it gets a call of its own; unless that call would read at least as much again as
+        the step adds, as with a window.
         """
         planned = self._plan.tasks[step.task]
         first, before, last = (each.ordinal - planned.lo for each in (batch[0], batch[-1], step))
-        for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
-            if one.kind is ParameterKind.OBJECT and (a[first] != a[last] or b[first] != b[last]):
+        for task_input, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+            if task_input.kind is ParameterKind.OBJECT and (
+                a[first] != a[last] or b[first] != b[last]
+            ):
                 return False
         read = self._memory(planned, first, last)
         added = read - self._memory(planned, first, before)
@@ -119,53 +127,59 @@ class LiveContents:
         return read <= most and (added * _FEW <= most or again >= added)
 
     def _memory(self, planned: TaskPlan, first: int, last: int) -> float:
-        """About how many bytes the frames take that one call reads for a span of steps."""
+        """About how many bytes of memory the frames take that a call for these steps reads."""
         i, k = sorted((first, last))
-        found = 0.0
-        for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
-            live = self._live[one.read.dataset.name]
-            found += live.memory(*_within(live, a[i], b[k]))
-        return found
+        nbytes = 0.0
+        for task_input, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+            live = self._live[task_input.read.dataset.name]
+            nbytes += live.memory(*_within(live, a[i], b[k]))
+        return nbytes
 
     def is_lost(self, name: str, ordinal: int) -> bool:
-        """Whether a partition had a content, and its file is gone or cannot be read."""
+        """Whether a partition has a recorded content, but its file is gone or unreadable."""
         live = self._live[name]
         i = ordinal - live.lo
         return 0 <= i < len(live.there) and bool(live.parts[i].any() and not live.there[i])
 
     def is_fresh(self, step: Step) -> bool:
-        """Whether a step that an input might have made stale is, after all, fresh."""
+        """Whether a step that was planned because an input might change is fresh after all."""
         planned = self._plan.tasks[step.task]
         i = step.ordinal - planned.lo
         if planned.need[i] not in (Reason.NONE, Reason.INPUT):
             return False
-        now = self._digests(step)
+        unchanged_digests = self._digests(step)
         for node in outputs(planned.task):
             state = self._plan.snapshot.states[node]
             k = step.ordinal - state.lo
-            if state.reads[k] != len(now):
+            if state.reads[k] != len(unchanged_digests):
                 return False
-            if any(state.inputs[k, p].tobytes() not in found for p, found in enumerate(now)):
+            if any(
+                state.inputs[k, p].tobytes() not in unchanged
+                for p, unchanged in enumerate(unchanged_digests)
+            ):
                 return False
         return True
 
     def _digests(self, step: Step) -> list[set[bytes]]:
-        """The digests of each read at which it has not changed, as the plan has them too.
+        """For each read the digests with which it counts as unchanged, as in planning.
 
-        What is gone counts with the content that it had; an optional read may have been without.
+        There are two where they differ: with the partitions that are lost, at their last content;
+        and, if the read is optional, without those that are not there.
         """
         planned = self._plan.tasks[step.task]
         i = step.ordinal - planned.lo
-        found = []
+        digests = []
         reads = self.reads(step)
-        for one, (a, b), read in zip(planned.task.inputs, planned.bounds, reads, strict=True):
-            live = self._live[one.read.dataset.name]
+        for task_input, (a, b), read in zip(
+            planned.task.inputs, planned.bounds, reads, strict=True
+        ):
+            live = self._live[task_input.read.dataset.name]
             low, high = _within(live, a[i], b[i])
-            found.append({read.digest, range_digest(live.parts[low:high]).tobytes()})
-        return found
+            digests.append({read.digest, range_digest(live.parts[low:high]).tobytes()})
+        return digests
 
     def put(self, step: Step, contents: Mapping[str, str], sizes: Mapping[str, Size]) -> None:
-        """A step's outputs are published, with these content fingerprints by dataset."""
+        """Take in what a step published: content fingerprints and sizes, by dataset."""
         for name, content in contents.items():
             live = self._live[name]
             i = step.ordinal - live.lo
@@ -191,6 +205,6 @@ def _live(plan: Plan, name: str) -> _Live:
 
 
 def _within(live: _Live, first: int, last: int) -> tuple[int, int]:
-    """A range of ordinals as places in the live arrays, cut to what they hold."""
+    """A range of ordinals as a range of positions in the live arrays, clipped to their length."""
     n = len(live.there)
     return min(max(int(first) - live.lo, 0), n), min(max(int(last) - live.lo, 0), n)

@@ -1,8 +1,8 @@
 """What goes to an executor and what comes back: orders, and the outcomes of their attempts.
 
 Knows nothing of how or where an order is carried out, or of what is done with its outcomes. All of
-it is plain data that means the same elsewhere: no path of this machine, no folder that this process
-works in, no file that it has open.
+it is plain data that means the same on another machine: it holds no absolute path, no working
+directory and no open file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CUT = " ... (cut) ... "
 
 @dataclass(frozen=True, slots=True)
 class InputRead:
-    """What was read of one dataset: the digest of its range in hex, over so many partitions."""
+    """What was read of one dataset: a range's digest in hex, and its number of partitions."""
 
     dataset: str
     digest: str
@@ -27,9 +27,10 @@ class InputRead:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a partition is made from, as its footer carries it; moments in epoch seconds.
+    """What a partition is made from, as its footer carries it; moments are in epoch seconds.
 
-    `made_at` is when it was handed out to be made, which is when its inputs were as it says.
+    `read_seq` is the number that the record had reached when the inputs were chosen. `made_at` is
+    the moment at which the attempt was handed out: then the inputs were as this says.
     """
 
     task: str
@@ -43,13 +44,13 @@ class Lineage:
     made_at: int = 0
 
     def to_json(self) -> str:
-        """The text in the footer; `layout` numbers its form."""
-        found = {name: getattr(self, name) for name in _LINEAGE}
-        found["inputs"] = [
+        """The text in the footer; `layout` is the version of its form."""
+        entries = {name: getattr(self, name) for name in _LINEAGE}
+        entries["inputs"] = [
             {"dataset": i.dataset, "digest": i.digest, "partitions": i.partitions}
             for i in self.inputs
         ]
-        return json.dumps({"layout": 1, **found}, sort_keys=True)
+        return json.dumps({"layout": 1, **entries}, sort_keys=True)
 
 
 _LINEAGE = tuple(each.name for each in fields(Lineage))
@@ -57,11 +58,12 @@ _LINEAGE = tuple(each.name for each in fields(Lineage))
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of one step: its `number` counts from 1, its `serial` is its own in the run.
+    """One try of one step: the step's `number`-th, from 1; `serial` is unique in the run.
 
-    `reads` holds for each read the upstream ordinals, `stamps` what their files looked like if they
-    are a source's that was looked at, `nbytes` their size. `lineage` is what the footer will carry.
-    `present` names the outputs whose present file a float tolerance may keep.
+    `reads` holds the upstream ordinals of each read, and `nbytes` is the size of all their files in
+    bytes. `stamps` holds for each read a digest over its files' stats; None if it is not of a
+    source, or nobody looked at the files. `lineage` is what the footer will carry. `present` names
+    the outputs whose file is in place as recorded: only that can be kept within a tolerance.
     """
 
     serial: int
@@ -76,10 +78,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One call of a task's function, as an executor takes it: one attempt, or a batch of them.
+    """One call of a task's function: one attempt, or a batch of them at neighbouring partitions.
 
-    The attempts are at neighbouring partitions, in order. `timeout` is in seconds from when it
-    is begun. It `is_alone` if nothing else is under way or can be begun.
+    A batch is in order of time. `timeout` is in seconds, from when the call begins. `is_alone` says
+    that no other order is under way, and none can begin beside this one.
     """
 
     run: str
@@ -90,16 +92,18 @@ class Order:
 
     @property
     def serial(self) -> int:
-        """The order's own number in the run: its first attempt's."""
+        """The order's number, unique in the run: that of its first attempt."""
         return self.attempts[0].serial
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One sealed file, not yet published; `is_close` if it equals the present one in tolerance.
+    """One sealed file that is not yet published.
 
-    `staged` names it among what runs stage. `schema` is the text of its columns and
-    types; None for what is no table. `memory` is how many bytes its frame takes; 0 if it was none.
+    `staged` is its name in the staging folder. `content` is its fingerprint, `sha256` the digest of
+    its bytes, `nbytes` their number. `is_close` says that it equals the present file within the
+    dataset's tolerance. `schema` is a text of its columns and types; None if it is no table.
+    `memory` is how many bytes its frame takes; 0 if it had none.
     """
 
     dataset: str
@@ -118,9 +122,9 @@ class Output:
 class Failure:
     """Why an attempt failed: the message, the user's own line, the traceback from there on.
 
-    `is_final` says that trying again cannot help. `is_shared` says that a batch failed as a whole:
-    which of its partitions is at fault shows when each is made by itself. `is_cut_off` says that
-    what carried it out ended in the middle: how far it had come nobody knows.
+    `is_final` says that another attempt cannot help. `is_shared` says that a batch failed as a
+    whole: to find the partition at fault, each has to be made in a call of its own. `is_cut_off`
+    says that the worker ended in the middle of the call, so that nobody knows how far it came.
     """
 
     message: str
@@ -131,10 +135,10 @@ class Failure:
     is_cut_off: bool = False
 
     def __post_init__(self) -> None:
-        """Keep what can be written down: no bytes of paths that are no text, nor a novel."""
+        """Make the texts valid UTF-8, and cut the middle out of what is longer than 10,000."""
         for name in ("message", "place", "trace"):
             text = getattr(self, name).encode("utf-8", "backslashreplace").decode()
-            if len(text) > _LONGEST:  # its end says what was raised, its beginning where
+            if len(text) > _LONGEST:  # The end says what was raised, the beginning where.
                 half = (_LONGEST - len(_CUT)) // 2
                 text = f"{text[:half]}{_CUT}{text[-half:]}"
             object.__setattr__(self, name, text)
@@ -142,11 +146,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an attempt cost; those of a batch share its call in equal parts.
+    """What an attempt cost; the attempts of a batch share the cost of its call in equal parts.
 
-    `began_at` in epoch seconds; `seconds` of wall time, `cpu` seconds of its worker's processor;
-    `memory` is the worker's high-water mark so far, in bytes; `worker` numbers who carried it out:
-    0 is the process of the run.
+    `began_at` is in epoch seconds, `seconds` is wall time, `cpu` is seconds of processor time.
+    `memory` is the most that the worker has taken so far, in bytes. `worker` is the number of the
+    worker; 0 is the run's own process.
     """
 
     began_at: float = 0.0
@@ -158,10 +162,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one attempt; `outputs` in the order of the task's writes.
+    """How one attempt ended; `outputs` are in the order of the task's writes.
 
-    `has_log` says that it wrote something to its log, to stdout or to stderr. `seen` is what its
-    call did beside reading its inputs.
+    `has_log` says that it printed or logged something. `seen` is what its call was seen to touch
+    beside its inputs.
     """
 
     serial: int

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _AHEAD = 256
-"""So many partitions of a task are claimed at a time: a transaction each would cost too much."""
+"""How many partitions of a task are claimed at a time; a transaction each would be too slow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An attempt that a worker sealed, with what the log is to say of it."""
+    """An attempt that succeeded, with its line for the run's log."""
 
     task: str
     attempt: Attempt
@@ -44,7 +44,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class StepNews:
-    """One step's publications, the contents that its readers will find, and whether one is new."""
+    """One step's publications, its contents by dataset, and whether any of them has changed."""
 
     publications: tuple[Publication, ...]
     contents: Mapping[str, str]
@@ -55,7 +55,7 @@ class StepNews:
 class Publisher:
     """Publishes the outcomes of one run of one plan; `now` gives epoch seconds.
 
-    What it holds of partitions is of those that are claimed and not published yet.
+    It holds epochs, records and identities only of partitions that are claimed and not published.
     """
 
     run: str
@@ -71,14 +71,16 @@ class Publisher:
     _seen: dict[tuple[str, str], FileIdentity] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Publish into the plan's datasets."""
+        """Publish into the datasets of the plan's graph."""
         self._publishing = Publishing(self.metastore, self.store, self.plan.graph.datasets)
 
     def claim(self, attempts: Sequence[tuple[str, Attempt]]) -> None:
         """Raise the epochs of what these attempts may publish, so that no earlier owner can.
 
-        Their neighbours are claimed ahead, in one transaction with them. Of effects it is recorded
-        that they begin: who finds no end of them knows that they are perhaps done.
+        Each is a pair of a task's name and an attempt. The partitions that come next are claimed in
+        the same transaction. Of effects it is recorded that they begin: an effect that has a
+        beginning and no end is perhaps done. PublishError if the run's lease or metastore was taken
+        from it.
         """
         wanted: list[tuple[str, str, int]] = []
         tasks = self.plan.tasks
@@ -96,7 +98,7 @@ class Publisher:
             self._seen |= self._publishing.seen((node, key) for node, key, _ in wanted)
 
     def _in_place(self, refused: Iterable[StepNews]) -> Iterator[tuple[str, str]]:
-        """Of refused steps the partitions whose files are theirs: a retry may replace those."""
+        """The partitions of refused steps whose new file is in place: a retry may replace it."""
         for news in refused:
             for intent in (p.intent for p in news.publications if p.intent.staged is not None):
                 with suppress(OSError):
@@ -106,7 +108,7 @@ class Publisher:
     def _next(
         self, planned: TaskPlan, ordinal: int, claimed: NDArray[np.bool_]
     ) -> list[tuple[str, str, int]]:
-        """A planned partition and those after it: node, key and start of each output."""
+        """Mark a partition and the next unclaimed ones as claimed; their (node, key, start)."""
         i, sign = ordinal - planned.lo, -1 if self.newest_first else 1
         chosen = (np.flatnonzero(~claimed[i::sign][:_AHEAD]) * sign + i).tolist()
         claimed[chosen] = True
@@ -123,16 +125,22 @@ class Publisher:
         logs: Sequence[StepLog],
         ended: Sequence[tuple[str, str]],
     ) -> None:
-        """Record (node, key, message) of what failed, with its log.
+        """Record (node, key, message) of what failed, and the attempts' lines of the log.
 
         `ended` are the (effect, key) of effects that were begun and are known not to be done.
+        PublishError if the run's lease or metastore was taken from it.
         """
         self.store.journal(ended_lines(ended))
         self.metastore.log(LogLines(self.run, self.now(), logs, ended=ended), failures)
 
     def publish(self, group: Sequence[Done]) -> tuple[dict[int, StepNews], dict[int, Failure]]:
-        """Publish a group of steps; what the disk refused comes back as failures, by serial."""
-        news = {one.attempt.serial: self._news_of(one) for one in group}
+        """Publish a group of steps; returns the news of those that are published, by serial.
+
+        The others come back as failures, by serial: the disk refused them, or somebody else wrote a
+        file of theirs meanwhile. PublishError if another owner has claimed one of them since, or
+        the run's lease or metastore was taken from it; then nothing of the group is published.
+        """
+        news = {done.attempt.serial: self._news_of(done) for done in group}
         published = self._publishing.publish(
             [publication for each in news.values() for publication in each.publications],
             lambda refused: self._notes(group, news, {self._serial(step) for step in refused}),
@@ -148,42 +156,44 @@ class Publisher:
     def _notes(
         self, group: Sequence[Done], news: Mapping[int, StepNews], refused: Collection[int]
     ) -> Notes:
-        """The logs of the steps that were not refused, and what was seen while they were made."""
-        done = [one for one in group if one.attempt.serial not in refused]
+        """The logs of the steps that were not refused, and what their calls were seen to touch."""
+        done = [step_done for step_done in group if step_done.attempt.serial not in refused]
         if not done:
             return Notes()
         seen = [
-            (p.intent.node, p.intent.key, one.outcome.seen)
-            for one in done
-            for p in news[one.attempt.serial].publications
+            (p.intent.node, p.intent.key, step_done.outcome.seen)
+            for step_done in done
+            for p in news[step_done.attempt.serial].publications
         ]
         logs = [
-            one.log if news[one.attempt.serial].changed else replace(one.log, state="unchanged")
-            for one in done
+            step_done.log
+            if news[step_done.attempt.serial].changed
+            else replace(step_done.log, state="unchanged")
+            for step_done in done
         ]
         return Notes(seen_lines(self.run, seen), LogLines(self.run, self.now(), logs, seen))
 
     def sweep(self) -> None:
-        """Remove what the run staged and did not publish."""
+        """Remove what the run staged, except what an intent still stands for."""
         self._publishing.sweep(self.run)
 
     def is_there(self, node: str, ordinal: int) -> bool:
-        """Whether a partition's file was found as recorded when the plan was made."""
+        """Whether a partition's file was in place, as recorded, when the plan was made."""
         state = self.plan.snapshot.states[node]
         i = ordinal - state.lo
         return bool(0 <= i < len(state.condition) and state.condition[i] == Condition.GOOD)
 
-    def _news_of(self, one: Done) -> StepNews:
-        """The publications of an outcome; files that are not to be renamed are removed."""
-        attempt = one.attempt
-        task = self.plan.tasks[one.task].task
+    def _news_of(self, done: Done) -> StepNews:
+        """The publications of an outcome; staged files that are not needed are removed."""
+        attempt = done.attempt
+        task = self.plan.tasks[done.task].task
         if task.is_effect:
             record = self._record(attempt, task.name, how="done")
             return StepNews((self._publication(attempt, record, None, None),), {}, changed=True)
         publications, contents, changed = [], {}, False
-        for output in one.outcome.outputs:
+        for output in done.outcome.outputs:
             was = self._records.get((output.dataset, output.key))
-            if was is not None and self._is_pinned(one, was):
+            if was is not None and self._is_pinned(done, was):
                 self.store.discard([output.staged])
                 contents[output.dataset] = was.content or output.content
                 continue
@@ -195,16 +205,16 @@ class Publisher:
             publications.append(self._of_output(attempt, output, content, stays))
         return StepNews(tuple(publications), contents, changed)
 
-    def _is_pinned(self, one: Done, was: Record) -> bool:
-        """Whether an output stays somebody's file while its step makes the others again."""
-        planned, ordinal = self.plan.tasks[one.task], one.attempt.ordinal
+    def _is_pinned(self, done: Done, was: Record) -> bool:
+        """Whether an output is pinned, and so keeps its file while its step makes the others."""
+        planned, ordinal = self.plan.tasks[done.task], done.attempt.ordinal
         asked = planned.need[ordinal - planned.lo] == Reason.ASKED
         return was.pinned and not asked and self.is_there(was.node, ordinal)
 
     def _of_output(
         self, attempt: Attempt, output: Output, content: str, stays: Record | None
     ) -> Publication:
-        """The publication of one output; `stays` is the record whose file stays as it is."""
+        """The publication of one output; `stays` is the present record if its file is kept."""
         if stays is not None:
             self.store.discard([output.staged])
             kept = self._record(
@@ -214,16 +224,16 @@ class Publisher:
             )  # fmt: skip
             return self._publication(attempt, kept, None, stays)
         was = self._records.get((output.dataset, output.key))
-        made = self._record(
+        record = self._record(
             attempt, output.dataset, content=content, rows=output.rows, nbytes=output.nbytes,
             sha256=output.sha256, schema=output.schema,
         )  # fmt: skip
-        return self._publication(attempt, made, output.staged, was)
+        return self._publication(attempt, record, output.staged, was)
 
     def _publication(
         self, attempt: Attempt, record: Record, staged: str | None, was: Record | None
     ) -> Publication:
-        """A publication in the place of what `was`, under the epoch that was claimed."""
+        """A publication under the claimed epoch; `was` is the record that it replaces."""
         intent = Intent(
             step=f"{self.run}/{attempt.serial}",
             node=record.node,
@@ -238,7 +248,7 @@ class Publisher:
         return Publication(intent, 0 if was is None else was.seq, seen)
 
     def _serial(self, step: str) -> int:
-        """The number of an attempt of this run, by the name of its step."""
+        """The serial of an attempt of this run, from its step's name, RUN/SERIAL."""
         return int(step.rpartition("/")[2])
 
     def _record(self, attempt: Attempt, node: str, **more: Any) -> Record:
@@ -258,7 +268,7 @@ class Publisher:
 
 
 def _of_disk(refusal: Refusal) -> Failure:
-    """What was refused, as the failure of a step."""
+    """The failure of a step, from why it was refused."""
     error, staged_for = refusal.error, refusal.staged_for
     if isinstance(error, PublishError):
         return Failure(str(error))

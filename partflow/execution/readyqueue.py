@@ -1,8 +1,8 @@
 """The steps of a run that are ready, in the order in which they are to be taken. Pure.
 
 Knows nothing of why a step is ready. Higher priorities come first, then earlier times, then what is
-upstream. Where tasks make batches, time is taken in blocks as long as the longest batch: else a
-task would be handed its first partition before its second could join it.
+upstream. Where tasks make batches, times are compared by blocks, each as long as the longest batch:
+otherwise a task would be given its first partition before its second one could join the batch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST = 366
-"""So many partitions are made in one call at most where a task says `batch=True`."""
+"""The largest number of partitions in one call of a task that says `batch=True`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(slots=True)
 class _Line:
-    """Steps of one task that were ready from the beginning; only the next one is in the heap."""
+    """Steps of one task that were offered together; only the one at `at` is in the heap."""
 
     ordinals: NDArray[np.int64]
     at: int = 0
@@ -47,11 +47,12 @@ _Pool = tuple[str, str]
 
 
 class ReadyQueue:
-    """Ready steps by rank; those whose pool is full are parked until a call of it ends.
+    """Ready steps by rank; those whose pool is full are parked until a call in that pool ends.
 
-    `pools` are limits by name; a pool that is not among them has none. Each effect is a pool of one
-    place by itself: it is at one partition at a time. What was ready from the beginning costs an
-    integer a step and no object.
+    `pools` gives the number of places by name; a pool that is not among them has no limit. Each
+    effect has a pool of its own with one place, so that it is at one partition at a time. With
+    `newest_first` later times come first. Steps that are offered together cost an integer each, not
+    an object.
     """
 
     def __init__(
@@ -79,16 +80,19 @@ class ReadyQueue:
         self._number = count()
 
     def offer(self, step: Step) -> None:
-        """A step has become ready."""
+        """Add a step that has become ready."""
         heapq.heappush(self._heap, (self._rank(step), next(self._number), step, None))
 
     def offer_all(self, task: str, ordinals: NDArray[np.int64]) -> None:
-        """All these steps of a task are ready; in ascending order."""
+        """Add steps of one task that are ready; `ordinals` are ascending."""
         if len(ordinals):
             self._push(task, _Line(ordinals[:: self.sign]))
 
     def take(self) -> Step | None:
-        """The next step; None if there is none whose pool has room. It may be taken already."""
+        """The next step whose pools have room; None if there is none.
+
+        The queue does not know which steps went with a batch: the caller passes over those.
+        """
         while self._heap:
             entry = heapq.heappop(self._heap)
             _, _, step, line = entry
@@ -103,13 +107,13 @@ class ReadyQueue:
         return None
 
     def begun(self, task: str) -> None:
-        """A call of a task has begun: it has a place of its pool."""
+        """Take a place in the pools of a task for a call that begins."""
         for pool in self._pools[task]:
             if pool in self._free:
                 self._free[pool] -= 1
 
     def ended(self, task: str) -> None:
-        """A call of a task has ended: what waited for its pool is ready again."""
+        """Give back the places of a call that has ended; steps parked for them can be taken."""
         for pool in self._pools[task]:
             if pool in self._free:
                 self._free[pool] += 1
@@ -117,12 +121,12 @@ class ReadyQueue:
                     heapq.heappush(self._heap, entry)
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Drop all steps."""
         self._heap.clear()
         self._parked.clear()
 
     def block(self, step: Step) -> int:
-        """The block of time in which a step begins; a batch lies in one."""
+        """The number of the block of time in which a step begins; a batch lies in one block."""
         begins = int(self._starts[step.task][step.ordinal - self._lo[step.task]])
         return (begins - self._since) // self._block
 
@@ -148,7 +152,7 @@ def _pools_of(task: Task) -> tuple[_Pool, ...]:
 
 
 def batch_limit(task: Task, batch_size: int | None) -> int:
-    """How many partitions one call of a task may make; `batch_size` is asked for from outside."""
+    """How many partitions one call of a task may make; `batch_size` is the limit of the run."""
     declared = task.options.batch
     if not declared:
         return 1
@@ -159,9 +163,10 @@ def batch_limit(task: Task, batch_size: int | None) -> int:
 
 
 def _span(planned: TaskPlan, limit: int) -> tuple[int, int]:
-    """How many seconds a task's longest batch covers, and when its first step begins; 1: no batch.
+    """How many seconds a task's longest batch covers, and when its first step begins, in seconds.
 
-    From the first step on, so that the first batch is a whole one.
+    It is counted from the first step, so that the first batch can be a whole one. A task without
+    batches has (1, 0).
     """
     steps = np.flatnonzero(planned.action)
     n = min(limit, len(planned.state))
@@ -173,10 +178,10 @@ def _span(planned: TaskPlan, limit: int) -> tuple[int, int]:
 
 
 def _priorities(plan: Plan) -> dict[str, int]:
-    """Each task's priority, and at least that of whatever reads what it writes."""
-    found = {n: t.task.options.priority for n, t in plan.tasks.items()}
+    """Each task's priority: the highest of its own and those of all tasks downstream."""
+    priorities = {n: t.task.options.priority for n, t in plan.tasks.items()}
     for name in reversed(list(plan.tasks)):
         for dataset in plan.tasks[name].task.writes:
             readers = [t.name for t, _ in plan.graph.readers(dataset.name) if t.name != name]
-            found[name] = max([found[name], *(found[r] for r in readers)])
-    return found
+            priorities[name] = max([priorities[name], *(priorities[r] for r in readers)])
+    return priorities

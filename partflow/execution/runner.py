@@ -25,12 +25,12 @@ from partflow.metastore.runlog import RunLog
 from partflow.planning.planner import Plan, Reason
 
 _PATIENCE = 0.5
-"""So many seconds an executor is waited for before stop signals are looked at again."""
+"""How many seconds the runner waits for outcomes before it looks at the stop signal again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _InHand:
-    """An attempt that a worker has: of which step, and how much it reads."""
+    """An attempt that the executor has: its step, and the size of what it reads."""
 
     step: Step
     attempt: Attempt
@@ -39,10 +39,11 @@ class _InHand:
 
 @dataclass(slots=True)
 class Runner:
-    """Carries a plan out under one run's name; the lease is held by whoever makes it.
+    """Carries a plan out as the run `run`; whoever makes the runner holds the run's lease.
 
-    `now` gives epoch seconds, `pause` sleeps, `chance` gives numbers in [0, 1). With `fail_fast`
-    the first failure stops the run as a stop that was asked for does.
+    `codes` gives the code fingerprint of each task. `now` gives epoch seconds, `pause` sleeps so
+    many seconds, `chance` gives numbers in [0, 1). With `fail_fast` the first failure stops the run
+    in the same way as `stop.asked` does.
     """
 
     run: str
@@ -66,7 +67,11 @@ class Runner:
     _failures: list[Failed] = field(default_factory=list)
 
     def carry_out(self, plan: Plan) -> Summary:
-        """Run every step that turns out to be needed; what fails holds up only its own."""
+        """Make every step that turns out to be needed; a failure holds up only what depends on it.
+
+        PublishError if the run's lease or metastore was taken from it, or another owner has claimed
+        what it made; what it published before stays.
+        """
         began = time.monotonic()
         state = RunState(plan, self.tuning)
         state.begin()
@@ -85,7 +90,7 @@ class Runner:
         return self._summary(state, time.monotonic() - began)
 
     def _give_up(self, state: RunState) -> None:
-        """Begin nothing more; what waits for another try counts as failed."""
+        """Cancel all that has not begun; steps that wait for another attempt count as failed."""
         failures = []
         for _, _, step, failure in self._later:
             state.handle(StepFailed(step, is_final=True))
@@ -103,19 +108,19 @@ class Runner:
         state.cancel()
 
     def _abandon(self, state: RunState) -> None:
-        """Let go of what workers are at: they are ended when the executor is closed."""
-        for one in self._in_hand.values():
-            state.recall(one.step)
+        """Cancel what workers are at; the workers are ended when the executor is closed."""
+        for in_hand in self._in_hand.values():
+            state.recall(in_hand.step)
         self._in_hand.clear()
         self._open.clear()
 
     def _hand_out(self, state: RunState) -> None:
-        """Fill the executor's slots with what is ready, and with retries whose time has come."""
+        """Give the executor steps that are ready, and retries that are due, while it has slots."""
         while self._later and self._later[0][0] <= time.monotonic():
             state.resume(heapq.heappop(self._later)[2])
         starts: list[Start] = []
-        effects = sum(_is_effect(state, one.step.task) for one in self._in_hand.values())
-        # An effect is handed out when it can begin, for then its beginning is recorded.
+        effects = sum(_is_effect(state, in_hand.step.task) for in_hand in self._in_hand.values())
+        # An effect counts as begun when it is handed out, so it has to wait for an idle worker.
         while len(self._open) + len(starts) < self.executor.slots and (
             effects < self.executor.workers
         ):
@@ -128,7 +133,7 @@ class Runner:
         if not starts:
             return
         self._read_seq = self.publisher.metastore.seq
-        # With room for more, one start is all that can be begun now.
+        # Nothing else is under way, and nothing else can begin beside a single start.
         is_alone = len(starts) == 1 and not self._in_hand and not self._later
         orders = [self._ordered(state, start, is_alone=is_alone) for start in starts]
         self.publisher.claim([(o.task, a) for o in orders for a in o.attempts])
@@ -155,8 +160,8 @@ class Runner:
         lineage = self._lineage(state, step, reads)
         size = Size(sum(r.size.rows for r in reads), sum(r.size.nbytes for r in reads))
         stamps = tuple(
-            self.stamps.of(one.read.dataset, read)
-            for one, read in zip(task.inputs, ordinals, strict=True)
+            self.stamps.of(task_input.read.dataset, read)
+            for task_input, read in zip(task.inputs, ordinals, strict=True)
         )
         attempt = Attempt(
             self._serial, step.ordinal, number, ordinals, lineage, present, size.nbytes, stamps
@@ -183,41 +188,47 @@ class Runner:
         )
 
     def _take_in(self, state: RunState, outcomes: Sequence[Outcome]) -> None:
-        """Publish what was made, all together; then tell the state what became of each."""
-        begun = [self._in_hand.pop(o.serial) for o in outcomes]
+        """Publish all that succeeded together; then tell the state how each attempt ended."""
+        begun = [self._in_hand.pop(outcome.serial) for outcome in outcomes]
         pairs = list(zip(begun, outcomes, strict=True))
-        made = [
-            Done(b.step.task, b.attempt, o, _logged(state, b, o)) for b, o in pairs if not o.failure
+        done = [
+            Done(in_hand.step.task, in_hand.attempt, outcome, _logged(state, in_hand, outcome))
+            for in_hand, outcome in pairs
+            if not outcome.failure
         ]
-        published, refused = self.publisher.publish(made)
+        published, refused = self.publisher.publish(done)
         failures: list[tuple[str, str, str]] = []
         logs, ended = [], []
-        for one, outcome in pairs:
+        for in_hand, outcome in pairs:
             failure = outcome.failure or refused.get(outcome.serial)
             if failure is None:
-                state.handle(_event(one, outcome, published[outcome.serial]))
+                state.handle(_event(in_hand, outcome, published[outcome.serial]))
             else:
-                logs.append(_logged(state, one, outcome, failure))
-                if _is_effect(state, one.step.task) and not failure.is_cut_off:
-                    ended.append((one.step.task, one.attempt.lineage.key))
-                failures += self._failed(state, one, failure)
+                logs.append(_logged(state, in_hand, outcome, failure))
+                if _is_effect(state, in_hand.step.task) and not failure.is_cut_off:
+                    ended.append((in_hand.step.task, in_hand.attempt.lineage.key))
+                failures += self._failed(state, in_hand, failure)
         if logs:
             self.publisher.fail(failures, logs, ended)
-        self._open -= {o.serial for o in outcomes}
+        self._open -= {outcome.serial for outcome in outcomes}
 
     def _failed(
-        self, state: RunState, one: _InHand, failure: Failure
+        self, state: RunState, in_hand: _InHand, failure: Failure
     ) -> list[tuple[str, str, str]]:
-        """Try again later, or give it up; what is to be recorded then, by (node, key, message)."""
-        over = failure.is_final or self.stop.asked
-        again = state.handle(StepFailed(one.step, over, failure.is_shared))
-        if again is not None:
-            delay = again.delay * (0.75 + self.chance() / 2)
-            entry = (time.monotonic() + delay, one.attempt.serial, one.step, failure)
+        """Tell the state of a failed attempt, and enter a retry if there is to be one.
+
+        Returns (node, key, message) of each output to be recorded as failed: none while there are
+        retries left.
+        """
+        is_last = failure.is_final or self.stop.asked
+        retry = state.handle(StepFailed(in_hand.step, is_last, failure.is_shared))
+        if retry is not None:
+            delay = retry.delay * (0.75 + self.chance() / 2)
+            entry = (time.monotonic() + delay, in_hand.attempt.serial, in_hand.step, failure)
             heapq.heappush(self._later, entry)
-        if state.state_of(one.step) is not StepState.FAILED:
+        if state.state_of(in_hand.step) is not StepState.FAILED:
             return []
-        return self._lost(state, one.step, failure)
+        return self._lost(state, in_hand.step, failure)
 
     def _lost(self, state: RunState, step: Step, failure: Failure) -> list[tuple[str, str, str]]:
         task = state.plan.tasks[step.task].task
@@ -244,20 +255,20 @@ def _is_effect(state: RunState, task: str) -> bool:
     return state.plan.tasks[task].task.is_effect
 
 
-def _event(one: _InHand, outcome: Outcome, news: StepNews) -> StepMade:
+def _event(in_hand: _InHand, outcome: Outcome, news: StepNews) -> StepMade:
     sizes = {o.dataset: Size(o.rows, o.nbytes, o.memory) for o in outcome.outputs}
-    return StepMade(one.step, news.contents, news.changed, sizes)
+    return StepMade(in_hand.step, news.contents, news.changed, sizes)
 
 
 def _logged(
-    state: RunState, one: _InHand, outcome: Outcome, failure: Failure | None = None
+    state: RunState, in_hand: _InHand, outcome: Outcome, failure: Failure | None = None
 ) -> StepLog:
-    planned, cost = state.plan.tasks[one.step.task], outcome.cost
-    reason = Reason(int(planned.reason[one.step.ordinal - planned.lo]))
+    planned, cost = state.plan.tasks[in_hand.step.task], outcome.cost
+    reason = Reason(int(planned.reason[in_hand.step.ordinal - planned.lo]))
     return StepLog(
-        task=one.step.task,
-        key=one.attempt.lineage.key,
-        attempt=one.attempt.number,
+        task=in_hand.step.task,
+        key=in_hand.attempt.lineage.key,
+        attempt=in_hand.attempt.number,
         state="made" if failure is None else "failed",
         reason=reason.name.lower(),
         seconds=cost.seconds,
@@ -266,8 +277,8 @@ def _logged(
         began_at=cost.began_at,
         cpu=cost.cpu,
         memory=cost.memory,
-        rows_in=one.size.rows,
-        bytes_in=one.size.nbytes,
+        rows_in=in_hand.size.rows,
+        bytes_in=in_hand.size.nbytes,
         rows_out=sum(o.rows for o in outcome.outputs),
         bytes_out=sum(o.nbytes for o in outcome.outputs),
         worker=cost.worker,

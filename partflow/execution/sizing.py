@@ -1,7 +1,8 @@
 """How large in memory a batch may be, and how large the frames that it reads will be.
 
-Knows nothing of steps. Files are compressed: a frame can be thirty times as large as its file. Its
-size follows from its rows, which are recorded, and from how wide a row is, as a file of it tells.
+Knows nothing of steps. Files are compressed: a frame can be thirty times as large as its file. So a
+frame's size is estimated as its rows, which are recorded, times the width of a row, which is taken
+from one of the dataset's files.
 """
 
 from __future__ import annotations
@@ -19,32 +20,35 @@ from partflow.planning.snapshot import Condition
 from partflow.store.protocol import Store, file_of
 
 BATCH = 64 * 2**20
-"""The frames that one batch reads have so many bytes in memory at most."""
+"""The largest size in memory of the frames that one batch reads, in bytes."""
 
 _COPIES = 4
-"""A call holds its frames so many times at most: read, returned, copied, encoded."""
+"""How many times a call holds its frames at most: read, returned, copied, encoded."""
 
 
 def batch_bytes(free: int | None, jobs: int) -> int:
-    """What the frames of one batch may come to where `jobs` of them share the `free` memory."""
+    """The largest size of one batch's frames, if `jobs` calls share `free` bytes of memory.
+
+    `free` is None where it is not known.
+    """
     return BATCH if free is None else max(1, min(BATCH, free // (_COPIES * max(1, jobs))))
 
 
 def widths(plan: Plan, store: Store, batch_size: int | None) -> dict[str, float]:
-    """By dataset that a batch of this plan reads, the bytes of memory that a row takes.
+    """The bytes of memory that a row takes, for each dataset that a batch of this plan reads.
 
-    Its largest file tells: one of each dataset is looked into.
+    It is taken from the dataset's largest file; a dataset of which that is unreadable is left out.
     """
-    found: dict[str, float] = {}
+    widths_by_name: dict[str, float] = {}
     for planned in plan.tasks.values():
         limit = batch_limit(planned.task, batch_size)
         if limit <= 1 or not planned.action.any():
             continue
-        for one in planned.task.inputs:
-            dataset = one.read.dataset
-            if dataset.name not in found and dataset.stored_as.is_table:
-                found |= _width(plan, store, dataset)
-    return found
+        for task_input in planned.task.inputs:
+            dataset = task_input.read.dataset
+            if dataset.name not in widths_by_name and dataset.stored_as.is_table:
+                widths_by_name |= _width(plan, store, dataset)
+    return widths_by_name
 
 
 def _width(plan: Plan, store: Store, dataset: Dataset) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""Tells whether sources' files are still those that were looked at, by what stat says of them.
+"""Tells by stat whether sources' files are still those that the plan saw.
 
-Knows nothing of steps. A file that is replaced while it is read may be read half and half; and if
-the first one is put back before the next look, nothing else would ever tell.
+Knows nothing of steps. A file that is replaced while a task reads it may be read half old and half
+new. If the old file is put back before the next look at the source, only this comparison shows it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """What was seen of sources: `stats` by name, shape (n, 4), -1 where no file was."""
+    """What the plan saw of sources: `stats` by name, shape (n, 4), -1 where there was no file."""
 
     plan: Plan
     stats: Mapping[str, NDArray[np.int64]]
 
     def of(self, dataset: Dataset, ordinals: Sequence[int]) -> bytes | None:
-        """What those partitions looked like; None if they were not looked at, or are a task's."""
+        """A digest of 16 bytes over these partitions' stats, as the plan saw them.
+
+        None if there are no partitions, the dataset is no source, or nobody looked at its files.
+        """
         seen = self.stats.get(dataset.name)
         if seen is None or not dataset.is_source or not ordinals:
             return None
@@ -38,13 +41,13 @@ class Stamps:
 
 
 def is_as_seen(store: Store, dataset: Dataset, ordinals: Sequence[int], stamp: bytes) -> bool:
-    """Whether those partitions look now as when that stamp was made."""
+    """Whether these partitions' files have the stats now that `stamp` was made of."""
     return _digest(store.identities(dataset, keys_of(dataset, ordinals))) == stamp
 
 
 def _digest(stats: NDArray[np.int64]) -> bytes:
-    """Over size and times; inodes are left out, for on some mounts they come and go by themselves.
+    """A digest over sizes and times. Inodes are left out: on some mounts they change by themselves.
 
-    Who puts a file in another's place, or back, changes the time of its status.
+    Replacing a file, or putting it back, changes the time of its status (ctime).
     """
     return hashlib.blake2b(stats[:, :3].astype("<i8").tobytes(), digest_size=16).digest()

@@ -13,8 +13,8 @@ Knows nothing of executors or stores. A step is a task at one ordinal. Its life:
     DELAYED    StepFailed       FAILED: the run ends before its time comes
     PENDING    an input failed  BLOCKED, or LEFT if it was fresh and only may have changed
 
-PENDING and READY become CANCELLED when the run stops early, and so does what is RUNNING but waits
-in the executor still. All other states are final.
+When a run stops early, PENDING and READY steps become CANCELLED, and so do RUNNING ones that the
+executor has not begun. The states from MADE on, in `StepState`, are final.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ FINAL = frozenset(s for s in StepState if s >= StepState.MADE)
 
 @dataclass(frozen=True, slots=True)
 class StepMade:
-    """A step's outputs are published, with these content fingerprints by dataset (none: effect)."""
+    """A step's outputs are published; an effect has none.
+
+    `contents` are their content fingerprints and `sizes` their sizes, both by dataset. `changed`
+    says whether any content is another one than before.
+    """
 
     step: Step
     contents: Mapping[str, str]
@@ -66,9 +70,10 @@ class StepMade:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """An attempt of a step failed; `is_final` if trying again cannot help.
+    """An attempt of a step failed.
 
-    `is_shared` if its whole batch failed, so that it may not be at fault.
+    `is_final` says that another attempt cannot help or will not come. `is_shared` says that the
+    step's whole batch failed, so that the fault may be another step's.
     """
 
     step: Step
@@ -78,7 +83,7 @@ class StepFailed:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Carry steps out in one call: neighbouring partitions of one task, in order of time."""
+    """Make these steps in one call: neighbouring partitions of one task, earliest first."""
 
     steps: tuple[Step, ...]
 
@@ -95,9 +100,10 @@ class Later:
 class Tuning:
     """How a run is steered.
 
-    With `newest_first` the latest in time is taken first; `retries` stands in for what tasks say.
-    `pools` are limits by name. `batch_size` bounds batches in partitions, `batch_bytes` in the
-    bytes of memory of the frames that one call reads; `widths` are those of a row, by dataset.
+    With `newest_first` the latest in time is taken first. `retries` overrides what tasks say.
+    `pools` gives each pool's number of places by its name. A batch has at most `batch_size`
+    partitions, and the frames that its call reads take at most `batch_bytes` bytes of memory.
+    `widths` gives the bytes of memory that a row takes, by dataset.
     """
 
     newest_first: bool = False
@@ -110,7 +116,7 @@ class Tuning:
 
 @dataclass(slots=True)
 class _Call:
-    """A call under way: a task, and how many of its steps have not come to an end."""
+    """A call under way: its task, and how many of its steps have not ended."""
 
     task: str
     left: int
@@ -149,7 +155,7 @@ class RunState:
     # --- events ------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Make ready what waits for nothing."""
+        """Make ready the steps that wait for nothing; called once, before everything else."""
         for name, waiting in self.waiting.items():
             planned, states = self.plan.tasks[name], self.states[name]
             free = (states == StepState.PENDING) & (waiting == 0)
@@ -161,28 +167,31 @@ class RunState:
                     self._freed(Step(name, planned.lo + i))
 
     def take(self, *, is_busy: bool = False) -> Start | None:
-        """What to carry out next: in order of time, upstream first; None: nothing is ready.
+        """The steps to make next, which are RUNNING from now on; None if nothing can be taken.
 
-        While the workers have enough in hand, a batch that neighbours may still join is left.
+        If `is_busy`, all workers have work: a batch that a neighbour may still join is not taken.
         """
         while (step := self._ready.take()) is not None:
             if self.state_of(step) is not StepState.READY:
-                continue  # it went with a batch
+                continue  # It went with a batch.
             steps = self._batch(step)
             if is_busy and self._may_grow(steps):
                 self._ready.offer(step)
                 return None
             call = _Call(step.task, len(steps))
-            for one in steps:
-                self._set(one, StepState.RUNNING)
-                self.attempts[one] = self.attempts.get(one, 0) + 1
-                self._calls[one] = call
+            for member in steps:
+                self._set(member, StepState.RUNNING)
+                self.attempts[member] = self.attempts.get(member, 0) + 1
+                self._calls[member] = call
             self._ready.begun(step.task)
             return Start(steps[:: self._ready.sign])
         return None
 
     def handle(self, event: StepMade | StepFailed) -> Later | None:
-        """Take in what became of a step; a `Later` if it is to be tried again."""
+        """Take in how a step ended; returns a `Later` if the step is to be tried again.
+
+        Requires: the step is RUNNING, or it is DELAYED and the failure is final.
+        """
         step = event.step
         was = self.state_of(step)
         given_up = was is StepState.DELAYED and isinstance(event, StepFailed) and event.is_final
@@ -210,7 +219,7 @@ class RunState:
         return None
 
     def resume(self, step: Step) -> None:
-        """The time of a delayed step has come."""
+        """Make a DELAYED step ready, because the time of its next attempt has come."""
         if self.state_of(step) is not StepState.DELAYED:
             raise AssertionError(f"BUG: {step} is resumed and is {self.state_of(step).name}")
         self._set(step, StepState.READY)
@@ -218,14 +227,14 @@ class RunState:
         self._ready.offer(step)
 
     def recall(self, step: Step) -> None:
-        """Take back a step that was handed out and not begun."""
+        """Cancel a RUNNING step that the executor gave back, or whose worker is ended."""
         if self.state_of(step) is not StepState.RUNNING:
             raise AssertionError(f"BUG: {step} is recalled and is {self.state_of(step).name}")
         self._ended(step)
         self._set(step, StepState.CANCELLED)
 
     def cancel(self) -> None:
-        """Give up what has not begun."""
+        """Cancel all steps that are PENDING or READY."""
         for name, states in self.states.items():
             idle = (states == StepState.PENDING) | (states == StepState.READY)
             self._set_all(name, idle, StepState.CANCELLED)
@@ -234,7 +243,7 @@ class RunState:
     # --- questions ---------------------------------------------------------------------------
 
     def state_of(self, step: Step) -> StepState:
-        """Where a step is."""
+        """Where a step is in its life."""
         return StepState(int(self.states[step.task][step.ordinal - self.plan.tasks[step.task].lo]))
 
     def count(self, *wanted: StepState) -> int:
@@ -277,7 +286,7 @@ class RunState:
         states[mask] = state
 
     def _ended(self, step: Step) -> None:
-        """A step has left its call; with the last one the call's place in its pool is free."""
+        """Take a step out of its call; when the last one leaves, the call's pools have room."""
         call = self._calls.pop(step, None)
         if call is not None:
             call.left -= 1
@@ -285,26 +294,26 @@ class RunState:
                 self._ready.ended(call.task)
 
     def _batch(self, step: Step) -> tuple[Step, ...]:
-        """A ready step, and the ready ones after it that can go with it in one call."""
-        limit, found = self._ready.limits[step.task], [step]
+        """A ready step, and its ready neighbours that can be made in the same call."""
+        limit, batch = self._ready.limits[step.task], [step]
         if limit == 1 or step in self._alone:
             return (step,)
         planned, states = self.plan.tasks[step.task], self.states[step.task]
         block = self._ready.block(step)
-        while len(found) < limit:
-            after = Step(step.task, found[-1].ordinal + self._ready.sign)
+        while len(batch) < limit:
+            after = Step(step.task, batch[-1].ordinal + self._ready.sign)
             i = after.ordinal - planned.lo
             if not 0 <= i < len(states) or states[i] != StepState.READY or after in self._alone:
                 break
             if self._ready.block(after) != block or not self.live.fits(
-                found, after, self.tuning.batch_bytes
+                batch, after, self.tuning.batch_bytes
             ):
                 break
-            found.append(after)
-        return tuple(found)
+            batch.append(after)
+        return tuple(batch)
 
     def _may_grow(self, steps: tuple[Step, ...]) -> bool:
-        """Whether the next neighbour of a batch is not ready yet, and would go with it."""
+        """Whether the next neighbour of a batch is still PENDING, and could join once ready."""
         last = steps[-1]
         if last in self._alone or len(steps) >= self._ready.limits[last.task]:
             return False
@@ -315,42 +324,48 @@ class RunState:
         return self._ready.block(Step(last.task, i + planned.lo)) == self._ready.block(last)
 
     def _parted(self, step: Step) -> None:
-        """A batch failed as a whole: each of its steps is made by itself, at no attempt's cost."""
+        """Have a step of a failed batch made in a call of its own; its attempt does not count."""
         self.attempts[step] -= 1
         self._alone.add(step)
         self._set(step, StepState.READY)
         self._ready.offer(step)
 
     def _waits(self, planned: TaskPlan) -> NDArray[np.int64]:
-        """For how many planned steps each of a task's partitions waits."""
-        found = np.zeros(len(planned.state), np.int64)
-        for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
-            for writer in self.plan.graph.writers(one.read.dataset.name):
-                other = self.plan.tasks[writer.name]
-                steps = np.concatenate(([0], np.cumsum(other.action != Action.NONE)))
-                low, high = (np.clip(x - other.lo, 0, len(steps) - 1) for x in (a, b))
-                found += steps[np.maximum(low, high)] - steps[low]
-        return found
+        """For how many planned steps each of a task's partitions waits, from `lo` on."""
+        waits = np.zeros(len(planned.state), np.int64)
+        for task_input, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+            for writer in self.plan.graph.writers(task_input.read.dataset.name):
+                upstream = self.plan.tasks[writer.name]
+                steps = np.concatenate(([0], np.cumsum(upstream.action != Action.NONE)))
+                low, high = (np.clip(x - upstream.lo, 0, len(steps) - 1) for x in (a, b))
+                waits += steps[np.maximum(low, high)] - steps[low]
+        return waits
 
     def _freed(self, step: Step) -> None:
-        """Everything that a step reads is done: it is ready, or there is nothing to do."""
+        """Make a step ready, now that all it reads is done, or skip it if it is fresh after all.
+
+        A step that is skipped is done for its readers, which follow in the same way.
+        """
         queue = [step]
         while queue:
-            one = queue.pop()
-            if self.live.is_fresh(one):
-                self._set(one, StepState.SKIPPED)
-                queue += self._released(one)
+            next_step = queue.pop()
+            if self.live.is_fresh(next_step):
+                self._set(next_step, StepState.SKIPPED)
+                queue += self._released(next_step)
                 continue
-            self._set(one, StepState.READY)
-            self._ready.offer(one)
+            self._set(next_step, StepState.READY)
+            self._ready.offer(next_step)
 
     def _done(self, step: Step) -> None:
         for freed in self._released(step):
             self._freed(freed)
 
     def _touched(self, step: Step) -> list[tuple[str, int, int, int]]:
-        """The readers of a step's outputs: task, position of the read, and span of ordinals."""
-        found = []
+        """Who reads a step's outputs: task, position of the read, and a range of its steps.
+
+        The range is half-open and counts from the task's `lo`.
+        """
+        touched = []
         for dataset in self.plan.tasks[step.task].task.writes:
             for name, position in self._readers[dataset.name]:
                 planned = self.plan.tasks[name]
@@ -358,11 +373,11 @@ class RunState:
                 first = int(np.searchsorted(b, step.ordinal, side="right"))
                 last = int(np.searchsorted(a, step.ordinal, side="right"))
                 if first < last:
-                    found.append((name, position, first, last))
-        return found
+                    touched.append((name, position, first, last))
+        return touched
 
     def _released(self, step: Step) -> list[Step]:
-        """Count a step as done for its readers; those that wait for nothing any more."""
+        """Count a step as done for its readers; returns those that now wait for nothing."""
         freed = []
         for name, _, first, last in self._touched(step):
             waiting = self.waiting[name]
@@ -373,22 +388,23 @@ class RunState:
         return list(dict.fromkeys(freed))
 
     def _held_up(self, step: Step) -> None:
-        """Block all that needs a failed step; readers to whom it is optional go on without it.
+        """Block all steps that need a failed one; readers to which it is optional do without it.
 
-        Unless its file was there and is lost: what is gone is not what never was.
+        But if its file existed once and is lost, optional readers are blocked, too: they would take
+        a partition that is lost for one that never was.
         """
         queue = [step]
         while queue:
-            one = queue.pop()
-            for name, position, first, last in self._touched(one):
+            stuck = queue.pop()
+            for name, position, first, last in self._touched(stuck):
                 planned, states = self.plan.tasks[name], self.states[name]
                 read = planned.task.inputs[position].read
-                if read.is_optional and not self.live.is_lost(read.dataset.name, one.ordinal):
+                if read.is_optional and not self.live.is_lost(read.dataset.name, stuck.ordinal):
                     continue
                 for i in np.flatnonzero(states[first:last] == StepState.PENDING).tolist():
-                    run = planned.action[first + i] == Action.RUN
+                    must_run = planned.action[first + i] == Action.RUN
                     held = Step(name, planned.lo + first + i)
-                    self._set(held, StepState.BLOCKED if run else StepState.LEFT)
+                    self._set(held, StepState.BLOCKED if must_run else StepState.LEFT)
                     queue.append(held)
-            for freed in self._released(one):
+            for freed in self._released(stuck):
                 self._freed(freed)
