@@ -1,8 +1,8 @@
-"""Frames that this process has just made or read, for their next readers, within a budget of bytes.
+"""Keeps frames that this process made or read for their next readers, within a budget of bytes.
 
-Knows nothing of datasets or tasks. A frame is handed over only to who would read the file in the
-same way, and while the file at its path is the very one that it was made or read with: what a
-reader gets never differs from reading the file. Each reader gets a copy, and may write into it.
+Knows nothing of datasets or tasks. A reader gets a frame only if it would read the file in the same
+way, and if the file at that path is still the one that the frame belongs to. So the frame never
+differs from what reading the file would give. Each reader gets a copy, and may write into it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     import polars as pl
 
 BUDGET = 256 * 2**20
+"""How many bytes the frames of one process may take together."""
 SMALL = 2**20
-"""A file of up to so many bytes is read whole and kept; a larger one is scanned as it is asked."""
+"""A file of up to this many bytes is read whole and kept; of a larger one only what is needed."""
 
 Identity = tuple[int, int, int]
 
 
 class AsRead(NamedTuple):
-    """A path, and the way in which what lies there is read: see `formats.way_of`.
+    """A path, and the way in which its file is read: see `way_of` in `formats/known.py`.
 
-    The partition column is no part of it, as it does not stand in the file.
+    The partition column is no part of the way, because it is not in the file.
     """
 
     path: str
@@ -42,7 +43,8 @@ class AsRead(NamedTuple):
 class _Held:
     """A frame, and the size, time of modification and inode of its file.
 
-    `ctime_ns` is that of the file when it was first seen in its place, where renaming had put it.
+    `ctime_ns` is the file's ctime when it was first seen in place, because renaming changes it;
+    None until then.
     """
 
     frame: Packed
@@ -51,10 +53,10 @@ class _Held:
 
 
 class HandOver:
-    """The frames of one process, the least recently used of which goes first. Threads may share it.
+    """The frames of one process; the least recently used is dropped first. Threads may share it.
 
-    Requires: an edit in place shows in a file's stat. `Store.seal` dates files so; others are kept
-    only once they are older than the clock's step.
+    Requires: every edit of a file shows in its stat. `Store.seal` backdates files to ensure it; a
+    frame of another file may be kept only if the file is older than one step of the clock.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
@@ -64,15 +66,16 @@ class HandOver:
         self._lock = threading.Lock()
 
     def wants(self, frame: pl.DataFrame) -> bool:
-        """Whether a frame would be kept: it has room, and comes back from its file as it is."""
+        """Whether a frame would be kept: it is small enough, and its types survive Parquet."""
         return self._has_room(int(frame.estimated_size())) and _round_trips(tuple(frame.dtypes))
 
     def keep(
         self, file: AsRead, identity: Identity, frame: Packed, ctime_ns: int | None = None
     ) -> None:
-        """Keep the frame that is in the file of that identity, now or once it is renamed there.
+        """Keep the frame of the file with that identity.
 
-        Requires: the frame is wanted.
+        The file is at the path already, or will be renamed to it. `ctime_ns` is given if it is in
+        place. Requires: `wants(frame)`.
         """
         with self._lock:
             self._drop(file)
@@ -84,7 +87,7 @@ class HandOver:
                 self._drop(next(iter(self._held)))
 
     def take(self, file: AsRead) -> pl.DataFrame | None:
-        """A copy of the frame in a file; None if it has to be read."""
+        """A copy of the file's frame; None if the file has to be read."""
         with self._lock:
             held = self._held.get(file)
             if held is None:
@@ -93,8 +96,8 @@ class HandOver:
                 stat = os.stat(file.path)  # noqa: PTH116 - a million of these
             except OSError:
                 return None
-            same = (stat.st_size, stat.st_mtime_ns, stat.st_ino) == held.identity
-            if not same or held.ctime_ns not in (None, stat.st_ctime_ns):
+            is_same_file = (stat.st_size, stat.st_mtime_ns, stat.st_ino) == held.identity
+            if not is_same_file or held.ctime_ns not in (None, stat.st_ctime_ns):
                 self._drop(file)
                 return None
             held.ctime_ns = stat.st_ctime_ns
@@ -117,7 +120,10 @@ class HandOver:
 
 
 def identity_of(path: Path | str) -> Identity:
-    """The identity of the file at that path, which renaming it does not change."""
+    """Size, time of modification and inode of a file, which renaming does not change.
+
+    Raises OSError if there is no such file.
+    """
     stat = os.stat(path)  # noqa: PTH116
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
@@ -127,9 +133,9 @@ def _round_trips(dtypes: tuple[pl.DataType, ...]) -> bool:
 
 
 def round_trips(dtype: pl.DataType) -> bool:
-    """Whether a column of this type comes back from Parquet as it was, in every respect.
+    """Whether a column of this type comes back from Parquet exactly as it was.
 
-    Categoricals do not (their codes may be others), nor do enums, nulls and arrays for sure.
+    Categoricals may get other codes. Enums, nulls and arrays are left out, too.
     """
     import polars as pl
 

@@ -21,13 +21,13 @@ from partflow.store.protocol import Answer, Replacement, Store, file_of
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One output of one step that is to be made current.
+    """One output of one step that is to be made current. There are three kinds.
 
-    If `intent.staged` names a sealed file, that is put into the partition's place: it replaces what
-    was `seen` there when the partition was claimed, and that is kept in the history under the
-    number `replaces`. If the publication `is_in_place`, the partition's file is that of the record
-    already, and only its identity is looked up. Else the record is all that is new: a file that
-    stays, or an effect.
+    If `intent.staged` names a sealed file, the file is put into the partition's place. It replaces
+    the file that was `seen` there when the partition was claimed, which is kept in the history
+    under the number `replaces`. If `is_in_place`, the record's file is in the partition's place
+    already, and only its identity is looked up. Otherwise only the record is new: the partition's
+    file stays as it is, or it is an effect, which has none.
     """
 
     intent: Intent
@@ -38,9 +38,9 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a step is not published: the disk refused it, or one of its files is somebody else's.
+    """Why a step is not published: the disk refused it, or somebody else wrote a file of it.
 
-    `staged_for` is the partition of a staged file that was not synced.
+    If a staged file could not be synced, `staged_for` is its partition, as DATASET@KEY.
     """
 
     error: OSError | PublishError
@@ -49,9 +49,9 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What is noted together with records: lines of the journal and of the log of a run.
+    """What is written together with records: `lines` of the journal, and a run's `log`.
 
-    Intents that are `dropped` are forgotten in the same transaction.
+    The `dropped` intents are forgotten in the same transaction.
     """
 
     lines: Sequence[str] = ()
@@ -60,12 +60,12 @@ class Notes:
 
 
 Noting = Callable[[Mapping[str, Refusal]], Notes]
-"""Says what is to be noted, given the steps that were refused."""
+"""Gives the notes to write, from the refusals by step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The records that are current now, and by step what was refused."""
+    """The records that are current now, and the refusals by step."""
 
     records: tuple[Record, ...]
     refused: Mapping[str, Refusal]
@@ -74,8 +74,8 @@ class Published:
         """Raise the error of the first step that was refused, if one was.
 
         Raises:
-            OSError: the disk refused it.
-            PublishError: a file of it was written by somebody else since it was claimed.
+            OSError: the disk refused the step.
+            PublishError: somebody else wrote a file of the step after it was claimed.
         """
         for refusal in self.refused.values():
             raise refusal.error
@@ -83,10 +83,10 @@ class Published:
 
 @dataclass(slots=True)
 class Publishing:
-    """Publishes into the datasets of one graph for one owner, which holds the lease.
+    """Publishes into the datasets of one graph, for one owner that holds the lease.
 
-    Its first file in a dataset makes the folders above durable, too: they may be new, or those of
-    a run that died before it made them durable.
+    With its first file in a dataset it also makes the folders above durable: they may be new, or a
+    run may have made them and died before they were durable.
     """
 
     metastore: Metastore
@@ -97,12 +97,13 @@ class Publishing:
     def publish(
         self, publications: Sequence[Publication], noting: Noting = lambda _: Notes()
     ) -> Published:
-        """Publish claimed partitions, all outputs of a step together; what the disk refused.
+        """Publish claimed partitions, all outputs of a step or none.
 
-        One transaction says what is intended, one records what was done.
+        One transaction notes what is intended, a second one records what was done.
 
         Raises:
-            PublishError: another owner has claimed one of them since; nothing is published.
+            PublishError: another owner has claimed one of the partitions since, or the lease or the
+                metastore was taken from this one; then nothing is published.
         """
         unsynced = self._unsynced(publications)
         ready = [p for p in publications if p.intent.step not in unsynced]
@@ -110,20 +111,22 @@ class Publishing:
         if intended:
             self.metastore.intend(intended)
         with self.store.locked((p.intent.node, p.intent.key) for p in ready):
-            found = self.complete(ready, lambda refused: noting({**unsynced, **refused}))
-        self._give_up([i for i in intended if i.step in found.refused])
-        return Published(found.records, {**unsynced, **found.refused})
+            published = self.complete(ready, lambda refused: noting({**unsynced, **refused}))
+        self._give_up([i for i in intended if i.step in published.refused])
+        return Published(published.records, {**unsynced, **published.refused})
 
     def complete(
         self, publications: Sequence[Publication], noting: Noting = lambda _: Notes()
     ) -> Published:
         """Rename, journal and record: data first, record second.
 
-        So a reader that trusts the record never misses a file. Requires: the locks are held; what
-        is staged is durable and intended.
+        In this order a reader that trusts the record never misses a file.
+
+        Requires: the partitions' locks are held; staged files are durable, and noted as intended.
 
         Raises:
-            PublishError: another owner has claimed one of them since; nothing is published.
+            PublishError: another owner has claimed one of the partitions since, or the lease or the
+                metastore was taken from this one; then nothing is published.
         """
         self.metastore.check([p.intent for p in publications])
         done, refused = self._put_into_place(publications)
@@ -135,35 +138,42 @@ class Publishing:
         return Published(tuple(i.record for i in done), refused)
 
     def seen(self, partitions: Iterable[tuple[str, str]]) -> dict[tuple[str, str], FileIdentity]:
-        """Which files these partitions have now, those of effects aside: no other is replaced."""
+        """The identities of these partitions' files; effects, which have none, are left out.
+
+        Given back as `Publication.seen`, they see to it that no other file is replaced.
+        """
         keys: dict[str, list[str]] = {}
         for node, key in partitions:
             if node in self.datasets:
                 keys.setdefault(node, []).append(key)
         return {
             (node, key): FileIdentity(*row)
-            for node, some in keys.items()
+            for node, node_keys in keys.items()
             for key, row in zip(
-                some, self.store.identities(self.datasets[node], some).tolist(), strict=True
+                node_keys,
+                self.store.identities(self.datasets[node], node_keys).tolist(),
+                strict=True,
             )
         }
 
     def sweep(self, run: str) -> None:
-        """Remove what a run staged, but for what an intent still stands for."""
+        """Remove what a run staged, except files that an intent still names."""
         self.store.sweep(run, {i.staged for i in self.metastore.intents() if i.staged})
 
     def _is_told_by_its_file(self, record: Record) -> bool:
-        """Whether the footer of the record's file says what the record does, so that no line must.
+        """Whether the file's footer says all that the record says, so that no journal line has to.
 
-        Other formats have no footer. Of what was not made together with its file (kept, put back,
-        accepted, done) the footer says what the file was made from, and not what became of it.
+        Only files of Parquet have a footer. It says how the file was made. If the record was not
+        made together with the file (it was kept, put back, accepted or done), the footer does not
+        say so.
         """
         return record.how == "made" and self.datasets[record.node].stored_as.has_footer
 
     def _unsynced(self, publications: Sequence[Publication]) -> dict[str, Refusal]:
-        """Make what is staged durable, all together; the steps whose files the disk refused.
+        """Make the staged files durable, all together; returns the steps that the disk refused.
 
-        Such a file is dropped: its bytes must not be trusted, and it is never tried again.
+        Their files are removed: after a failed sync their bytes cannot be trusted, and to sync the
+        same file again proves nothing.
         """
         staged = {
             str(self.store.layout.staged(p.intent.staged)): p.intent
@@ -178,10 +188,10 @@ class Publishing:
         }
 
     def holds(self, intent: Intent) -> bool:
-        """Whether the file in a partition's place is what was intended, by its bytes.
+        """Whether the bytes in a partition's place are those that were intended.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         dataset = self.datasets.get(intent.node)
         if dataset is None:
@@ -192,7 +202,7 @@ class Publishing:
     def _put_into_place(
         self, publications: Sequence[Publication]
     ) -> tuple[list[Intent], dict[str, Refusal]]:
-        """Put files into place, durably: what was done, and the steps that were refused."""
+        """Put files into place, durably; returns what was done, and the refusals by step."""
         done: list[Intent] = []
         refused: dict[str, Refusal] = {}
         places: dict[tuple[str, str], str] = {}
@@ -215,7 +225,7 @@ class Publishing:
         return [intent for intent in done if intent.step not in refused], refused
 
     def _placed(self, publication: Publication) -> Intent:
-        """One publication with its file in place, and the identity of that in its record."""
+        """Put one publication's file into place; returns its intent with the file's identity."""
         intent = publication.intent
         dataset = self.datasets[intent.node]
         if intent.staged is not None and not publication.is_in_place:
@@ -236,7 +246,7 @@ class Publishing:
         return replace(intent, record=replace(intent.record, identity=identity))
 
     def _settled(self, places: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], OSError]:
-        """Make durable what lies at these places; the folders above with a dataset's first."""
+        """Make these files durable, and the folders above each dataset that is not `_anchored`."""
         if not places:
             return {}
         above = {name for name, _ in places} - self._anchored
@@ -244,10 +254,10 @@ class Publishing:
         return self.store.settle([(self.datasets[name], key) for name, key in places], above)
 
     def _give_up(self, refused: Sequence[Intent]) -> None:
-        """Forget the intents of refused steps of which no output is in place.
+        """Forget the intents of refused steps that have no output in place.
 
-        Where one is, or nobody can tell, the intents stay, and with them the staged files: the next
-        run rolls them forward.
+        If an output is in place, or cannot be read to tell, the step's intents stay, and its staged
+        files with them: the next run rolls the step forward.
         """
         begun = {intent.step for intent in refused if self._may_be_in_place(intent)}
         lost = [intent for intent in refused if intent.step not in begun]

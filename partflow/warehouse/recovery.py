@@ -1,6 +1,6 @@
-"""Finishes or undoes what a run that died had intended.
+"""Finishes or undoes what a run had intended when it died.
 
-Knows nothing of plans. It decides by what it reads: the file in its place is the new one, or not.
+Knows nothing of plans. It decides by what it reads: whether the file in place is the new one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,16 @@ _KEY = re.compile(r"[0-9A-Za-z-]*")
 
 
 def recover(metastore: Metastore, store: Store, graph: Graph, living: Collection[str]) -> int:
-    """Finish or undo what dead runs had intended; how many partitions it concerned.
+    """Finish or undo what dead runs had intended; returns how many intents they left.
 
-    Requires: nobody else takes a lease meanwhile; `living` are the runs that hold one. A step of
-    which one output is in place is rolled forward; one of which none is, back. What is neither is
-    left for the next look. Of runs that left no last word it is recorded that they ended.
+    A step with at least one output in place is rolled forward; a step with none is rolled back.
+    Each run that ended without recording so is recorded as ended.
+
+    Requires: nobody else takes a lease meanwhile; `living` are the runs that hold one.
+
+    Raises:
+        OSError: the disk refused a file; its intents stay for the next run.
+        PublishError: another owner has claimed a partition meanwhile.
     """
     intents = [i for i in metastore.intents() if i.run not in living]
     strange = [i for i in intents if not _is_plain(i)]
@@ -51,8 +56,8 @@ def recover(metastore: Metastore, store: Store, graph: Graph, living: Collection
 def _recover_step(publishing: Publishing, group: Sequence[Intent]) -> None:
     """Roll one step forward or back.
 
-    Its partitions are claimed anew, so that no owner from before can publish them any more: that of
-    the step, if it only slept, and one that had claimed them since and died too.
+    Its partitions are claimed anew, so that no earlier owner can publish them: neither the step's
+    own, which may only have been asleep, nor a later one that died, too.
     """
     metastore = publishing.metastore
     epochs = metastore.claim("recovery", [(i.node, i.key, i.record.start) for i in group])
@@ -72,12 +77,12 @@ def _recover_step(publishing: Publishing, group: Sequence[Intent]) -> None:
 
 
 def _is_plain(intent: Intent) -> bool:
-    """Whether names are such as partflow writes: others would lead out of the warehouse."""
+    """Whether the names are ones that partflow writes; others could lead out of the warehouse."""
     return bool(NAME.match(intent.node) and _KEY.fullmatch(intent.key))
 
 
 def _is_whole(publishing: Publishing, intent: Intent) -> bool:
-    """Whether a staged file is what was intended: a power cut may have torn one not synced."""
+    """Whether a staged file has the intended bytes; a power cut can tear one not yet synced."""
     if intent.staged is None or intent.node not in publishing.datasets:
         return False
     staged = publishing.store.layout.staged(intent.staged)
