@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from partflow.errors import ReadError
 from partflow.formats.bridging import bridged_scan, fitted, require_column
 from partflow.formats.fingerprint import (
     bytes_or_path,
@@ -22,9 +24,9 @@ from partflow.formats.fingerprint import (
 from partflow.formats.format import VIEW, Contents
 from partflow.formats.notnumbers import WITHOUT_RANGES, statistics_of, streamed_nan
 from partflow.formats.schemas import instances, schema_text
-from partflow.formats.unreadable import reading
-from partflow.formats.vetting import require_parquet, rows_in
+from partflow.formats.unreadable import REPLACE, reading, unreadable
 from partflow.formats.widening import common_schema, is_as, widened
+from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +38,13 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 256 * 2**20
 """A frame of up to so many bytes is encoded in memory and written at once."""
+
+_HARMLESS = 2**24
+"""So many cells a reader may make room for in vain."""
+_DENSE = 8
+"""Cells in a byte: more are packed there only where a column hardly changes."""
+_ROWS_AT_ONCE = 2**16
+_MARK = b"PAR1"
 
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "FIXED_LEN_BYTE_ARRAY": 16}
 
@@ -242,13 +251,21 @@ class Parquet:
         held = {path: self.types(path) for path in paths}
         if self.schema is not None and not self.own:
             return bridged_scan(held, instances(self.schema), _scanned, origin)
-        wanted = common_schema(held, self.column) if self.schema is None else instances(self.schema)
+        wanted = (
+            common_schema(held, self.column, _has_rows)
+            if self.schema is None
+            else instances(self.schema)
+        )
         if is_as(list(held.values()), wanted):
             return self._scan(list(paths), origin)
-        return widened(held, wanted, lambda some: _scanned(some, None, origin), origin)
+        return widened(held, wanted, lambda some: _scanned(some, None, origin), origin, _has_rows)
 
     def _scan(self, source: bytes | Path | list[Path], origin: str | None) -> pl.LazyFrame:
         return _scanned(source, self.schema, origin)
+
+
+def _has_rows(path: Path) -> bool:
+    return rows_in(path) > 0
 
 
 def _scanned(
@@ -274,3 +291,98 @@ def footer(path: Path) -> dict[str, str]:
 
     with reading(path):
         return dict(pl.read_parquet_metadata(path))
+
+
+def require_parquet(path: Path) -> None:
+    """Raise ReadError for a file that cannot be Parquet, from a few of its bytes.
+
+    Before all of it is read: a download that was given its size first, and then broke off, has
+    gigabytes that were never written. Raises OSError if it cannot be opened.
+    """
+    with open(path, "rb", opener=at_once) as file:
+        head = file.read(len(_MARK))
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(_MARK)))
+        if not (head == _MARK and file.read() == _MARK):
+            problem = "it does not begin and end as a Parquet file does"
+            raise ReadError(str(path), f"cannot be read: {problem}", REPLACE)
+
+
+def rows_in(path: Path) -> int:
+    """How many rows a Parquet file has, as its footer says; ReadError if it doesn't have them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found = bytes_or_path(path)
+        opened = pa.BufferReader(found) if isinstance(found, bytes) else pa.OSFile(str(found))
+        with opened as file:
+            declared = pq.read_metadata(file)
+            rows = int(declared.num_rows)
+            groups = [declared.row_group(i) for i in range(declared.num_row_groups)]
+            is_odd = rows != sum(group.num_rows for group in groups)
+            cells = rows * max(1, declared.num_columns)
+            if not is_odd and cells > max(_HARMLESS, _DENSE * file.size()):
+                parts = pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE)
+                is_odd = rows != sum(len(part) for part in parts)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if is_odd:
+        problem = f"says that it has {rows:,} rows, and has others"
+        raise ReadError(str(path), problem, "replace the file, or make it again")
+    return rows
+
+
+def validate(path: Path, columns: Sequence[str], rows: int) -> None:
+    """Opens a Parquet file again and compares its footer with what was to be written.
+
+    Raises:
+        ReadError: the footer can't be read, or says something else.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with reading(path):
+        try:
+            found = pq.read_metadata(pa.OSFile(str(path)))
+        except ValueError as error:  # pyarrow's own errors are ValueErrors
+            raise unreadable(path, error) from error
+    names = found.schema.to_arrow_schema().names
+    if found.num_rows != rows:
+        problem = f"holds {found.num_rows:,} rows where {rows:,} were written"
+    elif names != list(columns):
+        problem = f"holds the columns {names} where {list(columns)} were written"
+    else:
+        return
+    raise ReadError(str(path), problem, "the disk is not to be trusted; run it again")
+
+
+def confirm(path: Path, frame: pl.DataFrame, sha256: str) -> None:
+    """As `validate`, for a file that was encoded in memory: its bytes have to be those.
+
+    What the encoder made is looked at once a schema: of the same columns it makes the same footer,
+    and reading each would cost as much as the rest.
+
+    Raises:
+        ReadError: they are others, or are no Parquet of these columns.
+    """
+    with reading(path):
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - for each partition
+            data = file.readall()
+        known = hashlib.sha256(data).hexdigest() == sha256
+        shape = (tuple(frame.columns), tuple(frame.dtypes))
+        if known and shape not in _confirmed:
+            known = _columns_of(data) == frame.columns
+            _confirmed.add(shape)
+    if not known:
+        problem = "does not hold what was written"
+        raise ReadError(str(path), problem, "the disk is not to be trusted; run it again")
+
+
+_confirmed: set[tuple[tuple[str, ...], tuple[pl.DataType, ...]]] = set()
+
+
+def _columns_of(data: bytes) -> list[str]:
+    import polars as pl
+
+    return list(pl.read_parquet_schema(io.BytesIO(data)))

@@ -7,6 +7,7 @@ sources only, so nothing here writes.
 from __future__ import annotations
 
 import functools
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ from partflow.formats.jsonlines import (
 from partflow.formats.jsontext import as_read, fields_in, require_utf8
 from partflow.formats.schemas import instances, schema_text
 from partflow.formats.texttypes import RULES, typed
-from partflow.formats.unreadable import reading
-from partflow.formats.vetting import require_text
+from partflow.formats.unreadable import REPLACE, reading
+from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +43,8 @@ _TEXT_AT_ONCE = 64 * 2**20
 """Files of text of up to so many bytes in all are read at once, also as a lazy frame."""
 
 _GLOB = frozenset("*?[")
+_HEAD = 2**16
+_ZEROS = bytes(64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,20 @@ class Ndjson(_Text):
             raise
 
 
+def require_text(path: Path) -> None:
+    """Raise ReadError for a file that cannot be text, from a few of its bytes.
+
+    Raises OSError if it cannot be opened.
+    """
+    with open(path, "rb", opener=at_once) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        at = _unwritten(file.fileno(), file.read(_HEAD), size)
+        if at is not None:
+            problem = f"from its byte {at:,} on there is nothing where text should be"
+            raise ReadError(str(path), f"cannot be read: {problem}", REPLACE)
+
+
 def require_alike(schemas: Mapping[Path, Schema]) -> None:
     """Raises `ReadError` for the first file whose columns differ from those of the first file."""
     (first, wanted), *others = schemas.items()
@@ -230,6 +247,20 @@ def require_alike(schemas: Mapping[Path, Schema]) -> None:
             if texts[0] != texts[1]:
                 problem = f"column {name!r} is {texts[1]}, and in {first} it is {texts[0]}"
                 raise ReadError(str(path), problem, "declare a schema for files that vary")
+
+
+def _unwritten(descriptor: int, head: bytes, size: int) -> int | None:
+    """Where the first hole of a file of text begins, or a row of zero bytes in its head, if any."""
+    zero = head.find(_ZEROS)
+    if zero >= 0:
+        return zero
+    if size <= _HEAD or not hasattr(os, "SEEK_HOLE"):
+        return None
+    try:
+        hole = os.lseek(descriptor, 0, os.SEEK_HOLE)
+    except OSError:  # a file system that does not tell
+        return None
+    return hole if hole < size else None
 
 
 def _fitted(path: Path, frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:

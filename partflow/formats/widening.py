@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from partflow.errors import LateReadError, ReadError
 from partflow.formats.fingerprint import column_in, type_text
 from partflow.formats.schemas import holding, is_rounded, schema_text, united_by_rows
-from partflow.formats.vetting import rows_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,17 +21,20 @@ if TYPE_CHECKING:
 
     Schema = Mapping[str, pl.DataType]
     Scan = Callable[[list[Path]], pl.LazyFrame]
+    HasRows = Callable[[Path], bool]
 
 _ADVICE = "read them apart, make one of them again, or declare a schema for files that vary"
 
 
-def common_schema(held: Mapping[Path, Schema], column: str | None) -> dict[str, pl.DataType]:
+def common_schema(
+    held: Mapping[Path, Schema], column: str | None, has_rows: HasRows
+) -> dict[str, pl.DataType]:
     """The schema that holds those of all files, whose `column` must stand in all or in none.
 
     Raises:
         ReadError: there is none; it names two files.
     """
-    schema, clashes = united_by_rows([*held.items()], lambda path: rows_in(path) > 0)
+    schema, clashes = united_by_rows([*held.items()], has_rows)
     for clash in clashes:
         one = type_text(held[clash.one][clash.column])  # type: ignore[index]
         other = type_text(held[clash.other][clash.column])  # type: ignore[index]
@@ -50,7 +52,7 @@ def common_schema(held: Mapping[Path, Schema], column: str | None) -> dict[str, 
 
 
 def widened(
-    held: Mapping[Path, Schema], wanted: Schema, scan: Scan, origin: str | None
+    held: Mapping[Path, Schema], wanted: Schema, scan: Scan, origin: str | None, has_rows: HasRows
 ) -> pl.LazyFrame:
     """The rows of the files, in their order, each column as the wanted type.
 
@@ -67,7 +69,7 @@ def widened(
     for _, group in groupby(held.items(), key=lambda pair: schema_text(pair[1])):
         files = list(group)
         paths = [path for path, _ in files]
-        columns = _columns(paths, files[0][1], wanted)
+        columns = _columns(paths, files[0][1], wanted, has_rows)
         parts.append(scan(paths).select([*columns, *more]))
     return pl.concat(parts)
 
@@ -81,7 +83,9 @@ def is_as(held: Sequence[Schema], wanted: Schema) -> bool:
     return same and all(schema_text(each) == first for each in held[1:])
 
 
-def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
+def _columns(
+    paths: Sequence[Path], held: Schema, wanted: Schema, has_rows: HasRows
+) -> Iterator[pl.Expr]:
     """An expression for each wanted column, over files which all have the columns `held`."""
     import polars as pl
 
@@ -93,7 +97,7 @@ def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl
             continue
         both = holding(own, kind)
         if both is None or type_text(both) != type_text(kind):
-            if not rows_in(path):
+            if not has_rows(path):
                 yield pl.lit(None, dtype=kind).alias(column)
                 continue
             problem = (

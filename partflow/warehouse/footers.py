@@ -15,9 +15,8 @@ from typing import Any
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
 from partflow.formats.fingerprint import file_digest, fingerprint_parquet
-from partflow.formats.parquet import footer
+from partflow.formats.parquet import footer, rows_in
 from partflow.formats.unreadable import refusal_behind
-from partflow.formats.vetting import rows_in
 from partflow.metastore.record import LARGEST, LAST_SECOND, Record, is_fingerprint, require_moment
 from partflow.store.identity import BACKDATED_NS, FileIdentity, identity, is_settled
 from partflow.warehouse.shapes import schema_at

@@ -11,8 +11,7 @@ import pytest
 from partflow.errors import ReadError
 from partflow.formats.fingerprint import fingerprint_frame
 from partflow.formats.known import table_named
-from partflow.formats.parquet import Parquet, footer
-from partflow.formats.readback import validate
+from partflow.formats.parquet import Parquet, footer, validate
 from partflow.formats.skops import Skops
 from partflow.formats.text import Csv, Ndjson
 

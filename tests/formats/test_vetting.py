@@ -10,8 +10,8 @@ import pytest
 from liars import OF_COLUMN, OF_FILE, OF_GROUP, write_liar
 
 from partflow.errors import ReadError
-from partflow.formats.parquet import Parquet
-from partflow.formats.vetting import require_parquet, require_text, rows_in
+from partflow.formats.parquet import Parquet, require_parquet, rows_in
+from partflow.formats.text import require_text
 from partflow.process.muffling import muffled
 
 PLACES = [p for n in (1, 2, 3) for p in itertools.combinations((OF_FILE, OF_COLUMN, OF_GROUP), n)]

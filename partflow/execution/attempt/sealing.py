@@ -22,8 +22,7 @@ from partflow.formats.fingerprint import equal_within
 from partflow.formats.format import Contents
 from partflow.formats.frames import encode_frames, stage_frame
 from partflow.formats.known import way_of
-from partflow.formats.parquet import Parquet
-from partflow.formats.readback import confirm, validate
+from partflow.formats.parquet import Parquet, confirm, validate
 from partflow.metastore.record import Seen
 from partflow.store.layout import staged_name
 from partflow.store.protocol import file_of
