@@ -40,7 +40,7 @@ def make(rows: pl.DataFrame) -> pl.DataFrame:
 RUN = """
 import resource, time
 from partflow import Project
-from partflow.project.project import Controls
+from partflow.execution.controls import Controls
 project = Project.load(".")
 wall, cpu = time.perf_counter(), time.process_time()
 summary = project.materialize(controls=Controls(batch_size=SIZE)).summary

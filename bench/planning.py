@@ -202,7 +202,8 @@ import numpy as np
 
 began = time.perf_counter()
 from partflow.metastore.sqlite.metastore import SqliteMetastore
-from partflow.warehouse.observe import Verify, observe
+from partflow.warehouse.observe import observe
+from partflow.warehouse.verify import Verify
 from partflow.planning.planner import Request, plan
 from partflow.project.project import Project
 from partflow.store.manystats import SideBySide
@@ -324,7 +325,8 @@ def reference(root: Path) -> None:
     from partflow.metastore.sqlite.metastore import SqliteMetastore
     from partflow.planning.planner import Request, plan
     from partflow.project.project import Project
-    from partflow.warehouse.observe import Verify, observe
+    from partflow.warehouse.observe import observe
+    from partflow.warehouse.verify import Verify
 
     project = Project.load(root)
     digests = {n: c.digest for n, c in project.codes.items()}

@@ -14,8 +14,9 @@ import polars as pl
 
 from partflow import Daily, Dataset, Partition, task
 from partflow.declarations.graph import derive
+from partflow.execution.controls import Controls
 from partflow.project.config import Config
-from partflow.project.project import Controls, Project
+from partflow.project.project import Project
 
 ROWS = 240
 days = Dataset("days", Daily("2015-01-01", end="2024-12-29"))

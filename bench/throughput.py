@@ -66,7 +66,8 @@ def written(root: Path, steps: int, batch: int) -> None:
 
 def run_here(root: str, workers: int) -> None:
     """Materialize in this process, and print what it took as JSON."""
-    from partflow.project.project import Controls, Project
+    from partflow.execution.controls import Controls
+    from partflow.project.project import Project
 
     project = Project.load(root)
     began = time.perf_counter()

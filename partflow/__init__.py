@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from partflow.project.project import Project
     from partflow.project.sqlfile import sql_file
     from partflow.store.memory import MemoryStore
-    from partflow.warehouse.observe import Verify
+    from partflow.warehouse.verify import Verify
 
 __all__ = [
     "Asked",
@@ -74,7 +74,7 @@ _MODULES = {
     "Sample": "execution.controls",
     "Source": "declarations.dataset",
     "Stop": "execution.controls",
-    "Verify": "warehouse.observe",
+    "Verify": "warehouse.verify",
     "Weekly": "partitions.calendar",
     "Whole": "partitions.calendar",
     "effect": "declarations.task",

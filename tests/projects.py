@@ -13,10 +13,11 @@ from types import SimpleNamespace
 import apsw
 import polars as pl
 
+from partflow.execution.controls import Controls
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.planner import Action
 from partflow.planning.selection import Asked
-from partflow.project.project import Controls, Project
+from partflow.project.project import Project
 
 _NUMBERS = itertools.count()
 

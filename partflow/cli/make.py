@@ -28,11 +28,12 @@ from partflow.report.text import count
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from partflow.execution.controls import Controls, Result
     from partflow.planning.planner import Plan
     from partflow.planning.selection import Asked
-    from partflow.project.project import Controls, Project, Result
+    from partflow.project.project import Project
     from partflow.report.plan import Counts
-    from partflow.warehouse.observe import Verify
+    from partflow.warehouse.verify import Verify
 
 
 @click.command(
@@ -232,7 +233,7 @@ def _shown(
 ) -> int:
     """Carry it out and print what it came to, also if it was broken off; the exit code."""
     from partflow.cli.outcome import show_cut_off, show_result
-    from partflow.project.project import Stop
+    from partflow.execution.controls import Stop
 
     def tell() -> None:
         show_cut_off(project.history.cut_off(), output)

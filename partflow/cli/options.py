@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from partflow.planning.selection import Asked
-    from partflow.warehouse.observe import Verify
+    from partflow.warehouse.verify import Verify
 
 Function = Callable[..., Any]
 
@@ -191,7 +191,7 @@ def _span(
 
 
 def _verify(asked: bool | None) -> Verify:
-    from partflow.warehouse.observe import Verify
+    from partflow.warehouse.verify import Verify
 
     if asked is None:
         return Verify.STAT

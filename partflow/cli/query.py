@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from typing import IO, TYPE_CHECKING, TypeVar, cast
 
@@ -99,6 +98,8 @@ class _Asked:
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, project: Project, text: str, form: str
     ) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         self._connection = connection
         self._pool = ThreadPoolExecutor(1)
         self._rows = self._done(
@@ -133,15 +134,17 @@ class _Asked:
             raise UsageError(f"query: {said_by(error)}") from None
 
     def _done(self, work: Callable[[], _T]) -> _T:
-        found = self._pool.submit(work)
+        from concurrent.futures import wait
+
+        answer = self._pool.submit(work)
         try:
-            while not wait([found], _MOMENT).done:
+            while not wait([answer], _MOMENT).done:
                 pass
         except KeyboardInterrupt:
-            while not wait([found], _MOMENT).done:
+            while not wait([answer], _MOMENT).done:
                 self._connection.interrupt()
             raise
-        return found.result()
+        return answer.result()
 
 
 def _from_stdin() -> str:

@@ -21,7 +21,7 @@ from partflow.process.surroundings import handled, woken
 if TYPE_CHECKING:
     from types import FrameType
 
-    from partflow.project.project import Stop
+    from partflow.execution.controls import Stop
 
 _STOPPING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from partflow.execution.orders import Failure
-from partflow.planning.planner import Fault, Plan
-from partflow.warehouse.observe import Verify
+from partflow.warehouse.verify import Verify
+
+if TYPE_CHECKING:  # a project that says `from partflow import Controls` waits for neither
+    from partflow.execution.orders import Failure
+    from partflow.planning.plan import Fault, Plan
 
 
 class StopSignal(Protocol):

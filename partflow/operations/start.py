@@ -19,7 +19,6 @@ from partflow.metastore.runlog import owner_of
 from partflow.planning.footprint import Footprint
 from partflow.store.identity import CLOCK_STEP_NS
 from partflow.store.protocol import Store
-from partflow.warehouse.recovery import recover
 from partflow.warehouse.shapes import is_described, is_shown
 
 if TYPE_CHECKING:
@@ -161,6 +160,8 @@ class _Left:
     recovered: int = field(default=0)
 
     def __call__(self, living: Living) -> None:
+        from partflow.warehouse.recovery import recover
+
         if self.metastore.is_current:
-            one = self.starter
-            self.recovered = recover(self.metastore, one.store, one.graph, living.keys())
+            store, graph = self.starter.store, self.starter.graph
+            self.recovered = recover(self.metastore, store, graph, living.keys())

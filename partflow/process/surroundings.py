@@ -12,9 +12,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:  # the first line of every process waits for what is imported here
+    from pathlib import Path
 
 Reaction = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
 """What Python does on a signal, as `signal.signal` takes and gives it."""

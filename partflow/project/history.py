@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from partflow.errors import UsageError, understood
 from partflow.metastore.flockleases import FlockLeases
@@ -21,10 +21,12 @@ from partflow.metastore.protocol import Leases
 from partflow.metastore.record import RunRow, StepLog
 from partflow.metastore.runlog import RunLog
 from partflow.metastore.sqlite.metastore import SqliteMetastore
-from partflow.operations.cancel import Canceller, End
 from partflow.project.config import Config, find_root, read_config
 from partflow.store.local import LocalStore
 from partflow.store.protocol import Store
+
+if TYPE_CHECKING:
+    from partflow.operations.cancel import End
 
 LAST = "last"
 _NAMED = 3
@@ -110,6 +112,8 @@ class History:
 
     def cancel(self, row: RunRow, *, gently: bool = False) -> tuple[End, RunRow]:
         """End a run that goes on: how that went, and its row afterwards; see `Canceller`."""
+        from partflow.operations.cancel import Canceller
+
         with SqliteMetastore.open(self.metastore_path, durable=self.store.durable) as metastore:
             log = RunLog(metastore)
             canceller = Canceller(log, self.leases.owner, lambda: self.clock() / 1e9)

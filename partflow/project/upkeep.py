@@ -21,7 +21,6 @@ from partflow.metastore.sqlite.file import damage_of, is_empty
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.planning.planner import task_span
-from partflow.warehouse.recovery import recover
 
 if TYPE_CHECKING:
     from partflow.declarations.graph import Graph
@@ -165,6 +164,8 @@ class Upkeep:
             raise UsageError("nothing was run yet")
 
         def mend(living: Living) -> None:
+            from partflow.warehouse.recovery import recover
+
             first(living)
             with SqliteMetastore.open(path, durable=store.durable) as metastore:
                 require_not_older(metastore, store)

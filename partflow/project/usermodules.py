@@ -12,15 +12,18 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from partflow.code.fingerprint import CodeFingerprint, CodeReader
 from partflow.declarations.task import Task
 from partflow.project.sqlfile import sql_for
+
+if TYPE_CHECKING:
+    from partflow.code.fingerprint import CodeFingerprint, CodeReader
 
 _PACKAGES_OF_OTHERS: Final = frozenset(
     {"site-packages", "dist-packages", "node_modules", "__pycache__"}
@@ -181,8 +184,15 @@ def codes_of(
         is_near = file.startswith(f"{root}{os.sep}") and "site-packages" not in file
         if is_near and isinstance(module, ModuleType) and modules.keep(module):
             warnings.warn(_EDITED.format(module.__name__), stacklevel=stacklevel)
-    reader = CodeReader(modules.source, modules.sql, [n for j in jobs for n in modules_below(j)])
-    return lambda task: reader.fingerprint(
+    names = [name for job in jobs for name in modules_below(job)]
+
+    @cache
+    def reader() -> CodeReader:
+        from partflow.code.fingerprint import CodeReader
+
+        return CodeReader(modules.source, modules.sql, names)
+
+    return lambda task: reader().fingerprint(
         task.function, task.declared, task.declared_since, task.formats
     )
 

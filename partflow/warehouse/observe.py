@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +45,7 @@ from partflow.store.identity import FileIdentity, is_settled
 from partflow.store.protocol import Looked, Store, file_of
 from partflow.warehouse.footers import record_in
 from partflow.warehouse.handover import SMALL, AsRead, HandOver
+from partflow.warehouse.verify import Verify
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,14 +57,6 @@ if TYPE_CHECKING:
 _AS_RECORDED = (
     "content", "code", "reads", "made_at", "seq", "rows", "nbytes", "failed", "pinned"
 )  # fmt: skip
-
-
-class Verify(Enum):
-    """How far files are looked at: the record is trusted, their stat, or all bytes are read."""
-
-    RECORD = "record"
-    STAT = "stat"
-    CONTENT = "content"
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ import pytest
 from partflow.cli.progress import Lines, spoken_rate
 from partflow.cli.session import Session
 from partflow.cli.stopping import Interrupt
+from partflow.execution.controls import Stop
 from partflow.operations.cancel import GENTLY
 from partflow.planning.planner import State
-from partflow.project.project import Stop
 from partflow.report.status import heat
 from partflow.report.text import aligned, count, json_text, printable, size, width
 

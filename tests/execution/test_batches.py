@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
+from partflow.execution.controls import Controls
 from partflow.execution.sizing import BATCH
-from partflow.project.project import Controls
 
 WEEK = [f"2024-01-{day:02}" for day in range(1, 8)]
 

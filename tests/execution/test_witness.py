@@ -11,7 +11,7 @@ from contextvars import copy_context
 import pytest
 
 from partflow.execution.attempt import witness
-from partflow.project.project import Controls
+from partflow.execution.controls import Controls
 from partflow.report.document import document
 from partflow.report.why import why_lines, why_report
 

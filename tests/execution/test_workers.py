@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from partflow.errors import ConfigurationError
+from partflow.execution.controls import Controls
 from partflow.execution.executors.processes import ProcessExecutor
 from partflow.execution.executors.workermain import Shares
 from partflow.execution.orders import Attempt, InputRead, Lineage, Order
-from partflow.project.project import Controls, load_again
+from partflow.project.project import load_again
 
 DIES = """
     import ctypes, os, signal

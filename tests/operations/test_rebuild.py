@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from partflow.errors import MetastoreError, PublishError
+from partflow.execution.controls import Controls
 from partflow.metastore.record import Intent
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.planner import Reason
 from partflow.planning.selection import Asked
-from partflow.project.project import Controls
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 

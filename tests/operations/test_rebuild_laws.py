@@ -18,10 +18,10 @@ from worlds import Disk, moment
 
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.task import Task, effect, task
+from partflow.execution.controls import Controls
 from partflow.partitions.calendar import Daily, Whole
 from partflow.planning.planner import Plan
 from partflow.planning.selection import Asked
-from partflow.project.project import Controls
 
 FIRST = date(2024, 1, 1)
 DAYS = [str(FIRST + timedelta(days=n)) for n in range(5)]

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from partflow.errors import PublishError, UsageError
+from partflow.execution.controls import Controls
 from partflow.metastore.record import Intent
 from partflow.planning.planner import Reason
 from partflow.planning.selection import Asked
-from partflow.project.project import Controls
 
 PAIR = """
 landing = Source("landing", Daily("2024-01-01", end="2024-01-03"), path="landing/{key}.csv")

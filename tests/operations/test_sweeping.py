@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from partflow.execution.controls import Controls
 from partflow.metastore.record import Intent
 from partflow.operations.sweep import Swept
-from partflow.project.project import Controls
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 DEAD = "20200101-000000-abcd"

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from partflow.errors import PartflowError, UsageError
+from partflow.execution.controls import Controls
 from partflow.operations.undeclared import Hidden
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import Footprint
-from partflow.project.project import Controls
 
 JOBS = """
 clean = Dataset("clean", Daily("2024-01-01", "2024-01-05"))

@@ -8,10 +8,10 @@ import pytest
 from worlds import moment
 
 from partflow.errors import ClockError
+from partflow.execution.controls import Controls
 from partflow.metastore.runlog import RunLog
 from partflow.planning.planner import Reason
 from partflow.planning.selection import Asked
-from partflow.project.project import Controls
 
 JOBS = """
 days = Daily("2024-01-01")

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from partflow.execution.controls import Controls
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.planner import perhaps_done
-from partflow.project.project import Controls
 
 KEYS = [f"2024-01-0{day}" for day in range(1, 7)]
 EFFECTS = """

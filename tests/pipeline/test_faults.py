@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 
 from partflow.errors import UsageError
+from partflow.execution.controls import Controls
 from partflow.planning.planner import Plan, Reason, State
 from partflow.planning.selection import Asked
 from partflow.planning.snapshot import Condition
-from partflow.project.project import Controls
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 BAD = "store,qty\ns0,1,2,3,4\n"

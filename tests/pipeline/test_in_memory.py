@@ -7,7 +7,8 @@ import pytest
 from projects import DAYS
 from stores import EtagStore
 
-from partflow.project.project import Controls, Project
+from partflow.execution.controls import Controls
+from partflow.project.project import Project
 from partflow.store.memory import MemoryStore
 
 

@@ -7,7 +7,8 @@ import warnings
 import pytest
 
 from partflow.errors import ConfigurationError, DeclarationError, GraphError
-from partflow.project.project import Controls, Project
+from partflow.execution.controls import Controls
+from partflow.project.project import Project
 
 DAYS = """
 DAYS = Daily("2024-01-01", end="2024-01-03")

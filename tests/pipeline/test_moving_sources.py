@@ -6,7 +6,7 @@ import pytest
 
 from partflow.execution.controls import Controls
 from partflow.formats.fingerprint import file_digest
-from partflow.project.project import Verify
+from partflow.warehouse.verify import Verify
 
 JOBS = """
 import os

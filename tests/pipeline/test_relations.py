@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from partflow.project.project import Controls
+from partflow.execution.controls import Controls
 
 JOBS = """
     import duckdb

@@ -7,7 +7,7 @@ readers get that the same process hands them to.
 import polars as pl
 import pytest
 
-from partflow.project.project import Controls
+from partflow.execution.controls import Controls
 
 JOBS = """
     import duckdb

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from partflow.execution.controls import Controls
 from partflow.planning.planner import State
 from partflow.planning.selection import Asked
-from partflow.project.project import Controls
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03")
 
@@ -316,7 +316,7 @@ def summed(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(pl.col("day").sum())
 """
 RUN = (
-    "import sys; from partflow import Project; from partflow.project.project import Controls;"
+    "import sys; from partflow import Project; from partflow import Controls;"
     "Project.load('.').materialize(controls=Controls(workers=int(sys.argv[1]), wait=True))"
 )
 

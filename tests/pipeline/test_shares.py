@@ -5,8 +5,8 @@ import os
 import polars as pl
 import pytest
 
+from partflow.execution.controls import Controls
 from partflow.process.machine import processors
-from partflow.project.project import Controls
 
 JOBS = """
     import os, duckdb

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from partflow.errors import PartflowError, ReadError, UsageError
+from partflow.execution.controls import Controls
 from partflow.metastore.sqlite.metastore import SqliteMetastore
-from partflow.project.project import Controls
 
 DRIFT = """
 GRAIN = Daily("2024-01-01", "2024-01-04")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from partflow.project.project import Controls
+from partflow.execution.controls import Controls
 
 JOBS = """
     import os, sys, tempfile

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from partflow.errors import MetastoreError
-from partflow.project.project import Controls
+from partflow.execution.controls import Controls
 from partflow.store.failpoints import VARIABLE
 
 DAY = "2024-01-01"

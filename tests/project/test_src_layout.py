@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from partflow.errors import ConfigurationError
-from partflow.project.project import Controls
+from partflow.execution.controls import Controls
 
 JOBS = """\
 import polars as pl

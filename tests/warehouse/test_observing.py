@@ -15,7 +15,8 @@ from partflow.metastore.columns import Columns
 from partflow.metastore.sqlite.rows import count_changes
 from partflow.partitions.calendar import Daily, Whole
 from partflow.store.local import LocalStore
-from partflow.warehouse.observe import Verify, observe
+from partflow.warehouse.observe import observe
+from partflow.warehouse.verify import Verify
 
 NODES = ("landing", "clean", "trailing", "monthly")
 KEYS = ["2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02"]

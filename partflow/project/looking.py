@@ -1,0 +1,152 @@
+"""Looks at a project's warehouse, and plans from what it sees.
+
+Writes nothing, holds no lease, and carries nothing out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from partflow.errors import UsageError
+from partflow.metastore.protocol import Metastore
+from partflow.metastore.runlog import RunLog
+from partflow.metastore.sqlite.metastore import SqliteMetastore
+from partflow.planning.plan import Force, Only, Plan, Request
+from partflow.planning.planner import plan
+from partflow.planning.selection import Asked, needed_for, request_of
+from partflow.planning.selectors import goes_by_states, select
+from partflow.warehouse.observe import Observed, effects_cut_off, observe
+from partflow.warehouse.verify import Verify
+
+if TYPE_CHECKING:
+    from partflow.operations.acceptable import Acceptance
+    from partflow.operations.explain import Why
+    from partflow.planning.savedplan import SavedPlan
+    from partflow.planning.status import Status
+    from partflow.project.project import Project
+    from partflow.warehouse.handover import HandOver
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Plans of one project, each from a look at its files and its record."""
+
+    project: Project
+
+    def plan(
+        self, asked: Asked, force: Force | None, verify: Verify, *, with_effects: bool
+    ) -> Plan:
+        """What has to be made of what is asked for, and why."""
+        with self.read() as metastore:
+            seen = self.observe(metastore, verify, asked)
+        return self.planned(seen, asked, force, with_effects=with_effects)
+
+    def saved_plan(self, path: Path, verify: Verify) -> Plan:
+        """A plan that was saved; UsageError if what it rests on is no longer as it was."""
+        from partflow.operations.planfiles import read_plan
+
+        with self.read() as metastore:
+            seen = self.observe(metastore, verify, Asked())
+            return self.restored(read_plan(path), seen, RunLog(metastore))
+
+    def backfill_plan(self, asked: Asked, only: Only, verify: Verify, *, again: bool) -> Plan:
+        """What a backfill would do; the request is not recorded."""
+        with self.read() as metastore:
+            since = None if again else RunLog(metastore).open_request(asked.words(only))
+            force = Force(only) if since is None else Force(only, since)
+            return self.planned(self.observe(metastore, verify, asked), asked, force)
+
+    def status(self) -> tuple[Status, ...]:
+        """For each dataset and effect its states, rows and bytes."""
+        from partflow.planning.status import statuses
+
+        return statuses(self.project.plan())
+
+    def selected(self, names: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
+        """The datasets, sources and effects that a selection names, in the graph's order.
+
+        UsageError for a name that there is not.
+        """
+        states: Mapping[str, frozenset[str]] = {}
+        if goes_by_states((*names, *exclude)):
+            states = _states_of(self.project.plan())
+        return select(self.project.graph, names, exclude, states)
+
+    def why(self, node: str, key: str) -> Why:
+        """The state of one partition, the reasons for it, and what it was made from."""
+        from partflow.operations.explain import explain
+
+        project = self.project
+        about = Asked((node,) if node in project.graph.nodes else ())
+        with self.read() as metastore:
+            seen = self.observe(metastore, Verify.STAT, about)
+            whole = self.planned(seen, Asked(), None)
+            return explain(whole, seen, metastore, project.codes, (node, key), project.root)
+
+    def acceptable(self, asked: Asked) -> Acceptance:
+        """What `accept` would come to."""
+        from partflow.operations.acceptable import acceptable
+
+        with self.read() as metastore:
+            seen = self.observe(metastore, Verify.STAT, asked)
+        return acceptable(self.planned(seen, asked, None), seen, self.project.store)
+
+    def read(self) -> SqliteMetastore:
+        """The metastore to look at; MetastoreError if it is lost and the data is not."""
+        return SqliteMetastore.open_existing(self.project.metastore_path)
+
+    def observe(
+        self, metastore: Metastore, verify: Verify, asked: Asked, frames: HandOver | None = None
+    ) -> Observed:
+        """What is there of all that decides what is asked for."""
+        project = self.project
+        codes = {task: code.digest for task, code in project.codes.items()}
+        only, now = needed_for(project.graph, asked), project.clock()
+        seen = observe(project.graph, codes, metastore, project.store, now, verify, frames, only)
+        perhaps = effects_cut_off(project.graph, metastore, project.history.leases.is_held)
+        older = self._older(metastore)
+        seen.snapshot = replace(seen.snapshot, older=older, perhaps_done=perhaps)
+        return seen
+
+    def planned(
+        self, seen: Observed, asked: Asked, force: Force | None, *, with_effects: bool = False
+    ) -> Plan:
+        """The plan of what is asked for, from what was seen."""
+        graph = self.project.graph
+        states: Mapping[str, frozenset[str]] = {}
+        if goes_by_states((*asked.select, *asked.exclude)):
+            states = _states_of(plan(graph, seen.snapshot, Request()))
+        request = request_of(graph, asked, states, force, with_effects=with_effects)
+        return plan(graph, seen.snapshot, request)
+
+    def restored(self, saved: SavedPlan, seen: Observed, log: RunLog) -> Plan:
+        """A saved plan on what is there now; UsageError if that is not what it rests on."""
+        from partflow.planning.savedplan import moved, refusal, restored
+
+        graph = self.project.graph
+        problems = moved(saved, graph, seen.snapshot)
+        if problems:
+            ran = [f"{row.id} ({row.command})" for row in log.since(saved.version)]
+            raise UsageError(refusal(saved, problems, ran))
+        return restored(saved, graph, seen.snapshot)
+
+    def _older(self, metastore: Metastore) -> dict[str, tuple[str, ...]]:
+        """By task, what its code was under rules of before, unless it was that under later ones.
+
+        Then something was added to the code since: that is another code, not other rules.
+        """
+        older = {}
+        for name, code in self.project.codes.items():
+            known = metastore.code_rules(digest for _, digest in code.older)
+            digests = tuple(d for rules, d in code.older if known.get(d, rules) <= rules)
+            older.update({name: digests} if digests else {})
+        return older
+
+
+def _states_of(whole: Plan) -> Mapping[str, frozenset[str]]:
+    from partflow.planning.status import states_of
+
+    return states_of(whole)

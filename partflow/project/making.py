@@ -1,0 +1,238 @@
+"""Makes, checks and accepts a project's partitions, each under a lease on what that touches.
+
+Decides nothing: plans come from `looking`, and runs are carried out by `execution`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from partflow.code.fingerprint import CodeFingerprint
+from partflow.errors import UsageError
+from partflow.execution.controls import Controls, Result, Sample, Summary
+from partflow.metastore.columncache import ColumnCache
+from partflow.metastore.journal import note_begun, note_told, noted_by_older_rules
+from partflow.metastore.protocol import Metastore
+from partflow.metastore.runlog import RunLog, begun, new_run_id
+from partflow.metastore.sqlite.metastore import SqliteMetastore
+from partflow.operations.start import Begun, Starter
+from partflow.planning.faults import require_clock
+from partflow.planning.footprint import Footprint, footprint_of_request, footprint_of_steps
+from partflow.planning.plan import Force, Only, Plan, perhaps_done
+from partflow.planning.selection import Asked
+from partflow.process.surroundings import working_in
+from partflow.project.looking import Looking
+from partflow.warehouse.observe import Observed
+from partflow.warehouse.shapes import describe
+from partflow.warehouse.verify import Verify
+
+if TYPE_CHECKING:
+    from partflow.execution.executors.protocol import Executor
+    from partflow.operations.accept import Accepted
+    from partflow.operations.check import Reading, Trial
+    from partflow.project.project import Project
+
+_Planned = Callable[[Observed, RunLog], Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What changes one project's warehouse."""
+
+    project: Project
+
+    @property
+    def looking(self) -> Looking:
+        """Looks and plans."""
+        return Looking(self.project)
+
+    def materialize(
+        self, asked: Asked, controls: Controls, saved: Path | None, *, with_effects: bool
+    ) -> Result:
+        """Make what is missing or stale of what is asked for, or carry out a saved plan.
+
+        UsageError if what a saved plan rests on has moved.
+        """
+        if saved is None:
+            planned = functools.partial(
+                self.looking.planned, asked=asked, force=None, with_effects=with_effects
+            )
+            return self._run(lambda seen, _: planned(seen), controls, asked)
+        if with_effects or not asked.is_everything:
+            raise UsageError(f"{saved}: a saved plan says all that is made; name nothing else")
+        from partflow.operations.planfiles import read_plan
+
+        restored = functools.partial(self.looking.restored, read_plan(saved))
+        return self._run(restored, controls, asked)
+
+    def backfill(self, asked: Asked, controls: Controls, only: Only, *, again: bool) -> Result:
+        """Make a range again; the request is recorded, so that the same words go on with it."""
+        if not asked.select:
+            raise UsageError("backfill needs to be told what: a dataset, or a selection of them")
+        project, text, since = self.project, asked.words(only), None
+
+        def planned(seen: Observed, log: RunLog) -> Plan:
+            nonlocal since  # what is decided once more goes on with the same request
+            if since is None:
+                since = log.request(text, project.clock() / 1e9, again=again)
+            return self.looking.planned(seen, asked, Force(only, since))
+
+        result = self._run(planned, controls, asked)
+        if result.is_complete:
+            with SqliteMetastore.open(project.metastore_path) as metastore:
+                RunLog(metastore).fulfil(text, project.clock() / 1e9)
+        return result
+
+    def accept(self, asked: Asked, controls: Controls, sample: Sample | None) -> Accepted:
+        """Record that new code makes the same, and keep the files that somebody changed."""
+        from partflow.operations.accept import Acceptor
+        from partflow.operations.acceptable import acceptable
+
+        if not asked.select:
+            raise UsageError("accept needs to be told what: a dataset, or a selection of them")
+        project, run = self.project, self._new_run()
+        decide = self._deciding(asked, makes=True)
+        with (
+            self._starter(controls, asked).begun(run, controls, decide) as start,
+            working_in(project.root),
+        ):
+            metastore, store = start.metastore, project.store
+            start.note(store)
+            acceptance = acceptable(start.decided, start.seen, store)
+            note_begun(metastore, store, project.codes.values(), {})
+            row = begun(run, controls.command, project.clock() / 1e9)
+            acceptor = Acceptor(metastore, store, row, project.clock)
+            accepted = acceptor.accept(acceptance, sample)
+            ColumnCache(metastore, store.layout.columns).refresh(project.graph.nodes)
+        return accepted
+
+    def check_twice(self, asked: Asked, controls: Controls) -> tuple[Trial, ...]:
+        """Make partitions twice, aside, and compare: those asked for, or each task's newest."""
+        from partflow.operations.check import tried
+        from partflow.operations.sandbox import Aside
+
+        run, decide = self._new_run(), self._deciding(asked, makes=False)
+        with (
+            self._starter(controls, asked).begun(run, controls, decide) as start,
+            working_in(self.project.root),
+            contextlib.closing(Aside(start.decided, self.project.store, run)) as aside,
+        ):
+            return tuple(tried(start.decided, aside, every=asked.has_partitions))
+
+    def check_files(self, asked: Asked, controls: Controls) -> Reading:
+        """Read every file again, and say which are not what was recorded."""
+        from partflow.operations.check import read_again
+
+        closely = replace(controls, verify=Verify.CONTENT)
+        run, decide = self._new_run(), self._deciding(asked, makes=False)
+        with self._starter(closely, asked).begun(run, closely, decide) as start:
+            return read_again(start.decided, start.seen)
+
+    def _run(self, planned: _Planned, controls: Controls, asked: Asked) -> Result:
+        """Carry out what is `planned`; a look comes first, and with nothing to do no lease."""
+        by_older_rules: list[CodeFingerprint] = []
+
+        def decide(metastore: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
+            decided = planned(seen, RunLog(metastore))
+            require_clock(decided)
+            by_older_rules[:] = noted_by_older_rules(metastore, self.project.codes.values())
+            return decided, footprint_of_steps(decided)
+
+        if controls.trust_clock and self.project.metastore_path.exists():
+            with SqliteMetastore.open(self.project.metastore_path) as trusting:
+                trusting.trust_clock()
+        starter, run = self._starter(controls, asked), self._new_run()
+        ahead = starter.looked(decide)
+        is_idle = ahead is not None and ahead.is_idle and not by_older_rules
+        if ahead is not None and is_idle and not perhaps_done(ahead.decided):
+            return Result(ahead.decided, None)
+        with starter.begun(run, controls, decide, ahead) as start:
+            return self._carried_out(start, run, controls, by_older_rules)
+
+    def _carried_out(
+        self,
+        start: Begun[Plan],
+        run: str,
+        controls: Controls,
+        by_older_rules: list[CodeFingerprint],
+    ) -> Result:
+        """Make what is decided, and show it in the catalog; with no step only what was seen."""
+        from partflow.project.queries import views_of
+
+        project, metastore, decided = self.project, start.metastore, start.decided
+        start.note(project.store)
+        controls.planned(decided)
+        over = [(p.effect, p.key, p.run) for p in perhaps_done(decided) if p.is_over]
+        note_told(metastore, project.store, over)
+        summary = None
+        if decided.steps:
+            summary = self._summary(start, run, controls)
+        else:
+            note_begun(metastore, project.store, by_older_rules, {})
+        describe(project.graph, project.store, metastore)
+        catalog = views_of(project, metastore).keep_catalog()
+        ColumnCache(metastore, project.store.layout.columns).refresh(project.graph.nodes)
+        return Result(decided, summary, catalog)
+
+    def _summary(self, start: Begun[Plan], run: str, controls: Controls) -> Summary:
+        """Run every step of the plan."""
+        from partflow.operations.run import Carrier, newest, seen_ahead
+
+        project, metastore, decided = self.project, start.metastore, start.decided
+        row = begun(run, controls.command, project.clock() / 1e9)
+        codes = project.codes.values()
+        note_begun(metastore, project.store, codes, newest(decided), seen_ahead(decided))
+        executor, log = self._executor(controls.workers), RunLog(metastore)
+        pools = project.config.pools
+        carrier = Carrier(
+            project.root, project.store, metastore, log, executor, project.clock, pools
+        )
+        summary = carrier.carry_out(decided, row, controls, start.seen.stats)
+        project.frames.clear()
+        return summary
+
+    def _starter(self, controls: Controls, asked: Asked) -> Starter:
+        """Begins what changes the warehouse; it looks at what decides what is asked for."""
+        project, looking = self.project, self.looking
+        frames = project.frames if controls.workers <= 1 else None
+        look = functools.partial(
+            looking.observe, verify=controls.verify, asked=asked, frames=frames
+        )
+        leases = project.history.leases
+        return Starter(project.graph, project.store, leases, looking.read, self._opened, look)
+
+    def _new_run(self) -> str:
+        return new_run_id(self.project.clock())
+
+    def _opened(self) -> SqliteMetastore:
+        """The metastore to write to; MetastoreError if it is lost and the data is not."""
+        project = self.project
+        return SqliteMetastore.open(project.metastore_path, durable=project.store.durable)
+
+    def _deciding(self, asked: Asked, *, makes: bool) -> Callable[..., tuple[Plan, Footprint]]:
+        """Plans what is asked for, all of which is to be recorded anew, or only to be read."""
+
+        def decide(_: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
+            decided = self.looking.planned(seen, asked, None, with_effects=not makes)
+            if makes:
+                require_clock(decided)
+            return decided, footprint_of_request(decided, makes=makes)
+
+        return decide
+
+    def _executor(self, workers: int) -> Executor:
+        from partflow.execution.executors.routing import Site, executor_for
+        from partflow.project.project import load_again
+
+        project = self.project
+        load = functools.partial(load_again, project.root, tuple(project.overrides.items()))
+        only = project.config.executor == "processes"
+        site = Site(
+            project.graph, project.store, load, workers, project.frames, only_processes=only
+        )
+        return executor_for(site)

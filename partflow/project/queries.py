@@ -1,0 +1,75 @@
+"""Answers SELECTs over a project's datasets.
+
+Plans nothing and makes nothing: it shows what is there, by the record and the files.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from partflow.errors import UsageError
+from partflow.metastore.protocol import Metastore
+from partflow.metastore.sqlite.file import UNREADABLE
+from partflow.metastore.sqlite.metastore import SqliteMetastore
+from partflow.warehouse.catalog import query, zones_differ
+from partflow.warehouse.views import Views, unlooked
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from partflow.project.project import Project
+    from partflow.warehouse.viewsql import View
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Queries of one project: every dataset and source is a table."""
+
+    project: Project
+
+    def zones_differ(self, text: str) -> str | None:
+        """That a query's moments are shown in UTC, and why; None if its datasets have one zone."""
+        return zones_differ(unlooked(self.project.graph, self.project.store), text)
+
+    def ask(self, text: str, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        """The answer, on a connection of `catalog.connect`; UsageError if it can't be given."""
+        root = self.project.root
+        with self._recorded() as metastore, ThreadPoolExecutor(1) as pool:
+            views = views_of(self.project, metastore)
+            named, access = views.named_in(text), views.access()
+            # While DuckDB opens what is recorded the files are looked at: neither needs the other.
+            looking = pool.submit(views.looked, named)
+            try:
+                answer = query(root, named, text, access, connection)
+            except UsageError as missed:
+                self._require_tables(missed)
+                if looking.result() == named:
+                    raise
+            else:
+                if looking.result() == named:
+                    return answer
+            return query(root, looking.result(), text, access, connection)
+
+    def views(self, text: str) -> list[View]:
+        """Every table that a query may mean as a view for DuckDB."""
+        with self._recorded() as metastore:
+            return views_of(self.project, metastore).named_in(text)
+
+    def _require_tables(self, missed: UsageError) -> None:
+        from partflow.operations.read import require_tables
+
+        require_tables(self.project.graph, missed)
+
+    def _recorded(self) -> SqliteMetastore:
+        """The metastore, to save looking at files; where it can't be read they are looked at."""
+        try:
+            return SqliteMetastore.open_existing(self.project.history.metastore_path)
+        except UNREADABLE:
+            return SqliteMetastore.open_existing(self.project.root / "no such file")
+
+
+def views_of(project: Project, metastore: Metastore) -> Views:
+    """The views of what is there now."""
+    return Views(project.graph, project.store, metastore, project.clock() // 1_000_000_000)
