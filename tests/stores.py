@@ -65,7 +65,8 @@ class Kit:
     """A store, and how somebody else writes into it."""
 
     store: Store
-    put: Callable[[str, bytes | None], None]
+    put: Callable[..., None]
+    """Of a key, its new bytes or None, and the dataset, if it is not `DAYS`."""
     journaled: Callable[[], list[str]]
 
 
@@ -73,8 +74,8 @@ def local(folder: Path) -> Kit:
     store = LocalStore(folder, folder / "warehouse")
     store.layout.private.mkdir(parents=True)  # whoever opens the metastore does that
 
-    def put(key: str, content: bytes | None) -> None:
-        path = store.layout.path(DAYS, key)
+    def put(key: str, content: bytes | None, dataset: Dataset = DAYS) -> None:
+        path = store.layout.path(dataset, key)
         if content is None:
             path.unlink(missing_ok=True)
             return
@@ -88,7 +89,11 @@ def local(folder: Path) -> Kit:
 
 def memory(folder: Path, kind: type[MemoryStore] = MemoryStore) -> Kit:
     store = kind(folder)
-    return Kit(store, lambda key, content: store.put(DAYS.name, key, content), lambda: store.lines)
+
+    def put(key: str, content: bytes | None, dataset: Dataset = DAYS) -> None:
+        store.put(dataset.name, key, content)
+
+    return Kit(store, put, lambda: store.lines)
 
 
 STORES: dict[str, Callable[[Path], Kit]] = {

@@ -12,15 +12,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from partflow.code.fingerprint import RULES, CodeFingerprint
 from partflow.errors import MetastoreError
 from partflow.metastore.protocol import CodesAndEffects, Metastore, Standing
 from partflow.metastore.record import CodeRecord, Record, Seen
-from partflow.store.opening import at_once
-from partflow.store.protocol import Store
+from partflow.store.protocol import Journaling, Store
 
 _LARGEST = 2**40
 _TAIL = 2**16
@@ -81,16 +79,15 @@ def _text(value: object) -> Any:
     return value
 
 
-def read_journal(store: Store) -> Journal | None:
+def read_journal(store: Journaling) -> Journal | None:
     """The journal of a warehouse; None if there is none."""
-    found = Journal()
-    try:
-        with open(store.layout.journal, encoding="utf-8", errors="replace", opener=at_once) as file:
-            for line in file:
-                if line.strip():
-                    found.add(line)
-    except FileNotFoundError:
+    lines = store.journaled()
+    if lines is None:
         return None
+    found = Journal()
+    for line in lines:
+        if line.strip():
+            found.add(line)
     return found
 
 
@@ -206,8 +203,7 @@ def require_not_older(metastore: Standing, store: Store) -> None:
 
     It would do effects again that are done, and build on acceptances that it has not heard of.
     """
-    path = store.layout.journal
-    last = _last_seq(path)
+    last, path = _last_seq(store), store.layout.journal
     if last > metastore.seq + 1:
         raise MetastoreError(
             f"the metastore ends at number {metastore.seq:,} and {path} at {last:,}: "
@@ -216,18 +212,12 @@ def require_not_older(metastore: Standing, store: Store) -> None:
         )
 
 
-def _last_seq(path: Path) -> int:
+def _last_seq(store: Journaling) -> int:
     """The number in the last line that has one; 0 if none of the last lines has."""
-    try:
-        with open(path, "rb", opener=at_once) as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - _TAIL))
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        return 0
+    lines = list(store.journaled(_TAIL) or ())
     found = Journal()
     for line in reversed(lines):
-        found.add(line.decode("utf-8", "replace"))
+        found.add(line)
         if found.records:
             return found.records[0].seq
     return 0

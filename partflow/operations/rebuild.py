@@ -20,7 +20,8 @@ from partflow.metastore.record import Known, Record
 from partflow.metastore.sqlite.file import SIDES, require_file
 from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.store.failpoints import failpoint
-from partflow.store.protocol import Store
+from partflow.store.identity import FileIdentity
+from partflow.store.protocol import Store, file_of
 from partflow.warehouse.footers import FileLook, carries_lineage, look_at
 
 _SIDE_BY_SIDE = 4
@@ -70,7 +71,8 @@ class _Chain:
 
 def require_nothing_made(graph: Graph, store: Store, path: Path) -> None:
     """Raise MetastoreError if there are files that partflow made, or a journal of such."""
-    made = store.layout.journal if store.layout.journal.exists() else _first_made(graph, store)
+    is_journaled = store.journaled() is not None
+    made = store.layout.journal if is_journaled else _first_made(graph, store)
     if made is not None:
         lost, left = store.layout.near(path), store.layout.near(made)
         raise MetastoreError(
@@ -163,49 +165,63 @@ def _looked(
 ) -> Iterator[tuple[Dataset, str, FileLook, bool]]:
     """Every file of every dataset that a task makes, then those in its history, each looked at."""
 
-    def one(place: tuple[Dataset, str, Path, bool]) -> FileLook | None:
-        return look_at(place[0], place[1], place[2], now_ns)
+    def one(place: _Place) -> FileLook | None:
+        return look_at(place.dataset, place.key, place.path, place.identity)
 
+    past = _past(store)
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         for dataset in graph.datasets.values():
             if isinstance(dataset, Source):
                 continue
-            files = list(_files(store, dataset))
-            places = [(dataset, key, path, False) for key, path in files]
+            places = [*_present(store, dataset, now_ns)]
             places += [
-                (dataset, key, path, True)
-                for key in _kept_keys(store, dataset)
+                _Place(dataset, key, path, is_kept=True)
+                for key in past.get(dataset.name, ())
+                if _is_key(dataset, key)
                 for path in store.kept(dataset.name, key).values()
             ]
-            for (_, key, _, is_kept), found in zip(places, pool.map(one, places), strict=True):
+            for place, found in zip(places, pool.map(one, places), strict=True):
                 if found is not None:
-                    yield dataset, key, found, is_kept
+                    yield dataset, place.key, found, place.is_kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A file to be looked at: of which partition, and its identity, if that proves anything."""
+
+    dataset: Dataset
+    key: str
+    path: Path
+    identity: FileIdentity | None = None
+    is_kept: bool = False
+
+
+def _present(store: Store, dataset: Dataset, now_ns: int) -> Iterator[_Place]:
+    """The files that a dataset has now."""
+    files = list(_files(store, dataset))
+    rows = store.identities(dataset, [key for key, _ in files]).tolist()
+    for (key, path), row in zip(files, rows, strict=True):
+        found = FileIdentity(*row)
+        yield _Place(dataset, key, path, found if store.is_proof(found, now_ns) else None)
 
 
 def _files(store: Store, dataset: Dataset) -> Iterator[tuple[str, Path]]:
     """The key and the file of each partition of a dataset that is there; what is none is passed."""
-    if dataset.column is None:
-        path = store.layout.path(dataset, "")
-        if path.exists():
-            yield dataset.grain.key(0), path
-        return
-    for name in _names(store.layout.warehouse / dataset.name):
-        column, _, key = name.partition("=")
-        path = store.layout.warehouse / dataset.name / name / dataset.stored_as.file_name
-        if column == dataset.column and _is_key(dataset, key) and path.is_file():
+    keys = [dataset.grain.key(0)]
+    if dataset.column is not None:
+        keys = sorted(key for key in store.keys(dataset) if _is_key(dataset, key))
+    for key in keys:
+        path = file_of(store, dataset, key)
+        if path.is_file():
             yield key, path
 
 
-def _kept_keys(store: Store, dataset: Dataset) -> list[str]:
-    names = _names(store.layout.history / dataset.name)
-    return [name for name in names if _is_key(dataset, name)]
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+def _past(store: Store) -> dict[str, list[str]]:
+    """By dataset the keys of which something is kept."""
+    past: dict[str, list[str]] = {}
+    for name, key in store.histories():
+        past.setdefault(name, []).append(key)
+    return past
 
 
 def _is_key(dataset: Dataset, key: str) -> bool:
@@ -237,8 +253,7 @@ def _numbered(store: Store, chains: Mapping[tuple[str, str], _Chain]) -> tuple[i
     )
     orders = [order for order, _ in pairs]
     used = [max(order, record.seq) for order, record in pairs]
-    folder = store.layout.history
-    used += [n for d in _names(folder) for k in _names(folder / d) for n in store.kept(d, k)]
+    used += [number for place in store.histories() for number in store.kept(*place)]
     first = max(used, default=0) + 1
     return first, [
         replace(record, read_seq=first - 1 + bisect_left(orders, record.read_seq))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -62,30 +62,31 @@ def sweep(
     log, (now, kept) = RunLog(metastore), time
     newest = log.newest_before(now) or now
     old = log.ended_before(newest - kept if kept else now, now)
+    needless, past = _needless(graph, store, metastore, set(old)), _past_bound(graph, store)
+    kept_too = [(Swept.KEPT, path) for paths in past.values() for path in paths.values()]
     files, nbytes = dict.fromkeys(Swept, 0), dict.fromkeys(Swept, 0)
-    folders: set[Path] = set()
-    for kind, path in _needless(graph, store, metastore, set(old)):
+    for kind, path in [*needless, *kept_too]:
         files[kind] += 1
         nbytes[kind] += 0 if path.is_dir() else path.lstat().st_size
-        if not dry_run:
-            _remove(path)
-            folders.add(path.parent)
     if not dry_run:
-        _drop_empty(folders, store.layout.private)
+        for _, path in needless:
+            _remove(path)
+        _drop_empty({path.parent for _, path in needless}, store.layout.private)
+        for (name, key), numbers in past.items():
+            store.forget(name, key, numbers)
         log.forget(old)
     return Sweep(files, nbytes, len(old))
 
 
 def _needless(
     graph: Graph, store: Store, metastore: Metastore, old: set[str]
-) -> Iterator[tuple[Swept, Path]]:
-    """Each file that nobody needs; looked for in full before any is removed."""
+) -> list[tuple[Swept, Path]]:
+    """Each file of this machine that nobody needs, but for the history."""
     known = {row.id for row in RunLog(metastore).runs(2**62, lambda _: False)} - old
     wanted = {str(store.layout.staged(i.staged)) for i in metastore.intents() if i.staged}
-    yield from [
+    return [
         *_of_runs(store.layout.staging, ".tmp", Swept.STAGED, set(), wanted),
         *_of_runs(store.layout.logs, ".log", Swept.LOGS, known, set()),
-        *_past_bound(graph, store),
         *_columns(store, metastore),
         *_locks(graph, store),
         *_catalogs(store),
@@ -106,13 +107,13 @@ def _of_runs(
                 yield kind, run
 
 
-def _past_bound(graph: Graph, store: Store) -> Iterator[tuple[Swept, Path]]:
+def _past_bound(graph: Graph, store: Store) -> dict[tuple[str, str], Mapping[int, Path]]:
     """The oldest files of each history; of what nothing declares they are all that there is."""
-    for dataset in _folders(store.layout.history):
-        for key in _folders(dataset):
-            if is_declared(graph, dataset.name, key.name):
-                past = store.past_bound(dataset.name, key.name)
-                yield from ((Swept.KEPT, path) for path in past)
+    return {
+        (name, key): past
+        for name, key in store.histories()
+        if is_declared(graph, name, key) and (past := store.past_bound(name, key))
+    }
 
 
 def _columns(store: Store, metastore: Standing) -> Iterator[tuple[Swept, Path]]:

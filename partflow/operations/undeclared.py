@@ -6,21 +6,16 @@ lease is held.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.declarations.dataset import NAME, Dataset, Source
 from partflow.declarations.storedas import WRITTEN
 from partflow.errors import UsageError
 from partflow.planning.upstream import horizon_of
-from partflow.store.protocol import Store
-from partflow.store.stats import listed
+from partflow.store.protocol import Store, StoredFile
 
 if TYPE_CHECKING:
     from partflow.declarations.graph import Graph
@@ -40,13 +35,15 @@ class Hidden(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """One file that is not shown: of which dataset, as its folder says, under which key."""
+    """One file that is not shown, and why."""
 
-    dataset: str
-    key: str
-    path: Path
-    nbytes: int
+    file: StoredFile
     why: Hidden
+
+    @property
+    def key(self) -> str:
+        """The key under which it lies."""
+        return self.file.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +57,18 @@ class Lying:
     @property
     def nbytes(self) -> int:
         """How large they are."""
-        return sum(one.nbytes for one in self.strays)
+        return sum(one.file.nbytes for one in self.strays)
 
 
 def lying(graph: Graph, store: Store, now: int) -> tuple[Lying, ...]:
     """All that lies in the warehouse and is not shown at `now`, in epoch seconds, by dataset."""
     found: list[Lying] = []
-    for folder in _folders(store.layout.warehouse):
-        if NAME.match(folder.name):
-            strays = sorted(_strays(graph, store, folder, now), key=lambda s: (s.key, s.path))
+    for name in store.names():
+        if NAME.match(name):
+            strays = sorted(_strays(graph, store, name, now), key=_in_order)
             for why in Hidden:
                 some = tuple(one for one in strays if one.why is why)
-                found += [Lying(folder.name, why, some)] if some else []
+                found += [Lying(name, why, some)] if some else []
     return tuple(found)
 
 
@@ -98,19 +95,9 @@ def require_nobody_else(living: Living, nodes: Collection[str]) -> None:
 
 def moved_away(found: Sequence[Lying], store: Store, metastore: Materializations) -> None:
     """Move the files into the history, each under the number that it had, durably first."""
-    strays = [one for each in found for one in each.strays]
-    with store.locked((one.dataset, one.key) for one in strays):
-        folders = {_kept(one, store, metastore) for one in strays}
-        for error in store.sync(sorted({*folders, *(each.parent for each in folders)})).values():
-            raise error
-        for one in strays:
-            one.path.unlink(missing_ok=True)
-    for one in strays:
-        for folder in (one.path.parent, store.layout.warehouse / one.dataset):
-            with suppress(OSError):  # what somebody else put there stays
-                folder.rmdir()
-    for error in store.sync([store.layout.warehouse]).values():
-        raise error
+    files = [one.file for each in found for one in each.strays]
+    with store.locked((file.name, file.key) for file in files):
+        store.put_away([(file, _number(file, store, metastore)) for file in files])
 
 
 def is_declared(graph: Graph, name: str, key: str) -> bool:
@@ -120,52 +107,55 @@ def is_declared(graph: Graph, name: str, key: str) -> bool:
         return False
     if dataset.column is None:
         return key == "all"
-    return _why(graph, dataset, (dataset.column, key, dataset.stored_as.file_name)) is None
+    return _why(graph, dataset, StoredFile(name, key, None, None, 0)) is None
 
 
-def _kept(one: Stray, store: Store, metastore: Materializations) -> Path:
-    """Keep a file in the history, under the number of what is recorded of it; the folder there.
+def _number(file: StoredFile, store: Store, metastore: Materializations) -> int:
+    """The number of what is recorded of a file.
 
     One of which nothing is recorded is the newest: the oldest are swept first.
     """
-    records = metastore.records(one.dataset, one.key)
-    newest = max(store.kept(one.dataset, one.key), default=-1)
-    number = records[0].seq if records else newest + 1
-    return store.keep(one.dataset, one.key, one.path, number).parent
+    records = metastore.records(file.name, file.key)
+    return records[0].seq if records else max(store.kept(file.name, file.key), default=-1) + 1
 
 
-def _strays(graph: Graph, store: Store, folder: Path, now: int) -> Iterator[Stray]:
-    """The files in a dataset's folder that are not of its partitions."""
-    dataset = graph.datasets.get(folder.name)
+def _in_order(stray: Stray) -> tuple[str, str, str]:
+    """By key; of one key by column and what the file is called."""
+    return stray.file.key, stray.file.column or "", stray.file.file or ""
+
+
+def _strays(graph: Graph, store: Store, name: str, now: int) -> Iterator[Stray]:
+    """What is stored under a dataset's name, and not of its partitions."""
+    dataset = graph.datasets.get(name)
     if isinstance(dataset, Source):
         dataset = None
     written = (d for d in graph.datasets.values() if not d.is_source)
     files = _OWN_FILES | {d.stored_as.file_name for d in written}
-    for path in _data_files(folder, files, _own_names(graph, dataset, now)):
-        column, _, key = path.parent.name.partition("=")
-        at = ("", "all", path.name) if path.parent == folder else (column, key, path.name)
-        why = _why(graph, dataset, at)
-        if why is not None and (why is not Hidden.DATASET or _is_of_no_source(graph, store, path)):
-            yield Stray(folder.name, at[1], path, path.lstat().st_size, why)
-
-
-def _own_names(graph: Graph, dataset: Dataset | None, now: int) -> set[str]:
-    """What is called in a dataset's folder as one of its partitions is: nobody looks into those."""
+    own, sources = None, list[Source]()
     if dataset is None:
-        return set()
-    if dataset.column is None:
-        return {dataset.stored_as.file_name}
+        sources = [d for d in graph.datasets.values() if isinstance(d, Source)]
+    else:
+        own = dataset, _own_keys(graph, dataset, now)
+    for file in store.beside(name, files, own, sources):
+        why = _why(graph, dataset, file)
+        if why is not None:
+            yield Stray(file, why)
+
+
+def _own_keys(graph: Graph, dataset: Dataset, now: int) -> Sequence[str]:
+    """The keys of all partitions that a dataset has or will have by now."""
     lo, hi = graph.dataset_extents[dataset.name].lo, horizon_of(graph, dataset.name, now)
-    return {f"{dataset.column}={key}" for key in (dataset.grain.keys(lo, hi) if hi > lo else ())}
+    return dataset.grain.keys(lo, hi) if hi > lo else ()
 
 
-def _why(graph: Graph, dataset: Dataset | None, at: tuple[str, str, str]) -> Hidden | None:
-    """Why a file at such a column, key and name is not shown; None if it will be one day."""
-    column, key, name = at
+def _why(graph: Graph, dataset: Dataset | None, file: StoredFile) -> Hidden | None:
+    """Why such a file is not shown; None if it will be one day."""
     if dataset is None:
         return Hidden.DATASET
-    if column != (dataset.column or "") or name != dataset.stored_as.file_name:
+    place = file.column, file.file
+    if file.file is not None and place != (dataset.column, dataset.stored_as.file_name):
         return Hidden.GRAIN
+    key = file.key
     try:
         ordinal = dataset.grain.ordinal(key)
         if dataset.grain.key(ordinal) != key:
@@ -175,32 +165,3 @@ def _why(graph: Graph, dataset: Dataset | None, at: tuple[str, str, str]) -> Hid
     extent = graph.dataset_extents[dataset.name]
     is_within = extent.lo <= ordinal and (extent.hi is None or ordinal < extent.hi)
     return None if is_within else Hidden.RANGE
-
-
-def _is_of_no_source(graph: Graph, store: Store, path: Path) -> bool:
-    """Whether no source has its files there: one may be kept in the warehouse's folder."""
-    for dataset in graph.datasets.values():
-        if isinstance(dataset, Source):
-            top = store.layout.root / dataset.path.partition("{key}")[0].rpartition("/")[0]
-            if path.is_relative_to(top) and top not in {store.layout.root, store.layout.warehouse}:
-                return False
-    return True
-
-
-def _data_files(folder: Path, files: AbstractSet[str], own: Collection[str]) -> Iterator[Path]:
-    """Files of these names, in a folder and in those below it but its `own`."""
-    for name in sorted(listed(folder).difference(own)):
-        path = folder / name
-        if name in files and path.is_file() and not path.is_symlink():
-            yield path
-        elif "=" in name and path.is_dir() and not path.is_symlink():
-            yield from (path / each for each in sorted(files & listed(path)))
-
-
-def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder; a link leads elsewhere and is passed."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(Path(e.path) for e in entries if e.is_dir(follow_symlinks=False))
-    except (FileNotFoundError, NotADirectoryError):
-        return []

@@ -24,6 +24,16 @@ class FileIdentity:
     ctime_ns: int
     inode: int
 
+    @classmethod
+    def unproven(cls, size: int) -> FileIdentity:
+        """What is recorded of a file whose own identity is no proof: its size alone."""
+        return cls(size, 0, 0, 0)
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether it says nothing but a size."""
+        return not (self.mtime_ns or self.ctime_ns or self.inode)
+
 
 def identity(path: Path) -> FileIdentity | None:
     """What stat says of a file; None if there is none."""

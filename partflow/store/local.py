@@ -8,47 +8,43 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import filecmp
 import hashlib
 import os
-import shutil
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partflow.declarations.dataset import Dataset
+from partflow.declarations.dataset import Dataset, Source
 from partflow.errors import naming
 from partflow.store.failpoints import failpoint
-from partflow.store.identity import FileIdentity, identity
+from partflow.store.identity import FileIdentity, identity, is_settled
 from partflow.store.layout import Layout
+from partflow.store.locallisting import LocalListing
+from partflow.store.localpast import KEPT
 from partflow.store.manystats import SideBySide, stats_of
 from partflow.store.opening import at_once
 from partflow.store.protocol import Answer, Fetched, Replacement
-from partflow.store.staging import LocalStaging
-from partflow.store.stats import listed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-KEPT = 2
-"""How many replaced materializations of a partition are kept, if nothing else is said."""
 
-
-class LocalStore(LocalStaging):
+class LocalStore(LocalListing):
     """The warehouse's files, below `warehouse`, and the sources' files below `root`.
 
     Its locks are those of POSIX. A file is replaced under its lock by a rename; a reader has the
     old one or the new one.
     """
 
+    is_shared = True
+
     def __init__(
         self, root: Path, warehouse: Path, *, durable: bool = True, history: int = KEPT
     ) -> None:
-        super().__init__(Layout(root, warehouse), durable=durable)
-        self.history = history
+        super().__init__(Layout(root, warehouse), durable=durable, history=history)
         self._unsynced: dict[tuple[str, str], list[Path]] = {}
         self._is_anchored = False
 
@@ -63,6 +59,10 @@ class LocalStore(LocalStaging):
         """The same of very many files, in as many processes as are worth it."""
         return SideBySide({name: self.layout.files(*lot) for name, lot in lots.items()})
 
+    def is_proof(self, found: FileIdentity, now_ns: int) -> bool:
+        """Whether a file is older than its clock's step."""
+        return is_settled(found, now_ns)
+
     def read(
         self, dataset: Dataset, keys: Sequence[str], expected: NDArray[np.int64] | None = None
     ) -> Fetched:
@@ -72,6 +72,12 @@ class LocalStore(LocalStaging):
             if other.any():
                 return Fetched((), tuple(keys[i] for i in other.nonzero()[0].tolist()))
         return Fetched(tuple(self.layout.path(dataset, key) for key in keys))
+
+    def pattern(self, dataset: Dataset) -> str:
+        """The path of its files, as it is from the project's folder, if it lies below."""
+        if isinstance(dataset, Source):
+            return dataset.path
+        return self.layout.near(self.layout.path(dataset, "{key}")).as_posix()
 
     def replace(self, dataset: Dataset, key: str, by: Replacement) -> Answer:
         """Rename a sealed file into its place; what it replaces is kept in the history first.
@@ -90,8 +96,7 @@ class LocalStore(LocalStaging):
         created = _made_folders(final.parent, self.layout.warehouse)
         if present is not None:
             self.keep(dataset.name, key, final, by.number)
-            for old in self.past_bound(dataset.name, key):
-                old.unlink(missing_ok=True)
+            self.forget(dataset.name, key, self.past_bound(dataset.name, key))
         failpoint("kept")
         staged.replace(final)
         self._unsynced[dataset.name, key] = [final.parent, *created]
@@ -119,35 +124,6 @@ class LocalStore(LocalStaging):
             for folder in changed
             if str(folder) in refused
         }
-
-    def kept(self, name: str, key: str) -> dict[int, Path]:
-        """The files of a partition in the history, by the number of what each was, oldest first."""
-        folder = self.layout.history_of(name, key)
-        files = (folder / file for file in sorted(listed(folder)))
-        return {int(p.stem): p for p in files if p.suffix == ".kept" and p.stem.isdecimal()}
-
-    def keep(self, name: str, key: str, file: Path, number: int) -> Path:
-        """Link (or copy) a file into the history of a partition; where it is there.
-
-        Where another file has that number already it gets the next one: none is replaced.
-        """
-        folder = self.layout.history_of(name, key)
-        folder.mkdir(parents=True, exist_ok=True)
-        while (kept := folder / f"{number:012d}.kept").exists():
-            if filecmp.cmp(kept, file, shallow=False):
-                return kept
-            number += 1
-        try:
-            os.link(file, kept)
-        except OSError:
-            shutil.copy2(file, kept)
-            for error in self.sync([kept]).values():
-                raise error from None
-        return kept
-
-    def past_bound(self, name: str, key: str) -> list[Path]:
-        """The oldest files in a partition's history: those beyond as many as are kept."""
-        return list(self.kept(name, key).values())[: -self.history]
 
     @contextmanager
     def locked(self, partitions: Iterable[tuple[str, str]]) -> Iterator[None]:
@@ -192,6 +168,18 @@ class LocalStore(LocalStaging):
                 raise error
             self._is_anchored = True
         failpoint("journaled")
+
+    def journaled(self, last: int | None = None) -> Iterator[str] | None:
+        """The lines of the journal; None if there is none."""
+        return self._lines(last) if self.layout.journal.exists() else None
+
+    def _lines(self, last: int | None) -> Iterator[str]:
+        """The lines of the journal's file, which is open only while they are asked for."""
+        with open(self.layout.journal, "rb", opener=at_once) as file:
+            if last is not None:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - last))
+            for line in file:
+                yield line.decode("utf-8", "replace")
 
     def _above(self, folder: Path) -> list[Path]:
         """A folder of the warehouse and those that it lies in, up to the project's or beside it."""

@@ -9,22 +9,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from partflow.declarations.dataset import Dataset
+from partflow.declarations.dataset import Dataset, Source
 from partflow.store.identity import FileIdentity
 from partflow.store.layout import Layout
-from partflow.store.protocol import Answer, Fetched, Replacement
+from partflow.store.localpast import KEPT
+from partflow.store.protocol import Answer, Fetched, Replacement, StoredFile
 from partflow.store.staging import LocalStaging
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-KEPT = 2
 _ABSENT = FileIdentity(-1, -1, -1, -1)
 
 
@@ -34,6 +34,8 @@ class MemoryStore(LocalStaging):
     An identity is the size and 24 bytes of the SHA-256. Other processes do not see what it holds,
     so it goes with the executors of one process alone. Sources lie there as well: `put` them.
     """
+
+    is_shared = False
 
     def __init__(self, folder: str | Path, *, history: int = KEPT) -> None:
         root = Path(folder).absolute()
@@ -59,8 +61,8 @@ class MemoryStore(LocalStaging):
         """The identity of each partition's bytes, shape (n, 4)."""
         import numpy as np
 
-        found = [identity_of(self._files.get((dataset.name, key))) for key in keys]
-        rows = [(i.size, i.mtime_ns, i.ctime_ns, i.inode) for i in found]
+        contents = (self._files.get((dataset.name, key)) for key in keys)
+        rows = [astuple(identity_of(content)) for content in contents]
         return np.array(rows, np.int64).reshape(len(keys), 4)
 
     @contextmanager
@@ -68,6 +70,10 @@ class MemoryStore(LocalStaging):
         """The identities of all lots."""
         found = {n: self.identities(d, [k.decode() for k in keys]) for n, (d, keys) in lots.items()}
         yield _Looked(found)
+
+    def is_proof(self, found: FileIdentity, now_ns: int) -> bool:  # noqa: ARG002 - of the protocol
+        """Yes: it says what the bytes are."""
+        return True
 
     def read(
         self, dataset: Dataset, keys: Sequence[str], expected: NDArray[np.int64] | None = None
@@ -78,6 +84,10 @@ class MemoryStore(LocalStaging):
             if other.any():
                 return Fetched((), tuple(keys[i] for i in other.nonzero()[0].tolist()))
         return Fetched(tuple(self._written_down(dataset, key) for key in keys))
+
+    def pattern(self, dataset: Dataset) -> None:  # noqa: ARG002 - of the protocol
+        """None: other programs see nothing of it, but what was written down to be read."""
+        return
 
     def replace(self, dataset: Dataset, key: str, by: Replacement) -> Answer:
         """Take a sealed file's bytes in, if what is there is what was seen."""
@@ -90,8 +100,7 @@ class MemoryStore(LocalStaging):
             new = self.layout.staged(by.staged).read_bytes()
             if present is not None:
                 self._keep(place, present, by.number)
-                for number in sorted(self._past[place])[: -self.history]:
-                    del self._past[place][number]
+                self.forget(*place, self.past_bound(*place))
             self._files[place] = new
         self.discard([by.staged])
         return Answer.DONE
@@ -113,6 +122,40 @@ class MemoryStore(LocalStaging):
         with self._lock:
             yield
 
+    def has_any(self, dataset: Dataset) -> bool:
+        """Whether any partition of a dataset has bytes."""
+        return any(name == dataset.name for name, _ in self._files)
+
+    def keys(self, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
+        """The keys under which a dataset has bytes."""
+        there = {key for name, key in self._files if name == dataset.name}
+        return there.difference(key.decode() for key in but)
+
+    def names(self) -> list[str]:
+        """The names of the datasets that have bytes."""
+        return sorted({name for name, _ in self._files})
+
+    def beside(
+        self,
+        name: str,
+        files: Collection[str],  # noqa: ARG002 - of the protocol
+        own: tuple[Dataset, Sequence[str]] | None,
+        sources: Collection[Source],
+    ) -> Iterator[StoredFile]:
+        """What bytes there are under a name, and under none of its own keys."""
+        if any(source.name == name for source in sources):
+            return
+        keys = frozenset(() if own is None else own[1])
+        for other, key in sorted(self._files):
+            if other == name and key not in keys:
+                yield StoredFile(name, key, None, None, len(self._files[name, key]))
+
+    def put_away(self, files: Sequence[tuple[StoredFile, int]]) -> None:
+        """Keep these bytes, and have them no longer."""
+        with self._lock:
+            for file, number in files:
+                self._keep((file.name, file.key), self._files.pop((file.name, file.key)), number)
+
     def kept(self, name: str, key: str) -> dict[int, Path]:
         """What is kept of a partition, written down, by number, the oldest first."""
         past = self._past.get((name, key), {})
@@ -122,13 +165,29 @@ class MemoryStore(LocalStaging):
         """Keep a file's bytes, under the next number that no others have."""
         return self._kept_at(name, key, self._keep((name, key), file.read_bytes(), number))
 
-    def past_bound(self, name: str, key: str) -> list[Path]:
+    def past_bound(self, name: str, key: str) -> dict[int, Path]:
         """The oldest of what is kept: what goes beyond as many as are to be kept."""
-        return list(self.kept(name, key).values())[: -self.history]
+        return dict(list(self.kept(name, key).items())[: -self.history])
+
+    def forget(self, name: str, key: str, numbers: Iterable[int]) -> None:
+        """Keep these bytes no longer."""
+        past = self._past.get((name, key), {})
+        for number in set(numbers) & past.keys():
+            del past[number]
+        if not past:
+            self._past.pop((name, key), None)
+
+    def histories(self) -> list[tuple[str, str]]:
+        """The partitions of which something is kept."""
+        return sorted(self._past)
 
     def journal(self, lines: Sequence[str]) -> None:
         """Append to `lines`."""
         self.lines += lines
+
+    def journaled(self, last: int | None = None) -> Iterator[str] | None:  # noqa: ARG002 - of the protocol
+        """All lines; None if there are none."""
+        return iter(tuple(self.lines)) if self.lines else None
 
     def _keep(self, place: tuple[str, str], content: bytes, number: int) -> int:
         """Keep bytes; their number."""
@@ -144,12 +203,14 @@ class MemoryStore(LocalStaging):
         return path
 
     def _written_down(self, dataset: Dataset, key: str) -> Path:
-        """A copy under the name of its content: who has an older one open keeps it."""
+        """A copy below the name of its content: who has an older one open keeps it."""
         content = self._files.get((dataset.name, key))
-        place = self.layout.path(dataset, key)
+        place = self.layout.near(self.layout.path(dataset, key))
+        inner = [part for part in place.parts if part not in {"..", place.anchor}]
         if content is None:
-            return place.with_name("absent") / place.name
-        path = place.with_name(hashlib.sha256(content).hexdigest()[:16]) / place.name
+            return self.layout.root.joinpath("absent", *inner)
+        version = hashlib.sha256(content).hexdigest()[:16]
+        path = self.layout.root.joinpath("read", version, *inner)
         if not path.exists():
             _write(path, content)
         return path
@@ -167,14 +228,11 @@ class _Looked:
 
 
 def identity_of(content: bytes | None) -> FileIdentity:
-    """The size of some bytes, and 24 bytes of their SHA-256; all -1 if there are none.
-
-    Whoever takes the others for times finds them long past: an identity by content is settled.
-    """
+    """The size of some bytes, and 24 bytes of their SHA-256; all -1 if there are none."""
     if content is None:
         return _ABSENT
     words = memoryview(hashlib.sha256(content).digest()[:24]).cast("q")
-    return FileIdentity(len(content), *(word | -(2**63) for word in words.tolist()))
+    return FileIdentity(len(content), *words.tolist())
 
 
 def _write(path: Path, content: bytes) -> None:

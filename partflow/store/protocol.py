@@ -10,14 +10,14 @@ and an inode, or an etag): two of the same are the same bytes, and that is all t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from partflow.declarations.dataset import Dataset
+from partflow.declarations.dataset import Dataset, Source
 from partflow.store.identity import FileIdentity
 from partflow.store.layout import Layout
 
@@ -66,6 +66,21 @@ class Fetched:
     moved: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that is stored under a dataset's name and a key, and how large it is.
+
+    `column` and `file` are its partition column and what it is called; None where a store keeps
+    bytes by name and key alone. The key is "all" where there is no partition column.
+    """
+
+    name: str
+    key: str
+    column: str | None
+    file: str | None
+    nbytes: int
+
+
 class Looked(Protocol):
     """What a look at many datasets finds."""
 
@@ -105,8 +120,8 @@ class Staging(Protocol):
         ...
 
 
-class Places(Protocol):
-    """Partitions' files: one a partition at a fixed place, whole at every moment."""
+class Files(Protocol):
+    """Partitions' files, to be looked at and read."""
 
     def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
         """The identity of each partition's file, shape (n, 4)."""
@@ -118,6 +133,13 @@ class Places(Protocol):
         """The identities of very many files: by the name of each lot a dataset and its keys."""
         ...
 
+    def is_proof(self, found: FileIdentity, now_ns: int) -> bool:
+        """Whether every later edit gives a file another identity than this one, found just now.
+
+        Times of a file that was written a moment ago are no proof: the clock may not have moved on.
+        """
+        ...
+
     def read(
         self, dataset: Dataset, keys: Sequence[str], expected: NDArray[np.int64] | None = None
     ) -> Fetched:
@@ -126,6 +148,17 @@ class Places(Protocol):
         If identities are expected, shape (n, 4), the files are those, or it is said which moved.
         """
         ...
+
+    def pattern(self, dataset: Dataset) -> str | None:
+        """Where other programs read a dataset's files as they lie: a path with `{key}`.
+
+        It is relative to the project's folder if it lies below. None: files must be read first.
+        """
+        ...
+
+
+class Replacing(Protocol):
+    """Puts files into partitions' places: one a partition, whole at every moment."""
 
     def replace(self, dataset: Dataset, key: str, by: Replacement) -> Answer:
         """Put a sealed and synced file into its place, if what is there was seen by the claim.
@@ -151,6 +184,48 @@ class Places(Protocol):
         ...
 
 
+class Listing(Protocol):
+    """What is stored, also of what is not known yet or no longer declared."""
+
+    def has_any(self, dataset: Dataset) -> bool:
+        """Whether any file of a dataset is there; at once, however many there are."""
+        ...
+
+    def keys(self, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
+        """What stands in the place of the key where a dataset has its files, except `but` these.
+
+        A file need not be there, nor is all of it a key: the grain tells. Requires: the dataset has
+        a partition column.
+        """
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Under which names something is stored as datasets' files are, in order."""
+        ...
+
+    def beside(
+        self,
+        name: str,
+        files: Collection[str],
+        own: tuple[Dataset, Sequence[str]] | None,
+        sources: Collection[Source],
+    ) -> Iterator[StoredFile]:
+        """What is stored under a name and is called as one of these `files`.
+
+        Left out is what `own` has, a dataset and its keys, and what lies where `sources` have
+        theirs.
+        """
+        ...
+
+    def put_away(self, files: Sequence[tuple[StoredFile, int]]) -> None:
+        """Move such files into the history, each under its number, durably first.
+
+        Raises:
+            OSError: the disk refused one; then it is where it was.
+        """
+        ...
+
+
 class Past(Protocol):
     """What was replaced, kept for a while by dataset, key and number."""
 
@@ -162,25 +237,46 @@ class Past(Protocol):
         """Keep a file, under the next number that no other has; a local path of what is kept."""
         ...
 
-    def past_bound(self, name: str, key: str) -> Sequence[Path]:
+    def past_bound(self, name: str, key: str) -> Mapping[int, Path]:
         """The oldest of what is kept: what goes beyond as many as are to be kept."""
         ...
 
+    def forget(self, name: str, key: str, numbers: Iterable[int]) -> None:
+        """Keep these of a partition no longer; those that are not kept are passed."""
+        ...
 
-class Store(Staging, Places, Past, Protocol):
+    def histories(self) -> Sequence[tuple[str, str]]:
+        """Each name and key of which something may be kept, in order."""
+        ...
+
+
+class Journaling(Protocol):
+    """Lines that say what a rebuild of the metastore needs beside the footers."""
+
+    def journal(self, lines: Sequence[str]) -> None:
+        """Append lines, durably."""
+        ...
+
+    def journaled(self, last: int | None = None) -> Iterator[str] | None:
+        """All lines, or those that end in the `last` so many bytes; None if none was ever appended.
+
+        The first of the last ones may be cut.
+        """
+        ...
+
+
+class Store(Staging, Files, Replacing, Listing, Past, Journaling, Protocol):
     """All of a store. `layout` says where on this machine lies what is no partition's file.
 
     A store that is not `durable` syncs nothing: what it holds outlives a process, not a power cut.
+    One that is not `is_shared` lives in this process: others do not see what it holds.
     """
 
     layout: Layout
     durable: bool
-
-    def journal(self, lines: Sequence[str]) -> None:
-        """Append lines, durably, to what a rebuild of the metastore needs beside the footers."""
-        ...
+    is_shared: bool
 
 
-def file_of(store: Places, dataset: Dataset, key: str) -> Path:
+def file_of(store: Files, dataset: Dataset, key: str) -> Path:
     """A local path of one partition's file as it is now; nothing lies there if it has none."""
     return store.read(dataset, [key]).paths[0]

@@ -85,6 +85,15 @@ def listed(folder: AnyStr | os.PathLike[AnyStr]) -> set[AnyStr]:
         return set()
 
 
+def folders(folder: AnyStr | os.PathLike[AnyStr]) -> list[AnyStr]:
+    """The names of the folders in a folder, sorted; a link leads elsewhere and is passed."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def _answer() -> None:
     """Say it of what our own parent asks on standard input: (folder, parts, keys), each in turn."""
     for folder, parts, keys in marshal.load(sys.stdin.buffer):  # noqa: S302  # nosec B302

@@ -18,7 +18,7 @@ from partflow.formats.fingerprint import file_digest, fingerprint_parquet
 from partflow.formats.parquet import footer, rows_in
 from partflow.formats.unreadable import refusal_behind
 from partflow.metastore.record import LARGEST, LAST_SECOND, Record, is_fingerprint, require_moment
-from partflow.store.identity import BACKDATED_NS, FileIdentity, identity, is_settled
+from partflow.store.identity import BACKDATED_NS, FileIdentity
 from partflow.warehouse.shapes import schema_at
 
 FOOTER = "partflow"
@@ -37,18 +37,20 @@ class FileLook:
     problem: str = ""
 
 
-def look_at(dataset: Dataset, key: str, path: Path, now_ns: int) -> FileLook | None:
+def look_at(
+    dataset: Dataset, key: str, path: Path, identity: FileIdentity | None = None
+) -> FileLook | None:
     """What a file says of itself; None if it is gone. Raises OSError if it can't be read at all.
 
-    A file that is too young for its stat to prove anything has an identity without times.
+    `identity` is what is to be recorded of it: nothing but its size, if none is given.
     """
-    stat = identity(path)
-    if stat is None:
-        return None
-    sha256, size = file_digest(path)
-    trusted = stat if is_settled(stat, now_ns) else FileIdentity(size, 0, 0, 0)
     try:
-        record = record_in(dataset, key, path, stat)
+        sha256, size = file_digest(path)
+    except FileNotFoundError:
+        return None
+    trusted = identity or FileIdentity.unproven(size)
+    try:
+        record = record_in(dataset, key, path)
     except ReadError as error:
         number = refusal_behind(error.__cause__)
         if number:
@@ -60,7 +62,7 @@ def look_at(dataset: Dataset, key: str, path: Path, now_ns: int) -> FileLook | N
     return FileLook(sha256, trusted, whole)
 
 
-def record_in(dataset: Dataset, key: str, path: Path, stat: FileIdentity) -> Record | None:
+def record_in(dataset: Dataset, key: str, path: Path) -> Record | None:
     """The record that a footer carries, with the content that the file has now.
 
     None if the footer carries none, or that of another partition; ReadError if it can't be read.
@@ -76,13 +78,17 @@ def record_in(dataset: Dataset, key: str, path: Path, stat: FileIdentity) -> Rec
     rows = rows_in(path)
     content = fingerprint_parquet(path, ordered=bool(dataset.sort_by))
     digests = [bytes.fromhex(read["digest"]) for read in lineage["inputs"]]
-    written_at = min((stat.mtime_ns + BACKDATED_NS) // _SECOND, LAST_SECOND)
     return Record(
         node=dataset.name, key=key, start=lineage["start"], content=content, code=lineage["code"],
         inputs=b"".join(digests), reads=len(digests), read_seq=lineage["read_seq"],
-        rows=rows, made_at=lineage.get("made_at") or written_at, run=lineage["run"],
+        rows=rows, made_at=lineage.get("made_at") or _written_at(path), run=lineage["run"],
         schema=schema_at(dataset, path),
     )  # fmt: skip
+
+
+def _written_at(path: Path) -> int:
+    """When a file was sealed, in epoch seconds: footers from before do not say it."""
+    return min((path.stat().st_mtime_ns + BACKDATED_NS) // _SECOND, LAST_SECOND)
 
 
 def carries_lineage(path: Path) -> bool:

@@ -41,7 +41,7 @@ from partflow.planning.snapshot import (
     empty_state,
 )
 from partflow.process.muffling import muffled
-from partflow.store.identity import FileIdentity, is_settled
+from partflow.store.identity import FileIdentity
 from partflow.store.protocol import Looked, Store, file_of
 from partflow.warehouse.footers import record_in
 from partflow.warehouse.handover import SMALL, AsRead, HandOver
@@ -91,7 +91,7 @@ class Observed:
     @property
     def is_unsettled(self) -> bool:
         """Whether a file was so young that its stat proves nothing: a moment later it does."""
-        return any(r.identity and not r.identity.mtime_ns for r in (*self.news, *self.touched))
+        return any(r.identity and r.identity.is_unproven for r in (*self.news, *self.touched))
 
 
 @dataclass(slots=True)
@@ -397,7 +397,8 @@ def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity
         if dataset.name not in look.as_files:
             form.require_likely(path)
         sha256, size = file_digest(path)
-        trusted = found if is_settled(found, look.now_ns) else FileIdentity(size, 0, 0, 0)
+        is_proof = look.store.is_proof(found, look.now_ns)
+        trusted = found if is_proof else FileIdentity.unproven(size)
         if record.seq and sha256 == record.sha256 and _is_by_rules(look, dataset, record.rules):
             seen.condition = Condition.GOOD
             if found != record.identity:
@@ -470,10 +471,9 @@ def _made_since(look: _Look, dataset: Dataset, present: Record) -> Record | None
 
     Without any record nothing is taken from a footer: that is for a rebuild to do.
     """
-    stat = present.identity
-    if not present.seq or stat is None:
+    if not present.seq:
         return None
-    found = record_in(dataset, present.key, file_of(look.store, dataset, present.key), stat)
+    found = record_in(dataset, present.key, file_of(look.store, dataset, present.key))
     later = found is not None and found.made_at >= present.made_at and found.run != present.run
     return found if later and found and found.content == present.content else None
 
@@ -511,7 +511,7 @@ def _keep(
 ) -> None:
     """Keep the rows of a small file for those that would read it as this source declares."""
     frames = look.frames
-    if frames is None or found.size > SMALL or not is_settled(found, look.now_ns):
+    if frames is None or found.size > SMALL or not look.store.is_proof(found, look.now_ns):
         return
     packed = pack(frame) if frames.wants(frame) else None
     if packed is not None:

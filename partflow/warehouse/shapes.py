@@ -6,7 +6,6 @@ Knows nothing of SQL or of freshness: what is there is shown, whatever it was ma
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -21,8 +20,8 @@ from partflow.formats.schemas import schema_in, schema_known
 from partflow.metastore.columncache import ColumnCache
 from partflow.planning.upstream import horizon_of
 from partflow.process.muffling import muffled
+from partflow.store.identity import FileIdentity
 from partflow.store.protocol import file_of
-from partflow.store.stats import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -240,19 +239,12 @@ _SHOWN = 2
 
 
 def keys_there(store: Store, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
-    """What has the shape of a key of the dataset's grain in the folder where its files lie.
+    """What has the shape of a key of the dataset's grain where its files lie.
 
     Of what is there the keys `but` are left out.
     """
-    files, template = store.layout.files(dataset, []), dataset.grain.template
-    before, after = files.parts[0], files.parts[1].partition(b"/")[0]
-    others = listed(files.folder).difference([before + key + after for key in but])
-    shaped = {
-        os.fsdecode(name[len(before) : len(name) - len(after)])
-        for name in others
-        if name.startswith(before) and name.endswith(after)
-    }
-    return {key for key in shaped if key.translate(_DIGITS) == template}
+    template = dataset.grain.template
+    return {key for key in store.keys(dataset, but) if key.translate(_DIGITS) == template}
 
 
 _DIGITS = str.maketrans("123456789", "000000000")
@@ -267,8 +259,9 @@ def _is_same(dataset: Dataset, recorded: _Identity | None, present: _Identity) -
     """
     if recorded == present:
         return True
-    is_young = recorded is not None and not recorded[1] and dataset.stored_as.is_text
-    return is_young and recorded is not None and recorded[0] == present[0]
+    is_young = recorded is not None and FileIdentity(*recorded).is_unproven
+    is_text = dataset.stored_as.is_text
+    return is_young and is_text and recorded is not None and recorded[0] == present[0]
 
 
 Format = Literal["parquet", "csv", "ndjson"]

@@ -313,7 +313,7 @@ def test_documents_outside_of_the_range_are_undeclared_and_what_else_lies_there_
     declare(shop, jobs=JOBS.replace('end="2024-01-04"', 'end="2024-01-03"'))
     project = shop.project
     strays = [s for each in lying(project.graph, project.store, NOW) for s in each.strays]
-    assert {(s.dataset, s.path.name) for s in strays} == {
+    assert {(s.file.name, s.file.file) for s in strays} == {
         ("price", "data.toml"),
         ("report", "data.parquet"),
     }

@@ -7,7 +7,10 @@ import pytest
 from projects import DAYS
 from stores import EtagStore
 
+from partflow.errors import MetastoreError
 from partflow.execution.controls import Controls
+from partflow.operations.sweep import Swept
+from partflow.operations.undeclared import Hidden
 from partflow.project.project import Project
 from partflow.store.memory import MemoryStore
 
@@ -24,6 +27,11 @@ def store(request, sales) -> MemoryStore:
 
 def project(sales, store) -> Project:
     return Project.load(sales.root, store=store)
+
+
+def told(project: Project) -> list[tuple]:
+    """What `status` says of each dataset and effect."""
+    return [(one.node, one.counts, one.rows, one.nbytes) for one in project.status()]
 
 
 def test_all_is_made_read_and_then_fresh(sales, store):
@@ -68,3 +76,49 @@ def test_an_answer_that_was_lost_is_found_done_by_the_next_run(sales):
     assert project(sales, store).materialize().summary.failed == 1
     assert project(sales, store).materialize().summary.failed == 0
     assert project(sales, store).materialize().summary is None
+
+
+def test_what_is_past_its_bound_is_swept(sales, store):
+    project(sales, store).materialize()
+    for n in (1, 2, 3):
+        store.put("landing", DAYS[0], f"store,qty\nnorth,{n}\n".encode())
+        project(sales, store).materialize("clean")
+    assert len(store.kept("clean", DAYS[0])) == 2
+    store.history = 1
+    swept = project(sales, store).upkeep.sweep(Controls(), dry_run=True)
+    assert swept.files[Swept.KEPT] == 1
+    assert project(sales, store).upkeep.sweep(Controls(), dry_run=False) == swept
+    assert len(store.kept("clean", DAYS[0])) == 1
+    assert project(sales, store).upkeep.sweep(Controls(), dry_run=False).is_empty
+
+
+def test_what_nothing_declares_is_said_and_moved_into_the_history(sales, store):
+    project(sales, store).materialize()
+    assert project(sales, store).upkeep.undeclared() == ()
+    store.put("clean", "2023-12-31", b"from before")
+    store.put("gone", "all", b"of no dataset")
+    upkeep = project(sales, store).upkeep
+    found = {(each.dataset, each.why, each.strays[0].key) for each in upkeep.undeclared()}
+    assert found == {
+        ("clean", Hidden.RANGE, "2023-12-31"),
+        ("gone", Hidden.DATASET, "all"),
+    }
+    upkeep.move_undeclared(["clean", "gone"], Controls())
+    assert upkeep.undeclared() == ()
+    (kept,) = store.kept("gone", "all").values()
+    assert kept.read_bytes() == b"of no dataset"
+    assert project(sales, store).materialize().summary is None
+
+
+def test_a_lost_record_is_made_anew_from_the_bytes_and_the_journal(sales, store):
+    project(sales, store).materialize()
+    store.put("landing", DAYS[0], b"store,qty\nnorth,40\n")
+    project(sales, store).materialize()
+    before = told(project(sales, store))
+    project(sales, store).history.metastore_path.unlink()
+    with pytest.raises(MetastoreError, match="is lost"):
+        project(sales, store).materialize()
+    rebuilt = project(sales, store).upkeep.rebuild(Controls())
+    assert (rebuilt.unknown, rebuilt.has_journal) == ((), True)
+    assert project(sales, store).materialize().summary is None
+    assert told(project(sales, store)) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import time
 from itertools import count
 from pathlib import Path
 
@@ -13,9 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stores import DAYS, KEYS, STORES, Kit, seen
 
+from partflow.declarations.dataset import Dataset, Source
+from partflow.partitions.calendar import Daily, Whole
 from partflow.store.protocol import Answer, Fetched, Replacement, file_of
 
 KEY = KEYS[0]
+LANDING = Source("landing", Daily("2024-01-01"), path="landing/{key}.csv")
+ALL = Dataset("all_days", Whole())
+FILES = ["data.parquet"]
+LATER = 2**62
+"""A moment, in epoch nanoseconds, long after any file was written."""
 RUN = "20260101-000000-aaaa"
 
 
@@ -186,6 +194,102 @@ def test_lines_are_appended(kit):
     kit.store.journal([])
     kit.store.journal(["two", "three"])
     assert kit.journaled() == ["one", "two", "three"]
+
+
+def test_what_was_appended_is_had_again_and_its_end_without_all_of_it(kit):
+    assert kit.store.journaled() is None
+    lines = [f"{n:04}" for n in range(1000)]
+    kit.store.journal(lines)
+    assert [line.strip() for line in kit.store.journaled()] == lines
+    assert [line.strip() for line in kit.store.journaled(100)][-10:] == lines[-10:]
+
+
+def test_an_identity_that_is_proof_is_another_after_every_edit(kit):
+    for content in (b"one", b"two", b"six"):
+        kit.put(KEY, content)
+        found = seen(kit.store, KEY)
+        assert kit.store.is_proof(found, LATER)
+        if kit.store.is_proof(found, time.time_ns()):
+            kit.put(KEY, b"new")
+            assert seen(kit.store, KEY) != found
+
+
+@pytest.mark.parametrize("dataset", [DAYS, LANDING, ALL])
+def test_where_others_read_a_dataset_there_its_files_lie(kit, dataset):
+    key = dataset.grain.key(0) if dataset is ALL else KEY
+    kit.put(key, b"something", dataset)
+    pattern = kit.store.pattern(dataset)
+    if pattern is not None:
+        path = kit.store.layout.root / pattern.replace("{key}", key)
+        assert path == file_of(kit.store, dataset, key)
+
+
+@pytest.mark.parametrize("dataset", [DAYS, LANDING])
+def test_what_is_stored_of_a_dataset_is_listed_by_its_keys_but_for_some(kit, dataset):
+    assert not kit.store.has_any(dataset)
+    assert kit.store.keys(dataset) == set()
+    for key in KEYS:
+        kit.put(key, b"something", dataset)
+    assert kit.store.has_any(dataset)
+    assert kit.store.keys(dataset) == set(KEYS)
+    assert kit.store.keys(dataset, [KEY.encode(), b"2023-12-31"]) == set(KEYS[1:])
+    kit.put(KEY, None, dataset)
+    assert kit.store.has_any(dataset)
+
+
+def test_a_dataset_without_partitions_has_a_file_or_none(kit):
+    assert not kit.store.has_any(ALL)
+    kit.put("all", b"something", ALL)
+    assert kit.store.has_any(ALL)
+
+
+def test_what_is_stored_beside_a_datasets_own_is_told_with_its_size(kit):
+    assert kit.store.names() == []
+    for key, content in zip(KEYS, (b"1", b"22", b"333"), strict=True):
+        kit.put(key, content)
+    kit.put("all", b"whole", ALL)
+    assert kit.store.names() == [ALL.name, DAYS.name]
+    (other,) = kit.store.beside(DAYS.name, FILES, (DAYS, KEYS[:2]), ())
+    assert (other.name, other.key, other.nbytes) == (DAYS.name, KEYS[2], 3)
+    (whole,) = kit.store.beside(ALL.name, FILES, None, [LANDING])
+    assert (whole.name, whole.key, whole.nbytes) == (ALL.name, "all", 5)
+    assert not list(kit.store.beside(ALL.name, FILES, (ALL, ["all"]), ()))
+
+
+def test_what_is_a_sources_own_is_beside_nothing(kit):
+    place = "warehouse/inside/day={key}/data.parquet"
+    inside = Source("inside", Daily("2024-01-01"), path=place)
+    kit.put(KEY, b"delivered", inside)
+    assert not list(kit.store.beside("inside", FILES, None, [LANDING, inside]))
+
+
+def test_what_is_put_away_is_kept_under_its_number_and_lies_there_no_more(kit):
+    kit.put("all", b"whole", ALL)
+    for key in KEYS:
+        kit.put(key, key.encode())
+    files = sorted(kit.store.beside(DAYS.name, FILES, (DAYS, KEYS[:1]), ()), key=lambda f: f.key)
+    kit.store.put_away([(file, number) for number, file in enumerate(files, 7)])
+    assert held(kit) == KEY.encode()
+    assert kit.store.keys(DAYS) == {KEY}
+    for number, key in enumerate(KEYS[1:], 7):
+        past = kit.store.kept(DAYS.name, key)
+        assert {n: path.read_bytes() for n, path in past.items()} == {number: key.encode()}
+    assert kit.store.histories() == [(DAYS.name, key) for key in KEYS[1:]]
+
+
+def test_what_is_forgotten_is_kept_no_more(kit, tmp_path):
+    file = tmp_path / "file"
+    for number, content in enumerate([b"a", b"b", b"c"]):
+        file.write_bytes(content)
+        kit.store.keep(DAYS.name, KEY, file, number)
+        file.unlink()  # which may be linked to what is kept
+    assert [p.read_bytes() for p in kit.store.past_bound(DAYS.name, KEY).values()] == [b"a"]
+    kit.store.forget(DAYS.name, KEY, [*kit.store.past_bound(DAYS.name, KEY), 99])
+    assert list(kit.store.kept(DAYS.name, KEY)) == [1, 2]
+    kit.store.forget(DAYS.name, KEY, [1, 2])
+    assert not kit.store.kept(DAYS.name, KEY)
+    assert kit.store.histories() == []
+    kit.store.forget(DAYS.name, KEY, [1])
 
 
 KINDS = st.sampled_from(["put", "drop", "replace", "replace what was seen before"])

@@ -1,0 +1,121 @@
+"""What lies in the folders of a warehouse, also what nothing declares.
+
+Knows nothing of what is recorded. A link leads elsewhere: what it leads to does not lie here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from partflow.declarations.dataset import Dataset, Source
+from partflow.store.localpast import LocalPast
+from partflow.store.protocol import StoredFile
+from partflow.store.stats import folders, listed
+
+
+class LocalListing(LocalPast):
+    """Lists the folders of datasets, and moves what is nobody's into the history."""
+
+    def has_any(self, dataset: Dataset) -> bool:
+        """Whether there is any file of a dataset.
+
+        Not by a pattern, for which all of a folder is listed before its first file is found.
+        """
+        if dataset.column is None:
+            return self.layout.path(dataset, "").exists()
+        files = self.layout.files(dataset, [])
+        before, after = files.parts[0], files.parts[1].partition(b"/")[0]
+        with suppress(OSError), os.scandir(files.folder) as entries:
+            for name in (entry.name for entry in entries):
+                if name.startswith(before) and name.endswith(after):
+                    key = name[len(before) : len(name) - len(after)]
+                    if os.path.exists(os.path.join(files.folder, key.join(files.parts))):
+                        return True
+        return False
+
+    def keys(self, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
+        """What stands for the key in the names of the folder where a dataset has its files."""
+        files = self.layout.files(dataset, [])
+        before, after = files.parts[0], files.parts[1].partition(b"/")[0]
+        others = listed(files.folder).difference([before + key + after for key in but])
+        return {
+            os.fsdecode(name[len(before) : len(name) - len(after)])
+            for name in others
+            if name.startswith(before) and name.endswith(after)
+        }
+
+    def names(self) -> list[str]:
+        """The folders in the warehouse, but for partflow's own."""
+        layout = self.layout
+        return [name for name in folders(layout.warehouse) if name != layout.private.name]
+
+    def beside(
+        self,
+        name: str,
+        files: Collection[str],
+        own: tuple[Dataset, Sequence[str]] | None,
+        sources: Collection[Source],
+    ) -> Iterator[StoredFile]:
+        """The files in a folder of the warehouse and in those below it but its `own`.
+
+        Nobody looks into those of its partitions.
+        """
+        folder, wanted = self.layout.warehouse / name, frozenset(files)
+        places = self._places(sources)
+        found: list[tuple[str | None, str, Path]]
+        for entry in sorted(listed(folder).difference(_own_names(own))):
+            path = folder / entry
+            if entry in wanted and path.is_file() and not path.is_symlink():
+                found = [(None, "all", path)]
+            elif "=" in entry and path.is_dir() and not path.is_symlink():
+                column, _, key = entry.partition("=")
+                found = [(column, key, path / each) for each in sorted(wanted & listed(path))]
+            else:
+                continue
+            for at, key, file in found:
+                if not any(file.is_relative_to(place) for place in places):
+                    yield StoredFile(name, key, at, file.name, file.lstat().st_size)
+
+    def put_away(self, files: Sequence[tuple[StoredFile, int]]) -> None:
+        """Link (or copy) files into the history, and remove them; what else is there stays."""
+        paths = [self._path_of(file) for file, _ in files]
+        kept = {
+            self.keep(file.name, file.key, path, number).parent
+            for (file, number), path in zip(files, paths, strict=True)
+        }
+        for error in self.sync(sorted({*kept, *(each.parent for each in kept)})).values():
+            raise error
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for (file, _), path in zip(files, paths, strict=True):
+            for folder in (path.parent, self.layout.warehouse / file.name):
+                with suppress(OSError):  # what somebody else put there stays
+                    folder.rmdir()
+        for error in self.sync([self.layout.warehouse]).values():
+            raise error
+
+    def _path_of(self, file: StoredFile) -> Path:
+        folder = self.layout.warehouse / file.name
+        folder = folder if file.column is None else folder / f"{file.column}={file.key}"
+        return folder / (file.file or "")
+
+    def _places(self, sources: Collection[Source]) -> list[Path]:
+        """The folders of sources in the warehouse: a source may be kept there."""
+        tops = (
+            self.layout.root / source.path.partition("{key}")[0].rpartition("/")[0]
+            for source in sources
+        )
+        return [top for top in tops if top not in {self.layout.root, self.layout.warehouse}]
+
+
+def _own_names(own: tuple[Dataset, Sequence[str]] | None) -> set[str]:
+    """What is called in a dataset's folder as one of its partitions is."""
+    if own is None:
+        return set()
+    dataset, keys = own
+    if dataset.column is None:
+        return {dataset.stored_as.file_name}
+    return {f"{dataset.column}={key}" for key in keys}
