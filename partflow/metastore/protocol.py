@@ -195,11 +195,14 @@ class Standing(Protocol):
 
     @property
     def shown(self) -> str:
-        """The digest of the declarations for which the catalog was written last; "" if none was."""
+        """What was noted of the catalog that was written last; "" if none was.
+
+        The digest of the declarations that it shows, and after a space that of its views and file.
+        """
         ...
 
     def note_shown(self, digest: str) -> None:
-        """Note for which declarations the catalog was written."""
+        """Note what the catalog shows, in place of what was noted before."""
         ...
 
 

@@ -5,6 +5,7 @@ Knows nothing of tasks or of what is fresh; it is told which datasets there are 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -55,9 +56,9 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
     Raises:
         PublishError: the file could not be written.
     """
-    known = [view for view in views if view.is_shown]
-    wanted = {view.name: view_sql(view) for view in known if view.problem is None}
-    refused = {view.name: view.problem for view in known if view.problem is not None}
+    views = list(views)
+    wanted = _statements(views)
+    refused = {v.name: v.problem for v in views if v.is_shown and v.problem is not None}
     if _stored(path) == wanted:
         return refused
     import duckdb
@@ -75,6 +76,25 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
             said = f"{error.strerror}; {advice_of(error)}, and run again"
         raise PublishError(f"{path} could not be written: {said}") from None
     return refused | problems
+
+
+def digest_kept(path: Path, views: Sequence[View]) -> str:
+    """A digest of these views and of the stat of the catalog that holds them; "" without a file.
+
+    Whoever noted it after a catalog was written knows without opening the file that it holds them
+    still.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return ""
+    kept = (stat.st_ino, stat.st_size, stat.st_mtime_ns, sorted(_statements(views).items()))
+    return hashlib.sha256(repr(kept).encode()).hexdigest()[:16]
+
+
+def _statements(views: Iterable[View]) -> dict[str, str]:
+    """By name, the statement that makes each view that can be made."""
+    return {v.name: view_sql(v) for v in views if v.is_shown and v.problem is None}
 
 
 @contextmanager

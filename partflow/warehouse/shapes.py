@@ -217,7 +217,8 @@ def is_described(graph: Graph, metastore: Observations) -> bool:
 
 def is_shown(graph: Graph, store: Store, metastore: Metastore) -> bool:
     """Whether there is a catalog, and it shows what is declared."""
-    return (store.layout.warehouse / CATALOG).exists() and metastore.shown == digest_shown(graph)
+    declared = metastore.shown.partition(" ")[0]
+    return (store.layout.warehouse / CATALOG).exists() and declared == digest_shown(graph)
 
 
 def digest_shown(graph: Graph) -> str:

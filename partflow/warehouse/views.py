@@ -21,7 +21,7 @@ from partflow.formats.known import table_of
 from partflow.formats.schemas import Clash, instances, united_by_rows
 from partflow.metastore.protocol import Metastore
 from partflow.store.protocol import Store
-from partflow.warehouse.catalog import Access, write_catalog
+from partflow.warehouse.catalog import Access, digest_kept, write_catalog
 from partflow.warehouse.shapes import (
     CATALOG,
     Closely,
@@ -67,18 +67,25 @@ class Views:
     def keep_catalog(self) -> str | None:
         """Write the warehouse's catalog if its views are not the present ones, or there is none.
 
-        The metastore notes a digest of the declarations that it shows. So a run that has nothing to
-        make sees by that digest alone whether they have changed. If the catalog cannot be written,
-        the reason is returned and not raised, since the run has made what it was to make.
+        The metastore notes a digest of the declarations that it shows: by that a run with nothing
+        to make sees whether they have changed. And it notes one of the views and of the file's
+        stat: by that a run sees that the file holds them, without DuckDB, which takes 0.1 s to
+        import. If the catalog cannot be written, the reason is returned and not raised, since the
+        run has made what it was to make.
         """
         path = self.store.layout.warehouse / CATALOG
         views = [self._view(dataset, Closely.NAMES) for dataset in _tables(self.graph)]
+        declared, noted = digest_shown(self.graph), self.metastore.shown
+        if noted == f"{declared} {digest_kept(path, views)}":
+            return None
         try:
-            write_catalog(self.store.layout.root, path, views)
+            problems = write_catalog(self.store.layout.root, path, views)
         except PublishError as error:
             return str(error)
-        if self.metastore.shown != (digest := digest_shown(self.graph)):
-            self.metastore.note_shown(digest)
+        # A view that DuckDB refused is tried again at the end of each run: a file may be mended.
+        kept = "" if problems else f" {digest_kept(path, views)}"
+        if noted != declared + kept:
+            self.metastore.note_shown(declared + kept)
         return None
 
     def access(self) -> Access:

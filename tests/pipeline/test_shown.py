@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date, datetime, timedelta
 
 import duckdb
@@ -77,6 +79,44 @@ def test_the_catalog_is_made_again_though_nothing_is_to_be_made(world):
     (world.root / "warehouse/catalog.duckdb").unlink()
     assert world.run().ran == 0
     assert by_catalog(world, "select n from drift order by n") == [(1,), (2,), (3,)]
+
+
+SEEN = """
+import sys
+from partflow import Project
+assert Project.load(".").materialize().summary.ran
+print("duckdb" in sys.modules)
+"""
+
+
+def opens_the_catalog(world) -> bool:
+    """Whether a process that makes partitions needs DuckDB for the catalog."""
+    ran = subprocess.run(
+        [sys.executable, "-c", SEEN], cwd=world.root, capture_output=True, text=True, check=True
+    )
+    return ran.stdout == "True\n"
+
+
+def test_a_catalog_that_shows_what_it_is_to_show_is_not_opened(world):
+    landed(world, columns(n=[1]), columns(n=[2]), columns(n=[3]))
+    world.run()
+    columns(n=[4]).write_parquet(world.root / "landing/2024-01-03.parquet")
+    assert not opens_the_catalog(world)
+    assert by_catalog(world, "select n from drift order by n") == [(1,), (2,), (4,)]
+
+
+def test_a_catalog_is_opened_that_somebody_changed_or_whose_views_differ(world):
+    landed(world, columns(n=[1]))
+    world.run()
+    columns(n=[2]).write_parquet(world.root / "landing/2024-01-02.parquet")
+    with duckdb.connect(world.root / "warehouse/catalog.duckdb") as catalog:
+        catalog.execute("drop view drift")
+        catalog.execute("delete from partflow.views")
+    assert opens_the_catalog(world)
+    assert by_catalog(world, "select n from drift order by n") == [(1,), (2,)]
+    columns(n=[2.5]).write_parquet(world.root / "landing/2024-01-03.parquet")
+    assert opens_the_catalog(world)
+    assert by_catalog(world, "select n from drift order by n") == [(1.0,), (2.0,), (2.5,)]
 
 
 def test_the_catalog_shows_nothing_that_lies_beside_what_is_declared(world):

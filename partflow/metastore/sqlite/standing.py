@@ -62,7 +62,7 @@ class SqliteStanding(Database):
         return str(rows[0][0]) if rows else ""
 
     def note_shown(self, digest: str) -> None:
-        """Note for which declarations the catalog was written."""
+        """Note what the catalog shows, in place of what was noted before."""
         with self._transaction() as c:
             c.execute(_SQL["note"], ("shown", digest))
 
