@@ -10,15 +10,16 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from enum import Enum, auto
 from typing import IO, TYPE_CHECKING, Protocol
 
 from partflow.report.moments import values_of
-from partflow.report.text import count, json_text, padded, printable, room, width
+from partflow.report.text import count, json_text, padded, printable, room, shortened, width
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_WIDEST = 60
+_WIDEST, _NARROWEST = 60, 10
 
 
 class Rows(Protocol):
@@ -39,7 +40,7 @@ def write_answer(reader: Rows, form: str, file: IO[bytes], rows: int) -> None:
         _write_parquet(reader, names, file)
         return
     lines = {
-        "table": lambda: _table(reader, names, rows),
+        "table": lambda: _table(reader, names, rows, room(file)),
         "csv": lambda: _csv(reader, names),
         "json": lambda: _json(reader, names),
     }[form]()
@@ -138,46 +139,78 @@ def _text(value: object) -> str:
 # --- a table -------------------------------------------------------------------------------------
 
 
-def _table(reader: Rows, names: Sequence[str], rows: int) -> Iterator[str]:
-    import pyarrow as pa
-
+def _table(reader: Rows, names: Sequence[str], rows: int, space: int | None) -> Iterator[str]:
     shown: list[tuple[object, ...]] = []
     total = 0
     for batch in reader:
         if len(shown) < rows:
             shown += _tuples(batch.slice(0, rows - len(shown)))
         total += batch.num_rows
-    types = [field.type for field in reader.schema]
-    numeric = {
-        i
-        for i, t in enumerate(types)
-        if pa.types.is_integer(t) or pa.types.is_floating(t) or pa.types.is_decimal(t)
-    }
+    heads = [printable(name) for name in names]
     cells = [[_cell(value) for value in row] for row in shown]
-    yield from _boxed([printable(n) for n in names], cells, numeric)
+    yield from _boxed([heads, *cells], [_Kind.of(t) for t in reader.schema.types], space)
     if total > len(shown):
         yield f"… {total - len(shown):,} more rows, --output csv gives all\n"
     else:
         yield count(total, "row") + "\n"
 
 
+class _Kind(Enum):
+    """How the values of a column are laid out."""
+
+    NUMBER = auto()
+    """They end below one another."""
+    FIXED = auto()
+    """They begin below one another, and say nothing when they are cut: dates, moments, bools."""
+    TEXT = auto()
+    """They may be cut."""
+
+    @classmethod
+    def of(cls, kind: pa.DataType) -> _Kind:
+        """That of an Arrow type."""
+        from pyarrow import types
+
+        if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+            return cls.NUMBER
+        return cls.FIXED if types.is_temporal(kind) or types.is_boolean(kind) else cls.TEXT
+
+
 def _cell(value: object) -> str:
-    """A value on one line; only a terminal's narrowness is a reason to cut it."""
-    text = "NULL" if value is None else printable(_text(value))
-    return f"{text[: _WIDEST - 1]}…" if room() is not None and len(text) > _WIDEST else text
+    """A value on one line."""
+    return "NULL" if value is None else printable(_text(value))
 
 
-def _boxed(heads: Sequence[str], rows: Sequence[Sequence[str]], numeric: set[int]) -> Iterator[str]:
-    widths = [max([width(head), *(width(row[i]) for row in rows)]) for i, head in enumerate(heads)]
+def _boxed(
+    rows: Sequence[Sequence[str]], kinds: Sequence[_Kind], space: int | None
+) -> Iterator[str]:
+    """The rows, of which the first holds the names, in a box of at most `space` cells if it can."""
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    if space is not None:
+        widths = _fitted(widths, kinds, space)
     bars = ["─" * (w + 2) for w in widths]
     yield f"┌{'┬'.join(bars)}┐\n"
-    yield _line(heads, widths, numeric)
-    yield f"├{'┼'.join(bars)}┤\n"
-    for row in rows:
-        yield _line(row, widths, numeric)
+    for number, row in enumerate(rows):
+        cells = [
+            padded(shortened(cell, size), size, to_the_right=kind is _Kind.NUMBER)
+            for cell, size, kind in zip(row, widths, kinds, strict=True)
+        ]
+        yield f"│ {' │ '.join(cells)} │\n"
+        if number == 0:
+            yield f"├{'┼'.join(bars)}┤\n"
     yield f"└{'┴'.join(bars)}┘\n"
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], numeric: set[int]) -> str:
-    found = [padded(cell, widths[i], to_the_right=i in numeric) for i, cell in enumerate(cells)]
-    return f"│ {' │ '.join(found)} │\n"
+def _fitted(widths: Sequence[int], kinds: Sequence[_Kind], space: int) -> list[int]:
+    """The widths with those of texts cut, the widest first, until the terminal has room for all."""
+    for most in range(_WIDEST, _NARROWEST, -1):
+        fitted = _cut(widths, kinds, most)
+        if sum(fitted) + 3 * len(fitted) + 1 <= space:
+            return fitted
+    return _cut(widths, kinds, _NARROWEST)
+
+
+def _cut(widths: Sequence[int], kinds: Sequence[_Kind], most: int) -> list[int]:
+    return [
+        min(size, most) if kind is _Kind.TEXT else size
+        for size, kind in zip(widths, kinds, strict=True)
+    ]

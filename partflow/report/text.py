@@ -10,6 +10,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Collection, Sequence
+from typing import IO, Any
 
 import click
 
@@ -20,6 +21,7 @@ _UNITS = ("KB", "MB", "GB", "TB", "PB")
 _STEP = 1000
 _LINES = 20
 _LETTERS = 1_000
+_JOINERS = "\u200c\u200d"
 
 
 def aligned(
@@ -45,16 +47,25 @@ def width(text: str) -> int:
     plain = click.unstyle(text)
     if plain.isascii():
         return len(plain)
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in plain
-    )
+    from rich.cells import cell_len
+
+    return cell_len(plain)
+
+
+def shortened(text: str, size: int) -> str:
+    """The text if it is at most `size` cells wide, else its beginning and `…`; `size` is >= 1."""
+    if width(text) <= size:
+        return text
+    from rich.cells import set_cell_size
+
+    return f"{set_cell_size(text, size - 1).rstrip()}…"
 
 
 def printable(text: str, kept: str = "") -> str:
     """The text with what a terminal would obey written out, but for the characters that are `kept`.
 
     A terminal obeys control characters; marks of direction make it show what does not stand there.
+    Joiners stay: many scripts and emoji are spelled with them.
     """
     if text.isprintable():
         return text
@@ -62,8 +73,8 @@ def printable(text: str, kept: str = "") -> str:
 
 
 def _is_harmless(char: str) -> bool:
-    """Whether a character only shows itself, as letters do, and spaces of any width."""
-    return char.isprintable() or unicodedata.category(char) == "Zs"
+    """Whether a character only shows itself, as letters do, spaces of any width, and joiners."""
+    return char.isprintable() or char in _JOINERS or unicodedata.category(char) == "Zs"
 
 
 def _escaped(char: str) -> str:
@@ -109,10 +120,10 @@ def bounded(text: str) -> list[str]:
         left = len(lines) - _LINES
         half = _LINES // 2
         lines = [*lines[:half], f"... {left:,} lines are left out here ...", *lines[-half:]]
-    return [printable(_shortened(line)) for line in lines]
+    return [printable(_middle_left_out(line)) for line in lines]
 
 
-def _shortened(line: str) -> str:
+def _middle_left_out(line: str) -> str:
     if len(line) <= _LETTERS:
         return line
     half = _LETTERS // 2
@@ -126,11 +137,15 @@ def painted(text: str, colour: str | None, *, dim: bool = False) -> str:
     return click.style(text, fg=colour, dim=dim or None) if shown else text
 
 
-def room() -> int | None:
-    """How many cells wide the terminal is; None if there is none, and so no limit."""
+def room(file: IO[Any] | None = None) -> int | None:
+    """How many cells wide the terminal is that a file is; None if it is none, and so no limit.
+
+    The file is standard output if none is given.
+    """
     import shutil
 
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    is_seen = (file or sys.stdout).isatty()
+    return shutil.get_terminal_size().columns if is_seen else None
 
 
 def print_json(document: object) -> None:
