@@ -79,6 +79,17 @@ class PartitionSet:
         pairs = (flips + lo).reshape(-1, 2).tolist()
         return PartitionSet(tuple((a, b) for a, b in pairs))
 
+    @staticmethod
+    def joined(a: NDArray[np.int64], b: NDArray[np.int64]) -> PartitionSet:
+        """The union of the ranges `[a, b)`, neither end of which ever decreases."""
+        some = a < b
+        a, b = a[some], b[some]
+        if not len(a):
+            return PartitionSet()
+        is_first = np.concatenate(([True], a[1:] > b[:-1]))
+        is_last = np.concatenate((is_first[1:], [True]))
+        return PartitionSet(tuple(zip(a[is_first].tolist(), b[is_last].tolist(), strict=True)))
+
     def mask(self, lo: int, hi: int) -> NDArray[np.bool_]:
         """Which ordinals of `[lo, hi)` are in the set."""
         mask = np.zeros(hi - lo, np.bool_)

@@ -1,7 +1,7 @@
 """What the steps of a plan rest on: the states of partitions that they make or read, as digests.
 
 Knows nothing of documents or of why anything is planned. One digest over a dataset's partitions
-decides whether anything changed; a short mark for each partition only serves to name it.
+decides whether anything changed; the mark of each partition only serves to name those that did.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from partflow.partitions.calendar import Grain
-    from partflow.planning.plan import Bounds
 
 _ODD = np.uint64(0x9FB21C651E98DF25)
+"""An odd factor: modulo 2**64 it takes different numbers to different ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The partitions of one node that the steps of `task` make, or, without one, that are read.
+    """The partitions of one node that the steps of `task` make, or that steps read if it is None.
 
-    `width` is how many inputs' digests count. `marks` has 32 bits for each partition.
+    `grain` is the text of its signature. `width` is of how many inputs the digests count. `digest`
+    is over all partitions; `marks` has 32 bits for each of them.
     """
 
     node: str
@@ -45,7 +46,7 @@ class Basis:
 
     @staticmethod
     def parsed(document: Mapping[str, Any]) -> Basis:
-        """What `encoded` wrote; KeyError, TypeError or ValueError if it did not."""
+        """The basis that `encoded` wrote; KeyError, TypeError or ValueError for anything else."""
         ranges = PartitionSet.of((int(lo), int(hi)) for lo, hi in document["ranges"])
         marks = b64decode(document["marks"], validate=True)
         if len(marks) != 4 * len(ranges):
@@ -76,7 +77,7 @@ def encoded(basis: Basis) -> dict[str, Any]:
 
 def bases_of(plan: Plan) -> tuple[Basis, ...]:
     """What all steps of a plan rest on: what each task makes, then what any of them read."""
-    made: list[Basis] = []
+    bases: list[Basis] = []
     read: dict[str, PartitionSet] = {}
     for planned in plan.tasks.values():
         chosen = planned.action != Action.NONE
@@ -84,26 +85,16 @@ def bases_of(plan: Plan) -> tuple[Basis, ...]:
         if not steps:
             continue
         task, width = planned.task, len(planned.task.inputs)
-        made += [_basis(plan, n, task.grain, steps, (task.name, width)) for n in outputs(task)]
-        for one, (a, b) in zip(task.inputs, planned.bounds, strict=True):
-            name = one.read.dataset.name
-            read[name] = read.get(name, PartitionSet()) | _covered((a[chosen], b[chosen]))
+        bases += [_basis(plan, n, task.grain, steps, (task.name, width)) for n in outputs(task)]
+        for taken, (a, b) in zip(task.inputs, planned.bounds, strict=True):
+            name = taken.read.dataset.name
+            ranges = PartitionSet.joined(a[chosen], b[chosen])
+            read[name] = read.get(name, PartitionSet()) | ranges
     grains = {n: d.grain for n, d in plan.graph.datasets.items()}
     return (
-        *made,
+        *bases,
         *(_basis(plan, n, grains[n], s, (None, 0)) for n, s in read.items() if s),
     )
-
-
-def _covered(bounds: Bounds) -> PartitionSet:
-    """The union of ranges `[a, b)` of which neither end ever decreases."""
-    kept = bounds[0] < bounds[1]
-    a, b = bounds[0][kept], bounds[1][kept]
-    if not len(a):
-        return PartitionSet()
-    firsts = np.flatnonzero(np.concatenate(([True], a[1:] > b[:-1])))
-    lasts = np.concatenate((firsts[1:] - 1, [len(b) - 1]))
-    return PartitionSet(tuple(zip(a[firsts].tolist(), b[lasts].tolist(), strict=True)))
 
 
 def _basis(
@@ -119,40 +110,43 @@ def _basis(
 def _columns(
     grain: Grain, state: DatasetState, ranges: PartitionSet, use: tuple[str | None, int]
 ) -> NDArray[np.uint64]:
-    """A row of numbers for each partition: what is read of it is its start and its content.
+    """A row of numbers for each partition: its start, its condition and its content.
 
-    What a step makes has more: what it was made from, and when. If somebody made it since, even
-    with equal content, the plan was overtaken.
+    Rows of what a step makes have more: by which code it was made, when, and from which inputs. If
+    somebody has made it since, even with equal content, the plan has been overtaken.
     """
     task, width = use
     lo, hi = ranges.ranges[0][0], ranges.ranges[-1][1]
-    at = ranges.mask(lo, hi)
+    mask = ranges.mask(lo, hi)
     cut = state_over(state, lo, hi)
-    found = [grain.edges(lo, hi)[:-1][at], cut.condition[at], *cut.content[at].T]
+    columns = [grain.edges(lo, hi)[:-1][mask], cut.condition[mask], *cut.content[mask].T]
     if task is not None:
-        found += [*cut.code[at].T, cut.reads[at], cut.made_at[at], cut.pinned[at]]
-        found += list(cut.inputs[at][:, :width].reshape(len(found[0]), -1).T)
-    return np.stack([c.astype(np.int64).view(np.uint64) for c in found], axis=1)
+        columns += [*cut.code[mask].T, cut.reads[mask], cut.made_at[mask], cut.pinned[mask]]
+        columns += list(cut.inputs[mask][:, :width].reshape(len(columns[0]), -1).T)
+    return np.stack([c.astype(np.int64).view(np.uint64) for c in columns], axis=1)
 
 
 def _digest(columns: NDArray[np.uint64]) -> str:
     """A digest of all rows; their number and width stand before them."""
-    found = blake2b(b"partflow basis 1 %d %d\n" % columns.shape, digest_size=16)
-    found.update(np.ascontiguousarray(columns.astype("<u8")).data)
-    return found.hexdigest()
+    digest = blake2b(b"partflow basis 1 %d %d\n" % columns.shape, digest_size=16)
+    digest.update(np.ascontiguousarray(columns.astype("<u8")).data)
+    return digest.hexdigest()
 
 
 def _marks(columns: NDArray[np.uint64]) -> bytes:
-    """32 bits for each row, that differ for other rows in all but one case of 4 billion."""
-    found = np.zeros(len(columns), np.uint64)
+    """32 bits for each row; of two different rows they are equal in one case of 4 billion."""
+    mixed = np.zeros(len(columns), np.uint64)
     for column in columns.T:
-        found = (found ^ column) * _ODD
-        found ^= found >> np.uint64(29)
-    return (found >> np.uint64(32)).astype("<u4").tobytes()
+        mixed = (mixed ^ column) * _ODD
+        mixed ^= mixed >> np.uint64(29)
+    return (mixed >> np.uint64(32)).astype("<u4").tobytes()
 
 
 def changed_in(basis: Basis, graph: Graph, snapshot: Snapshot) -> list[str] | None:
-    """The keys of the partitions that are no longer as they were; None if the grain is another."""
+    """The keys of the partitions that are no longer as they were; None if the grain is another.
+
+    They are the keys of all of them if the digest differs and no mark does.
+    """
     node = basis.node
     grain = graph.datasets[node].grain if node in graph.datasets else graph.task(node).grain
     if repr(grain.signature) != basis.grain:

@@ -1,7 +1,8 @@
-"""What a run touches: the spans of time that it makes and reads of each node. Pure.
+"""What a run touches: the spans of time that it makes and that it reads of each node.
 
-Runs that touch nothing of one another's go on side by side. Spans are of epoch seconds, not of
-ordinals: the next run may have another grain.
+Knows nothing of runs or leases. Two runs may go on side by side if neither makes what the other
+makes or reads. Spans are of epoch seconds and not of ordinals, since another run may have other
+grains.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from partflow.partitions.calendar import Grain
 
 _ALL = "everything"
+"""The name in JSON for a footprint that touches everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,9 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """The spans `[start, end)` that are made and read, by node, as sets of epoch seconds.
+    """The spans of time that are made and read, by node, as sets of epoch seconds.
 
-    What touches `everything` meets whatever else there is.
+    If `is_everything`, it meets every other footprint.
     """
 
     makes: Mapping[str, PartitionSet] = field(default_factory=dict)
@@ -47,20 +49,20 @@ class Footprint:
     def meeting(self, other: Footprint) -> Meeting | None:
         """Where one makes what the other makes or reads; None if they can go on side by side.
 
-        With everything there is no place to name: the node is then empty.
+        If one of them touches everything there is no place to name, and the node is "".
         """
         if self.is_everything or other.is_everything:
             return Meeting("", 0, 0)
-        for one, two in ((self.makes, other.makes), (self.makes, other.reads),
-                         (self.reads, other.makes)):  # fmt: skip
-            for node in sorted(one.keys() & two.keys()):
-                both = one[node] & two[node]
+        for mine, its in ((self.makes, other.makes), (self.makes, other.reads),
+                          (self.reads, other.makes)):  # fmt: skip
+            for node in sorted(mine.keys() & its.keys()):
+                both = mine[node] & its[node]
                 if both:
                     return Meeting(node, both.ranges[0][0], both.ranges[-1][1])
         return None
 
     def holds(self, other: Footprint) -> bool:
-        """Whether whatever the other makes and reads is made, and made or read, here."""
+        """Whether this makes all that the other makes, and makes or reads all that it reads."""
         if self.is_everything or other.is_everything:
             return self.is_everything
         nothing = PartitionSet()
@@ -73,11 +75,11 @@ class Footprint:
         )
 
     def makes_at(self, node: str, second: int) -> bool:
-        """Whether a node's partition that begins at that second is made."""
+        """Whether the partition of a node that begins at that epoch second is made."""
         return self.is_everything or second in self.makes.get(node, PartitionSet())
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written down."""
+        """The footprint as a JSON object."""
         if self.is_everything:
             return {_ALL: True}
         return {
@@ -86,32 +88,36 @@ class Footprint:
         }
 
     @staticmethod
-    def from_json(found: Mapping[str, Any]) -> Footprint:
-        """From what `to_json` gave."""
-        if found.get(_ALL):
+    def from_json(document: Mapping[str, Any]) -> Footprint:
+        """The footprint that `to_json` wrote.
+
+        KeyError, TypeError, ValueError or AttributeError for anything else.
+        """
+        if document.get(_ALL):
             return EVERYTHING
-        return Footprint(_spans(found["makes"]), _spans(found["reads"]))
+        return Footprint(_spans(document["makes"]), _spans(document["reads"]))
 
 
 EVERYTHING = Footprint(is_everything=True)
+"""The footprint of what may touch anything."""
 
 
-def footprint_of_steps(found: Plan) -> Footprint:
+def footprint_of_steps(plan: Plan) -> Footprint:
     """What a run touches that carries the plan out."""
-    return _footprint(found, lambda planned: np.asarray(planned.action != Action.NONE), makes=True)
+    return _footprint(plan, lambda planned: np.asarray(planned.action != Action.NONE), makes=True)
 
 
-def footprint_of_request(found: Plan, *, makes: bool) -> Footprint:
+def footprint_of_request(plan: Plan, *, makes: bool) -> Footprint:
     """What is touched by making, or else by reading, all that the plan's request names."""
-    return _footprint(found, lambda planned: wanted_mask(found.request, planned), makes=makes)
+    return _footprint(plan, lambda planned: wanted_mask(plan.request, planned), makes=makes)
 
 
 def _footprint(
-    found: Plan, chosen: Callable[[TaskPlan], NDArray[np.bool_]], *, makes: bool
+    plan: Plan, chosen: Callable[[TaskPlan], NDArray[np.bool_]], *, makes: bool
 ) -> Footprint:
     made: dict[str, PartitionSet] = {}
     read: dict[str, PartitionSet] = {}
-    for planned in found.tasks.values():
+    for planned in plan.tasks.values():
         mask = chosen(planned)
         if not mask.any():
             continue
@@ -120,27 +126,16 @@ def _footprint(
         for node in outputs(task):
             into = made if makes else read
             into[node] = into.get(node, PartitionSet()) | spans
-        for one, (a, b) in zip(task.inputs, planned.bounds, strict=True):
-            dataset = one.read.dataset
-            if found.graph.writers(dataset.name):
-                spans = _seconds(dataset.grain, _union(a[mask], b[mask]))
+        for taken, (a, b) in zip(task.inputs, planned.bounds, strict=True):
+            dataset = taken.read.dataset
+            if plan.graph.writers(dataset.name):
+                spans = _seconds(dataset.grain, PartitionSet.joined(a[mask], b[mask]))
                 read[dataset.name] = read.get(dataset.name, PartitionSet()) | spans
     return Footprint(made, read)
 
 
-def _union(a: NDArray[np.int64], b: NDArray[np.int64]) -> PartitionSet:
-    """The union of ranges `[a, b)` of which neither end ever decreases."""
-    some = a < b
-    a, b = a[some], b[some]
-    if not len(a):
-        return PartitionSet()
-    first = np.concatenate(([True], a[1:] > b[:-1]))
-    last = np.concatenate((first[1:], [True]))
-    return PartitionSet(tuple(zip(a[first].tolist(), b[last].tolist(), strict=True)))
-
-
 def _seconds(grain: Grain, ordinals: PartitionSet) -> PartitionSet:
-    """When ranges of ordinals begin and end, in epoch seconds."""
+    """The spans of epoch seconds that ordinals cover."""
     if not ordinals:
         return PartitionSet()
     ends = np.array(ordinals.ranges, np.int64)
@@ -149,8 +144,8 @@ def _seconds(grain: Grain, ordinals: PartitionSet) -> PartitionSet:
     return PartitionSet.of(edges[ends - lo].tolist())
 
 
-def _spans(found: Mapping[str, Any]) -> dict[str, PartitionSet]:
-    spans = {str(n): [(a, b) for a, b in s] for n, s in found.items()}
+def _spans(document: Mapping[str, Any]) -> dict[str, PartitionSet]:
+    spans = {str(n): [(a, b) for a, b in s] for n, s in document.items()}
     if not all(type(edge) is int for each in spans.values() for pair in each for edge in pair):
         raise ValueError("these are no spans of seconds")
     return {n: PartitionSet.of(each) for n, each in spans.items()}

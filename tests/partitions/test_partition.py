@@ -48,6 +48,13 @@ def test_a_mask_is_the_set_cut_to_a_range_and_back(pairs, lo, n) -> None:
     assert set(PartitionSet.where(mask, lo)) == plain(pairs) & set(range(lo, lo + n))
 
 
+@given(st.lists(st.tuples(st.integers(-20, 60), st.integers(-20, 60)), max_size=8))
+def test_ranges_whose_ends_never_decrease_are_joined_to_their_union(pairs) -> None:
+    a, b = (np.array(sorted(pair[end] for pair in pairs), np.int64) for end in (0, 1))
+    joined = PartitionSet.joined(a, b)
+    assert joined == PartitionSet.of(zip(a.tolist(), b.tolist(), strict=True))
+
+
 def test_an_empty_mask_is_an_empty_set() -> None:
     assert PartitionSet.where(np.zeros(0, np.bool_), 5) == PartitionSet()
 
