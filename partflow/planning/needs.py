@@ -1,6 +1,6 @@
-"""Why partitions would have to be made, each by itself: files, code, inputs, a backfill.
+"""Says of each partition by itself why it has to be made: its file, code, inputs, or a backfill.
 
-Knows nothing of what holds them up or of what is planned upstream.
+Knows nothing of what holds partitions up, or of what is planned upstream.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _SPARED = (Reason.INPUT, Reason.RECKONED, Reason.CODE, Reason.REFRESH)
-"""What does not make a pinned partition stale."""
+"""The reasons that do not count for a pinned partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,11 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """Partitions of a task that follow one another: what is recorded, and what they read now.
+class Considered:
+    """The partitions of a task that a plan considers: what is recorded, and what they read now.
 
-    `own` are the states of its outputs, `reads` the ranges of each read, `flows` what they lie in.
+    They are neighbours. `own` has the state of each output; `flows` the dataset of each read, as it
+    is now; `reads` the ranges of it.
     """
 
     task: Task
@@ -51,18 +52,18 @@ class Made:
     reads: list[Ranges]
 
 
-def at_rest(look: Look, made: Made) -> bool:
-    """Whether all of a task's partitions are fresh and nothing that they read moves.
+def at_rest(look: Look, considered: Considered) -> bool:
+    """Whether all of a task's partitions are fresh, and nothing that they read is about to change.
 
-    Decided for all at once, from as few comparisons as can tell; no if there is any doubt.
+    A few comparisons decide it for all of them at once; where there is doubt, the answer is no.
     """
-    task, present = made.task, lanes(look.snapshot.codes[made.task.name])
-    if task.options.settles_after is not None or not all(f.is_quiet for f in made.flows):
+    task, present = considered.task, lanes(look.snapshot.codes[considered.task.name])
+    if task.options.settles_after is not None or not all(f.is_quiet for f in considered.flows):
         return False
     force, wanted = look.request.force, look.request.wanted
     if force is not None and (wanted is None or any(n in wanted for n in outputs(task))):
         return False
-    for state in made.own:
+    for state in considered.own:
         sound = (state.condition == Condition.GOOD).all() and not state.pinned.any()
         if not sound or not (state.reads == len(task.inputs)).all():
             return False
@@ -70,22 +71,26 @@ def at_rest(look: Look, made: Made) -> bool:
             return False
     return all(
         np.array_equal(state.inputs[:, position], reads.digests(flow))
-        for position, (flow, reads) in enumerate(zip(made.flows, made.reads, strict=True))
-        for state in made.own
+        for position, (flow, reads) in enumerate(
+            zip(considered.flows, considered.reads, strict=True)
+        )
+        for state in considered.own
     )
 
 
-def needs_of(look: Look, made: Made) -> tuple[Codes, Causes, Codes]:
-    """Why each partition would have to be made; the read that is the cause; why it is kept.
+def needs_of(look: Look, considered: Considered) -> tuple[Codes, Causes, Codes]:
+    """For each partition the reason to make it, the read that is the cause, and why it is kept.
 
-    What was pinned and is as it was accepted needs nothing: the file is somebody's.
+    Of several reasons the strongest counts. The cause is a position among the inputs, or -1. The
+    third array says why a partition stays although its code differs. For a pinned partition whose
+    file is as it was accepted the reasons in `_SPARED` do not count: the file is somebody's.
     """
-    task, own = made.task, made.own
+    task, own = considered.task, considered.own
     n = len(own[0].condition)
     need = np.zeros(n, np.uint8)
     cause = np.full(n, -1, np.int16)
     for position in reversed(range(len(task.inputs))):
-        for differs in _differing(made, position):
+        for differs in _differing(considered, position):
             need[differs], cause[differs] = Reason.INPUT, position
     code, reckoned, kept = _code_differs(look, task, own)
     need[reckoned], cause[reckoned] = Reason.RECKONED, -1
@@ -99,12 +104,15 @@ def needs_of(look: Look, made: Made) -> tuple[Codes, Causes, Codes]:
     return need, cause, kept
 
 
-def _differing(made: Made, position: int) -> list[Mask]:
-    """For each output where a read's digest is not the recorded one; none if it is everywhere."""
-    flow, reads, found = made.flows[position], made.reads[position], []
-    is_optional = made.task.inputs[position].read.is_optional
+def _differing(considered: Considered, position: int) -> list[Mask]:
+    """Masks of where the digest of a read is not the recorded one: one for each output with any.
+
+    That of an optional read may also be as recorded without what is gone or cannot be read.
+    """
+    flow, reads, masks = considered.flows[position], considered.reads[position], []
+    is_optional = considered.task.inputs[position].read.is_optional
     now = reads.digests(flow)
-    for state in made.own:
+    for state in considered.own:
         if state.inputs.shape[1] <= position:
             continue
         was = state.inputs[:, position]
@@ -114,20 +122,21 @@ def _differing(made: Made, position: int) -> list[Mask]:
         if is_optional:
             there = reads.digests_there(flow)
             differs &= (there[:, 0] != was[:, 0]) | (there[:, 1] != was[:, 1])
-        found.append(differs & (state.reads == len(made.task.inputs)))
-    return found
+        masks.append(differs & (state.reads == len(considered.task.inputs)))
+    return masks
 
 
 def pinned(own: list[DatasetState]) -> Mask:
-    """Where one of the outputs is somebody's file that was accepted, and is that still."""
-    found = [s.pinned & (s.condition == Condition.GOOD) for s in own]
-    return np.asarray(np.logical_or.reduce(found))
+    """Where one of the outputs is a file of somebody's that was accepted, unchanged since."""
+    masks = [s.pinned & (s.condition == Condition.GOOD) for s in own]
+    return np.asarray(np.logical_or.reduce(masks))
 
 
 def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask, Codes]:
-    """Where the code is another one than the record's; where only its rules are; why it is kept.
+    """Where other code made it; where only its fingerprint is another; why it is kept.
 
-    By the rules alone it differs where the record has what this code was under rules of before.
+    Only the fingerprint is another where the record has the one that this same code had under older
+    rules of the code fingerprint.
     """
     n = len(own[0].condition)
     none = np.zeros(n, np.bool_)
@@ -148,30 +157,32 @@ def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask
 
 
 def _is_by(state: DatasetState, code: str) -> Mask:
-    """Where a code fingerprint is the recorded one."""
-    one, two = lanes(code)
-    return np.asarray((state.code[:, 0] == one) & (state.code[:, 1] == two))
+    """Where the recorded code fingerprint is this one."""
+    first, second = lanes(code)
+    return np.asarray((state.code[:, 0] == first) & (state.code[:, 1] == second))
 
 
 def _file_reasons(look: Look, task: Task, own: list[DatasetState]) -> list[tuple[Reason, Mask]]:
-    """The reasons that come before code and inputs, the strongest last."""
-    found = []
+    """The reasons that count more than code and inputs, each with its mask; the strongest last."""
+    reasons = []
     if task.options.settles_after is not None:
-        found.append((Reason.REFRESH, _unsettled(look, task, own[0])))
+        reasons.append((Reason.REFRESH, _unsettled(look, task, own[0])))
     for reason, condition in (
         (Reason.DAMAGED, Condition.DAMAGED),
         (Reason.GONE, Condition.GONE),
         (Reason.NEVER, Condition.ABSENT),
     ):
         masks = [s.condition == condition for s in own]
-        found += [(reason, mask) for mask in masks if mask.any()]
-    return found
+        reasons += [(reason, mask) for mask in masks if mask.any()]
+    return reasons
 
 
 def _unsettled(look: Look, task: Task, state: DatasetState) -> Mask:
-    """Made before its interval's end plus `settles_after`, and due to be looked at again.
+    """Which were made before they had settled, and are to be refreshed now.
 
-    What was made later than now was made while a clock was ahead, and nobody knows when.
+    A partition settles `settles_after` its interval's end. Those made earlier are refreshed if they
+    have settled by now, or if `refresh_every` has passed since they were made. If
+    the record says that one was made after now, a clock was ahead: it is refreshed, too.
     """
     settles = task.options.settles_after
     every = task.options.refresh_every
@@ -179,9 +190,9 @@ def _unsettled(look: Look, task: Task, state: DatasetState) -> Mask:
     settled_at = task.grain.edges(state.lo, state.hi)[1:] + int(settles.total_seconds())
     now = look.snapshot.now
     pause = 0 if every is None else int(every.total_seconds())
-    asked = (now - state.made_at >= pause) | (now >= settled_at)
+    is_time = (now - state.made_at >= pause) | (now >= settled_at)
     ahead = state.made_at > now + CLOCK_SLACK
-    return np.asarray((((state.made_at < settled_at) & asked) | ahead) & (state.seq > 0))
+    return np.asarray((((state.made_at < settled_at) & is_time) | ahead) & (state.seq > 0))
 
 
 def forced(
@@ -191,7 +202,10 @@ def forced(
     own: list[DatasetState],
     span: tuple[int, int],
 ) -> tuple[Codes, Causes]:
-    """Add what a backfill asks for; with another `only` than all, it adds nothing by itself."""
+    """The needs and causes, with what a backfill asks for beside what has to be made anyway.
+
+    A backfill whose `only` is not `ALL` adds nothing: it chooses among what has to be made.
+    """
     (need, cause), force = needs, look.request.force
     if force is None or force.only is not Only.ALL:
         return needs

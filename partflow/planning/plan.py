@@ -1,6 +1,6 @@
 """The data of a plan: states, reasons, actions, requests, and a task's partitions as arrays.
 
-Knows nothing of how any of it is found out; everything that shows or runs a plan reads these.
+Knows nothing of how it is decided; everything that shows a plan or carries it out reads these.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 CLOCK_SLACK = 300
-"""So many seconds the clocks of two machines may differ before one of them is taken to be wrong."""
+"""By how many seconds the clocks of two machines may differ; beyond that, one of them is wrong."""
 
 
 class State(IntEnum):
@@ -72,9 +72,9 @@ class Reason(IntEnum):
     PINNED = 14
     """It is somebody's file, which was accepted and stays until a backfill."""
     RECKONED = 15
-    """It was made by this code, of which more counts now than did then."""
+    """It was made by this code, under older rules of what counts of it."""
     LAST_GOOD = 16
-    """A source's file behind it cannot be read; what was made before that stays."""
+    """A source's file that it is made from cannot be read; what was made before stays."""
     AWAY = 17
     """A source's file that it must read was there, and is gone."""
 
@@ -98,10 +98,10 @@ class Only(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Force:
-    """A backfill: make the wanted partitions again, of which `only` says.
+    """A backfill: make those of the wanted partitions again that `only` says.
 
-    What was made by a materialization numbered `since` or later is left: so does the same request
-    go on after it was cut off.
+    With `ALL`, partitions whose materialization is numbered `since` or later are left as they are:
+    so a request that was cut off can go on.
     """
 
     only: Only = Only.ALL
@@ -110,7 +110,7 @@ class Force:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted: for each node its partitions; None for all of everything."""
+    """What is wanted: for each node its partitions; None for all partitions of all nodes."""
 
     wanted: Mapping[str, PartitionSet] | None = None
     force: Force | None = None
@@ -134,11 +134,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """One task's partitions `[lo, hi)`: arrays with one entry each.
+    """One task's partitions `[lo, hi)`: arrays with one entry for each.
 
-    `need` is why it would have to be made, `reason` why it is in its state (the same, unless it
-    waits or is blocked), `cause` the position of the read that is the reason, or -1. `bounds` holds
-    for each read the range of upstream ordinals.
+    `need` is the reason to make it, or NONE; `reason` is why it is in its `state`; `cause` is the
+    position of the read that the reason comes from, or -1. `bounds` holds for each read the ranges
+    `[a, b)` of upstream ordinals.
     """
 
     task: Task
@@ -160,7 +160,8 @@ class TaskPlan:
 class Plan:
     """The steps of a request, with reasons; `tasks` is in the graph's order.
 
-    `faults` are those of what the request names and of all that it is made from.
+    `sources` holds the states of each source's partitions. `faults` are those of what the request
+    names and of all that this is made from.
     """
 
     graph: Graph
@@ -185,9 +186,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class PerhapsDone:
-    """An effect that `run` began before that was cut off; `action` is what the plan does with it.
+    """An effect that a run began and whose end is not recorded, since the run was cut off.
 
-    `is_over` says that no plan will make it: a later partition took its place, or it is done.
+    `action` is what the plan does with it. `is_over` says that no plan will do it: a later
+    partition took its place, or it is done.
     """
 
     effect: str
@@ -199,8 +201,8 @@ class PerhapsDone:
 
 
 def perhaps_done(plan: Plan) -> list[PerhapsDone]:
-    """The effects within the request that a run began which was cut off, in order."""
-    found = []
+    """The effects within the request in which a run was cut off; each one's in order of time."""
+    effects = []
     for name, ordinals in plan.snapshot.perhaps_done.items():
         planned, wanted = plan.tasks[name], plan.request.wanted
         for ordinal, run in sorted(ordinals.items()):
@@ -210,16 +212,16 @@ def perhaps_done(plan: Plan) -> list[PerhapsDone]:
                 is_over = action is Action.NONE and planned.state[i] == State.FRESH
             if action is not Action.NONE or wanted is None or ordinal in wanted.get(name, ()):
                 key = planned.task.grain.key(ordinal)
-                found.append(PerhapsDone(name, ordinal, key, run, action, is_over))
-    return found
+                effects.append(PerhapsDone(name, ordinal, key, run, action, is_over))
+    return effects
 
 
 def wanted_mask(request: Request, planned: TaskPlan) -> Mask:
     """Which partitions of a task a request names itself."""
     if request.wanted is None:
         return np.ones(len(planned.state), np.bool_)
-    found = np.zeros(len(planned.state), np.bool_)
+    mask = np.zeros(len(planned.state), np.bool_)
     for node in outputs(planned.task):
         if node in request.wanted:
-            found |= request.wanted[node].mask(planned.lo, planned.hi)
-    return found
+            mask |= request.wanted[node].mask(planned.lo, planned.hi)
+    return mask

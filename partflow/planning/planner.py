@@ -1,9 +1,9 @@
-"""What has to be made, and why: graph x snapshot x request -> plan.
+"""Decides what has to be made, and why: graph x snapshot x request -> plan.
 
 Knows nothing of files, clocks or runs. Dry run, `why`, `status` and the run all read one `Plan`.
-Per task everything is arrays over its ordinals; what a partition reads of a dataset is a range
-`[a, b)` of ordinals, so that "is anything that I read stale" and "what is the digest of my window"
-are differences of prefix sums.
+Tasks are planned one after another, each after what it reads. All that is known of a task is arrays
+over its ordinals. What a partition reads of a dataset is a range `[a, b)` of ordinals, so that "is
+anything that I read stale" and "what is the digest of my window" are differences of prefix sums.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from partflow.partitions.calendar import Whole
 from partflow.planning import selfreads
 from partflow.planning.demand import needed_of, restricted
 from partflow.planning.faults import faults_of
-from partflow.planning.needs import Look, Made, at_rest, forced, needs_of, pinned
+from partflow.planning.needs import Considered, Look, at_rest, forced, needs_of, pinned
 from partflow.planning.plan import (
     Action,
     Fault,
@@ -73,10 +73,11 @@ __all__ = [
 
 @dataclass(slots=True)
 class _Work:
-    """What the forward pass knows so far.
+    """What is known of the tasks that have been planned so far.
 
-    `late` says from which ordinal on which of a task's partitions are not due (None: all are);
-    `faults` which of those that are planned lie behind a fault (None: none does).
+    `late` holds for each `(lo, n, mask)`: which of its `n` partitions from `lo` on are not due, or
+    None if all are. `faults` holds which partitions of its plan lie behind a fault, or None if none
+    does. `still` keeps what `nothing` made.
     """
 
     look: Look
@@ -90,7 +91,7 @@ class _Work:
         self.flows = Flows(self.look.graph, self.look.snapshot, self.tasks, self.late, self.faults)
 
     def nothing(self, n: int) -> tuple[Codes, Causes]:
-        """Zeros, and no causes, which all tasks of `n` partitions at rest share."""
+        """Zeros, and -1 for no cause: arrays that all tasks with `n` partitions at rest share."""
         if n not in self.still:
             zeros, none = np.zeros(n, np.uint8), np.full(n, -1, np.int16)
             zeros.flags.writeable = none.flags.writeable = False
@@ -100,10 +101,11 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Holds:
-    """For each partition the first read that blocks it, is not due, waits, or is planned; or -1.
+    """What the reads of each partition find: the position of the first read that does, or -1.
 
-    And the first that lies behind a fault, which blocks what is made, too; and the first of a
-    source whose file was there and is gone.
+    There is an array each for partitions that are blocked, not due (`late`), waiting or planned;
+    for those behind a fault, which block even what was made; and for those of a source whose file
+    was there and is gone (`away`).
     """
 
     blocks: Causes
@@ -124,101 +126,107 @@ def plan(graph: Graph, snapshot: Snapshot, request: Request) -> Plan:
         work.tasks[task.name] = _plan_task(work, task)
         work.flows.forget(task)
     whole = Plan(graph, snapshot, request, work.tasks, sources)
-    picks = request.force is not None and request.force.only is not Only.ALL
-    if request.wanted is None and not picks:
+    chooses = request.force is not None and request.force.only is not Only.ALL
+    if request.wanted is None and not chooses:
         return replace(whole, faults=faults_of(whole, None))
     needed = needed_of(whole)
     return replace(restricted(whole, needed), faults=faults_of(whole, needed))
 
 
 def _plan_task(work: _Work, task: Task) -> TaskPlan:
+    """A task's part of the plan; notes in `work` what the tasks that read it will ask."""
     look = work.look
     lo, hi = task_span(look.graph, task, look.snapshot.now)
     flows = [work.flows.of(i.read.dataset.name) for i in task.inputs]
     reads = [work.flows.read(i.read, task, lo, hi) for i in task.inputs]
-    late = _late(task, flows, reads, lo, max(hi - lo, 0))
-    work.late[task.name] = (lo, max(hi - lo, 0), None if late is None else late >= 0)
-    first, last = _considered(work, task, (lo, max(lo, hi)), late)
-    cut = slice(first - lo, last - lo)
-    reads = [one.cut(cut) for one in reads]
-    own = [state_over(look.snapshot.states[n], first, last) for n in outputs(task)]
-    made = Made(task, own, flows, reads)
-    bounds = tuple((one.a, one.b) for one in reads)
+    late = _late(task, flows, reads, lo, hi - lo)
+    work.late[task.name] = (lo, hi - lo, None if late is None else late >= 0)
+    first, end = _considered_span(work, task, (lo, hi), late)
+    part = slice(first - lo, end - lo)
+    reads = [ranges.cut(part) for ranges in reads]
+    own = [state_over(look.snapshot.states[n], first, end) for n in outputs(task)]
+    considered = Considered(task, own, flows, reads)
+    bounds = tuple((ranges.a, ranges.b) for ranges in reads)
     work.faults[task.name] = None
-    if late is None and at_rest(look, made):
-        zeros, none = work.nothing(last - first)
+    if late is None and at_rest(look, considered):
+        zeros, none = work.nothing(end - first)
         return TaskPlan(task, first, zeros, zeros, zeros, none, zeros, bounds)
-    need, cause, kept = needs_of(look, made)
-    need, cause = forced(look, task, (need, cause), own, (first, last))
-    changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
-    lost = [(s.condition == Condition.GONE) | (s.condition == Condition.DAMAGED) for s in own]
-    case = _Case(
-        need, cause, kept, changed & (need != Reason.ASKED), pinned(own), np.logical_or.reduce(lost)
-    )
-    holds = _holds(made, np.full(last - first, -1, np.int16) if late is None else late[cut])
+    case = _case(look, considered, (first, end))
+    holds = _holds(considered, np.full(end - first, -1, np.int16) if late is None else late[part])
     if task.reads_itself:
-        holds = _with_itself(made, first, case, holds)
+        holds = _with_itself(considered, first, case, holds)
     faults = (holds.faults >= 0) & ~case.stays
     work.faults[task.name] = faults if faults.any() else None
     return TaskPlan(task, first, *_decided(case, holds), bounds)
 
 
 def _late(task: Task, flows: list[Flow], reads: list[Ranges], lo: int, n: int) -> Causes | None:
-    """The first read of which something that must be read is not due, or -1; None if all is due."""
+    """For each of `n` partitions from `lo` on the first read that is not due, or -1.
+
+    A read is not due if one of the partitions that it covers is not. Optional reads do not count,
+    nor do those of a task that is Whole. None if all reads of all partitions are due.
+    """
     strict = [p for p, i in enumerate(task.inputs) if not i.read.is_optional]
     ends = any(n and reads[p].b[-1] > flows[p].hi for p in strict)
     if isinstance(task.grain, Whole) or not (
         ends or any(flows[p].late is not None for p in strict)
     ):
         return None
-    found = np.full(n, -1, np.int16)
+    late = np.full(n, -1, np.int16)
     for position in strict:
         flow, ranges = flows[position], reads[position]
-        _entered(found, ranges.b > np.maximum(ranges.a, flow.hi), position)
-        _entered(found, ranges.hits(flow.late, flow.lo), position)
-    if not (found >= 0).any():
+        _enter(late, ranges.b > np.maximum(ranges.a, flow.hi), position)
+        _enter(late, ranges.hits(flow.late, flow.lo), position)
+    if not (late >= 0).any():
         return None
     backs = [back for back in backs_of(task) if not back.is_optional]
     if backs:
-        kinds, late = np.full(n, selfreads.FRESH, np.uint8), (found >= 0).astype(np.uint8)
-        spreading = counts(spread(kinds, late, backs) != 0)
+        # What reads a partition that is late is late, too: that spreads as a planned one does.
+        kinds, finds = np.full(n, selfreads.FRESH, np.uint8), np.where(late >= 0, PLANNED, 0)
+        spreading = counts(spread(kinds, finds.astype(np.uint8), backs) != 0)
         for back in backs:
-            _entered(found, reads[back.position].hits(spreading, lo), back.position)
-    return found
+            _enter(late, reads[back.position].hits(spreading, lo), back.position)
+    return late
 
 
-def _entered(by: Causes, hit: Mask | None, position: int) -> None:
-    """Note a read where it hits, unless an earlier read did."""
+def _enter(positions: Causes, hit: Mask | None, position: int) -> None:
+    """Enter a read's position where it hits, unless that of an earlier read stands there."""
     if hit is not None:
-        by[hit & ((by < 0) | (by > position))] = position
+        positions[hit & ((positions < 0) | (positions > position))] = position
 
 
-def _considered(
+def _considered_span(
     work: _Work, task: Task, span: tuple[int, int], late: Causes | None
 ) -> tuple[int, int]:
-    """The ordinals that the plan looks at: all, or for effects and `only="latest"` the newest."""
+    """The ordinals `[first, end)` of `span` that the plan considers: all, for most tasks.
+
+    With `only="latest"` it is the newest one that is due. Of an effect it is those that became due
+    since the effect was first seen, unless the request is one with effects.
+    """
     lo, end = span
     if not task.is_effect and task.options.only is None:
         return span
     if late is not None:
-        at = np.flatnonzero(late < 0)
-        end = lo + int(at[-1]) + 1 if len(at) else lo
+        due = np.flatnonzero(late < 0)
+        end = lo + int(due[-1]) + 1 if len(due) else lo
     if task.options.only == "latest":
         return max(lo, end - 1), end
     if work.look.request.with_effects:
         return lo, end
     since = work.look.snapshot.effects_since.get(task.name, end - 1)
-    if is_ahead(task, since, work.look.snapshot.now):  # it was seen first while a clock was ahead
+    if is_ahead(task, since, work.look.snapshot.now):  # a clock was ahead when it was first seen
         since = end - 1
     return max(lo, min(since, end)), end
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is known of each partition by itself; `conflict` is somebody's hand in its file.
+    """What is known of each partition by itself, whatever holds up what it reads.
 
-    `kept` says why other code leaves it fresh. `pinned` is a hand that was accepted: its file is
-    not made again for what is upstream. `lost` was made, and its file is gone or cannot be read.
+    `need` is the reason to make it, `cause` the position of the read behind that or -1. `kept` says
+    why it stays fresh although its code differs. `conflict`: somebody changed its file. `pinned`:
+    somebody's file was accepted, and what is upstream is no reason to make it again. `lost`: it was
+    made, and its file is gone or cannot be read.
     """
 
     need: Codes
@@ -230,29 +238,46 @@ class _Case:
 
     @property
     def stays(self) -> Mask:
-        """What is somebody's, whatever becomes of what is upstream."""
+        """Which stay as somebody's file, whatever becomes of what is upstream."""
         return np.asarray(self.pinned & (self.need == Reason.NONE))
 
 
-def _holds(made: Made, late: Causes) -> _Holds:
-    """What the reads hold up or may change, the task's reads of itself left aside."""
+def _case(look: Look, considered: Considered, span: tuple[int, int]) -> _Case:
+    """What is known of each partition by itself; a backfill that asks for it ends a conflict."""
+    own = considered.own
+    need, cause, kept = needs_of(look, considered)
+    need, cause = forced(look, considered.task, (need, cause), own, span)
+    changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
+    lost = [(s.condition == Condition.GONE) | (s.condition == Condition.DAMAGED) for s in own]
+    conflict = changed & (need != Reason.ASKED)
+    return _Case(need, cause, kept, conflict, pinned(own), np.logical_or.reduce(lost))
+
+
+def _holds(considered: Considered, late: Causes) -> _Holds:
+    """What the reads find, but for the task's reads of its own dataset; see `_with_itself`."""
     blocks, waits, planned, faults, away = (np.full(len(late), -1, np.int16) for _ in range(5))
-    for position, one in enumerate(made.task.inputs):
-        flow, ranges = made.flows[position], made.reads[position]
-        if one.read.dataset in made.task.writes or flow.is_quiet:
+    for position, taken in enumerate(considered.task.inputs):
+        read, flow, ranges = taken.read, considered.flows[position], considered.reads[position]
+        if read.dataset in considered.task.writes or flow.is_quiet:
             continue
-        spared = one.read.is_optional
-        _entered(planned, ranges.hits(flow.planned, flow.lo), position)
-        _entered(waits, ranges.hits(flow.away if spared else flow.waits, flow.lo), position)
-        _entered(blocks, ranges.hits(flow.broken if spared else flow.blocked, flow.lo), position)
-        if one.read.dataset.is_source:
-            _entered(away, ranges.hits(flow.away, flow.lo), position)
-        _entered(faults, ranges.hits(flow.faults, flow.lo), position)
+        waiting, blocked = flow.waits, flow.blocked
+        if read.is_optional:
+            waiting, blocked = flow.away, flow.broken
+        _enter(planned, ranges.hits(flow.planned, flow.lo), position)
+        _enter(waits, ranges.hits(waiting, flow.lo), position)
+        _enter(blocks, ranges.hits(blocked, flow.lo), position)
+        if read.dataset.is_source:
+            _enter(away, ranges.hits(flow.away, flow.lo), position)
+        _enter(faults, ranges.hits(flow.faults, flow.lo), position)
     return _Holds(blocks, late, waits, planned, faults, away)
 
 
 def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, Codes]:
-    """State, need, reason, cause and action: what is blocked counts more than what waits."""
+    """State, need, reason, cause and action of each partition.
+
+    Where several rules hold of a partition, the one that is applied last counts: what is blocked
+    counts more than what is not due, and that more than what has not arrived.
+    """
     n, need = len(case.need), case.need
     needed = (need != Reason.NONE) & ~case.conflict
     missing = (need == Reason.NEVER) | (need == Reason.GONE)
@@ -260,14 +285,14 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
     state[needed] = np.where(missing[needed], State.MISSING, State.STALE)
     reason, cause = need.copy(), np.where(needed, case.cause, -1).astype(np.int16)
     action = np.where(needed, Action.RUN, Action.NONE).astype(np.uint8)
-    held = np.zeros(n, np.bool_)
+    is_held = np.zeros(n, np.bool_)
     for by, why, becomes in (
         (holds.waits, Reason.NOT_ARRIVED, State.WAITING),
         (holds.late, Reason.NOT_DUE, State.WAITING),
         (holds.blocks, Reason.BEHIND, State.BLOCKED),
     ):
         here = needed & (by >= 0)
-        held |= by >= 0
+        is_held |= by >= 0
         state[here], reason[here], cause[here], action[here] = becomes, why, by[here], Action.NONE
         if why is Reason.NOT_ARRIVED:
             reason[here & (holds.away == by)] = Reason.AWAY
@@ -279,69 +304,71 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
     )  # fmt: skip
     stays = case.stays
     state[stays], reason[stays], cause[stays] = State.FRESH, Reason.PINNED, -1
-    free = ~held & ~case.conflict & ~case.pinned
-    maybe = (need == Reason.NONE) & (holds.planned >= 0) & free
+    can_change = ~is_held & ~case.conflict & ~case.pinned
+    maybe = (need == Reason.NONE) & (holds.planned >= 0) & can_change
     reason[maybe], cause[maybe] = Reason.UPSTREAM, holds.planned[maybe]
     action[maybe] = Action.MAYBE
-    hand = case.conflict
-    state[hand], reason[hand], cause[hand] = State.BLOCKED, Reason.CHANGED_OUTSIDE, -1
+    changed = case.conflict
+    state[changed], reason[changed], cause[changed] = State.BLOCKED, Reason.CHANGED_OUTSIDE, -1
     return state, need, reason, cause, action
 
 
-def _with_itself(made: Made, lo: int, case: _Case, holds: _Holds) -> _Holds:
-    """The holds, with what earlier partitions of the task's own dataset hold up or may change."""
-    backs = backs_of(made.task)
-    found = _Holds(
+def _with_itself(considered: Considered, lo: int, case: _Case, holds: _Holds) -> _Holds:
+    """The holds, with what reads of the task's own dataset find in earlier partitions of it."""
+    backs = backs_of(considered.task)
+    joined = _Holds(
         holds.blocks.copy(), holds.late, holds.waits.copy(), holds.planned.copy(),
         holds.faults.copy(), holds.away,
     )  # fmt: skip
-    holding = (found.planned, found.waits, found.blocks)
+    marked = (joined.planned, joined.waits, joined.blocks)  # in the order of _MARKS
     for back in backs:
-        # What other tasks wrote of it lies before `lo`, and is in its flow.
-        flow, ranges = made.flows[back.position], made.reads[back.position]
+        # Partitions before `lo` are those of other tasks that write this dataset, planned already.
+        flow, ranges = considered.flows[back.position], considered.reads[back.position]
         before = Ranges(ranges.a, np.maximum(ranges.a, np.minimum(ranges.b, lo)), None)
-        for by, sums in zip(holding, _sums(flow, back), strict=True):
-            _entered(by, before.hits(sums, flow.lo), back.position)
-        _entered(found.faults, before.hits(flow.faults, flow.lo), back.position)
-    _spread_faults(made, lo, case, found)
-    # An optional read does without what never came, and without nothing else.
-    missed = case.lost | ((found.faults >= 0) & ~case.stays)
+        for by, sums in zip(marked, _sums(flow, back), strict=True):
+            _enter(by, before.hits(sums, flow.lo), back.position)
+        _enter(joined.faults, before.hits(flow.faults, flow.lo), back.position)
+    _spread_faults(considered, lo, case, joined)
+    # An optional read can do without a partition that never was, but not without these.
+    missed = case.lost | ((joined.faults >= 0) & ~case.stays)
     finds = np.zeros(len(case.need), np.uint8)
-    for by, mark in zip(holding, _MARKS, strict=True):
+    for by, mark in zip(marked, _MARKS, strict=True):
         finds[by >= 0] |= mark
-    became = spread(_kinds(case, found), finds, backs, missed)
+    became = spread(_kinds(case, joined), finds, backs, missed)
     for back in backs:
-        ranges = made.reads[back.position]
-        for by, mark in zip(holding, _MARKS, strict=True):
+        ranges = considered.reads[back.position]
+        for by, mark in zip(marked, _MARKS, strict=True):
             here = became == mark
             here &= missed | (not back.is_optional or mark == PLANNED)
-            _entered(by, ranges.hits(counts(here), lo), back.position)
-    return found
+            _enter(by, ranges.hits(counts(here), lo), back.position)
+    return joined
 
 
-def _spread_faults(made: Made, lo: int, case: _Case, holds: _Holds) -> None:
-    """Note which partitions lie behind a fault by way of earlier ones of their own dataset."""
-    backs = backs_of(made.task)
+def _spread_faults(considered: Considered, lo: int, case: _Case, holds: _Holds) -> None:
+    """Enter in `holds` which partitions lie behind a fault of earlier ones of their own dataset."""
+    backs = backs_of(considered.task)
     if not (holds.faults >= 0).any():
         return
     kinds = np.where(case.stays | (holds.late >= 0), selfreads.STILL, selfreads.FRESH)
     finds = np.where(holds.faults >= 0, PLANNED, 0).astype(np.uint8)
     behind = spread(kinds.astype(np.uint8), finds, backs) != 0
     for back in backs:
-        _entered(holds.faults, made.reads[back.position].hits(counts(behind), lo), back.position)
+        ranges = considered.reads[back.position]
+        _enter(holds.faults, ranges.hits(counts(behind), lo), back.position)
 
 
 _MARKS = (PLANNED, WAITS, BLOCKED)
 
 
 def _sums(flow: Flow, back: Back) -> tuple[NDArray[np.int64] | None, ...]:
-    """What a read of its own dataset finds before the task's first partition."""
-    held = (flow.away, flow.broken) if back.is_optional else (flow.waits, flow.blocked)
-    return flow.planned, *held
+    """The sums of what a task's read of its own dataset can find, in the order of `_MARKS`."""
+    if back.is_optional:
+        return flow.planned, flow.away, flow.broken
+    return flow.planned, flow.waits, flow.blocked
 
 
 def _kinds(case: _Case, holds: _Holds) -> Codes:
-    """What can become of each partition, as self-reads see it."""
+    """The kind of each partition, as `selfreads` has them."""
     kinds = np.full(len(case.need), selfreads.FRESH, np.uint8)
     kinds[case.pinned] = selfreads.STILL
     kinds[case.need != Reason.NONE] = selfreads.NEEDED

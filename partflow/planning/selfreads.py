@@ -1,9 +1,9 @@
-"""What partitions of a task that reads its own dataset do to later ones of it, in order of time.
+"""Works out, for a task that reads its own dataset, what partitions do to later ones.
 
-Knows nothing of files, codes or digests. The one place of the planner with a loop over partitions:
-each depends on what became of those before it, so that no sum over a range can say it beforehand.
-It goes over those that are not simply fresh, and as far beyond them as the task looks back: bytes
-and their search, no object for a partition. What is fresh costs nothing.
+Knows nothing of files, codes or digests. Only here the planner loops over partitions: what becomes
+of one depends on what became of those before it, which no prefix sum can tell. The loop visits
+those that are not simply fresh, and those after them as far as the task looks back. It works on
+bytes, with no object for a partition; fresh partitions cost nothing.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from partflow.planning.plan import Codes, Mask
 
 PLANNED, WAITS, BLOCKED = 1, 2, 4
-"""What becomes of a partition, as those that read it see it; 0: it stays as it is."""
+"""Marks: what becomes of a partition, as its readers see it; 0 if it stays as it is."""
 
 STILL, BLOCKS, NEEDED, FRESH = range(4)
-"""Kinds of partitions: it stays, or it blocks, whatever it reads; it has to be made, if it can; it
-may become stale, if nothing holds it up."""
+"""Kinds of partitions: STILL stays and BLOCKS is blocked, whatever it reads; NEEDED has to be made,
+and FRESH may become stale, unless something that it reads holds it up."""
 
 
 def _outcome(kind: int, finds: int) -> int:
-    """What becomes of a partition of that kind that finds this in what it reads."""
+    """The mark of a partition of that kind; `finds` are the marks of what it reads, joined by |."""
     if kind == STILL:
         return 0
     if kind == BLOCKS:
@@ -44,10 +44,10 @@ _ROWS = tuple(bytes(row) for row in _OUTCOMES)
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """A task's read of itself: from `first` to `last` partitions before, both inclusive.
+    """A task's read of its own dataset: from `first` to `last` partitions back, both inclusive.
 
-    `position` is that of the read. An optional one finds what is planned, and what holds up
-    partitions whose file was there.
+    `position` is that of the read among the task's inputs. If it is optional, it is held up only by
+    partitions that `spread` is told are lost.
     """
 
     position: int
@@ -57,20 +57,21 @@ class Back:
 
 
 def backs_of(task: Task) -> list[Back]:
-    """A task's reads of itself, which only look back."""
-    found = []
-    for position, one in enumerate(task.inputs):
-        read = one.read
+    """A task's reads of its own datasets, which only look back."""
+    backs = []
+    for position, taken in enumerate(task.inputs):
+        read = taken.read
         if read.dataset in task.writes:
             first, last = (-1, -1) if read.form is Form.PREVIOUS else (read.first, read.last)
-            found.append(Back(position, -int(first), -int(last), read.is_optional))
-    return found
+            backs.append(Back(position, -int(first), -int(last), read.is_optional))
+    return backs
 
 
 def spread(kinds: Codes, finds: Codes, backs: list[Back], lost: Mask | None = None) -> Codes:
-    """What becomes of each partition, from its kind and what it finds beside its own dataset.
+    """The mark of each partition, from its kind and from the marks of what it reads elsewhere.
 
-    Those `lost` were made and their file is not there, or cannot be read: no read does without.
+    `finds` holds the marks of what it reads of other datasets, and of its own before the first
+    partition here. `lost` are those that an optional read cannot do without either.
     """
     start = _OUTCOMES[kinds, finds]
     restless = start.astype(np.bool_).tobytes()
@@ -79,43 +80,44 @@ def spread(kinds: Codes, finds: Codes, backs: list[Back], lost: Mask | None = No
         return start
     kind, beside, became = kinds.tobytes(), finds.tobytes(), bytearray(len(kinds))
     gone = bytes(len(kinds)) if lost is None else lost.tobytes()
-    spared = bytearray(len(kinds))  # as optional reads see it
-    spans = [(b.first, b.last, spared if b.is_optional else became) for b in backs]
+    to_optional = bytearray(len(kinds))  # the marks as optional reads see them
+    spans = [(b.first, b.last, to_optional if b.is_optional else became) for b in backs]
     depth, last = max(b.first for b in backs), t
     while 0 <= t < len(kind):
-        found = beside[t]
-        for far, near, seen in spans:
+        read = beside[t]
+        for far, near, marks in spans:
             if far == near:
-                found |= seen[t - far] if t >= far else 0
+                read |= marks[t - far] if t >= far else 0
             elif t >= near:
-                found |= _found(seen, max(t - far, 0), t - near + 1)
-        became[t] = became_now = _ROWS[kind[t]][found]
-        spared[t] = became_now if gone[t] else became_now & PLANNED
-        last = t if became_now else last
+                read |= _marks_in(marks, max(t - far, 0), t - near + 1)
+        became[t] = mark = _ROWS[kind[t]][read]
+        to_optional[t] = mark if gone[t] else mark & PLANNED
+        last = t if mark else last
         t = t + 1 if t < last + depth else restless.find(1, t + 1)
     return np.frombuffer(became, np.uint8)
 
 
-def _found(became: bytearray, a: int, b: int) -> int:
-    """What is found of partitions `[a, b)`."""
-    return sum(mark for mark in (PLANNED, WAITS, BLOCKED) if became.find(mark, a, b) >= 0)
+def _marks_in(marks: bytearray, a: int, b: int) -> int:
+    """The marks of partitions `[a, b)`, joined by |."""
+    return sum(mark for mark in (PLANNED, WAITS, BLOCKED) if marks.find(mark, a, b) >= 0)
 
 
 def needed_before(needed: Mask, restless: Mask, backs: list[Back]) -> Mask:
     """The needed partitions, and the restless ones that those read of their own dataset, and so on.
 
-    From the last to the first; a partition is looked at once, since ranges never go back up.
+    Goes from the last to the first. Each read looks at a partition once, since the ranges of
+    earlier partitions never reach further up.
     """
-    found, moving = bytearray(needed.tobytes()), restless.tobytes()
-    lowest = [len(found)] * len(backs)
-    t = found.rfind(1)
+    reached, moving = bytearray(needed.tobytes()), restless.tobytes()
+    lowest = [len(reached)] * len(backs)
+    t = reached.rfind(1)
     while t >= 0:
         for k, back in enumerate(backs):
             a, b = max(t - back.first, 0), min(t - back.last + 1, lowest[k])
             i = moving.find(1, a, max(a, b))
             while i >= 0:
-                found[i] = 1
+                reached[i] = 1
                 i = moving.find(1, i + 1, b)
             lowest[k] = min(lowest[k], a)
-        t = found.rfind(1, 0, t)
-    return np.frombuffer(found, np.bool_)
+        t = reached.rfind(1, 0, t)
+    return np.frombuffer(reached, np.bool_)

@@ -1,7 +1,7 @@
-"""A dataset as its readers see it: prefix sums over what is planned, waits, is blocked; digests.
+"""A dataset as its readers see it: prefix sums of what is planned, waits or is blocked; digests.
 
-Knows nothing of why; a question about a range of ordinals is a difference of two sums. What holds
-of no partition has no sums at all, and is asked for no partition.
+Knows nothing of the reasons. A question about a range of ordinals is a difference of two prefix
+sums. What is true of no partition has None in place of sums, and costs nothing.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ if TYPE_CHECKING:
     from partflow.planning.plan import Bounds, Codes, Mask
 
     Sums = NDArray[np.int64]
-    """How many of a mask come before each ordinal."""
+    """How many partitions of a mask come before each ordinal: n + 1 numbers."""
 
 
 @dataclass(slots=True)
 class Flow:
     """One dataset as its readers see it, over `n` ordinals from `lo` on.
 
-    `parts` are the elements of digests, `there` those without what is gone or cannot be read, each
-    of shape (n, 2). The sums have n + 1 entries, and are None for what holds of no partition;
-    `planned` are steps, `waits`, `blocked` and `late` what a reader cannot have, or not yet.
-    `away` and `broken` are those of the waiting and of the blocked that a reader cannot do without
-    even where it need not be there: a file was there, or lies behind a fault. `faults` lie behind a
-    source's file that cannot be read.
+    `parts` are the elements whose sums are digests, shape (n, 2); in `there` they are zero where
+    the file is gone or cannot be read. The other fields are prefix sums, n + 1 numbers each, or
+    None for what is true of no partition: `planned` counts steps; `waits`, `blocked` and `late`
+    count what a reader cannot have, or not yet. `away` and `broken` count those of the waiting and
+    of the blocked that optional reads cannot do without either, since their file was there, or
+    since they lie behind a fault. `faults` counts what lies behind a source's file that cannot be
+    read.
     """
 
     lo: int
@@ -57,7 +58,7 @@ class Flow:
 
     @property
     def due_end(self) -> int:
-        """One past the last partition that is due, with all that it must read."""
+        """One past the last partition that is due; `lo` if none is."""
         if self.late is None:
             return self.hi
         due = np.flatnonzero(np.diff(self.late) == 0)
@@ -65,17 +66,17 @@ class Flow:
 
     @property
     def hi(self) -> int:
-        """One past the last ordinal whose interval has ended."""
+        """One past the last ordinal; the intervals of all of them have ended."""
         return self.lo + self.n
 
     @property
     def is_quiet(self) -> bool:
-        """Whether there is nothing but what is there, and stays."""
+        """Whether no partition is planned, waits, is blocked or is late."""
         return self.planned is self.waits is self.blocked is self.late is None
 
     @property
     def sums(self) -> NDArray[np.uint64]:
-        """The prefix sums of the elements, made when a window first asks for them."""
+        """The prefix sums of `parts`, shape (n + 1, 2), computed when a window first needs them."""
         if self._sums is None:
             self._sums = prefix(self.parts)
         return self._sums
@@ -83,9 +84,10 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """The ranges `[a, b)` that partitions read, one each; neither array ever decreases.
+    """The range `[a, b)` that each partition reads; neither array ever decreases.
 
-    `first` is where they begin if each is one ordinal, and they follow one another.
+    If each range is one ordinal, and the next range is the next ordinal, `first` is the first of
+    them; else it is None.
     """
 
     a: NDArray[np.int64]
@@ -94,19 +96,22 @@ class Ranges:
 
     @staticmethod
     def of(a: NDArray[np.int64], b: NDArray[np.int64]) -> Ranges:
-        """Ranges from their ends."""
+        """The ranges with these ends."""
         single = len(a) > 0 and int(a[-1] - a[0]) == len(a) - 1 and bool((b - a == 1).all())
         steady = single and bool((np.diff(a) == 1).all())
         return Ranges(a, b, int(a[0]) if steady else None)
 
     def cut(self, part: slice) -> Ranges:
-        """The ranges of some partitions that follow one another."""
+        """The ranges of a slice of the partitions."""
         if part == slice(0, len(self.a)):
             return self
         return Ranges.of(self.a[part], self.b[part])
 
     def hits(self, sums: Sums | None, lo: int) -> Mask | None:
-        """In which ranges something is that is counted from `lo` on; None if there is nothing."""
+        """Which ranges hold a partition that `sums` counts; None without sums.
+
+        The sums begin at the ordinal `lo`.
+        """
         if sums is None:
             return None
         a, b = (np.take(sums, x - lo, mode="clip") for x in (self.a, self.b))
@@ -121,7 +126,7 @@ class Ranges:
         return _differences(flow.sums, (self.a - flow.lo, self.b - flow.lo))
 
     def digests_there(self, flow: Flow) -> NDArray[np.uint64]:
-        """The same without what is gone or cannot be read."""
+        """The same, as if what is gone or cannot be read had never been there."""
         if flow.there is flow.parts:
             return self.digests(flow)
         return _differences(prefix(flow.there), (self.a - flow.lo, self.b - flow.lo))
@@ -134,7 +139,10 @@ def _differences(sums: NDArray[np.uint64], bounds: Bounds) -> NDArray[np.uint64]
 
 
 def horizon_of(graph: Graph, node: str, now: int) -> int:
-    """One past the last ordinal of a node that is due at `now`, within its extent."""
+    """One past the last ordinal of a node whose interval, plus its lag, has ended at `now`.
+
+    It lies within the node's extent. If several tasks write a dataset, the shortest lag counts.
+    """
     if node not in graph.datasets:
         task = graph.task(node)
         return graph.task_extents[node].until(_due(task.grain, now - _lag(task)))
@@ -145,34 +153,34 @@ def horizon_of(graph: Graph, node: str, now: int) -> int:
 
 @lru_cache(maxsize=256)
 def _due(grain: Grain, moment: int) -> int:
-    """As `Grain.due`: a hundred datasets of one grain ask the same."""
+    """As `Grain.due`, and kept: a hundred datasets of one grain ask the same."""
     return grain.due(moment)
 
 
 def task_span(graph: Graph, task: Task, now: int) -> tuple[int, int]:
-    """The ordinals of a task whose interval, plus its lag, has ended at `now`."""
+    """The ordinals `[lo, hi)` of a task whose intervals, plus its lag, have ended at `now`."""
     extent = graph.task_extents[task.name]
     return extent.lo, extent.until(_due(task.grain, now - _lag(task)))
 
 
 def is_ahead(task: Task, ordinal: int, now: int) -> bool:
-    """Whether a partition of a task is not due yet at `now`, by more than clocks may differ."""
+    """Whether a partition's interval plus lag ends more than CLOCK_SLACK seconds after `now`."""
     if isinstance(task.grain, Whole):
         return False
     return task.grain.interval(ordinal).end + _lag(task) > now + CLOCK_SLACK
 
 
 def source_states(state: DatasetState) -> Codes:
-    """The states of a source's partitions; a file that is gone keeps its last content."""
-    found = np.full(len(state.condition), State.FRESH, np.uint8)
-    found[state.condition == Condition.ABSENT] = State.WAITING
-    found[state.condition == Condition.DAMAGED] = State.BLOCKED
-    return found
+    """The states of a source's partitions; one whose file is gone stays fresh."""
+    states = np.full(len(state.condition), State.FRESH, np.uint8)
+    states[state.condition == Condition.ABSENT] = State.WAITING
+    states[state.condition == Condition.DAMAGED] = State.BLOCKED
+    return states
 
 
 @dataclass(slots=True)
 class _Marks:
-    """What holds of each partition of a dataset."""
+    """What is true of each partition of a dataset, before it is counted for its `Flow`."""
 
     planned: Mask
     waits: Mask
@@ -183,11 +191,11 @@ class _Marks:
 
 @dataclass(slots=True)
 class Flows:
-    """Every dataset's flow, from the plans of its writers that have been made so far.
+    """Every dataset's flow, from the plans of those of its writers that are planned so far.
 
-    `late` says from which ordinal on which of a planned task's partitions are not due, and None
-    where all are; `faults` which lie behind a fault, None where none does. What several datasets or
-    tasks have in common is found once.
+    For each of those, `late` holds `(lo, n, mask)`: which of its `n` partitions from `lo` on are
+    not due, or None if all are; `faults` holds which partitions of its plan lie behind a fault, or
+    None if none does. What several datasets or tasks have in common is computed once.
     """
 
     graph: Graph
@@ -200,21 +208,21 @@ class Flows:
     _ranges: dict[object, Ranges] = field(default_factory=dict)
 
     def of(self, name: str) -> Flow:
-        """A dataset's flow; of a source, what is not there is waited for."""
+        """A dataset's flow; what no task makes waits while it is not there."""
         if name not in self._flows:
             lo = self.graph.dataset_extents[name].lo
             hi = horizon_of(self.graph, name, self.snapshot.now)
             state = state_over(self.snapshot.states[name], lo, hi)
-            self._flows[name] = self._made(name, state)
+            self._flows[name] = self._flow(name, state)
         return self._flows[name]
 
     def forget(self, task: Task) -> None:
-        """A task was planned: what it writes flows otherwise."""
+        """Drop the flows of what a task writes, since it has been planned."""
         for dataset in task.writes:
             self._flows.pop(dataset.name, None)
 
     def read(self, read: Read, task: Task, lo: int, hi: int) -> Ranges:
-        """What partitions `[lo, hi)` of a task read."""
+        """The ranges of a dataset that the partitions `[lo, hi)` of a task read."""
         extent = self.graph.dataset_extents[read.dataset.name]
         if hi <= lo:
             return Ranges(np.zeros(0, np.int64), np.zeros(0, np.int64), None)
@@ -228,39 +236,40 @@ class Flows:
             self._ranges[key] = Ranges.of(a, b)
         return self._ranges[key]
 
-    def _made(self, name: str, state: DatasetState) -> Flow:
+    def _flow(self, name: str, state: DatasetState) -> Flow:
+        """The flow of a dataset in that state; without sums if all of it is there and stays."""
         grain = self.graph.datasets[name].grain
         key = (grain.signature, state.lo, state.hi)
         if key not in self._salts:
             self._salts[key] = salts(grain.edges(state.lo, state.hi)[:-1])
         parts = there = salted(self._salts[key], state.content)
-        found = Flow(state.lo, len(state.condition), parts, there)
+        flow = Flow(state.lo, len(state.condition), parts, there)
         good = bool((state.condition == Condition.GOOD).all())
         if good and all(self._is_at_rest(t, state) for t in self.graph.writers(name)):
-            return found
+            return flow
         absent = (state.condition == Condition.GONE) | (state.condition == Condition.DAMAGED)
         if absent.any():
-            found.there = np.where(absent[:, None], np.uint64(0), parts)
+            flow.there = np.where(absent[:, None], np.uint64(0), parts)
         marks = self._marks(name, state)
-        found.planned, found.late = _counts(marks.planned), _counts(marks.late)
+        flow.planned, flow.late = _counts(marks.planned), _counts(marks.late)
         waits, blocked = marks.waits & ~marks.late, marks.blocked & ~marks.late
-        found.waits, found.blocked = _counts(waits), _counts(blocked)
-        found.away = _counts(waits & absent)
-        found.broken = _counts(blocked & (absent | marks.faults))
-        found.faults = _counts(marks.faults & ~marks.late)
-        return found
+        flow.waits, flow.blocked = _counts(waits), _counts(blocked)
+        flow.away = _counts(waits & absent)
+        flow.broken = _counts(blocked & (absent | marks.faults))
+        flow.faults = _counts(marks.faults & ~marks.late)
+        return flow
 
     def _is_at_rest(self, task: Task, state: DatasetState) -> bool:
         """Whether a writer leaves a dataset's partitions as they are, or is not planned yet."""
-        done = self.plans.get(task.name)
-        if done is None:
+        planned = self.plans.get(task.name)
+        if planned is None:
             return True
         lo, n, late = self.late[task.name]
-        ends = min(state.hi, self.graph.task_extents[task.name].until(state.hi)) <= lo + n
-        return ends and late is None and not done.action.any() and not done.state.any()
+        is_all = min(state.hi, self.graph.task_extents[task.name].until(state.hi)) <= lo + n
+        return is_all and late is None and not planned.action.any() and not planned.state.any()
 
     def _marks(self, name: str, state: DatasetState) -> _Marks:
-        """What the writers make of each partition; of others, what their files are."""
+        """The marks of each partition: from its writer's plan, or from its file if none has one."""
         condition = state.condition
         marks = _Marks(
             np.zeros(len(condition), np.bool_),
@@ -273,25 +282,25 @@ class Flows:
             marks.faults = condition == Condition.DAMAGED
             return marks
         for task in self.graph.writers(name):
-            done = self.plans.get(task.name)
-            if done is None:
+            planned = self.plans.get(task.name)
+            if planned is None:
                 continue
-            here, there = _common(state, done.lo, done.hi)
-            marks.planned[here] = done.action[there] != Action.NONE
-            marks.waits[here] = done.state[there] == State.WAITING
-            marks.blocked[here] = done.state[there] == State.BLOCKED
+            here, in_plan = _common(state, planned.lo, planned.hi)
+            marks.planned[here] = planned.action[in_plan] != Action.NONE
+            marks.waits[here] = planned.state[in_plan] == State.WAITING
+            marks.blocked[here] = planned.state[in_plan] == State.BLOCKED
             faulty = self.faults.get(task.name)
-            marks.faults[here] = False if faulty is None else faulty[there]
+            marks.faults[here] = False if faulty is None else faulty[in_plan]
             lo, n, late = self.late[task.name]
             beyond, _ = _common(state, lo + n, self.graph.task_extents[task.name].until(state.hi))
             marks.late[beyond] = True  # its lag has not passed
-            here, there = _common(state, lo, lo + n)
-            marks.late[here] = False if late is None else late[there]
+            here, in_span = _common(state, lo, lo + n)
+            marks.late[here] = False if late is None else late[in_span]
         return marks
 
 
 def _common(state: DatasetState, lo: int, hi: int) -> tuple[slice, slice]:
-    """What `[lo, hi)` shares with a state, as a slice of the state and as one of `[lo, hi)`."""
+    """What `[lo, hi)` shares with a state: as a slice of the state, and as one of `[lo, hi)`."""
     a, b = max(lo, state.lo), min(hi, state.hi)
     b = max(a, b)
     return slice(a - state.lo, b - state.lo), slice(a - lo, b - lo)
@@ -302,12 +311,12 @@ def _lag(task: Task) -> int:
 
 
 def _counts(mask: Mask) -> Sums | None:
-    """How many of a mask come before each ordinal, n + 1 numbers; None if there is none."""
+    """`counts` of a mask; None if nothing is in it."""
     return counts(mask) if mask.any() else None
 
 
 def counts(mask: Mask) -> Sums:
-    """How many of a mask come before each ordinal: n + 1 numbers."""
-    found = np.zeros(len(mask) + 1, np.int64)
-    np.cumsum(mask, dtype=np.int64, out=found[1:])
-    return found
+    """How many partitions of a mask come before each ordinal: n + 1 numbers."""
+    sums = np.zeros(len(mask) + 1, np.int64)
+    np.cumsum(mask, dtype=np.int64, out=sums[1:])
+    return sums
