@@ -27,8 +27,8 @@ _OWN_ZONE = re.compile(r"[T ].*(Z|[+-]\d\d:?\d\d)$")
 class Asked:
     """A selection of nodes and of their partitions; empty fields ask for all.
 
-    `start` is inclusive and `end` exclusive, both as typed; `keys` are single partitions, `first`
-    and `last` an inclusive range of keys.
+    `start` is inclusive and `end` exclusive, both as typed; `keys` are single partitions; `span` is
+    the first and the last key of a range, both included.
     """
 
     select: tuple[str, ...] = ()
@@ -79,25 +79,29 @@ def request_of(
     *,
     with_effects: bool = False,
 ) -> Request:
-    """The request; raises UsageError for names, dates and keys that mean nothing here."""
+    """The request for what is asked for; `states` are as in `select`.
+
+    UsageError if a name is unknown, a date is none, no selected node has a partition of a key, or a
+    range ends before it begins.
+    """
     if asked.is_everything:
         return Request(None, force, with_effects)
     nodes = select(graph, asked.select, asked.exclude, states)
-    found: dict[str, PartitionSet] = {}
+    wanted: dict[str, PartitionSet] = {}
     for node in nodes:
-        wanted = _partitions(grain_of(graph, node), extent_of(graph, node), asked)
-        if wanted is not None:
-            found[node] = wanted
+        ordinals = _partitions(grain_of(graph, node), extent_of(graph, node), asked)
+        if ordinals is not None:
+            wanted[node] = ordinals
     for key in asked.keys:
         if not any(_has(graph, node, key) for node in nodes):
             raise UsageError(_nowhere(graph, nodes, key))
-    if asked.keys and not any(found.values()):
+    if asked.keys and not any(wanted.values()):
         raise UsageError(_nowhere(graph, nodes, asked.keys[0]))
-    if asked.span is not None and nodes and not found:
+    if asked.span is not None and nodes and not wanted:
         grain = grain_of(graph, nodes[-1])
         wrong = next((k for k in asked.span if _ordinal(grain, k) is None), asked.span[0])
         raise UsageError(_nowhere(graph, nodes, wrong))
-    return Request(found, force, with_effects)
+    return Request(wanted, force, with_effects)
 
 
 def _has(graph: Graph, node: str, key: str) -> bool:
@@ -109,7 +113,10 @@ def _has(graph: Graph, node: str, key: str) -> bool:
 
 
 def needed_for(graph: Graph, asked: Asked) -> frozenset[str] | None:
-    """The nodes that decide what is done of what is asked for; None if any node may."""
+    """The nodes whose states decide what is done for a selection; None if those of all nodes may.
+
+    UsageError if the selection names what is unknown.
+    """
     words = (*asked.select, *asked.exclude)
     if not words or goes_by_states(words):
         return None
@@ -117,12 +124,12 @@ def needed_for(graph: Graph, asked: Asked) -> frozenset[str] | None:
 
 
 def made_from(graph: Graph, nodes: Iterable[str]) -> frozenset[str]:
-    """The nodes, all that is upstream of them, and what is written beside any of that."""
-    found, border = set(), set(nodes)
+    """The nodes, all that is upstream of them, and what the same tasks write beside any of that."""
+    reached, border = set(), set(nodes)
     while border:
-        found |= graph.closure(border, up=True)
-        border = {n for f in found for t in graph.writers(f) for n in outputs(t)} - found
-    return frozenset(found)
+        reached |= graph.closure(border, up=True)
+        border = {n for r in reached for t in graph.writers(r) for n in outputs(t)} - reached
+    return frozenset(reached)
 
 
 def grain_of(graph: Graph, node: str) -> Grain:
@@ -136,11 +143,11 @@ def extent_of(graph: Graph, node: str) -> Extent:
 
 
 def scopes(graph: Graph, request: Request, now: int) -> tuple[Scope, ...]:
-    """What a request comes to for each node that has a task, of what is due at `now`."""
-    found: list[Scope] = []
+    """The scope of a request at each node that a task makes, as far as it is due at `now`."""
+    scopes: list[Scope] = []
     for task in graph.tasks:
         for node in outputs(task):
-            if any(s.node == node for s in found):
+            if any(s.node == node for s in scopes):
                 continue
             due = PartitionSet.of([(extent_of(graph, node).lo, horizon_of(graph, node, now))])
             wanted = (
@@ -149,32 +156,38 @@ def scopes(graph: Graph, request: Request, now: int) -> tuple[Scope, ...]:
             if wanted:
                 grain = grain_of(graph, node)
                 first, last = wanted.ranges[0][0], wanted.ranges[-1][1] - 1
-                found.append(Scope(node, len(wanted), grain.key(first), grain.key(last)))
-    return tuple(found)
+                scopes.append(Scope(node, len(wanted), grain.key(first), grain.key(last)))
+    return tuple(scopes)
 
 
 def _partitions(grain: Grain, extent: Extent, asked: Asked) -> PartitionSet | None:
-    """The ordinals that are asked for; None if the keys are not of this grain."""
+    """The ordinals that are asked for; None if the keys are not of this grain.
+
+    UsageError if a date is none, or if a range ends before it begins.
+    """
     top = 2**40 if extent.hi is None else extent.hi
-    found = PartitionSet.of([(extent.lo, top)])
+    chosen = PartitionSet.of([(extent.lo, top)])
     if asked.start is not None or asked.end is not None:
-        found = found & PartitionSet.of([_between(grain, asked.start, asked.end, (extent.lo, top))])
+        chosen = chosen & PartitionSet.of(
+            [_between(grain, asked.start, asked.end, (extent.lo, top))]
+        )
     if asked.keys:
         ordinals = [o for o in (_ordinal(grain, k) for k in asked.keys) if o is not None]
         if not ordinals:
             return None
-        found = found & PartitionSet.of((o, o + 1) for o in ordinals)
+        chosen = chosen & PartitionSet.of((o, o + 1) for o in ordinals)
     if asked.span is not None:
         try:
             first, last = (grain.ordinal(k) for k in asked.span)
         except UsageError:
             return None
         if first > last:
+            span = "..".join(map(shown_key, asked.span))
             raise UsageError(
-                f"--partitions {'..'.join(map(shown_key, asked.span))}: the first is later"
+                f"--partitions {span}: the first is later than the last; give the earlier one first"
             )
-        found = found & PartitionSet.of([(first, last + 1)])
-    return found
+        chosen = chosen & PartitionSet.of([(first, last + 1)])
+    return chosen
 
 
 def _ordinal(grain: Grain, key: str) -> int | None:
@@ -188,7 +201,7 @@ def _ordinal(grain: Grain, key: str) -> int | None:
 def _between(
     grain: Grain, start: str | None, end: str | None, extent: tuple[int, int]
 ) -> tuple[int, int]:
-    """The ordinals that overlap `[start, end)`."""
+    """The ordinals that overlap `[start, end)`; UsageError if a date is none, or nothing does."""
     if grain.kind == "whole":
         return extent
     begin = None if start is None else grain.moment(start)
@@ -205,9 +218,10 @@ def _between(
 
 
 def told_as_read(grain: Grain, start: str | None, end: str | None) -> str:
-    """On whose clock each time that was typed is read, as words in brackets for people.
+    """Words in brackets that say by which clock each typed time is read; perhaps "".
 
-    "" where that leaves no doubt: dates, times of which all say their zone, a grain of UTC.
+    There are none where there is no doubt: if all are dates, if all say their zone, or in UTC.
+    UsageError if one of them is no date.
     """
     texts = [text for text in (start, end) if text is not None]
     stated = [_OWN_ZONE.search(text) is not None for text in texts]

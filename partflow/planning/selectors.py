@@ -1,4 +1,4 @@
-"""Which nodes of a graph a selection names: by name, pattern, tag, task, state, up and down.
+"""Finds the nodes that a selection names: by name, pattern, tag, task, state, up and down.
 
 Knows nothing of partitions. The syntax is that of dbt.
 """
@@ -16,7 +16,7 @@ _STATUS = "status:"
 
 
 def goes_by_states(expressions: Iterable[str]) -> bool:
-    """Whether `select` needs the states of nodes, which only a look at the files gives."""
+    """Whether `select` needs to know the states of nodes, which takes a look at the files."""
     return any(_STATUS in expression for expression in expressions)
 
 
@@ -28,8 +28,9 @@ def select(
 ) -> tuple[str, ...]:
     """The nodes that a selection names, in the graph's order; all of them if it is empty.
 
-    Space (several expressions) is union, comma intersection; `x`, `x*`, `+x`, `x+`, `2+x`, `@x`,
-    `tag:x`, `status:x` (with `states`: the states that a node's partitions are in) as in dbt.
+    Several expressions are a union, a comma is an intersection; `x`, `x*`, `+x`, `x+`, `2+x`, `@x`,
+    `tag:x` and `status:x` are as in dbt. `states` holds for each node the names of the states that
+    its partitions are in. UsageError if an expression is none, or names what is unknown.
     """
     states = states or {}
     chosen = set(graph.nodes)
@@ -41,6 +42,7 @@ def select(
 
 
 def _all_of(graph: Graph, expression: str, states: Mapping[str, frozenset[str]]) -> set[str]:
+    """The nodes that all parts of an expression name."""
     parts = [p for p in expression.split(",") if p]
     if not parts:
         raise UsageError(f"selection {expression!r} names nothing")
@@ -48,6 +50,7 @@ def _all_of(graph: Graph, expression: str, states: Mapping[str, frozenset[str]])
 
 
 def _atom(graph: Graph, atom: str, states: Mapping[str, frozenset[str]]) -> set[str]:
+    """The nodes that a part without commas names, with those up and down from them."""
     if atom.startswith("@"):
         below = graph.closure(_named(graph, atom[1:], states), up=False)
         return graph.closure(below, up=True)
@@ -58,15 +61,16 @@ def _atom(graph: Graph, atom: str, states: Mapping[str, frozenset[str]]) -> set[
     if plus and after and not after.isdigit():
         raise UsageError(f"selection {atom!r}: what follows the last + must be a number")
     nodes = _named(graph, name, states)
-    found = set(nodes)
+    reached = set(nodes)
     if up:
-        found |= graph.closure(nodes, up=True, depth=int(before) if before else None)
+        reached |= graph.closure(nodes, up=True, depth=int(before) if before else None)
     if plus:
-        found |= graph.closure(nodes, up=False, depth=int(after) if after else None)
-    return found
+        reached |= graph.closure(nodes, up=False, depth=int(after) if after else None)
+    return reached
 
 
 def _named(graph: Graph, name: str, states: Mapping[str, frozenset[str]]) -> set[str]:
+    """The nodes of a name, pattern, tag, state or task."""
     if name.startswith("tag:"):
         return {n for t in graph.tasks if name[4:] in t.options.tags for n in outputs(t)}
     if name.startswith(_STATUS):
