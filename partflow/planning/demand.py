@@ -1,6 +1,7 @@
 """Cuts a plan down to what is wanted and to what that needs.
 
-Knows nothing of reasons: it follows the ranges that tasks read, from what is wanted upstream.
+Knows nothing of reasons: it starts at what is wanted, and follows upstream the ranges that tasks
+read.
 """
 
 from __future__ import annotations
@@ -30,17 +31,16 @@ def restricted(whole: Plan, needed: Mapping[str, Mask]) -> Plan:
 
 
 def needed_of(whole: Plan) -> dict[str, Mask]:
-    """For each task the partitions, not simply fresh, that are wanted or that those need."""
+    """For each task a mask of what is wanted or what that needs, but for what is simply fresh."""
     needed = {name: _demand(whole, planned) for name, planned in whole.tasks.items()}
     for planned in reversed(tuple(whole.tasks.values())):
         mine = needed[planned.task.name]
         if not mine.any():
             continue
         if planned.task.reads_itself:
-            # Earlier partitions, not simply fresh, that needed ones read of their own dataset.
             mine |= needed_before(mine, _restless(planned), backs_of(planned.task))
-        for one, bounds in zip(planned.task.inputs, planned.bounds, strict=True):
-            for writer in whole.graph.writers(one.read.dataset.name):
+        for taken, bounds in zip(planned.task.inputs, planned.bounds, strict=True):
+            for writer in whole.graph.writers(taken.read.dataset.name):
                 if writer is not planned.task and writer.name in whole.tasks:
                     other = whole.tasks[writer.name]
                     read = covered(bounds, mine, other.lo, len(other.state))
@@ -49,7 +49,7 @@ def needed_of(whole: Plan) -> dict[str, Mask]:
 
 
 def _demand(whole: Plan, planned: TaskPlan) -> Mask:
-    """The wanted partitions that are not simply fresh."""
+    """The wanted partitions that are not simply fresh; of a backfill those that `only` says."""
     if not (planned.action.any() or planned.state.any()):
         return np.zeros(len(planned.state), np.bool_)
     wanted = wanted_mask(whole.request, planned)
@@ -71,8 +71,8 @@ def _restless(planned: TaskPlan) -> Mask:
     return np.asarray((planned.action != Action.NONE) | (planned.state != State.FRESH))
 
 
-def covered(bounds: Bounds, of: Mask, lo: int, n: int) -> Mask:
-    """Which of the `n` ordinals from `lo` on lie in any of the ranges that are chosen."""
-    a, b = (np.clip(x[of] - lo, 0, n) for x in bounds)
+def covered(bounds: Bounds, chosen: Mask, lo: int, n: int) -> Mask:
+    """Which of the `n` ordinals from `lo` on lie in any of the chosen ranges."""
+    a, b = (np.clip(ends[chosen] - lo, 0, n) for ends in bounds)
     change = np.bincount(a, minlength=n + 1) - np.bincount(np.maximum(a, b), minlength=n + 1)
     return np.asarray(np.cumsum(change[:-1]) > 0)

@@ -14,36 +14,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LANES = 2
-"""A fingerprint is so many 64-bit numbers."""
+"""How many 64-bit numbers a fingerprint is."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xA24BAED4963EE407)
 _SECOND = np.uint64(0x9FB21C651E98DF25)
+"""What makes the two numbers that come from one start differ."""
 
 
 def lanes(fingerprint: str) -> tuple[int, int]:
-    """The two 64-bit numbers of a fingerprint's 32 hexadecimal digits; a tag before is left out."""
+    """The two 64-bit numbers of a fingerprint's 32 hexadecimal digits; a tag before is left out.
+
+    ValueError if there are no such digits.
+    """
     digits = fingerprint.rpartition(":")[2]
     return int(digits[:16], 16), int(digits[16:32], 16)
 
 
 def elements(starts: NDArray[np.int64], content: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """What each partition adds to the digest of a range: 128 bits over its start and content.
+    """What each partition adds to the digest of a range, from its start and content; shape (n, 2).
 
-    A partition without content adds nothing. Both lanes mix both lanes of the content, with the
-    finalizer of splitmix64 (Steele, Lea, Flood 2014), so that their sum over a range stands for the
-    set of (start, content) pairs in it.
+    A partition without content adds nothing. Each lane mixes the start and both lanes of the
+    content with the finalizer of splitmix64 (Steele, Lea, Flood 2014), so that the sum over a range
+    stands for the set of (start, content) pairs in it.
     """
     return salted(salts(starts), content)
 
 
 def salts(starts: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """What the starts give to elements, shape (2, n): the same for all datasets of a grain."""
+    """What the starts give to the elements, shape (2, n): the same for all datasets of a grain."""
     start = starts.astype(np.uint64)
     return _mixed(np.stack([start ^ _FIRST, start ^ _SECOND]))
 
 
 def salted(salt: NDArray[np.uint64], content: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The elements of contents whose starts gave this salt, shape (n, 2)."""
+    """The elements of contents, shape (n, 2), from the `salts` of their starts."""
     pair = np.ascontiguousarray(content.T)
     parts = np.ascontiguousarray(_mixed(pair + _mixed(pair[::-1] ^ salt)).T)
     present = pair[0] | pair[1]
@@ -67,7 +71,7 @@ def range_digest(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Mix each 64-bit number as splitmix64 does.
 
-    The result is written into `x`; one more array of its size is made meanwhile.
+    The result is written into `x`; it takes one more array of that size meanwhile.
     """
     x += _GOLDEN
     shifted = x >> np.uint64(30)

@@ -25,40 +25,40 @@ _SET_CLOCK = (
 )
 
 
-def faults_of(found: Plan, needed: Mapping[str, Mask] | None) -> tuple[Fault, ...]:
-    """The faults behind a plan's request, in the graph's order; that of the clock comes first.
+def faults_of(plan: Plan, needed: Mapping[str, Mask] | None) -> tuple[Fault, ...]:
+    """The faults behind a plan's request: that of the clock, then those of sources by the graph.
 
-    `needed` says which partitions of each task the request needs; None for a request of everything,
-    which every source's file counts for.
+    `needed` says which partitions of each task the request needs. It is None if everything is
+    requested: then every file of a source counts.
     """
-    faults = list(_of_clock(found.snapshot))
-    for name, dataset in found.graph.datasets.items():
-        state = found.snapshot.states[name]
+    faults = list(_of_clock(plan.snapshot))
+    for name, dataset in plan.graph.datasets.items():
+        state = plan.snapshot.states[name]
         damaged = state.condition == Condition.DAMAGED
         if not dataset.is_source or not damaged.any():
             continue
         if needed is not None:
-            damaged &= _concerned(found, needed, name, state.lo, len(damaged))
+            damaged &= _concerned(plan, needed, name, state.lo, len(damaged))
         for ordinal in (np.flatnonzero(damaged) + state.lo).tolist():
             key = dataset.grain.key(ordinal)
-            said = found.snapshot.unreadable.get((name, key), Unreadable("", "it is damaged", ""))
-            faults.append(Fault(name, key, said.file, said.reason, said.advice))
+            why = plan.snapshot.unreadable.get((name, key), Unreadable("", "it is damaged", ""))
+            faults.append(Fault(name, key, why.file, why.reason, why.advice))
     return tuple(faults)
 
 
-def require_clock(found: Plan) -> None:
+def require_clock(plan: Plan) -> None:
     """Raise ClockError if the clock is behind what was recorded last: what is due is not known."""
-    for fault in found.faults:
+    for fault in plan.faults:
         if not fault.dataset:
             raise ClockError(f"{fault.reason}, so nothing was made; {fault.advice}")
 
 
-def _concerned(found: Plan, needed: Mapping[str, Mask], name: str, lo: int, n: int) -> Mask:
-    """Which partitions of a source are named, or block what is needed."""
-    wanted = (found.request.wanted or {}).get(name)
+def _concerned(plan: Plan, needed: Mapping[str, Mask], name: str, lo: int, n: int) -> Mask:
+    """Which of a source's `n` partitions from `lo` on the request names, or block what it needs."""
+    wanted = (plan.request.wanted or {}).get(name)
     here = np.zeros(n, np.bool_) if wanted is None else wanted.mask(lo, lo + n)
-    for task, position in found.graph.readers(name):
-        planned = found.tasks[task.name]
+    for task, position in plan.graph.readers(name):
+        planned = plan.tasks[task.name]
         blocked = needed[task.name] & (planned.state == State.BLOCKED)
         if blocked.any():
             here |= covered(planned.bounds[position], blocked, lo, n)
@@ -66,7 +66,7 @@ def _concerned(found: Plan, needed: Mapping[str, Mask], name: str, lo: int, n: i
 
 
 def _of_clock(snapshot: Snapshot) -> list[Fault]:
-    """A clock behind what was recorded last: nothing that is due by it is to be relied on."""
+    """The fault of a clock that is behind the last record: it cannot tell what is due."""
     behind = snapshot.newest_at - snapshot.now
     if behind <= CLOCK_SLACK:
         return []

@@ -36,33 +36,34 @@ class Group:
 
 def steps(plan: Plan) -> tuple[Group, ...]:
     """The steps of a plan: what will run, then what may run, in the graph's order."""
-    found = [g for t in plan.tasks.values() for g in _groups(t, t.action != Action.NONE)]
-    return tuple(sorted(found, key=lambda g: g.action is Action.MAYBE))
+    groups = [g for t in plan.tasks.values() for g in _groups(t, t.action != Action.NONE)]
+    return tuple(sorted(groups, key=lambda g: g.action is Action.MAYBE))
 
 
 def held(plan: Plan) -> tuple[Group, ...]:
-    """What the request names and waits or is blocked, in the graph's order."""
-    found = []
+    """Those partitions that the request names which wait or are blocked, in the graph's order."""
+    groups: list[Group] = []
     for planned in plan.tasks.values():
         stuck = (planned.state == State.WAITING) | (planned.state == State.BLOCKED)
-        found += _groups(planned, stuck & wanted_mask(plan.request, planned))
-    return tuple(found)
+        groups += _groups(planned, stuck & wanted_mask(plan.request, planned))
+    return tuple(groups)
 
 
 def _groups(planned: TaskPlan, among: NDArray[np.bool_]) -> list[Group]:
+    """The partitions in the mask by action, state, reason and cause; sorted by their first keys."""
     if not among.any():
         return []
-    # One number for the four of each partition: to sort rows of four takes thirty times as long.
+    # All four are packed into one number: to sort rows of four takes thirty times as long.
     mixed = planned.cause.astype(np.int64) + 1
     for column in (planned.reason, planned.state, planned.action):
         mixed = (mixed << 8) | column
     grain = planned.task.grain
-    found = []
+    groups = []
     for number in np.unique(mixed[among]).tolist():
         action, state = Action(number & 255), State(number >> 8 & 255)
         reason, cause = Reason(number >> 16 & 255), _cause(planned, (number >> 24) - 1)
         at = PartitionSet.where(among & (mixed == number), planned.lo)
-        found.append(
+        groups.append(
             Group(
                 planned.task.name,
                 outputs(planned.task),
@@ -75,7 +76,7 @@ def _groups(planned: TaskPlan, among: NDArray[np.bool_]) -> list[Group]:
                 tuple((grain.key(lo), grain.key(hi - 1)) for lo, hi in at.ranges),
             )
         )
-    return sorted(found, key=lambda g: (g.ranges[0][0], g.reason))
+    return sorted(groups, key=lambda g: (g.ranges[0][0], g.reason))
 
 
 def _cause(planned: TaskPlan, position: int) -> Dataset | None:
@@ -112,11 +113,11 @@ def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  
         case Reason.NOT_DUE:
             return f"waits for {name}, which is not due"
         case Reason.NOT_ARRIVED:
-            said = "has not arrived" if cause and cause.is_source else "waits itself"
-            return f"waits for {name}, which {said}"
+            why = "has not arrived" if cause and cause.is_source else "waits itself"
+            return f"waits for {name}, which {why}"
         case Reason.BEHIND:
-            said = "cannot be read" if cause and cause.is_source else "is blocked"
-            return f"behind {name}, which {said}"
+            why = "cannot be read" if cause and cause.is_source else "is blocked"
+            return f"behind {name}, which {why}"
         case Reason.KEPT:
             return f"kept, though the code of {planned.task.name} changed"
         case Reason.PINNED:
@@ -124,6 +125,6 @@ def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  
         case Reason.AWAY:
             return f"waits for {name}, whose file was there and is gone"
         case Reason.LAST_GOOD:
-            said = "cannot be read" if cause and cause.is_source else "is blocked"
-            return f"behind {name}, which {said}; what was made before stays"
+            why = "cannot be read" if cause and cause.is_source else "is blocked"
+            return f"behind {name}, which {why}; what was made before stays"
     assert_never(reason)

@@ -1,7 +1,8 @@
-"""A plan as a document and back, and what has moved since, so that just what it says is done.
+"""Writes a plan as a document, reads it again, and says what has changed since it was made.
 
 Knows nothing of files or runs. A saved plan rests on the states of the partitions that its steps
-make or read, and on the code of its tasks; what else changes meanwhile does not concern it.
+make or read, and on the code of its tasks: it is carried out only while those are unchanged.
+Whatever else changes does not concern it.
 """
 
 from __future__ import annotations
@@ -29,16 +30,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCHEMA = 1
+"""The number of the document's form."""
 _MARK = "partflow_plan"
+"""The field by which a document is known as a plan; it holds the form's number."""
 _NAMED = 5
+"""How many changed partitions a message names."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedTask:
-    """One task of a saved plan: its code and grain then, and its partitions from `lo` on.
+    """One task of a saved plan: its code and grain at that time, and its partitions from `lo` on.
 
-    `ends` holds for each read one past the last ordinal that was read. `runs` are equal neighbours:
-    how many, then state, need, reason, cause and action.
+    `ends` holds for each read one past the last ordinal that was read. Each of `runs` stands for
+    neighbours that are equal: how many they are, then state, need, reason, cause and action.
     """
 
     code: str
@@ -50,17 +54,17 @@ class SavedTask:
     @property
     def steps(self) -> PartitionSet:
         """The ordinals at which something will or may be made."""
-        found, at = [], self.lo
+        ranges, first = [], self.lo
         for count, *_, action in self.runs:
             if action is not Action.NONE:
-                found.append((at, at + count))
-            at += count
-        return PartitionSet.of(found)
+                ranges.append((first, first + count))
+            first += count
+        return PartitionSet.of(ranges)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan as it was read; `name` is that of its file, `version` that of its snapshot."""
+    """A plan as its file says; `name` is that of the file, `version` that of its snapshot."""
 
     name: str
     version: int
@@ -76,7 +80,7 @@ def document_of(plan: Plan, shown: Mapping[str, Any]) -> dict[str, Any]:
     """The plan as JSON, with `shown` for people to read; a digest guards all of it."""
     request = plan.request
     force, wanted = request.force, request.wanted
-    found = {
+    document = {
         _MARK: SCHEMA,
         "version": plan.snapshot.version,
         "now": plan.snapshot.now,
@@ -89,7 +93,7 @@ def document_of(plan: Plan, shown: Mapping[str, Any]) -> dict[str, Any]:
         "tasks": {n: _task_document(t, plan.snapshot.codes[n]) for n, t in plan.tasks.items()},
         "rests_on": [encoded(b) for b in bases_of(plan)],
     }
-    return {**found, "digest": _digest(found)}
+    return {**document, "digest": _digest(document)}
 
 
 def text_of(document: Mapping[str, Any]) -> str:
@@ -97,13 +101,13 @@ def text_of(document: Mapping[str, Any]) -> str:
     parts = []
     for name, value in document.items():
         if isinstance(value, list) and value:
-            said = "[\n    " + ",\n    ".join(_json(v) for v in value) + "\n  ]"
+            text = "[\n    " + ",\n    ".join(_json(v) for v in value) + "\n  ]"
         elif isinstance(value, dict) and value:
             lines = [f"{_json(k)}: {_json(v)}" for k, v in value.items()]
-            said = "{\n    " + ",\n    ".join(lines) + "\n  }"
+            text = "{\n    " + ",\n    ".join(lines) + "\n  }"
         else:
-            said = _json(value)
-        parts.append(f"  {_json(name)}: {said}")
+            text = _json(value)
+        parts.append(f"  {_json(name)}: {text}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
@@ -137,10 +141,10 @@ def _task_document(planned: TaskPlan, code: str) -> dict[str, Any]:
 
 
 def _differs(columns: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rows are others than those before them; the first always is."""
-    found = np.ones(len(columns), np.bool_)
-    found[1:] = (columns[1:] != columns[:-1]).any(axis=1)
-    return found
+    """Which rows differ from the row before them; the first always does."""
+    differs = np.ones(len(columns), np.bool_)
+    differs[1:] = (columns[1:] != columns[:-1]).any(axis=1)
+    return differs
 
 
 def _json(value: object) -> str:
@@ -186,12 +190,12 @@ def _no_plan(name: str, problem: str) -> str:
 
 
 def _saved(document: Mapping[str, Any], name: str) -> SavedPlan:
-    asked = document["request"]
-    wanted, force = asked["wanted"], asked["force"]
+    requested = document["request"]
+    wanted, force = requested["wanted"], requested["force"]
     request = Request(
         None if wanted is None else {n: PartitionSet.of(map(tuple, r)) for n, r in wanted.items()},
         None if force is None else Force(Only(force["only"]), int(force["since"])),
-        bool(asked["with_effects"]),
+        bool(requested["with_effects"]),
     )
     tasks = {n: _saved_task(t) for n, t in document["tasks"].items()}
     bases = tuple(Basis.parsed(b) for b in document["rests_on"])
@@ -218,7 +222,10 @@ def _saved_task(document: Mapping[str, Any]) -> SavedTask:
 
 
 def restored(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Plan:
-    """The plan as it was made, on a snapshot of now; tasks that it can't know have no step."""
+    """The saved plan on a snapshot of now.
+
+    A task that it does not have, or whose code or declaration has changed since, has no step.
+    """
     tasks = {
         t.name: _restored_task(graph, t, _fitting(saved, snapshot, t) or _nothing(graph, t))
         for t in graph.tasks
@@ -226,48 +233,51 @@ def restored(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Plan:
     sources = {
         n: source_states(snapshot.states[n]) for n, d in graph.datasets.items() if d.is_source
     }
-    found = Plan(graph, snapshot, saved.request, tasks, sources)
-    everything = saved.request.wanted is None
-    return replace(found, faults=faults_of(found, None if everything else needed_of(found)))
+    plan = Plan(graph, snapshot, saved.request, tasks, sources)
+    needed = None if saved.request.wanted is None else needed_of(plan)
+    return replace(plan, faults=faults_of(plan, needed))
 
 
 def _fitting(saved: SavedPlan, snapshot: Snapshot, task: Task) -> SavedTask | None:
-    one = saved.tasks.get(task.name)
-    return one if one is not None and not _otherwise(one, snapshot, task) else None
+    """The saved task, if it is declared now as it was then."""
+    before = saved.tasks.get(task.name)
+    return before if before is not None and not _otherwise(before, snapshot, task) else None
 
 
-def _otherwise(one: SavedTask, snapshot: Snapshot, task: Task) -> str | None:
-    """What of a task's declaration or code is no longer as it was saved; None if all is."""
-    if one.grain != repr(task.grain.signature) or len(one.ends) != len(task.inputs):
+def _otherwise(before: SavedTask, snapshot: Snapshot, task: Task) -> str | None:
+    """What of a task's declaration or code has changed since it was saved; None if nothing has."""
+    if before.grain != repr(task.grain.signature) or len(before.ends) != len(task.inputs):
         return f"{task.name} is declared otherwise, at {task.place}"
-    if one.code != snapshot.codes[task.name]:
+    if before.code != snapshot.codes[task.name]:
         return f"the code of {task.name} changed, at {task.place}"
     return None
 
 
 def _nothing(graph: Graph, task: Task) -> SavedTask:
+    """A saved task without partitions."""
     return SavedTask("", "", graph.task_extents[task.name].lo, (0,) * len(task.inputs), ())
 
 
-def _restored_task(graph: Graph, task: Task, one: SavedTask) -> TaskPlan:
-    counts = [run[0] for run in one.runs]
-    lo, hi = one.lo, one.lo + sum(counts)
-    columns = [np.repeat([run[i] for run in one.runs], counts) for i in range(1, 6)]
+def _restored_task(graph: Graph, task: Task, saved: SavedTask) -> TaskPlan:
+    """A task's plan as it was saved; what it reads is computed anew from the declarations."""
+    counts = [run[0] for run in saved.runs]
+    lo, hi = saved.lo, saved.lo + sum(counts)
+    columns = [np.repeat([run[i] for run in saved.runs], counts) for i in range(1, 6)]
     state, need, reason, action = (columns[i].astype(np.uint8) for i in (0, 1, 2, 4))
     bounds = tuple(
         i.read.bounds(task.grain, lo, hi, graph.dataset_extents[i.read.dataset.name], end)
         if lo < hi
         else (np.zeros(0, np.int64), np.zeros(0, np.int64))
-        for i, end in zip(task.inputs, one.ends, strict=True)
+        for i, end in zip(task.inputs, saved.ends, strict=True)
     )
     return TaskPlan(task, lo, state, need, reason, columns[3].astype(np.int16), action, bounds)
 
 
 def moved(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> tuple[str, ...]:
-    """What a saved plan rests on and is no longer as it was, a line each; none: carry it out."""
-    found = [*_moved_tasks(saved, graph, snapshot), *_moved_bases(saved, graph, snapshot)]
-    if found:
-        return tuple(found)
+    """What a saved plan rests on and has changed since, a line each; if none, it can be run."""
+    changes = [*_moved_tasks(saved, graph, snapshot), *_moved_bases(saved, graph, snapshot)]
+    if changes:
+        return tuple(changes)
     now = {(b.node, b.task): b.ranges for b in bases_of(restored(saved, graph, snapshot))}
     was = {(b.node, b.task): b.ranges for b in saved.bases}
     nodes = sorted({k[0] for k in now.keys() | was.keys() if now.get(k) != was.get(k)})
@@ -276,18 +286,18 @@ def moved(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> tuple[str, ...]
 
 def _moved_tasks(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Iterable[str]:
     declared = {t.name: t for t in graph.tasks}
-    for name, one in saved.tasks.items():
-        if not one.steps:
+    for name, before in saved.tasks.items():
+        if not before.steps:
             continue
         if name not in declared:
             yield f"{name} is no longer declared"
             continue
-        said = _otherwise(one, snapshot, declared[name])
+        change = _otherwise(before, snapshot, declared[name])
         extent = graph.task_extents[name]
-        last = one.steps.ranges[-1][1]
-        if said:
-            yield said
-        elif one.steps.ranges[0][0] < extent.lo or (extent.hi is not None and last > extent.hi):
+        first, end = before.steps.ranges[0][0], before.steps.ranges[-1][1]
+        if change:
+            yield change
+        elif first < extent.lo or (extent.hi is not None and end > extent.hi):
             yield f"{name} is declared for another range, at {declared[name].place}"
 
 
@@ -298,16 +308,16 @@ def _moved_bases(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Iterable
             yield f"{basis.node} is no longer declared"
             continue
         keys = changed_in(basis, graph, snapshot)
-        known = told.setdefault(basis.node, set())
-        fresh = [k for k in keys or () if k not in known]
-        known.update(fresh)
-        if fresh:
-            yield _said(basis, fresh)
+        told_before = told.setdefault(basis.node, set())
+        untold = [k for k in keys or () if k not in told_before]
+        told_before.update(untold)
+        if untold:
+            yield _told(basis, untold)
         elif keys is None:
             yield f"{basis.node} is declared otherwise"
 
 
-def _said(basis: Basis, keys: Sequence[str]) -> str:
+def _told(basis: Basis, keys: Sequence[str]) -> str:
     """Which partitions of a basis changed: how many, and the first of them."""
     many = f"{len(keys):,} of {len(basis.ranges):,} partitions"
     if len(keys) == len(basis.ranges):

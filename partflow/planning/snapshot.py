@@ -1,4 +1,4 @@
-"""All that is current at one moment, as arrays: what a plan goes by.
+"""All that is current at one moment, as arrays: what a plan is made from.
 
 Knows nothing of files or frames, nor of how anything is recorded.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Condition(IntEnum):
-    """How a partition's file stands beside its record."""
+    """How a partition's file compares with its record."""
 
     ABSENT = 0
     """No record of it, and for a source no file."""
@@ -30,18 +30,18 @@ class Condition(IntEnum):
     DAMAGED = 3
     """Recorded (or a source's file), and the file cannot be read."""
     CHANGED = 4
-    """The file reads well and is none that was ever recorded for this partition."""
+    """The file can be read, and its content is none that was ever recorded for this partition."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetState:
     """What is current of one dataset or effect, as arrays over the ordinals from `lo` on.
 
-    All arrays have one entry a partition. `content` and `code` are fingerprints in two lanes,
-    shape (n, 2); `inputs` holds one digest for each read, shape (n, reads, 2); `reads` is how many
-    of those were recorded. `seq` numbers materializations, 0 where there is none; `made_at` is in
-    epoch seconds; `failed` says that the last attempt failed, `pinned` that the file is somebody's
-    and was accepted.
+    All arrays have one entry for each partition. `content` and `code` are fingerprints in two
+    lanes, shape (n, 2); `inputs` holds one digest for each read, shape (n, reads, 2); `reads` is
+    how many of those were recorded, -1 for none. `seq` is the number of the materialization, 0
+    where there is none; `made_at` is in epoch seconds; `failed` says that the last attempt failed,
+    `pinned` that the file is somebody's and was accepted.
     """
 
     lo: int
@@ -63,14 +63,15 @@ class DatasetState:
         return self.lo + len(self.condition)
 
 
-_COLUMNS = tuple(one.name for one in fields(DatasetState) if one.name != "lo")
+_COLUMNS = tuple(column.name for column in fields(DatasetState) if column.name != "lo")
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why a file cannot be read: its path, relative to the project where it lies there, and words.
+    """A file that cannot be read: what is wrong with it, and what to do.
 
-    `reason` says what is wrong with it and `advice` what to do, each without the path.
+    `file` is its path, relative to the project if it lies in there. It is not in `reason`, nor in
+    `advice`.
     """
 
     file: str
@@ -80,9 +81,9 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Varied:
-    """Two partitions of a source whose files came to different types of a column.
+    """Two partitions of a source in whose files a column has different types.
 
-    `schema` is the line to declare that reads both; None if no schema does.
+    `schema` is the declaration with which both can be read; None if there is none.
     """
 
     source: str
@@ -94,7 +95,7 @@ class Varied:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """The first partition of a source that has columns which its schema leaves out."""
+    """The first partition of a source whose file has columns that the schema does not name."""
 
     source: str
     key: str
@@ -105,13 +106,13 @@ class LeftOut:
 class Snapshot:
     """What is current at one moment, for every dataset and effect of a graph.
 
-    `codes` gives each task's present code fingerprint, `older` what that same code was under rules
-    of before, where it was another and nothing was made by it since. `effects_since` gives for an
-    effect the ordinal that was the newest due one when it was first seen; a new effect is missing.
-    `now` is in epoch seconds; `version` is the last sequence number of the metastore.
-    `perhaps_done` gives for an effect the ordinals that a run began which then was cut off, each
-    with that run.
-    `unreadable` says by (dataset, key) why a file cannot be read. `newest_at` is when what was
+    `now` is in epoch seconds; `version` is the last sequence number of the metastore. `codes` gives
+    each task's present code fingerprint; `older` gives those that the same code has under older
+    rules, as far as they count as equal to it. `effects_since` gives for an effect the ordinal that
+    was the newest due one when it was first seen; it lacks effects that are new. `perhaps_done`
+    gives for an effect each ordinal that a run began before it was cut off, with that run.
+
+    `unreadable` says by (dataset, key) which files cannot be read. `newest_at` is when what was
     recorded last was made, in epoch seconds; 0 if nothing was. `varied` and `left_out` say how the
     files of sources that were looked at differ from one another, and from their schemas.
     """
@@ -130,7 +131,7 @@ class Snapshot:
 
 
 def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:
-    """Nothing was ever recorded of the `n` partitions from `lo` on."""
+    """The state of `n` partitions from `lo` on of which nothing was ever recorded."""
     return DatasetState(
         lo=lo,
         condition=np.zeros(n, np.uint8),
@@ -148,9 +149,9 @@ def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:
 
 
 def state_over(state: DatasetState, lo: int, hi: int) -> DatasetState:
-    """A state cut to `[lo, hi)`; what lies outside of it was never made.
+    """The state over `[lo, hi)`; ordinals that the given state lacks were never made.
 
-    What lies within shares its arrays with the state.
+    If it lacks none, the result shares its arrays.
     """
     hi = max(lo, hi)
     if (lo, hi) == (state.lo, state.hi):
@@ -158,10 +159,10 @@ def state_over(state: DatasetState, lo: int, hi: int) -> DatasetState:
     if state.lo <= lo and hi <= state.hi:
         cut = slice(lo - state.lo, hi - state.lo)
         return replace(state, lo=lo, **{name: getattr(state, name)[cut] for name in _COLUMNS})
-    found = empty_state(lo, hi - lo, state.inputs.shape[1])
+    filled = empty_state(lo, hi - lo, state.inputs.shape[1])
     a, b = max(lo, state.lo), min(hi, state.hi)
     if a >= b:
-        return found
+        return filled
     for name in _COLUMNS:
-        getattr(found, name)[a - lo : b - lo] = getattr(state, name)[a - state.lo : b - state.lo]
-    return found
+        getattr(filled, name)[a - lo : b - lo] = getattr(state, name)[a - state.lo : b - state.lo]
+    return filled

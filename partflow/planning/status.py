@@ -1,6 +1,6 @@
 """Counts a plan by node and state, for `status` and for `status:` in selections.
 
-Knows nothing of where the plan came from; a column of numbers for every node, no decision.
+Knows nothing of where the plan came from. It counts, and decides nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One node: `first` and `last` are its keys so far, empty if it has none yet.
+    """How many partitions of a node are in which state.
 
-    `counts` has every state; `maybe` are fresh partitions behind a stale input, `kept` those that
-    other code made and that are to be kept, `pinned` somebody's files that were accepted,
-    `last_good` those that stay as they were made behind a source's file that cannot be read.
-    `states` holds the state of each partition, in order.
+    `first` and `last` are its first and last key so far, "" if it has none yet. `counts` has every
+    state. `maybe` counts those whose inputs are being made again, `kept` those that other code made
+    and that are kept, `pinned` those with somebody's accepted file, `last_good` those that stay
+    as they were made while a source's file behind them cannot be read. `states` holds the state of
+    each partition, in order.
     """
 
     node: str
@@ -43,15 +44,15 @@ class Status:
 
     @property
     def partitions(self) -> int:
-        """How many there are to be made, so far."""
+        """How many partitions there are so far."""
         return len(self.states)
 
 
 def statuses(plan: Plan) -> tuple[Status, ...]:
     """The status of every node, sources first, then in the graph's order."""
-    found = [_source(plan, name) for name in sorted(plan.sources)]
-    found += [_node(plan, node) for node in plan.graph.nodes if node not in plan.sources]
-    return tuple(found)
+    sources = [_source(plan, name) for name in sorted(plan.sources)]
+    others = [_node(plan, node) for node in plan.graph.nodes if node not in plan.sources]
+    return (*sources, *others)
 
 
 def states_of(plan: Plan) -> dict[str, frozenset[str]]:
@@ -80,13 +81,13 @@ def _source(plan: Plan, name: str) -> Status:
 
 def _node(plan: Plan, node: str) -> Status:
     planned = [plan.tasks[t.name] for t in plan.graph.writers(node)]
-    held = plan.snapshot.states.get(node)
+    state = plan.snapshot.states.get(node)
     states = np.concatenate([p.state for p in planned]) if planned else np.zeros(0, np.uint8)
     grain = planned[0].task.grain if planned else plan.graph.datasets[node].grain
     some = [p for p in planned if len(p.state)]
     rows = nbytes = 0
-    if held is not None and node in plan.graph.datasets:
-        rows, nbytes = int(held.rows.sum()), int(held.nbytes.sum())
+    if state is not None and node in plan.graph.datasets:
+        rows, nbytes = int(state.rows.sum()), int(state.nbytes.sum())
     return Status(
         node,
         "effect" if planned and planned[0].task.is_effect else "dataset",
