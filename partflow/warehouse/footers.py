@@ -1,4 +1,4 @@
-"""What the file of a partition says of itself: the record of its making, from its own bytes.
+"""Reads what a partition's file says of itself: the record of its making, from its footer.
 
 Knows nothing of metastores or of what is current: a file comes in, a record or the reason why there
 is none comes out.
@@ -29,7 +29,7 @@ _SECOND = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class FileLook:
-    """One file: its digest and identity, and the record in its footer or why there is none."""
+    """One file: its digest and identity, and the record in its footer or the `problem` with it."""
 
     sha256: str
     identity: FileIdentity
@@ -40,9 +40,12 @@ class FileLook:
 def look_at(
     dataset: Dataset, key: str, path: Path, identity: FileIdentity | None = None
 ) -> FileLook | None:
-    """What a file says of itself; None if it is gone. Raises OSError if it can't be read at all.
+    """What a file says of itself; None if it is gone.
 
-    `identity` is what is to be recorded of it: nothing but its size, if none is given.
+    `identity` is recorded with it; without one only the file's size is.
+
+    Raises:
+        OSError: the system refuses to read the file; a damaged file is a `problem` instead.
     """
     try:
         sha256, size = file_digest(path)
@@ -63,9 +66,10 @@ def look_at(
 
 
 def record_in(dataset: Dataset, key: str, path: Path) -> Record | None:
-    """The record that a footer carries, with the content that the file has now.
+    """The record that a footer carries, with the content fingerprint of the file's present values.
 
-    None if the footer carries none, or that of another partition; ReadError if it can't be read.
+    None if the file has no footer of ours, or one of another partition. ReadError if the file
+    cannot be read.
     """
     if not dataset.stored_as.has_footer:
         return None
@@ -92,7 +96,7 @@ def _written_at(path: Path) -> int:
 
 
 def carries_lineage(path: Path) -> bool:
-    """Whether a file is one that partflow made."""
+    """Whether a file is one that partflow made; False if it cannot be read."""
     try:
         return _lineage(path) is not None
     except (ReadError, OSError):
@@ -100,16 +104,16 @@ def carries_lineage(path: Path) -> bool:
 
 
 def _lineage(path: Path) -> dict[str, Any] | None:
-    """The lineage in a footer, with all that is needed and of the right kinds; else None."""
+    """The lineage in a footer; None if there is none, or a field is missing or of a wrong type."""
     text = footer(path).get(FOOTER)
     try:
         lineage = json.loads(text or "null")
         numbers = [lineage["start"], lineage["read_seq"], lineage.get("made_at", 0)]
-        words = [lineage["key"], lineage["code"], lineage["run"]]
+        texts = [lineage["key"], lineage["code"], lineage["run"]]
         digests = [bytes.fromhex(read["digest"]) for read in lineage["inputs"]]
         require_moment("made_at", numbers[-1])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    right = all(type(n) is int and abs(n) <= LARGEST for n in numbers)
-    right = right and all(type(w) is str for w in words) and is_fingerprint(lineage["code"])
-    return lineage if right and all(len(d) == _DIGEST for d in digests) else None
+    is_valid = all(type(n) is int and abs(n) <= LARGEST for n in numbers)
+    is_valid = is_valid and all(type(w) is str for w in texts) and is_fingerprint(lineage["code"])
+    return lineage if is_valid and all(len(d) == _DIGEST for d in digests) else None

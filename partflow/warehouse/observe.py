@@ -1,6 +1,6 @@
-"""Compares what is recorded with the files that are there: the snapshot that a plan is made from.
+"""Compares the record with the files that are there, and gives the snapshot that a plan needs.
 
-Knows nothing of plans. Looking never writes: what is found is given back to be recorded by a run.
+Knows nothing of plans. Looking never writes: what is new is returned, and a run records it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     _Places = slice | NDArray[np.int64]
-    """Where in a stretch records stand: one after the other, or each at its place."""
+    """The positions of records in a stretch: a slice if they are neighbours, else one each."""
 
 _AS_RECORDED = (
     "content", "code", "reads", "made_at", "seq", "rows", "nbytes", "failed", "pinned"
@@ -61,15 +61,16 @@ _AS_RECORDED = (
 
 @dataclass(slots=True)
 class Observed:
-    """A snapshot, and what was found that is not recorded yet.
+    """A snapshot, and what was seen that is not recorded yet.
 
-    `news` are new contents (of sources; adopted files), `touched` files with other times or inodes
-    and the content that they had, `problems` says by (dataset, key) why a file cannot be read,
-    and is what the snapshot has as `unreadable`; so are `varied` and `left_out`.
-    `hands` are tasks' files that somebody changed, as they are now, beside what was made;
-    `replaced` are sources' files, by (dataset, key), that hold other values than were recorded.
-    `versions` are those of the metastore that was looked at, `stats` what stat said of the files of
-    each source that was looked at, shape (n, 4), -1 where there is none.
+    `news` are records of new contents: of sources, and of tasks' files that hold an earlier result.
+    `touched` are records of files whose times or inodes have changed and whose content has not.
+    `problems` says by (dataset, key) why a file cannot be read. The snapshot shares it, as its
+    `unreadable`, and shares `varied` and `left_out`.
+    `hands` are the present files of tasks that somebody changed by hand, by (dataset, key).
+    `replaced` are the (dataset, key) of sources' files that hold other values than were recorded.
+    `versions` are those of the metastore when the look began. `stats` has for each source that was
+    looked at the identities of its files, shape (n, 4), -1 where there is no file.
     """
 
     snapshot: Snapshot
@@ -84,36 +85,36 @@ class Observed:
     stats: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def is_of(self, metastore: Metastore) -> bool:
-        """Whether nothing was recorded since, so that to look again would show the same record."""
+        """Whether the metastore has recorded nothing since the look began."""
         known = self.snapshot.version == metastore.seq and self.versions == metastore.versions()
         return known and self.snapshot.effects_since == metastore.effects()
 
     @property
     def is_unsettled(self) -> bool:
-        """Whether a file was so young that its stat proves nothing: a moment later it does."""
+        """Whether a file was too young for its stat to prove anything; a moment later it will."""
         return any(r.identity and r.identity.is_unproven for r in (*self.news, *self.touched))
 
 
 @dataclass(slots=True)
 class _Look:
-    """What looking needs: where things lie, and the time."""
+    """What a look needs, and what it has seen so far."""
 
     metastore: Metastore
     store: Store
     now_ns: int
     verify: Verify
-    found: Observed
+    observed: Observed
     stats: Looked
     frames: HandOver | None = None
     as_files: set[str] = field(default_factory=set)
-    """The sources whose readers take their files as they are, whatever is in them."""
+    """Sources whose readers all take paths, so that their files need not be readable."""
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Ordinals `[lo, hi)` of a grain: when they begin and what they are called.
+    """The ordinals `[lo, hi)` of a grain, with the n + 1 edges of their intervals and n keys.
 
-    Most datasets of a warehouse share theirs.
+    Most datasets of a warehouse share their stretch.
     """
 
     grain: Grain
@@ -132,18 +133,18 @@ class _Stretch:
 
     @property
     def written(self) -> list[bytes]:
-        """The keys, one by one: as paths are."""
+        """The keys as a list of bytes, which paths are made of."""
         if self._written is None:
             self._written = self.keys.tolist()
         return self._written
 
     def text(self, i: int) -> str:
-        """The key of the partition at a place."""
+        """The key of the `i`-th partition of the stretch."""
         return bytes(self.keys[i]).decode()
 
 
 class _Stretches:
-    """The stretches that were needed so far, each once."""
+    """The stretches that were asked for so far, each made once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[tuple[str, ...], int, int], _Stretch] = {}
@@ -166,11 +167,15 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
     frames: HandOver | None = None,
     only: Collection[str] | None = None,
 ) -> Observed:
-    """Look at datasets' files, or at those `only`; `codes` are the tasks' present fingerprints.
+    """Look at the files of all datasets, or only of those named in `only`.
 
-    Of the other datasets what is recorded is taken for what is there.
-    What is read of sources is left in `frames`, for the tasks that are to read it. Raises
-    MetastoreError for a metastore that is older than the journal beside it.
+    Of the other datasets the record is trusted. `codes` are the tasks' present code fingerprints,
+    `now_ns` is in nanoseconds since 1970. Frames of small sources that were read are kept in
+    `frames`, for the tasks that will read them.
+
+    Raises:
+        MetastoreError: the metastore is older than the journal beside it.
+        PermissionError: a file that a task made may not be read.
     """
     require_not_older(metastore, store)
     now = now_ns // 1_000_000_000
@@ -183,59 +188,61 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
         unreadable=problems, newest_at=metastore.newest_at(), varied=varied,
         left_out=left_out,
     )  # fmt: skip
-    found = Observed(
+    observed = Observed(
         snapshot, problems=problems, varied=varied, left_out=left_out, versions=metastore.versions()
     )
     cache, stretches = ColumnCache(metastore, store.layout.columns), _Stretches()
-    over = {
+    stretch_of = {
         n: stretches.over(d.grain, graph.dataset_extents[n].lo, horizon_of(graph, n, now))
         for n, d in graph.datasets.items()
     }
-    seen = graph.datasets.keys() & (graph.datasets if only is None else only)
-    stated = seen if verify is not Verify.RECORD else set()
-    lots = {n: (d, over[n].written) for n, d in graph.datasets.items() if n in stated}
-    with store.look(lots) as stats:
-        look = _Look(metastore, store, now_ns, verify, found, stats, frames)
+    looked_at = graph.datasets.keys() & (graph.datasets if only is None else only)
+    statted = looked_at if verify is not Verify.RECORD else set()
+    keys_by_name = {
+        n: (d, stretch_of[n].written) for n, d in graph.datasets.items() if n in statted
+    }
+    with store.look(keys_by_name) as stats:
+        look = _Look(metastore, store, now_ns, verify, observed, stats, frames)
         for name, dataset in graph.datasets.items():
             reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
-            columns, at = _placed(cache.load(name, identities=name in stated), over[name])
-            states[name] = state = _state(columns, at, over[name], reads)
-            if name in seen:
-                recorded = _recorded(columns, at, len(over[name]))
+            columns, at = _placed(cache.load(name, identities=name in statted), stretch_of[name])
+            states[name] = state = _state(columns, at, stretch_of[name], reads)
+            if name in looked_at:
+                recorded = _recorded(columns, at, len(stretch_of[name]))
                 if dataset.is_source and graph.is_taken_as_files(name):
                     look.as_files.add(name)
-                older = _read_by_older_rules(look, dataset, columns, at, len(over[name]))
-                _compare(look, dataset, state, over[name], recorded, older)
-                _say_how_files_differ(look, dataset, state, over[name])
+                older = _read_by_older_rules(look, dataset, columns, at, len(stretch_of[name]))
+                _compare(look, dataset, state, stretch_of[name], recorded, older)
+                _say_how_files_differ(look, dataset, state, stretch_of[name])
     for task in graph.tasks:
         if task.is_effect:
             lo, hi = graph.task_extents[task.name].lo, horizon_of(graph, task.name, now)
             stretch = stretches.over(task.grain, lo, hi)
             columns, at = _placed(cache.load(task.name, identities=False), stretch)
             states[task.name] = _state(columns, at, stretch, len(task.inputs))
-    return found
+    return observed
 
 
 def effects_cut_off(
     graph: Graph, metastore: CodesAndEffects, is_held: Callable[[str], bool]
 ) -> dict[str, dict[int, str]]:
-    """For each effect the ordinals that a run began and did not end, each with that run.
+    """For each effect the ordinals that a dead run began and did not end, each with that run.
 
-    `is_held` says whether a run has its lease: what a living one is at is left out.
+    `is_held` says whether a run still holds its lease, and so may yet end what it began.
     """
     grains = {task.name: task.grain for task in graph.tasks if task.is_effect}
-    found: dict[str, dict[int, str]] = {}
+    cut_off: dict[str, dict[int, str]] = {}
     for node, key, run in metastore.begun():
         if node in grains and not is_held(run):
-            with suppress(UsageError):  # a key of the grain that it had before
-                found.setdefault(node, {})[grains[node].ordinal(key)] = run
-    return found
+            with suppress(UsageError):  # A key of the grain that the effect had before.
+                cut_off.setdefault(node, {})[grains[node].ordinal(key)] = run
+    return cut_off
 
 
 def _placed(columns: Columns, stretch: _Stretch) -> tuple[Columns, _Places]:
-    """The records of partitions of a stretch, and where in it they stand.
+    """The records that belong to a stretch, and their positions in it.
 
-    What was recorded of another grain is left out: its keys or its starts are not those of now.
+    Records of another grain, which have other keys or other starts, are left out.
     """
     first, last = np.searchsorted(columns.start, stretch.edges[[0, -1]]).tolist()
     if first >= last:
@@ -243,7 +250,7 @@ def _placed(columns: Columns, stretch: _Stretch) -> tuple[Columns, _Places]:
     if (first, last) != (0, len(columns)):
         columns = columns.taken(slice(first, last))
     begin = int(np.searchsorted(stretch.edges, columns.start[0]))
-    here = slice(begin, begin + len(columns))  # where they stand if none is absent among them
+    here = slice(begin, begin + len(columns))  # Their positions, if none is missing among them.
     same_starts = np.array_equal(stretch.edges[:-1][here], columns.start)
     if same_starts and np.array_equal(stretch.keys[here], columns.key):
         return columns, here
@@ -254,46 +261,46 @@ def _placed(columns: Columns, stretch: _Stretch) -> tuple[Columns, _Places]:
 
 
 def _state(columns: Columns, at: _Places, stretch: _Stretch, reads: int) -> DatasetState:
-    """The records as arrays over a stretch, each file taken to be as recorded."""
+    """The records as arrays over a stretch; each file is taken to be as it is recorded."""
     n, recorded = len(stretch), {name: getattr(columns, name) for name in _AS_RECORDED}
     if isinstance(at, slice) and len(columns) == n:
         good = np.full(n, Condition.GOOD, np.uint8)
         return DatasetState(stretch.lo, good, inputs=columns.digests(reads), **recorded)
-    found = empty_state(stretch.lo, n, reads)
-    found.condition[at] = Condition.GOOD
+    state = empty_state(stretch.lo, n, reads)
+    state.condition[at] = Condition.GOOD
     for name, column in recorded.items():
-        getattr(found, name)[at] = column
-    found.inputs[at] = columns.digests(reads)
-    return found
+        getattr(state, name)[at] = column
+    state.inputs[at] = columns.digests(reads)
+    return state
 
 
 def _recorded(columns: Columns, at: _Places, n: int) -> NDArray[np.int64]:
-    """What was recorded of each file's stat, shape (n, 4); -1 where nothing was, or was loaded."""
+    """The recorded identity of each file, shape (n, 4); -1 where none is recorded or loaded."""
     if isinstance(at, slice) and len(columns.identity) == n:
         return columns.identity
-    found = np.full((n, 4), -1, np.int64)
+    identities = np.full((n, 4), -1, np.int64)
     if len(columns.identity):
-        found[at] = columns.identity
-    return found
+        identities[at] = columns.identity
+    return identities
 
 
 def _read_by_older_rules(
     look: _Look, dataset: Dataset, columns: Columns, at: _Places, n: int
 ) -> NDArray[np.bool_]:
-    """Which files of text were read by older rules than those of now: they are read once more.
+    """Which files were read by older rules than the present ones, and have to be read once more.
 
-    So is what was taken as it is, if somebody is to get its rows now.
+    So has a file that was taken as it is, if some task reads its rows now.
     """
-    found = np.zeros(n, np.bool_)
-    found[at] = columns.rules < format_of(dataset).rules
+    is_older = np.zeros(n, np.bool_)
+    is_older[at] = columns.rules < format_of(dataset).rules
     if dataset.name in look.as_files:
-        found[at] &= columns.rules != AS_FILE
-    return found
+        is_older[at] &= columns.rules != AS_FILE
+    return is_older
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A record and how its file stands beside it."""
+    """A record, and the condition of its file."""
 
     record: Record
     condition: Condition
@@ -307,43 +314,51 @@ def _compare(
     recorded: NDArray[np.int64],
     older: NDArray[np.bool_],
 ) -> None:
-    """Set the conditions by the files; those that are as recorded cost one stat each."""
+    """Set the conditions of a dataset's partitions by their files.
+
+    A file whose stat is the recorded one costs no more than that stat. `recorded` are the recorded
+    identities, `older` marks files that were read by older rules.
+    """
     known = state.seq > 0
     if look.verify is Verify.RECORD:
-        # What is recorded is trusted; only a source can have brought something new.
-        asked = np.flatnonzero(~known | older) if dataset.is_source else np.zeros(0, np.int64)
-        if not len(asked):
+        # The record is trusted; but files of a source can have come that it does not have.
+        to_look_at = np.flatnonzero(~known | older) if dataset.is_source else np.zeros(0, np.int64)
+        if not len(to_look_at):
             return
-        found = recorded.copy()
-        found[asked] = look.store.identities(dataset, [stretch.text(i) for i in asked.tolist()])
-        differs = (~known | older) & (found[:, 0] >= 0)
+        present = recorded.copy()
+        present[to_look_at] = look.store.identities(
+            dataset, [stretch.text(i) for i in to_look_at.tolist()]
+        )
+        differs = (~known | older) & (present[:, 0] >= 0)
     else:
-        found = look.stats.of(dataset.name)
+        present = look.stats.of(dataset.name)
         if dataset.is_source:
-            look.found.stats[dataset.name] = found
-        if look.verify is Verify.STAT and not older.any() and np.array_equal(found, recorded):
+            look.observed.stats[dataset.name] = present
+        if look.verify is Verify.STAT and not older.any() and np.array_equal(present, recorded):
             return
-        there = found[:, 0] >= 0
+        there = present[:, 0] >= 0
         state.condition[~there] = np.where(known[~there], Condition.GONE, Condition.ABSENT)
-        moved = (found != recorded).any(axis=1)
+        moved = (present != recorded).any(axis=1)
         differs = there & (moved | older | (look.verify is Verify.CONTENT))
     for i in np.flatnonzero(differs).tolist():
         key = stretch.text(i)
         fresh = Record(dataset.name, key, int(stretch.edges[i]))
         records = look.metastore.records(dataset.name, key) if known[i] else [fresh]
         seen = _Seen((records or [fresh])[0], Condition.GOOD)
-        _look_closer(look, dataset, seen, FileIdentity(*found[i].tolist()))
+        _look_closer(look, dataset, seen, FileIdentity(*present[i].tolist()))
         _entered(state, i, seen)
 
 
 def _say_how_files_differ(
     look: _Look, dataset: Dataset, state: DatasetState, stretch: _Stretch
 ) -> None:
-    """Note what files of a source do not have in common, by what is recorded and what is new."""
+    """Note how the schemas of a source's files differ, both those recorded and those new."""
     if not (dataset.is_source and dataset.stored_as.is_table):
         return
     name, schema = dataset.name, instances(dataset.schema or {})
-    news = {r.key: r.schema for r in (*look.found.news, *look.found.touched) if r.node == name}
+    news = {
+        r.key: r.schema for r in (*look.observed.news, *look.observed.touched) if r.node == name
+    }
     texts = {text for text in (*look.metastore.schemas(name).values(), *news.values()) if text}
     known = [schema_known(text) or {} for text in texts]
     if len(texts) < 2 and not any(set(each) - set(schema) for each in known if schema):  # noqa: PLR2004
@@ -360,9 +375,9 @@ def _say_how_files_differ(
     held.pop("", None)
     files = [(key, types) for text, key in held.items() if (types := schema_known(text))]
     if schema:
-        look.found.left_out += columns_left_out(name, files, schema)
+        look.observed.left_out += columns_left_out(name, files, schema)
     else:
-        look.found.varied += types_varied(
+        look.observed.varied += types_varied(
             name,
             files,
             is_text=dataset.stored_as.is_text,
@@ -371,7 +386,7 @@ def _say_how_files_differ(
 
 
 def _entered(state: DatasetState, i: int, seen: _Seen) -> None:
-    """Put what a closer look found into the arrays."""
+    """Put what a closer look has seen into the arrays, at position `i`."""
     record = seen.record
     state.condition[i] = seen.condition
     if seen.condition is not Condition.GOOD:
@@ -389,57 +404,59 @@ def _entered(state: DatasetState, i: int, seen: _Seen) -> None:
     state.inputs[i, :both] = digests[:both]
 
 
-def _look_closer(look: _Look, dataset: Dataset, seen: _Seen, found: FileIdentity) -> None:
-    """Read a file whose stat is not the recorded one."""
+def _look_closer(
+    look: _Look, dataset: Dataset, seen: _Seen, present_identity: FileIdentity
+) -> None:
+    """Read a file whose stat is not the recorded one, and say in `seen` what is true of it."""
     record = seen.record
     path, form = file_of(look.store, dataset, record.key), format_of(dataset)
     try:
         if dataset.name not in look.as_files:
             form.require_likely(path)
         sha256, size = file_digest(path)
-        is_proof = look.store.is_proof(found, look.now_ns)
-        trusted = found if is_proof else FileIdentity.unproven(size)
+        is_proof = look.store.is_proof(present_identity, look.now_ns)
+        trusted = present_identity if is_proof else FileIdentity.unproven(size)
         if record.seq and sha256 == record.sha256 and _is_by_rules(look, dataset, record.rules):
             seen.condition = Condition.GOOD
-            if found != record.identity:
-                look.found.touched.append(replace(record, identity=trusted, sha256=sha256))
+            if present_identity != record.identity:
+                look.observed.touched.append(replace(record, identity=trusted, sha256=sha256))
             return
-        there, rules = _contents(look, dataset, path, found, sha256)
+        contents, rules = _contents(look, dataset, path, present_identity, sha256)
     except (ReadError, OSError) as error:
         if isinstance(error, PermissionError) and not dataset.is_source:
-            raise  # a file of our own that may not be read is not damaged, and not to be made again
+            raise  # A task's file that may not be read is not damaged: it must not be made again.
         seen.condition = Condition.DAMAGED
-        look.found.problems[dataset.name, record.key] = _said(look.store, dataset, path, error)
+        look.observed.problems[dataset.name, record.key] = _said(look.store, dataset, path, error)
         return
     present = replace(
         record,
-        content=there.content,
+        content=contents.content,
         sha256=sha256,
         identity=trusted,
         nbytes=size,
         rules=rules,
-        schema=there.schema,
+        schema=contents.schema,
     )
-    if record.seq and there.content == record.content:
+    if record.seq and contents.content == record.content:
         seen.condition = Condition.GOOD
-        look.found.touched.append(present)
+        look.observed.touched.append(present)
     elif dataset.is_source:
         made_at = look.now_ns // 1_000_000_000
         seen.record = replace(
-            present, how="observed", made_at=made_at, seq=1, run=None, rows=there.rows
+            present, how="observed", made_at=made_at, seq=1, run=None, rows=contents.rows
         )
         seen.condition = Condition.GOOD
-        look.found.news.append(seen.record)
+        look.observed.news.append(seen.record)
         if record.seq:
-            look.found.replaced.add((record.node, record.key))
+            look.observed.replaced.add((record.node, record.key))
     else:
         _adopt(look, dataset, seen, present)
 
 
 def _said(store: Store, dataset: Dataset, path: Path, error: ReadError | OSError) -> Unreadable:
-    """Why a file cannot be read, without saying twice which or that it cannot."""
-    said = error if isinstance(error, ReadError) else unreadable(path, error)
-    reason, advice = said.problem.removeprefix("cannot be read: "), said.advice
+    """Why a file cannot be read; neither path nor 'cannot be read' is in the reason, too."""
+    refusal = error if isinstance(error, ReadError) else unreadable(path, error)
+    reason, advice = refusal.problem.removeprefix("cannot be read: "), refusal.advice
     reason = reason.replace(f"{store.layout.root}/", "")
     if dataset.is_source and advice == REPLACE:
         advice = f"have it delivered again, or mend the declaration at {dataset.place}"
@@ -447,59 +464,65 @@ def _said(store: Store, dataset: Dataset, path: Path, error: ReadError | OSError
 
 
 def _adopt(look: _Look, dataset: Dataset, seen: _Seen, present: Record) -> None:
-    """A task's file with other values: one of this partition's own past, or somebody's hand.
+    """Take in a task's file with other values: an earlier result, or an edit by hand.
 
-    Its past may have been forgotten, by a metastore that was restored: then its footer tells.
+    An earlier result is found in the history; or in the file's footer, if a metastore that was
+    restored from a backup has forgotten it.
     """
     past = look.metastore.history(present.node, present.key)
     same = next((r for r in past if r.content == present.content), None)
     same = same or _made_since(look, dataset, present)
     if same is None:
         seen.condition = Condition.CHANGED
-        look.found.hands[present.node, present.key] = present
+        look.observed.hands[present.node, present.key] = present
         return
     seen.record = replace(
         same, identity=present.identity, sha256=present.sha256, nbytes=present.nbytes,
         schema=present.schema, how="adopted",
     )  # fmt: skip
     seen.condition = Condition.GOOD
-    look.found.news.append(seen.record)
+    look.observed.news.append(seen.record)
 
 
 def _made_since(look: _Look, dataset: Dataset, present: Record) -> Record | None:
-    """The record in a footer, if it is of a later making than what is recorded.
+    """The record in the file's footer, if the file was made after the recorded one.
 
-    Without any record nothing is taken from a footer: that is for a rebuild to do.
+    If the partition has no record at all, the footer is not trusted: only a rebuild reads those.
     """
     if not present.seq:
         return None
-    found = record_in(dataset, present.key, file_of(look.store, dataset, present.key))
-    later = found is not None and found.made_at >= present.made_at and found.run != present.run
-    return found if later and found and found.content == present.content else None
+    in_footer = record_in(dataset, present.key, file_of(look.store, dataset, present.key))
+    later = (
+        in_footer is not None
+        and in_footer.made_at >= present.made_at
+        and in_footer.run != present.run
+    )
+    return in_footer if later and in_footer and in_footer.content == present.content else None
 
 
 def _is_by_rules(look: _Look, dataset: Dataset, rules: int) -> bool:
-    """Whether what was read by these rules is as the rules of now would have it."""
+    """Whether reading a file once more could give nothing else than those rules gave."""
     is_as_file = rules == AS_FILE and dataset.name in look.as_files
     return is_as_file or rules >= format_of(dataset).rules
 
 
 def _contents(
-    look: _Look, dataset: Dataset, path: Path, found: FileIdentity, sha256: str
+    look: _Look, dataset: Dataset, path: Path, present_identity: FileIdentity, sha256: str
 ) -> tuple[Contents, int]:
-    """What is in a file, and by which rules. A small source's rows are kept for their readers.
+    """What is in a file, and the number of the rules by which it was read.
 
-    A file that cannot be read, and that nobody wants to have read, is its bytes.
+    The rows of a small source are kept for their readers. A file that cannot be read counts by its
+    bytes, if all its readers take files as they are. ReadError for any other that cannot be read.
     """
     form, as_file = format_of(dataset), dataset.name in look.as_files
     try:
         if as_file:
             form.require_likely(path)
         with muffled():
-            there = form.contents(path, is_small=found.size <= SMALL)
-            if there.frame is not None:
-                _keep(look, dataset, path, found, there.frame)
-            return there, form.rules
+            contents = form.contents(path, is_small=present_identity.size <= SMALL)
+            if contents.frame is not None:
+                _keep(look, dataset, path, present_identity, contents.frame)
+            return contents, form.rules
     except ReadError:
         if not as_file:
             raise
@@ -507,13 +530,17 @@ def _contents(
 
 
 def _keep(
-    look: _Look, dataset: Dataset, path: Path, found: FileIdentity, frame: pl.DataFrame
+    look: _Look, dataset: Dataset, path: Path, present_identity: FileIdentity, frame: pl.DataFrame
 ) -> None:
-    """Keep the rows of a small file for those that would read it as this source declares."""
+    """Keep the rows of a small file for tasks that read it in the way that its source declares."""
     frames = look.frames
-    if frames is None or found.size > SMALL or not look.store.is_proof(found, look.now_ns):
+    if (
+        frames is None
+        or present_identity.size > SMALL
+        or not look.store.is_proof(present_identity, look.now_ns)
+    ):
         return
     packed = pack(frame) if frames.wants(frame) else None
     if packed is not None:
-        identity = (found.size, found.mtime_ns, found.inode)
-        frames.keep(AsRead(str(path), way_of(dataset)), identity, packed, found.ctime_ns)
+        identity = (present_identity.size, present_identity.mtime_ns, present_identity.inode)
+        frames.keep(AsRead(str(path), way_of(dataset)), identity, packed, present_identity.ctime_ns)

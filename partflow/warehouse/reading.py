@@ -1,7 +1,7 @@
-"""What a task's parameters get: frames, objects and paths of the partitions that they read.
+"""Reads what a task's parameters get: frames, objects or paths of partitions.
 
-Knows nothing of orders, or of what is made of it. A frame that this process has at hand is taken
-from there.
+Knows nothing of orders, or of what is made from the values. A frame that this process has in memory
+is not read again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,13 @@ def read_partitions(
     frames: HandOver | None = None,
     relations: Relations | None = None,
 ) -> object:
-    """What a parameter of that kind gets for partitions of a dataset, in order."""
+    """What a parameter of that kind gets for partitions of a dataset, in the order given.
+
+    A frame is taken from `frames`, if that has it. `relations` opens DuckDB's relations.
+
+    Raises:
+        ReadError: a file is gone or unreadable, or there is none and no schema to stand for it.
+    """
     paths = list(store.read(dataset, keys_of(dataset, ordinals)).paths)
     if frames is not None and paths and kind is not ParameterKind.PATHS:
         frame = _at_hand(dataset, [str(path) for path in paths], ordinals, frames)
@@ -61,7 +67,7 @@ def read_partitions(
 
 
 def keys_of(dataset: Dataset, ordinals: Sequence[int]) -> list[str]:
-    """The keys of these partitions."""
+    """The keys of these partitions, in the order given."""
     if not ordinals:
         return []
     low = min(ordinals)
@@ -70,7 +76,7 @@ def keys_of(dataset: Dataset, ordinals: Sequence[int]) -> list[str]:
 
 
 def partition_column(dataset: Dataset, ordinals: Sequence[int]) -> PartitionColumn | None:
-    """The partition column of a dataset with the values of these partitions."""
+    """The partition column with its value for each partition; None if the dataset has none."""
     if dataset.column is None:
         return None
     zone = dataset.grain.tz if dataset.grain.is_timed else None
@@ -86,7 +92,7 @@ def _at_hand(
 ) -> pl.DataFrame | None:
     """The rows of all files, each from memory or, if it is small, read and kept.
 
-    None if that gives not all of them, or if a file is gone, or if columns differ: then a scan of
+    None if that does not give the rows of every file, or if their columns differ: then a scan of
     the files reads them, or says what is wrong.
     """
     if not dataset.stored_as.is_table:
@@ -99,7 +105,7 @@ def _at_hand(
         frame = frames.take(file)
         if frame is None and not dataset.is_source:
             frame = _small(dataset, file, frames)
-        if frame is None:  # of a source: a scan knows how its files are to be read together
+        if frame is None:  # Only a scan knows how a source's files are read together.
             return None
         is_own = dataset.column in frame.columns
         if parts and is_own != has_own:
@@ -119,12 +125,12 @@ def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def _alike(one: pl.DataFrame, other: pl.DataFrame) -> bool:
-    return one.columns == other.columns and one.dtypes == other.dtypes
+def _alike(first: pl.DataFrame, second: pl.DataFrame) -> bool:
+    return first.columns == second.columns and first.dtypes == second.dtypes
 
 
 def _small(dataset: Dataset, file: AsRead, frames: HandOver) -> pl.DataFrame | None:
-    """The frame in a file that is small enough to be read at once and kept; None if it is not."""
+    """Read and keep the frame of a small file; None if it is large, or cannot be read."""
     path = Path(file.path)
     try:
         before = identity_of(path)
@@ -142,7 +148,7 @@ def _small(dataset: Dataset, file: AsRead, frames: HandOver) -> pl.DataFrame | N
 
 
 def with_column(frame: pl.DataFrame, column: PartitionColumn | None) -> pl.DataFrame:
-    """A partition's rows as its readers get them: with the partition column, if any, last."""
+    """A partition's rows as its readers get them: with the partition column, if any, at the end."""
     if column is None:
         return frame
     return frame.hstack([column.series().new_from_index(0, frame.height)])

@@ -1,4 +1,4 @@
-"""How closely a look at the warehouse reads its files."""
+"""How closely a look at the warehouse reads its files; knows nothing of how it is done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from enum import Enum
 
 
 class Verify(Enum):
-    """How far files are looked at: the record is trusted, their stat, or all bytes are read."""
+    """How closely files are looked at.
+
+    RECORD trusts the record, STAT compares each file's stat with it, CONTENT reads every byte.
+    """
 
     RECORD = "record"
     STAT = "stat"
