@@ -1,8 +1,8 @@
-"""Copies of frames: bytes that nobody else has in hand, and frames over memory of their own.
+"""Copies frames into memory that nothing else refers to.
 
-Knows nothing of whose a frame is. Polars and Arrow share memory wherever they can: with numpy
-arrays, with Arrow buffers, with the frame that another was cut from. `clone`, `rechunk`, `slice`
-and the like share all of it, and `gather` still shares the bytes of texts.
+Knows nothing of who owns a frame. Polars and Arrow share memory wherever they can: with numpy
+arrays, with Arrow buffers, with the frame that another one was cut from. `clone`, `rechunk` and
+`slice` share all of it, and even `gather` shares the bytes of texts.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 _SMALL = 32 * 2**10
 _PARQUET = b"PAR1"
 _WASTE = 2
-"""An Arrow buffer may be so many times larger than what a frame uses of it."""
+"""How many times larger an Arrow buffer may be than what the frame uses of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A frame as bytes, and the frame over them.
+    """A frame as bytes, and a frame that may share their memory.
 
     Nobody may write into the memory of `frame`: a reader gets a `copy`.
     """
@@ -34,13 +34,13 @@ class Packed:
 
     @property
     def nbytes(self) -> int:
-        """How large it is in memory."""
+        """How many bytes of memory it takes."""
         if isinstance(self.data, bytes):
             return len(self.data) + int(self.frame.estimated_size())
         return int(self.data.size)
 
     def copy(self) -> pl.DataFrame:
-        """The frame in memory that is nobody else's."""
+        """A new frame in memory of its own."""
         if isinstance(self.data, bytes):
             return _frame_in(self.data)
         import numpy as np
@@ -50,9 +50,9 @@ class Packed:
 
 
 def pack(frame: pl.DataFrame) -> Packed | None:
-    """Copy a frame; None for what cannot be copied, nor stored: Python objects.
+    """Copy a frame; None if it can be neither copied nor stored, because it has Python objects.
 
-    A few rows take 50 microseconds. Many cost a tenth of encoding them as Parquet.
+    A few rows take 50 microseconds; many take a tenth of the time of encoding them as Parquet.
     """
     ways = (_arrow_of, _ipc_of, _parquet_of) if _is_large(frame) else (_ipc_of, _parquet_of)
     for packed_by in ways:
@@ -75,7 +75,7 @@ def _is_large(frame: pl.DataFrame) -> bool:
 
 
 def _frame_in(data: bytes | pa.Buffer) -> pl.DataFrame:
-    """The frame in packed bytes; in an Arrow stream it shares their memory."""
+    """The frame in packed bytes; if they are an Arrow buffer, it shares their memory."""
     import polars as pl
 
     if not isinstance(data, bytes):
@@ -97,17 +97,18 @@ def _ipc_of(frame: pl.DataFrame) -> bytes:
 
 
 def _parquet_of(frame: pl.DataFrame) -> bytes:
-    """For the rare types of which Arrow streams know nothing, such as arrays of no width."""
+    """The frame as Parquet, for rare types that Arrow streams cannot hold, as arrays of width 0."""
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="uncompressed")
     return buffer.getvalue()
 
 
 def _arrow_of(frame: pl.DataFrame) -> pa.Buffer | None:
-    """The frame as an Arrow stream; None if that would copy much that is not of the frame.
+    """The frame as an Arrow stream; None if that would copy much memory that is not the frame's.
 
-    Texts of a few rows of many drag the others' along: the older layout of Arrow leaves them out,
-    and takes four times as long. Polars' own writer and reader take seven times as long.
+    If a frame is a few rows of a large one, its texts carry those of all the other rows along.
+    Arrow's older layout leaves them out, but takes four times as long; polars' own writer and
+    reader take seven times as long.
     """
     import polars as pl
     import pyarrow as pa

@@ -1,9 +1,10 @@
-"""CSV files as text: every field of every line as it was delivered, or why the file is not one.
+"""CSV files as text: every field of every line as it was delivered, or why the file is wrong.
 
-Knows nothing of types. Readers of CSV fill lines that are too short with nulls, and so does polars:
-here they are found. A line that is too long the reader refuses, and one that is too short ends in
-fewer commas than it has nulls at its end. Where values have line ends in them, all lines are whole
-iff there are as many commas outside of values as they need.
+Knows nothing of types. Like other readers of CSV, polars fills lines that are too short with nulls;
+this module refuses such lines. (Lines that are too long polars refuses itself.) A short line is
+recognized by its end: it has fewer commas there than the nulls that polars read from it. Where
+values contain line ends that does not work: then the commas outside of values are counted, and all
+lines are whole if and only if there are as many as all rows need.
 """
 
 from __future__ import annotations
@@ -48,16 +49,22 @@ _MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A CSV file and the names in its header, each once; `source` is its path or its bytes."""
+    """A CSV file and the names in its header, which are unique.
+
+    `source` is the file's path; or its bytes if it is small, or those that were unpacked.
+    """
 
     path: Path
     names: tuple[str, ...]
     source: Path | bytes
 
     def rows(self, typed: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
-        """All lines but blank ones, as `typed` makes them of text that is null where it is empty.
+        """All lines that are not blank, as `typed` converts them.
 
-        Raises ReadError for a line with too few fields or too many, and for a header within.
+        `typed` is given a frame of text, in which empty fields are null.
+
+        Raises:
+            ReadError: a line has too few or too many fields, or repeats the header.
         """
         import polars as pl
 
@@ -69,9 +76,9 @@ class CsvFile:
         try:
             frame = typed(fields)
         except ReadError:
-            self.blank(fields, self.names)  # a line that is cut off may be why
+            self.blank(fields, self.names)  # A line that is cut off may be the reason.
             raise
-        # What is a number or a time now had no commas in it, and is not looked at for them.
+        # A value that became a number or a time has no comma in it: only texts are searched.
         texts = (pl.String, pl.Categorical, pl.Enum)
         others = {name for name, kind in frame.schema.items() if not isinstance(kind, texts)}
         blank = self.blank(fields, [name for name in self.names if name not in others])
@@ -80,7 +87,7 @@ class CsvFile:
     def _require_written(self) -> None:
         """Raise ReadError for zero bytes, which readers take for text.
 
-        They stand where a file was made as long as it was to be, and not all of it was written.
+        They are there if a file was given its full length first, and then not written to the end.
         """
         with self._bytes() as data:
             at = data.find(b"\0")
@@ -97,7 +104,7 @@ class CsvFile:
         return frame
 
     def _has_spaces_alone(self, fields: pl.DataFrame) -> bool:
-        """Whether a line may consist of spaces: its only field is not empty then."""
+        """Whether some line may consist of spaces, which are then its only field."""
         first, *rest = fields.iter_columns()
         if not rest or not rest[-1].null_count():
             return False
@@ -105,9 +112,10 @@ class CsvFile:
         return bool(spaces.any())
 
     def blank(self, fields: pl.DataFrame, texts: Sequence[str]) -> pl.Series | None:
-        """Which fields are of blank lines; None if none is. ReadError for a line that is too short.
+        """A mask of the rows that come from blank lines; None if there are none.
 
-        `texts` are the columns whose values may have commas in them.
+        `texts` are the columns whose values may contain commas. ReadError for a line that is too
+        short and not blank.
         """
         import polars as pl
 
@@ -124,7 +132,10 @@ class CsvFile:
         return pl.Series(self._blank_lines(fields.height), dtype=pl.Boolean)
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """The text of all `rows`, some at a time; what is wrong may come at the end."""
+        """The rows that `rows` would give as text, in batches.
+
+        ReadError as for `rows`; it may come only after the last batch.
+        """
         import polars as pl
 
         self._require_written()
@@ -153,9 +164,10 @@ class CsvFile:
         return dict.fromkeys(self.names, pl.String())
 
     def _missing_at_ends(self, rows: int, nulls: int) -> int | None:
-        """How many commas lines lack at their ends for so many nulls there.
+        """How many commas the lines lack at their ends, given the number of nulls there.
 
-        None where that does not tell: some value or name has a line's end in it, or is empty there.
+        None if that cannot be told, because a value or a name contains a line end, or the last name
+        is empty.
         """
         import numpy as np
 
@@ -169,7 +181,7 @@ class CsvFile:
         ends = [np.flatnonzero(data[i : i + _AT_ONCE] == ord("\n")) + i for i in parts]
         if data[-1] != ord("\n"):
             ends.append(np.array([len(data)]))
-        last = np.concatenate(ends)[1:] - 1  # but for the header's
+        last = np.concatenate(ends)[1:] - 1  # The header's is left out.
         if len(last) != rows or not self.names[-1]:
             return None
         last -= data[last] == ord("\r")
@@ -179,17 +191,18 @@ class CsvFile:
         return nulls
 
     def _commas_missing(self, rows: int, in_values: int) -> int:
-        """How many commas there are too few for so many rows with so many commas in values."""
+        """How many commas are missing for so many rows, of whose values so many have commas."""
         in_names = sum(name.count(",") for name in self.names)
         needed = (len(self.names) - 1) * (rows + 1)
         return needed + in_values + in_names - self._count(b",")
 
     def _blank_lines(self, rows: int | None = None) -> list[bool]:
-        """Which lines after the header are blank; ReadError for the first odd one.
+        """For each line after the header whether it is blank.
 
-        With `rows` there must be so many.
+        ReadError for the first line with a wrong number of fields; and, if `rows` is given, for
+        another number of lines.
         """
-        found = []
+        is_blank = []
         csv.field_size_limit(max(_FIELD, csv.field_size_limit()))
         try:
             with self._text() as text:
@@ -199,13 +212,13 @@ class CsvFile:
                     odd = len(fields) != len(self.names)
                     if odd and (len(fields) > 1 or "".join(fields).strip(" \t")):
                         raise self._odd(lines.line_num, len(fields))
-                    found.append(odd)
+                    is_blank.append(odd)
         except csv.Error as error:
             raise unreadable(self.path, error) from error
-        if rows not in (None, len(found)):
+        if rows not in (None, len(is_blank)):
             problem = "has quotation marks that begin no field or end none"
             raise ReadError(str(self.path), problem, _MENDED)
-        return found
+        return is_blank
 
     def _odd(self, line: int, fields: int) -> ReadError:
         has = f"line {line:,} has {fields} fields, and the header {len(self.names)}"
@@ -214,7 +227,7 @@ class CsvFile:
 
     @contextmanager
     def _naming_lines(self) -> Iterator[None]:
-        """Let what polars raises over a line of too many fields name that line."""
+        """Turn what polars raises into a ReadError, which names the line if a line is at fault."""
         import polars as pl
 
         try:
@@ -226,9 +239,9 @@ class CsvFile:
             raise unreadable(self.path, error) from error
 
     def _require_pairs(self) -> None:
-        """Raise ReadError for a quotation mark that nothing closes, or that stands amiss.
+        """Raise ReadError for a quotation mark that is not closed, or in a wrong place.
 
-        Also for a line that ends in CR alone, which polars takes for a part of a value.
+        Also for a line that ends in CR alone, which polars reads as part of a value.
         """
         with self._text() as text:
             raw: list[str] = []
@@ -248,7 +261,7 @@ class CsvFile:
                 raise ReadError(str(self.path), _CR_ALONE, _ENDED)
 
     def _require_outer_marks(self, line: int, fields: Sequence[str], raw: str) -> None:
-        """Raise ReadError for a mark in a field that does not begin with one."""
+        """Raise ReadError for a quotation mark inside a field that does not begin with one."""
         for field in fields:
             if '"' in field and '"{}"'.format(field.replace('"', '""')) not in raw:
                 problem = f"line {line:,} has a quotation mark within a field that begins with none"
@@ -260,12 +273,12 @@ class CsvFile:
 
     def _require_one_header(self, frame: pl.DataFrame) -> None:
         first, *rest = self.names
-        again = frame.filter(frame[first] == first)
+        repeats = frame.filter(frame[first] == first)
         for name in rest:
-            if not again.height:
+            if not repeats.height:
                 return
-            again = again.filter(again[name] == name)
-        if again.height:
+            repeats = repeats.filter(repeats[name] == name)
+        if repeats.height:
             raise ReadError(str(self.path), "has its header twice", _MENDED)
 
     def _has(self, part: bytes) -> bool:
@@ -277,8 +290,8 @@ class CsvFile:
 
         with self._bytes() as data:
             parts = range(0, len(data), _AT_ONCE)
-            found = (np.frombuffer(data[i : i + _AT_ONCE], np.uint8) == byte[0] for i in parts)
-            return sum(int(np.count_nonzero(each)) for each in found)
+            matches = (np.frombuffer(data[i : i + _AT_ONCE], np.uint8) == byte[0] for i in parts)
+            return sum(int(np.count_nonzero(each)) for each in matches)
 
     @contextmanager
     def _bytes(self) -> Iterator[bytes | mmap.mmap]:
@@ -301,17 +314,18 @@ class CsvFile:
 
 
 def _noted(lines: Iterable[str], raw: list[str]) -> Iterator[str]:
-    """The lines, each noted as it is taken."""
+    """The lines; each is also appended to `raw` as it is taken."""
     for line in lines:
         raw.append(line)
         yield line
 
 
 def opened(path: Path) -> CsvFile:
-    """The CSV file at that path; what is compressed with gzip or zstd is taken apart.
+    """The CSV file at that path; one that is compressed with gzip or zstd is unpacked.
 
     Raises:
-        ReadError: it has no header, one name twice in it, another separator, or is not UTF-8.
+        ReadError: it has no header, or a name in it twice; has another separator; or is not UTF-8.
+        OSError: it cannot be opened.
     """
     source = _unpacked(path)
     beginning = _first_lines(source)
@@ -332,10 +346,11 @@ def opened(path: Path) -> CsvFile:
 def lines_before(path: Path) -> int:
     """How many blank lines DuckDB sees before the header of the CSV file at that path.
 
-    If the first ends in LF alone, every CR ends a line to it, too.
+    If the first of them ends in LF alone, DuckDB takes every CR for the end of a line, too.
 
     Raises:
-        ReadError, OSError: it cannot be opened, or not be taken apart.
+        ReadError: it cannot be unpacked.
+        OSError: it cannot be opened.
     """
     beginning = beginning_of(path, _FEW)
     if not beginning.startswith((b"\r", b"\n", _UTF8_MARK, *_PACKED)):
@@ -346,12 +361,12 @@ def lines_before(path: Path) -> int:
 
 
 def _first_lines(source: Path | bytes) -> bytes:
-    """The first bytes of a file, so many that its header is in them."""
+    """The first bytes of a file, enough to contain its header."""
     size = _BEGINNING
     while True:
-        found = source[:size] if isinstance(source, bytes) else beginning_of(source, size)
-        if len(found) < size or b"\n" in found.lstrip():
-            return found
+        beginning = source[:size] if isinstance(source, bytes) else beginning_of(source, size)
+        if len(beginning) < size or b"\n" in beginning.lstrip():
+            return beginning
         size *= 16
 
 
@@ -379,18 +394,21 @@ def _not_utf8(path: Path) -> ReadError:
 
 
 def beginning_of(path: Path, size: int = _BEGINNING) -> bytes:
-    """The first bytes of a file."""
+    """The first `size` bytes of a file; OSError if it cannot be opened."""
     with open(path, "rb", opener=at_once) as file:
         return file.read(size)
 
 
 def _unpacked(path: Path) -> Path | bytes:
-    """The path of a file; the bytes of one that is small, or is compressed."""
-    found = bytes_or_path(path)
-    beginning = found[:4] if isinstance(found, bytes) else beginning_of(found)[:4]
+    """The bytes of a file that is small, unpacked if it is compressed; else its path.
+
+    ReadError if it cannot be unpacked.
+    """
+    content = bytes_or_path(path)
+    beginning = content[:4] if isinstance(content, bytes) else beginning_of(content)[:4]
     kinds = [kind for mark, kind in _PACKED.items() if beginning.startswith(mark)]
     if not kinds:
-        return found
+        return content
     import pyarrow as pa
 
     try:
@@ -401,23 +419,23 @@ def _unpacked(path: Path) -> Path | bytes:
 
 
 def _nulls_at_ends(frame: pl.DataFrame) -> int:
-    """How many nulls there are after the last value of each row, but for its first field."""
+    """How many nulls all rows have after their last value; first fields do not count."""
     import polars as pl
 
-    found, still = 0, pl.repeat(value=True, n=frame.height, eager=True)
+    nulls, still = 0, pl.repeat(value=True, n=frame.height, eager=True)
     for column in frame.get_columns()[:0:-1]:
         still &= column.is_null()
         if not (number := int(still.sum())):
             break
-        found += number
-    return found
+        nulls += number
+    return nulls
 
 
 def _commas(frame: pl.DataFrame) -> int:
-    """The commas in all values."""
+    """How many commas all values contain together."""
     import polars as pl
 
     if not frame.width:
         return 0
-    found = frame.select(pl.all().str.count_matches(",", literal=True).sum())
-    return sum(int(n) for n in found.row(0))
+    counts = frame.select(pl.all().str.count_matches(",", literal=True).sum())
+    return sum(int(n) for n in counts.row(0))

@@ -1,13 +1,14 @@
-"""The content fingerprint: one digest of a frame's values and schema, whoever wrote its file.
+"""The content fingerprint: a digest of a frame's values and schema, independent of its file.
 
 Knows nothing of datasets, partitions or tasks, nor of what a fingerprint is compared with.
 
-A fingerprint is `"<way>:<32 hex digits>"`. The way of frames ends in a digest of what polars'
-`hash_rows` makes of a fixed frame, because polars promises the same hashes neither across its own
-versions nor across processors: where they differ the way differs, and nothing is compared.
+A fingerprint is `"<way>:<32 hex digits>"`. The way says how it was computed. For frames it ends in
+a digest of what polars' `hash_rows` gives for a fixed frame, because polars does not promise the
+same hashes across its versions, nor across processors. Where the hashes differ the ways differ, and
+fingerprints of different ways are not compared.
 
-Equal are -0.0 and 0.0, and every NaN to every other. Null is neither 0, nor "", nor NaN, nor an
-empty list, nor a struct of nulls. Categoricals and enums count by value. Columns count in order.
+-0.0 equals 0.0, and every NaN equals every other. Null differs from 0, "", NaN, an empty list and a
+struct of nulls. Categoricals and enums count by value. The order of columns counts.
 """
 
 from __future__ import annotations
@@ -38,34 +39,34 @@ SIMPLE = frozenset(
         *("Float64", "Boolean", "String", "Binary", "Date", "Time"),
     )
 )
-"""Types without parameters, by name: they hash as they are, and their text is their name."""
+"""Names of types without parameters: their values need no cast, and their text is the name."""
 _SMALL = 2**20
 
 
 def fingerprint_frame(frame: pl.DataFrame, *, ordered: bool = False) -> str:
-    """The fingerprint of the values and the schema; of the order of rows too, if `ordered`."""
+    """The fingerprint of the values and the schema; with `ordered` of the order of rows, too."""
     types = dict(zip(frame.columns, frame.dtypes, strict=True))
     return _fingerprint((frame,), types, ordered=ordered)
 
 
 def fingerprint_frames(frames: Sequence[pl.DataFrame]) -> list[str]:
-    """What `fingerprint_frame` gives for each; those of one schema are hashed together."""
+    """What `fingerprint_frame` gives for each frame; frames of one schema are hashed together."""
     alike: dict[tuple[tuple[str, ...], tuple[pl.DataType, ...]], list[int]] = {}
     for i, frame in enumerate(frames):
         alike.setdefault((tuple(frame.columns), tuple(frame.dtypes)), []).append(i)
-    found: dict[int, str] = {}
+    fingerprints: dict[int, str] = {}
     for numbers in alike.values():
         group = [frames[i] for i in numbers]
         if len(group) == 1 or not group[0].width:
             contents = [fingerprint_frame(frame) for frame in group]
         else:
             contents = _together(group)
-        found |= dict(zip(numbers, contents, strict=True))
-    return [found[i] for i in range(len(frames))]
+        fingerprints |= dict(zip(numbers, contents, strict=True))
+    return [fingerprints[i] for i in range(len(frames))]
 
 
 def _together(frames: Sequence[pl.DataFrame]) -> list[str]:
-    """The fingerprints of frames of one schema, from running sums over all their rows."""
+    """The fingerprints of frames of one schema, from cumulative sums over all their rows."""
     import numpy as np
     import polars as pl
 
@@ -73,7 +74,7 @@ def _together(frames: Sequence[pl.DataFrame]) -> list[str]:
     rows = _by_value(pl.concat(frames))
     lanes = []
     for seed in _SEEDS:
-        # Differences of sums that wrap around, as the sum of each frame's hashes does.
+        # The sums wrap around, and so do their differences: each is the sum of a frame's hashes.
         sums = np.zeros(rows.height + 1, np.uint64)
         np.cumsum(rows.hash_rows(seed=seed).to_numpy(), out=sums[1:])
         lanes.append(np.diff(sums[ends], prepend=np.uint64(0)).tolist())
@@ -104,20 +105,20 @@ def fingerprint_parquet(path: Path, *, ordered: bool = False) -> str:
 
 
 def bytes_or_path(path: Path) -> bytes | Path:
-    """A small file's bytes, or else its path: polars reads these in half the time of a path."""
-    found = path.stat()
-    if found.st_size > _SMALL or not stat.S_ISREG(found.st_mode):
+    """A small file's bytes, which polars reads in half the time; else its path."""
+    file_stat = path.stat()
+    if file_stat.st_size > _SMALL or not stat.S_ISREG(file_stat.st_mode):
         return path
     return path.read_bytes()
 
 
 def fingerprint_bytes(data: bytes) -> str:
-    """The fingerprint of what is only known as bytes."""
+    """The fingerprint of a value of which only the bytes are known."""
     return f"bytes1:{hashlib.blake2b(data, digest_size=16).hexdigest()}"
 
 
 def fingerprint_parts(way: str, parts: Iterable[bytes]) -> str:
-    """The fingerprint of a list of parts, framed so that no two lists give the same bytes."""
+    """The fingerprint of parts, each hashed after its length, so that no two lists are the same."""
     digest = hashlib.blake2b(digest_size=16)
     for part in (way.encode(), *parts):
         digest.update(len(part).to_bytes(8, "little"))
@@ -126,7 +127,10 @@ def fingerprint_parts(way: str, parts: Iterable[bytes]) -> str:
 
 
 def file_digest(path: Path) -> tuple[str, int]:
-    """The SHA-256 of a file's bytes, in hex, and their number: to find damage, not to compare."""
+    """The SHA-256 of a file's bytes in hex, and their number; OSError if it cannot be read.
+
+    It shows damage. Whether two files hold the same values is told by their fingerprints.
+    """
     with open(path, "rb", opener=at_once) as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
@@ -142,12 +146,13 @@ def column_in(path: Path, name: str) -> pl.Series:
 def equal_within(
     new: pl.DataFrame, old: pl.DataFrame, tolerance: float, *, ordered: bool = False
 ) -> bool:
-    """Whether two frames have one schema and the same values, floats up to a tolerance.
+    """Whether two frames have the same schema and the same values, floats within a tolerance.
 
-    Two floats are the same if they differ by no more than `tolerance * max(1, |a|, |b|)`; inside
-    lists and structs too. All else is exact; null is only null, NaN is NaN, infinity itself.
-    Unless `ordered`, rows are paired by sorting on what holds no float, then on what does: where
-    only floats tell rows apart, near ones may be paired wrongly, which at worst says False.
+    Two floats are equal if they differ by at most `tolerance * max(1, |a|, |b|)`; also inside lists
+    and structs. All else is compared exactly; null, NaN and infinities equal only themselves.
+    Unless `ordered`, both frames are sorted first, by the columns without floats and then by the
+    others. Rows that differ in floats alone may be paired wrongly if these are close: then equal
+    frames may give False, but different ones never give True.
     """
     if new.height != old.height or _texts(new.schema) != _texts(old.schema):
         return False
@@ -172,7 +177,7 @@ def _fingerprint(
 def _of_sums(
     rows: int, low: int, high: int, schema: Mapping[str, pl.DataType], *, ordered: bool
 ) -> str:
-    """The fingerprint of so many rows with these sums of hashes."""
+    """The fingerprint of so many rows whose hashes have the sums `low` and `high`."""
     parts = [each.to_bytes(8, "little") for each in (rows, low % 2**64, high % 2**64)]
     for name, dtype in schema.items():
         parts.append(name.encode())
@@ -193,14 +198,14 @@ def _slices(scan: pl.LazyFrame, columns: int) -> Iterator[pl.DataFrame]:
 
 
 def _lanes(frame: pl.DataFrame, first_row: int | None) -> tuple[int, int]:
-    """Two sums of the rows' hashes, each modulo 2^64: the sum is what forgets the order of rows.
+    """Two sums of the rows' hashes, to be taken modulo 2^64; they do not depend on the rows' order.
 
-    With `first_row` the number of each row goes into its hash, and the sum remembers it.
+    With `first_row` the number of each row goes into its hash, and so they do depend on it.
     """
     frame = _by_value(frame)
     if first_row is not None:
         frame = _numbered(frame, first_row)
-    # numpy's sum of uint64 wraps around, which here is what is wanted.
+    # numpy's sum of uint64 wraps around, as intended.
     low, high = (int(frame.hash_rows(seed=seed).to_numpy().sum()) for seed in _SEEDS)
     return low, high
 
@@ -215,7 +220,7 @@ def _numbered(frame: pl.DataFrame, first_row: int) -> pl.DataFrame:
 
 
 def _by_value(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with text for categoricals and enums, which hash by their codes otherwise."""
+    """The frame with categoricals and enums as text; otherwise they would hash by their codes."""
     casts: dict[str, pl.DataType] = {}
     for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
         plain = None if type(dtype).__name__ in SIMPLE else _plain(dtype)
@@ -226,7 +231,10 @@ def _by_value(frame: pl.DataFrame) -> pl.DataFrame:
 
 @lru_cache(maxsize=1024)
 def _plain(dtype: pl.DataType) -> pl.DataType | None:
-    """The type to cast to before hashing, or None if values hash rightly as they are."""
+    """The type to cast to before hashing; None if the values hash correctly without a cast.
+
+    TypeError for Python objects.
+    """
     import polars as pl
 
     if isinstance(dtype, (pl.Categorical, pl.Enum)):
@@ -250,11 +258,11 @@ def _plain(dtype: pl.DataType) -> pl.DataType | None:
 
 @lru_cache(maxsize=1024)
 def type_text(dtype: pl.DataType) -> str:
-    """The text of a type that stands in the fingerprint."""
+    """The text of a type, as it goes into fingerprints and messages."""
     import polars as pl
 
     if isinstance(dtype, pl.Categorical):
-        return "Categorical"  # the name of its categories does not survive a file
+        return "Categorical"  # The name of its categories is lost in a file.
     if isinstance(dtype, pl.List):
         return f"List({type_text(dtype.inner)})"
     if isinstance(dtype, pl.Array):
@@ -315,7 +323,7 @@ def _floats_close(new: pl.Series, old: pl.Series, tolerance: float) -> bool:
 
 @cache
 def _way(*, ordered: bool) -> str:
-    """The tag of frames, with the digest of what this polars on this processor makes of a probe."""
+    """The way of frames, with a digest of how this polars hashes a probe on this processor."""
     probe = _probe()
     hashes = b"".join(probe.hash_rows(seed=seed).to_numpy().tobytes() for seed in _SEEDS)
     columns = b"".join(
@@ -332,7 +340,7 @@ def _way(*, ordered: bool) -> str:
 
 
 def _probe() -> pl.DataFrame:
-    """Three rows of every kind of type: a value, an extreme or long one, and null."""
+    """A frame of every kind of type in three rows: a value, an extreme or long value, null."""
     import polars as pl
 
     moments = [dt.datetime(2026, 3, 1, 5, 15), dt.datetime(1969, 12, 31, 23, 59, 59, 999999), None]  # noqa: DTZ001

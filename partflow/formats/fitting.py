@@ -1,8 +1,8 @@
-"""Makes a column the type that is asked for, from text or from another type, or says what misfits.
+"""Turns a column into a wanted type, from text or from another type, or says what does not fit.
 
-Knows nothing of files or of datasets. No value changes on the way: what would lose digits, a part
-of a second or a zone does not fit. Text is read as ISO 8601 writes dates and times, and no other
-way: whether 01/02 is in January or in February a file does not say.
+Knows nothing of files or of datasets. No value changes by it: a value that would lose digits, a
+fraction of a second or its zone does not fit. Dates and times in text are read as ISO 8601 only:
+whether 01/02 is in January or in February a file does not say.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _YEARS_IN_NS = (1678, 2261)
 _DIGITS = {"ms": 3, "us": 6, "ns": 9}
 _SHOWN = 60
 _EXACT = {"Float64": 15, "Float32": 7, "Float16": 3}
-"""Whole numbers of so many digits are floats as well."""
+"""Every whole number of up to this many digits is a float of the type."""
 _ISO_ONLY = "only ISO dates and times are read by themselves: declare pl.String, and in a task say "
 _ZONED = "declare pl.Datetime('us', 'UTC') for moments with an offset"
 _NAIVE = "declare pl.Datetime('us'), and in a task say .dt.replace_time_zone('...')"
@@ -33,14 +33,14 @@ _NAIVE = "declare pl.Datetime('us'), and in a task say .dt.replace_time_zone('..
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Why a column is not of a type: the first value that does not fit, and what to do."""
+    """Why a column does not fit a type: the first value that does not, and what to do."""
 
     problem: str
     advice: str = "mend the file, or declare a type that holds it"
 
 
 def parsed(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
-    """A column of text as that type; empty text is null, but for what is text itself."""
+    """A column of text as the wanted type; empty text is null, unless that type is text, too."""
     import polars as pl
 
     if wanted == column.dtype:
@@ -51,11 +51,11 @@ def parsed(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
         return _whole(column, column.cast(wanted, strict=False), wanted)
     if (column == "").any():
         column = column.replace("", None)
-    found = _of_text(column, wanted)
-    if found is None:
+    values = _of_text(column, wanted)
+    if values is None:
         problem = f"text is not read as {type_text(wanted)}"
         return Misfit(problem, "declare pl.String, and make more of it in a task")
-    whole = _whole(column, found, wanted)
+    whole = _whole(column, values, wanted)
     if isinstance(whole, Misfit) and wanted.is_numeric():
         bare = _of_text(column.str.strip_chars(), wanted)
         return whole if bare is None else _whole(column, bare, wanted)
@@ -63,7 +63,7 @@ def parsed(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
 
 
 def _nested(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
-    """Lists and structs of text as the type that is wanted, which has the same fields."""
+    """Lists and structs of text as the wanted type, which has to be nested in the same way."""
     import polars as pl
 
     match wanted:
@@ -79,8 +79,8 @@ def _nested(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
             odd = sizes.filter(sizes != wanted.size)
             if len(odd):
                 return Misfit(f"a list of {odd[0]} is no {type_text(wanted)}")
-            found = _nested(column, pl.List(wanted.inner))
-            return found if isinstance(found, Misfit) else found.list.to_array(wanted.size)
+            listed = _nested(column, pl.List(wanted.inner))
+            return listed if isinstance(listed, Misfit) else listed.list.to_array(wanted.size)
         case pl.List():
             inner: pl.DataType = wanted.inner  # type: ignore[assignment]
             values = parsed(column.explode(empty_as_null=False, keep_nulls=False), inner)
@@ -95,14 +95,14 @@ def _nested(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
 
 
 def is_bridged(kind: pl.DataType, wanted: pl.DataType) -> bool:
-    """Whether values of a type are read as the other at all; each may still not fit."""
+    """Whether values of a type are read as the wanted one at all; single ones may not fit."""
     import polars as pl
 
     return not isinstance(bridged(pl.Series([], dtype=kind), wanted), Misfit)
 
 
 def bridged(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
-    """A column as another type of its kind: numbers, text, moments, spans, lists of such."""
+    """A column as another type of the same kind: of numbers, text, moments or spans, or lists."""
     import polars as pl
 
     have = column.dtype
@@ -114,30 +114,30 @@ def bridged(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
         problem = f"it is {type_text(have)}, and the schema says {type_text(wanted)}"
         return Misfit(problem, "declare the type that the files have")
     try:
-        found = column.cast(wanted, strict=False)
-        back = found.cast(have, strict=False)
+        cast = column.cast(wanted, strict=False)
+        back = cast.cast(have, strict=False)
     except pl.exceptions.PolarsError:
         problem = f"{type_text(have)} cannot be made {type_text(wanted)}"
         return Misfit(problem, "declare the type that the files have")
     lost = column.ne_missing(back)
     if not lost.any():
-        return found
+        return cast
     value = _first(column, lost)
     return Misfit(f"{value!r} is no {type_text(wanted)}", "declare a type that holds it")
 
 
-def _whole(column: pl.Series, found: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
-    """What was found in text, if every value of the column is in it."""
-    lost = column.is_not_null() & found.is_null()
-    return _misfit(_first(column, lost), wanted) if lost.any() else found
+def _whole(column: pl.Series, values: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
+    """The values that were read from a column of text, if that is all of them; else a Misfit."""
+    lost = column.is_not_null() & values.is_null()
+    return _misfit(_first(column, lost), wanted) if lost.any() else values
 
 
 def _first(column: pl.Series, which: pl.Series) -> str:
-    """The first of some values, as text of a bounded length."""
+    """The first value that `which` marks, as text cut to 60 characters."""
     import polars as pl
 
     first = column.filter(which).head(1)
-    moments = (pl.Date, pl.Datetime, pl.Time)  # as ISO writes them; polars has no text of spans
+    moments = (pl.Date, pl.Datetime, pl.Time)  # In ISO format; polars has no text for spans.
     first = first.cast(pl.String) if isinstance(first.dtype, moments) else first
     value = str(first.to_list()[0])
     return value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
@@ -157,7 +157,7 @@ def _misfit(value: str, wanted: pl.DataType) -> Misfit:
 
 
 def _no_moment(value: str, wanted: pl.Datetime) -> Misfit:
-    """Why text is no such moment: it is not ISO, or has what the type has not, or lacks it."""
+    """Why text is no moment of a type: it is not ISO, or has more or less than the type has."""
     kind, is_zoned = type_text(wanted), wanted.time_zone is not None
     problem = f"{value!r} is no {kind}"
     if is_zoned and re.fullmatch(_DATE, value):
@@ -179,19 +179,19 @@ def _no_moment(value: str, wanted: pl.Datetime) -> Misfit:
 
 
 def _is_in_ns(value: str) -> bool:
-    """Whether the year of a date lies within what nanoseconds reach."""
+    """Whether the year of an ISO date lies within the years that nanoseconds can hold."""
     first, last = _YEARS_IN_NS
     return first <= int(value[:4]) <= last
 
 
 def _of_text(column: pl.Series, wanted: pl.DataType) -> pl.Series | None:
-    """The values of a type in text, null for what is none; None for a type that text has not."""
+    """The values that text gives for a type, null where it gives none; None for other types."""
     import polars as pl
 
     if isinstance(wanted, pl.Decimal):
         rest = rf"\.[0-9]{{{wanted.scale}}}0*[1-9]"
-        found = column.cast(wanted, strict=False)
-        return _where(found, ~column.str.contains(rest) & ~column.str.contains(r"[eE]"))
+        values = column.cast(wanted, strict=False)
+        return _where(values, ~column.str.contains(rest) & ~column.str.contains(r"[eE]"))
     if wanted.is_float():
         return _floats(column, wanted)
     if wanted.is_numeric():
@@ -200,8 +200,8 @@ def _of_text(column: pl.Series, wanted: pl.DataType) -> pl.Series | None:
         small = column.str.to_lowercase()
         return _where(small == "true", small.is_in(["true", "false"]))
     if isinstance(wanted, pl.Date):
-        found = column.str.to_date("%Y-%m-%d", strict=False)
-        return _where(found, column.str.contains(f"^{_DATE}$"))
+        values = column.str.to_date("%Y-%m-%d", strict=False)
+        return _where(values, column.str.contains(f"^{_DATE}$"))
     if isinstance(wanted, pl.Time):
         filled = _seconds(column, 5)
         return _where(
@@ -213,31 +213,32 @@ def _of_text(column: pl.Series, wanted: pl.DataType) -> pl.Series | None:
 
 
 def _floats(column: pl.Series, wanted: pl.DataType) -> pl.Series:
-    """Text as floats; null for what is too large for them, and for digits that they do not hold."""
-    found = column.cast(wanted, strict=False)
-    if (infinite := found.is_infinite()).any():
-        found = _where(found, ~infinite | column.str.contains(r"(?i)^\s*[-+]?inf(inity)?\s*$"))
-    return _where(found, ~digits_lost(column, found))
+    """Text as floats; null for a number that is too large, or would lose digits."""
+    floats = column.cast(wanted, strict=False)
+    if (infinite := floats.is_infinite()).any():
+        floats = _where(floats, ~infinite | column.str.contains(r"(?i)^\s*[-+]?inf(inity)?\s*$"))
+    return _where(floats, ~digits_lost(column, floats))
 
 
 def digits_lost(column: pl.Series, floats: pl.Series) -> pl.Series:
-    """Which whole numbers in text are others as the floats that were made of them."""
+    """A mask of the whole numbers in text whose float in `floats` is another number."""
     import polars as pl
 
     long = column.str.len_bytes() > _EXACT[type(floats.dtype).__name__]
     if not long.any():
         return pl.zeros(len(column), pl.Boolean, eager=True)
     long &= column.str.contains(r"^[-+]?[0-9]+$") & floats.is_not_null()
-    # What has more digits than any number of ours is another one in any case.
+    # A number that not even Int128 holds has lost digits in any case.
     whole = column.cast(pl.Int128, strict=False)
-    other = whole.ne_missing(floats.cast(pl.Int128, strict=False)) | whole.is_null()
-    return (long & other).fill_null(value=False)
+    differs = whole.ne_missing(floats.cast(pl.Int128, strict=False)) | whole.is_null()
+    return (long & differs).fill_null(value=False)
 
 
 def _moments(column: pl.Series, wanted: pl.Datetime) -> pl.Series:
-    """Text as moments: with an offset if the type has a zone, without one if it has none.
+    """Text as moments; null where it is none.
 
-    A date alone is its midnight, where there is no zone.
+    If the type has a zone, the text must have an offset; otherwise it must have none, and a date
+    alone is its midnight.
     """
     import polars as pl
 
@@ -266,20 +267,20 @@ def _moments(column: pl.Series, wanted: pl.Datetime) -> pl.Series:
 
 
 def _naive(column: pl.Series, unit: Any) -> pl.Series:
-    """ISO dates with a clock in units of time; null for what has finer ones, or is too far off."""
+    """ISO text without an offset as moments in a unit; null if it is finer, or out of range."""
     import polars as pl
 
     filled = _seconds(column.str.replace(" ", "T", literal=True), 16)
-    found = filled.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit=unit, strict=False)
+    moments = filled.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit=unit, strict=False)
     finer = filled.str.contains(rf"\.[0-9]{{{_DIGITS[unit]}}}0*[1-9]")
-    if unit == "ns":  # those of before 1678 and after 2261 wrap around
+    if unit == "ns":  # Years before 1678 and after 2261 would wrap around.
         finer |= ~filled.str.slice(0, 4).cast(pl.Int32, strict=False).is_between(*_YEARS_IN_NS)
     leap = filled.str.contains(":60", literal=True)
-    return _where(found, ~finer & ~leap)
+    return _where(moments, ~finer & ~leap)
 
 
 def _seconds(column: pl.Series, length: int) -> pl.Series:
-    """Text with seconds on its clock, where it ends after the minutes, at that length."""
+    """Times with seconds: `:00` is added to those of that length, which end with the minutes."""
     import polars as pl
 
     short = column.str.len_bytes() == length
@@ -288,31 +289,31 @@ def _seconds(column: pl.Series, length: int) -> pl.Series:
     return pl.select(pl.when(short).then(column + ":00").otherwise(column)).to_series()
 
 
-def _where(found: pl.Series, holds: pl.Series) -> pl.Series:
-    """The values where something holds, null elsewhere."""
+def _where(values: pl.Series, holds: pl.Series) -> pl.Series:
+    """The values where the mask `holds` is true, null elsewhere."""
     if holds.all():
-        return found
-    return found.set(~holds.fill_null(value=True), None)
+        return values
+    return values.set(~holds.fill_null(value=True), None)
 
 
-def _are_kin(one: pl.DataType, other: pl.DataType) -> bool:
-    """Whether values of one type can be values of another: of a finer unit, of a wider number."""
+def _are_kin(first: pl.DataType, second: pl.DataType) -> bool:
+    """Whether two types are of the same kind, as two units of time or two widths of numbers."""
     import polars as pl
 
-    if isinstance(one, (pl.List, pl.Array)) and isinstance(other, (pl.List, pl.Array)):
-        return isinstance(one, pl.List) == isinstance(other, pl.List) and _are_kin(
-            one.inner,  # type: ignore[arg-type]
-            other.inner,  # type: ignore[arg-type]
+    if isinstance(first, (pl.List, pl.Array)) and isinstance(second, (pl.List, pl.Array)):
+        return isinstance(first, pl.List) == isinstance(second, pl.List) and _are_kin(
+            first.inner,  # type: ignore[arg-type]
+            second.inner,  # type: ignore[arg-type]
         )
-    if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
-        pairs = zip(one.fields, other.fields, strict=False)
-        same = [f.name for f in one.fields] == [f.name for f in other.fields]
+    if isinstance(first, pl.Struct) and isinstance(second, pl.Struct):
+        pairs = zip(first.fields, second.fields, strict=False)
+        same = [f.name for f in first.fields] == [f.name for f in second.fields]
         return same and all(_are_kin(a.dtype, b.dtype) for a, b in pairs)  # type: ignore[arg-type]
-    if isinstance(one, pl.Datetime) and isinstance(other, pl.Datetime):
-        return (one.time_zone is None) == (other.time_zone is None)
+    if isinstance(first, pl.Datetime) and isinstance(second, pl.Datetime):
+        return (first.time_zone is None) == (second.time_zone is None)
     texts = (pl.String, pl.Categorical, pl.Enum)
-    if isinstance(one, texts) and isinstance(other, texts):
+    if isinstance(first, texts) and isinstance(second, texts):
         return True
-    if isinstance(one, pl.Duration) and isinstance(other, pl.Duration):
+    if isinstance(first, pl.Duration) and isinstance(second, pl.Duration):
         return True
-    return one in {pl.Null(), other} or (one.is_numeric() and other.is_numeric())
+    return first in {pl.Null(), second} or (first.is_numeric() and second.is_numeric())

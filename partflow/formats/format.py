@@ -1,7 +1,7 @@
-"""What partflow asks of any format, and what a format is that a project brings.
+"""What partflow asks of every format, and how it calls a format that a project brings.
 
-Knows nothing of datasets, nor of any one format. Whatever a project's format raises over a file
-becomes an error that names the file and the line of the project.
+Knows nothing of datasets, nor of any single format. Whatever a project's format raises over a file
+becomes an error that names the file and the line in the project.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 VIEW = 16
-"""So many bytes polars takes for each text beside the text itself."""
+"""The bytes that polars takes for each text, beside the text itself."""
 _WAY = "brought1"
 
 
@@ -72,9 +72,9 @@ class Format(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a closer look at a file tells.
+    """What reading a file has told: its content fingerprint, rows and schema.
 
-    `rows` is 1 for what is no table, and `schema` None. `frame` is there if all of it was read.
+    For what is no table `rows` is 1 and `schema` is None. `frame` is given if reading made one.
     """
 
     content: str
@@ -84,7 +84,7 @@ class Contents:
 
 
 class FileFormat(Protocol):
-    """What partflow asks any format about a file; all of it raises ReadError."""
+    """What partflow asks every format about a file; each method may raise ReadError."""
 
     @property
     def name(self) -> str:
@@ -92,9 +92,9 @@ class FileFormat(Protocol):
 
     @property
     def rules(self) -> int:
-        """The number of the rules by which files are typed and checked; 0 if they are not.
+        """The number of the rules by which files are typed and checked; 0 if there are none.
 
-        What was read by older ones may have come to other values.
+        A file that was read by rules of a lower number may have other values by the present ones.
         """
 
     def read(self, path: Path) -> Any:
@@ -104,17 +104,17 @@ class FileFormat(Protocol):
         """The content fingerprint of the value in the file."""
 
     def contents(self, path: Path, *, is_small: bool) -> Contents:
-        """All that the record has of a file; the frame of one that `is_small` may be in it."""
+        """All that the record holds of a file; if it `is_small`, its frame may be in it."""
 
     def schema_text(self, path: Path) -> str | None:
         """The text of the file's schema; None for what is no table."""
 
     def require_likely(self, path: Path) -> None:
-        """Raise ReadError for what cannot be such a file, from a few of its bytes."""
+        """Raise ReadError if a few of its bytes show that it cannot be such a file."""
 
 
 class FrameFormat(Protocol):
-    """What partflow asks a format whose files are tables, beside; all of it raises ReadError."""
+    """What partflow asks a format of tables, too; each method may raise ReadError."""
 
     @property
     def schema(self) -> Mapping[str, pl.DataType] | None:
@@ -124,24 +124,27 @@ class FrameFormat(Protocol):
         """The frame in the file."""
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
-        """The rows of the files in their order; `origin` names a column for each row's path."""
+        """The rows of the files, in their order.
+
+        `origin`, if any, names a column that is added and holds each row's path.
+        """
 
     def rows(self, path: Path) -> int:
         """How many rows the file has."""
 
     def memory(self, path: Path) -> int:
-        """About how many bytes the frame in the file will take; OSError if it is gone."""
+        """About how many bytes of memory the file's frame takes; OSError if the file is gone."""
 
     def require_together(self, paths: Sequence[Path]) -> None:
-        """Raise ReadError for the first file that cannot be read, or not beside the others."""
+        """Raise ReadError for the first file that cannot be read, alone or with the others."""
 
     def beside(self, column: str) -> Self:
-        """The same for files that may have the partition column of that name in them."""
+        """This format, for files that may hold a partition column of that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFormat:
-    """A project's format under the name that was declared, as partflow asks it."""
+    """A project's format, under its declared name, with all that partflow asks of a format."""
 
     name: str
     own: Format
@@ -149,10 +152,10 @@ class ProjectFormat:
     rules = 0
 
     def write(self, value: object, path: Path) -> None:
-        """Write a value; whatever the project's method raises is raised.
+        """Write a value; what the project's method raises goes through.
 
         Raises:
-            ReadError: there is no file afterwards.
+            ReadError: the method has written no file at the path.
         """
         self.own.write(value, path)
         if not path.is_file():
@@ -165,7 +168,7 @@ class ProjectFormat:
             return self.own.read(path)
 
     def fingerprint(self, path: Path) -> str:
-        """The fingerprint of the value; ReadError if the project's method raises, or gives none."""
+        """The value's fingerprint; ReadError if the project's method raises, or returns no str."""
         with self._reading(path):
             text: object = self.own.fingerprint(path)
         if isinstance(text, str):
@@ -175,17 +178,17 @@ class ProjectFormat:
         raise ReadError(str(path), f"cannot be read: {what}", "have it return a str")
 
     def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
-        """The fingerprint; there are no rows."""
+        """The fingerprint alone; such a file has no rows."""
         return Contents(self.fingerprint(path))
 
     def schema_text(self, path: Path) -> None:
-        """None: it is no table."""
+        """None, because it is no table."""
 
     def require_likely(self, path: Path) -> None:
-        """Pass: only the project knows."""
+        """Do nothing: only the project knows its bytes."""
 
     def remembered(self) -> ProjectFormat:
-        """The same: each reader gets a value that was read for it."""
+        """This format: nothing is remembered, each reader gets a value read for itself."""
         return self
 
     @contextmanager
@@ -197,14 +200,14 @@ class ProjectFormat:
         except OSError as error:
             raise unreadable(path, error) from error
         except Exception as error:
-            said = (str(error).strip().splitlines() or [""])[0]
-            problem = f"{type(error).__name__}: {said}" if said else type(error).__name__
+            message = (str(error).strip().splitlines() or [""])[0]
+            problem = f"{type(error).__name__}: {message}" if message else type(error).__name__
             where = _place(error, type(self.own))
             raise ReadError(str(path), f"cannot be read: {problem}{where}", REPLACE) from error
 
 
 def _place(error: Exception, kind: type) -> str:
-    """The last line of the format's own package that an error came through, in brackets."""
+    """The last line in the format's own package that an error passed, as ' (file:line)'."""
     package = kind.__module__.partition(".")[0]
     lines = [
         f" ({frame.f_code.co_filename}:{line})"

@@ -1,6 +1,6 @@
-"""From files to what a task's parameter asks for, and from a frame to a file.
+"""Reads files into what a task's parameter asks for, and writes frames to files.
 
-Knows nothing of tasks, graphs or where files lie: paths and what is declared of a dataset come in.
+Knows nothing of tasks, graphs or where files lie: paths come in, with what a dataset declares.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _ORIGIN = "__partflow_origin__"
 LARGE = 2**17
-"""Files of at least so many bytes are read one by one, if all of their rows are asked for."""
+"""Files of on average at least this many bytes are read one by one, not in one scan."""
 
 
 class ObjectFormat(Protocol):
@@ -47,9 +47,10 @@ class ObjectFormat(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PartitionColumn:
-    """The column that stands in the path and not in the file: one value for each file, in order.
+    """The column that is in a file's path instead of the file: one value for each file, in order.
 
-    Dates; or moments (aware, or naive on the clock of UTC) that are shown in `zone`.
+    Without a `zone` the values are dates. With one they are moments, aware or naive in UTC, and are
+    shown in that zone.
     """
 
     name: str
@@ -76,9 +77,9 @@ def _series(column: PartitionColumn) -> pl.Series:
 def encode_frames(
     frames: Sequence[tuple[pl.DataFrame, Mapping[str, str]]],
 ) -> list[tuple[bytes, str]]:
-    """Encodes frames with their metadata, whose rows have no order, all together.
+    """For each frame with its metadata the bytes of its file, and its content fingerprint.
 
-    For each the bytes of its file, which is not written yet, and its content fingerprint.
+    All are encoded together, and no file is written. The order of rows does not count.
     """
     contents = fingerprint_frames([frame for frame, _ in frames])
     return list(zip(Parquet().encode(frames), contents, strict=True))
@@ -93,14 +94,13 @@ def read_frames(
 ) -> object:
     """The rows of the files, in their order, as what a parameter of that kind gets.
 
-    A DuckDB relation is one of `relations`, or has a connection to itself.
-
-    The partition column comes last, unless the files have one of that name: then theirs stands.
-    A lazy frame reads Parquet, and text with a schema, only when it is collected; what is wrong
-    with a file is raised then, by polars: `explain` says which file it was.
+    A DuckDB relation is opened on the connection of `relations`, or else on one of its own.
+    The partition column comes last; but if the files have a column of that name, theirs is kept.
+    A lazy frame reads Parquet, and text with a schema, only when it is collected. Then polars
+    raises what is wrong with a file, and `explain` says which file it was.
 
     Raises:
-        ReadError: a file can't be read, or the files' types differ and no schema is declared.
+        ReadError: a file cannot be read, or the files' types differ and no schema is declared.
     """
     import polars as pl
 
@@ -123,16 +123,20 @@ def read_frames(
 
 
 def read_objects(paths: Sequence[Path], form: ObjectFormat) -> object:
-    """The object in the file; a list of them for several files, None for none."""
+    """The object in the file; a list of objects for several files, None for no file.
+
+    Raises:
+        ReadError: a file cannot be read.
+    """
     if len(paths) == 1:
         return form.read(paths[0])
     return [form.read(each) for each in paths] or None
 
 
 def explain(paths: Sequence[Path], form: FrameFormat) -> ReadError | None:
-    """The file that makes a read of these fail, found by reading one after the other.
+    """The error of the file that makes a read of these fail; None if all can be read.
 
-    None if none of them does; so where there are no files.
+    It reads one file after the other.
     """
     if not paths:
         return None
@@ -150,10 +154,10 @@ def stage_frame(
     ordered: bool = False,  # noqa: FBT001, FBT002
     encoded: tuple[bytes, str] | None = None,
 ) -> tuple[Contents, str]:
-    """Writes a frame as Parquet: what its file holds, and the SHA-256 of its bytes.
+    """Write a frame as Parquet; returns what its file holds, and the SHA-256 of its bytes in hex.
 
-    A lazy one is streamed, and its fingerprint read from the file. `encoded` is what
-    `encode_frames` made of it, if that was done.
+    A lazy frame is streamed, and its fingerprint is read from the file. `encoded` is what
+    `encode_frames` gave for the frame, if it was called. With `ordered` the order of rows counts.
     """
     import polars as pl
 
@@ -170,7 +174,7 @@ def stage_frame(
 
 
 def streamed(batches: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
-    """Batches as a lazy frame that can be collected once."""
+    """A lazy frame over an iterator of batches; it can be collected once only."""
     from polars.io.plugins import register_io_source
 
     def taken(
@@ -210,7 +214,7 @@ def _scan(paths: Sequence[Path], column: PartitionColumn | None, form: FrameForm
 
 
 def _read_one(path: Path, column: PartitionColumn | None, form: FrameFormat) -> pl.DataFrame:
-    """What scanning and collecting one file gives, without the price of a query."""
+    """What scanning and collecting one file gives, without the cost of a query."""
     frame = form.read(path)
     if column is None or column.name in frame.columns:
         return frame
@@ -220,9 +224,10 @@ def _read_one(path: Path, column: PartitionColumn | None, form: FrameFormat) -> 
 def _read_each(
     paths: Sequence[Path], column: PartitionColumn | None, form: FrameFormat
 ) -> pl.DataFrame | None:
-    """Large files, read one after the other; None if they are small, or for a scan to judge.
+    """Large files, read one after the other; None if a scan has to read them.
 
-    A scan of them all tells the partition by the path of each row, which takes as long as reading.
+    One scan would take the partition from each row's path, which takes as long as the reading. But
+    a scan is quicker for small files, and knows what to do where columns differ.
     """
     import polars as pl
 
@@ -259,7 +264,7 @@ def _nothing(
 
 
 def as_kind(frame: pl.DataFrame, kind: ParameterKind, relations: Relations | None = None) -> object:
-    """A frame as what a parameter of that kind gets; see `read_frames` for `relations`."""
+    """A frame as what a parameter of that kind gets; `relations` as for `read_frames`."""
     match kind:
         case ParameterKind.LAZY:
             return frame.lazy()
@@ -276,7 +281,7 @@ def as_kind(frame: pl.DataFrame, kind: ParameterKind, relations: Relations | Non
 
 
 def _since_epoch(value: dt.date | dt.datetime) -> int:
-    """Microseconds since 1970 of a moment; a naive one is on the clock of UTC."""
+    """Microseconds from 1970 to a moment; a naive one is in UTC."""
     zone = getattr(value, "tzinfo", None)
     epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC if zone else None)
     return (value - epoch) // dt.timedelta(microseconds=1)

@@ -1,9 +1,9 @@
-"""Lines of NDJSON one by one: which is no object, or holds a value that its column cannot hold.
+"""Looks at NDJSON line by line: for a line that is no object, or a value its column cannot hold.
 
-Knows nothing of datasets. polars reads numbers with a fraction as floats before it makes text of
-them, and whole numbers as floats where the column is one: what loses digits by that is found in the
-text of the file. To look at every line takes ten times as long as to read it, so it is done where
-the reader refuses a file, or where what it read may have lost something.
+Knows nothing of datasets. Where a column is text, polars reads a number with a fraction as a float
+first; where a column is a float, it reads whole numbers as floats. Which numbers lose digits by
+that only the text of the file shows. To look at every line takes ten times as long as to read the
+file, so it is done only if polars refuses the file, or if a value may have lost digits.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     Schema = Mapping[str, pl.DataType]
 
 _EXACT = 2**53
-"""Whole numbers from here on may not be floats."""
+"""From here on not every whole number is a Float64."""
 _LONG = r"^-?[0-9][0-9.]{14}[-+.eE0-9]*$"
-"""Numbers of at least fifteen digits, as polars writes those that it may have rounded."""
+"""Matches text of a number with at least fifteen digits, which polars may have rounded."""
 _LONG_IN_FILE = r"[:\[,\s]-?[0-9][0-9.]{15}[0-9.eE]"
-"""Numbers of more than fifteen digits with a fraction, and some that have none."""
+"""Matches numbers of more than fifteen digits in a file, with or without a fraction."""
 _AT_ONCE = 2**24
 _SHOWN = 60
 _TYPE = "mend the file, or declare a type that holds it"
@@ -41,30 +41,33 @@ _AGAIN = "have it delivered again"
 
 
 class _Whole(str):
-    """A whole number as it stands in a file."""
+    """The text of a whole number in a file."""
 
     __slots__ = ()
 
 
 class _Fraction(str):
-    """A number with a fraction or an exponent as it stands in a file."""
+    """The text of a number with a fraction or an exponent in a file."""
 
     __slots__ = ()
 
     @property
     def is_rounded(self) -> bool:
-        """Whether it is another number once it was a float."""
+        """Whether making a float of it changes the number."""
         return self.is_too_large or Decimal(self) != Decimal(repr(float(self)))
 
     @property
     def is_too_large(self) -> bool:
-        """Whether no float is as large."""
+        """Whether it is larger than every float."""
         return math.isinf(float(self))
 
 
 @contextmanager
 def naming_lines(path: Path, schema: Schema | None) -> Iterator[None]:
-    """Let what polars raises over a line that is no JSON, or does not fit, name that line."""
+    """Raise ReadError that names the line, if polars raises over a line in the file.
+
+    If no line is at fault, what polars raised goes through.
+    """
     import polars as pl
 
     try:
@@ -77,14 +80,14 @@ def naming_lines(path: Path, schema: Schema | None) -> Iterator[None]:
 
 
 def may_have_lost_digits(frame: pl.DataFrame) -> bool:
-    """Whether a number of what was read may be another one than the file has."""
+    """Whether some number in the frame may differ from the file's, because it was a float."""
     return any(_is_doubtful(column) for column in frame.iter_columns())
 
 
 def has_long_decimals(path: Path, schema: Schema) -> bool:
-    """Whether a file has so long numbers that one may not be a Decimal of the schema as read.
+    """Whether the schema has a Decimal, and the file a number too long to pass through a float.
 
-    A float that is written short may have been long, so only the file tells.
+    Only the file tells: polars writes a float with few digits even if the file had many.
     """
     import polars as pl
     import pyarrow as pa
@@ -100,13 +103,13 @@ def has_long_decimals(path: Path, schema: Schema) -> bool:
 
 
 def require_lines(path: Path, schema: Schema) -> None:
-    """Raise ReadError for the first line that is no JSON object, or has a value that misfits."""
+    """Raise ReadError for the first line that is no object, or has a value that does not fit."""
     types = instances(schema)
     for number, fields in _objects(path):
         for name, kind in types.items():
             if (problem := _problem(fields.get(name), kind)) is not None:
-                said = f"line {number:,}: column {name!r}: {problem[0]}"
-                raise ReadError(str(path), said, problem[1])
+                message = f"line {number:,}: column {name!r}: {problem[0]}"
+                raise ReadError(str(path), message, problem[1])
 
 
 def _require_one_form(path: Path) -> None:
@@ -115,16 +118,18 @@ def _require_one_form(path: Path) -> None:
     for number, fields in _objects(path):
         for name, value in fields.items():
             if isinstance(value, _Fraction) and value.is_too_large:
-                said = (
+                message = (
                     f"line {number:,}: column {name!r}: {_shown(value)} is too large for a number"
                 )
-                raise ReadError(str(path), said, _QUOTED)
+                raise ReadError(str(path), message, _QUOTED)
             if value is None:
                 continue
             at, form = first.setdefault(name, (number, _form(value)))
             if form != _form(value):
-                said = f"column {name!r} is {_form(value)} in line {number:,}, and {form} in {at:,}"
-                raise ReadError(str(path), said, "have it delivered in one form")
+                message = (
+                    f"column {name!r} is {_form(value)} in line {number:,}, and {form} in {at:,}"
+                )
+                raise ReadError(str(path), message, "have it delivered in one form")
 
 
 def _form(value: Any) -> str:
@@ -157,13 +162,13 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
         advice = "have it delivered as UTF-8"
         raise ReadError(str(path), f"line {number:,} is no UTF-8 text", advice) from None
     try:
-        found = json.loads(
+        value = json.loads(
             text, parse_int=_Whole, parse_float=_Fraction, parse_constant=_no_constant
         )
     except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict):
-        return found
+        value = None
+    if isinstance(value, dict):
+        return value
     problem = f"line {number:,} is no JSON object: it may be cut off"
     raise ReadError(str(path), problem, _AGAIN) from None
 
@@ -204,12 +209,12 @@ def _problem_of_one(value: Any, kind: pl.DataType) -> tuple[str, str] | None:
         case pl.List() | pl.Array() | pl.Struct():
             return _misfit(value, kind)
         case _:
-            return None  # its text is judged
+            return None  # It is read as text, and its text is judged later.
 
 
 def _is_within(value: Any, kind: pl.DataType) -> bool:
     lo, hi = (0, 2**64) if kind.is_unsigned_integer() else (-(2**63), 2**63)
-    # Of text of any length only so much is made a number.
+    # The length is tested first: to make a number of endless text would take too long.
     return isinstance(value, _Whole) and len(value) < _SHOWN and lo <= int(value) < hi
 
 
@@ -235,21 +240,21 @@ def _misfit(value: Any, kind: pl.DataType) -> tuple[str, str]:
 
 
 def _shown(value: Any) -> str:
-    """A value as it stands in the file, of a bounded length."""
+    """A value as it is written in the file, cut to 60 characters."""
     is_number = isinstance(value, (_Whole, _Fraction))
     text = str(value) if is_number else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _holds(kind: Any, wanted: type[pl.DataType]) -> bool:
-    """Whether a type is of a kind, or has that within it."""
+    """Whether a type is of the wanted class, or has one within it."""
     inner = [f.dtype for f in getattr(kind, "fields", ())]
     inner += [kind.inner] if hasattr(kind, "inner") else []
     return isinstance(kind, wanted) or any(_holds(each, wanted) for each in inner)
 
 
 def _is_doubtful(column: pl.Series) -> bool:
-    """Whether a column holds text or floats that may be what rounding left of a longer number."""
+    """Whether a column has a float or a text that may be a rounded number."""
     import polars as pl
 
     match column.dtype:

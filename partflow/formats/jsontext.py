@@ -1,7 +1,7 @@
-"""NDJSON files as text: what of a schema their reader is told, and what their bytes have to be.
+"""NDJSON files as text: the types to read their columns as, and checks of their first bytes.
 
 Knows nothing of datasets, or of what single lines hold. JSON has numbers, text, true and false,
-lists and objects: what a schema says to be anything else is read as text first, also within lists
+lists and objects. A column of any other type in the schema is read as text first, also within lists
 and objects.
 """
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
 _UTF_8 = b"\xef\xbb\xbf"
-"""What some writers begin UTF-8 with; readers of JSON take it for a part of the first line."""
+"""The mark that some writers put before UTF-8; JSON readers take it for part of the first line."""
 
 
 def as_read(schema: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
-    """The types to read the columns of a schema as."""
+    """For each column of a schema the type that polars is to read from JSON."""
     return {name: _as_read(kind) for name, kind in instances(schema).items()}
 
 
@@ -35,7 +35,7 @@ def _as_read(kind: pl.DataType) -> pl.DataType:
     match kind:
         case pl.Int64() | pl.UInt64() | pl.Float64() | pl.Boolean() | pl.String():
             return kind
-        case pl.List() | pl.Array():  # polars ends the process's thread over other lengths
+        case pl.List() | pl.Array():  # polars panics over a list of another length.
             return pl.List(as_read({"": kind.inner})[""])  # type: ignore[dict-item]
         case pl.Struct():
             return pl.Struct(as_read({f.name: f.dtype for f in kind.fields}))  # type: ignore[misc]
@@ -44,7 +44,7 @@ def _as_read(kind: pl.DataType) -> pl.DataType:
 
 
 def require_utf8(path: Path, beginning: bytes) -> None:
-    """Raise ReadError for text that is UTF-16, or begins with a mark."""
+    """Raise ReadError if the first bytes are UTF-16, hold zeros or have a byte order mark."""
     if beginning.startswith(_UTF_8):
         problem = "begins with a byte order mark (BOM), which JSON does not have"
         raise ReadError(str(path), problem, "have it delivered as UTF-8 without one")
@@ -54,13 +54,13 @@ def require_utf8(path: Path, beginning: bytes) -> None:
 
 
 def fields_in(beginning: bytes) -> list[str]:
-    """The names of the fields of the whole lines in the first bytes of a file."""
-    found: dict[str, None] = {}
+    """The names of all fields in the lines that are whole in the first bytes of a file."""
+    names: dict[str, None] = {}
     for line in beginning.splitlines():
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
-            found |= dict.fromkeys(value)
-    return list(found)
+            names |= dict.fromkeys(value)
+    return list(names)

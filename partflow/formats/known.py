@@ -1,6 +1,6 @@
 """partflow's own formats by name, and the format of a dataset.
 
-Knows nothing of datasets but what a format must know of their declaration.
+Of datasets it knows only what a format must know of their declaration.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     Schema = Mapping[str, pl.DataType]
 
 AS_FILE = -1
-"""In the place of the number of rules: a file that could not be read was taken as it is."""
+"""Stands in place of the number of rules: the file was unreadable, and counts by its bytes."""
 
 Table = Parquet | Csv | Ndjson
 """A format of frames."""
 
 
 class Declared(Protocol):
-    """What a format needs to know of a dataset's declaration."""
+    """What a format needs to know of a dataset's declaration: a Dataset or Source has all of it."""
 
     @property
     def stored_as(self) -> StoredAs:
@@ -80,7 +80,7 @@ def table_of(dataset: Declared) -> Table:
 def table_named(
     name: str, schema: Schema | None = None, *, ordered: bool = False, own: bool = False
 ) -> Table:
-    """Partflow's own format of tables of that name; `KeyError` if there is none."""
+    """The format of tables of that name that partflow brings; KeyError if there is none."""
     match name:
         case "parquet":
             return Parquet(ordered, schema, own)
@@ -94,9 +94,9 @@ def table_named(
 
 @functools.lru_cache(maxsize=4096)
 def way_of(dataset: Declared) -> Hashable:
-    """All that decides what reading one of a dataset's files gives.
+    """A value for all that decides what reading one of a dataset's files gives.
 
-    Two datasets with the same way read the same from one file: see `HandOver`.
+    Two datasets with equal values read the same from one file: `HandOver` relies on it.
     """
     form: Any = format_of(dataset)
     return (form.name, *(_hashable(getattr(form, each.name)) for each in fields(form)))

@@ -1,6 +1,8 @@
-"""Parquet: how a frame is written and read, and what a file tells without its rows.
+"""Parquet: how a frame is written, read and checked, and what a file tells without its rows.
 
-Knows nothing of datasets or partitions: a path comes in, a value or a file comes out.
+Knows nothing of datasets or partitions: a path comes in, a value or a file comes out. A file may be
+anybody's: readers make room for all rows that a footer declares, and a footer that lies would end
+the process. So where it declares far too many for the file, they are counted first, in pieces.
 """
 
 from __future__ import annotations
@@ -37,12 +39,12 @@ if TYPE_CHECKING:
     Schema = Mapping[str, pl.DataType]
 
 _AT_ONCE = 256 * 2**20
-"""A frame of up to so many bytes is encoded in memory and written at once."""
+"""A frame of up to this many bytes is encoded in memory, and its file written in one go."""
 
 _HARMLESS = 2**24
-"""So many cells a reader may make room for in vain."""
+"""The number of cells for which a reader may safely make room, even if they are not there."""
 _DENSE = 8
-"""Cells in a byte: more are packed there only where a column hardly changes."""
+"""Cells per byte of the file; only columns that hardly change pack more."""
 _ROWS_AT_ONCE = 2**16
 _MARK = b"PAR1"
 
@@ -51,11 +53,12 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "FIXED_LEN_BYTE_ARRAY": 16}
 
 @dataclass(frozen=True, slots=True)
 class Parquet:
-    """Parquet through polars, zstd inside; the metadata stands in the footer.
+    """Parquet through polars, compressed with zstd; metadata is in the footer.
 
-    `own` are files that a task wrote: what an older one lacks of the schema is null. Those of
-    others are read as it says, as far as no value changes by that. A `column` must stand in all
-    files of one read, or in none.
+    `own` says that tasks wrote the files: a column of the schema that an older file lacks is null.
+    Files of others are read as the schema says, if that changes no value. `column` is the partition
+    column: all files of one read must have it, or none. `ordered` says that the order of rows
+    counts in the fingerprint.
     """
 
     ordered: bool = False
@@ -69,7 +72,10 @@ class Parquet:
     def stage(
         self, value: pl.DataFrame | pl.LazyFrame, path: Path, metadata: Mapping[str, str]
     ) -> None:
-        """Writes a frame; what is lazy is streamed, and written once more if it holds NaN."""
+        """Write a frame; a lazy one is streamed, and written a second time if it holds NaN.
+
+        The second time, with NaN, no statistics are written that would hide it from readers.
+        """
         import polars as pl
 
         if isinstance(value, pl.DataFrame):
@@ -78,10 +84,10 @@ class Parquet:
             return
         value.sink_parquet(path, compression="zstd", metadata=dict(metadata))
         if streamed_nan(path):
-            found = _scanned(path, None, None)
+            written = _scanned(path, None, None)
             second = path.with_name(f"{path.name}.again")
             try:
-                found.sink_parquet(
+                written.sink_parquet(
                     second, compression="zstd", metadata=dict(metadata), statistics=WITHOUT_RANGES
                 )
                 second.replace(path)
@@ -95,9 +101,9 @@ class Parquet:
         metadata: Mapping[str, str],
         encoded: bytes | None = None,
     ) -> str:
-        """Writes a frame that is in memory; the SHA-256 of the bytes that were to be written.
+        """Write a frame; returns the SHA-256, in hex, of the bytes that the file should have.
 
-        `encoded` is what `encode` made of the frame with the same metadata, if that was done.
+        `encoded` are the bytes that `encode` gave for this frame and metadata, if it was called.
         """
         if encoded is None and frame.estimated_size() > _AT_ONCE:
             self.stage(frame, path, metadata)
@@ -112,7 +118,8 @@ class Parquet:
     def encode(self, frames: Sequence[tuple[pl.DataFrame, Mapping[str, str]]]) -> list[bytes]:
         """The bytes of a file for each frame with its metadata.
 
-        Made in one query, many small ones take two thirds of the time: threads are woken once.
+        All are made in one query, which wakes polars' threads only once: for many small frames that
+        takes two thirds of the time of a query each.
         """
         import polars as pl
 
@@ -161,9 +168,9 @@ class Parquet:
             return pl.read_parquet_schema(path)
 
     def require_schema(self, path: Path) -> None:
-        """Raise ReadError if the file's columns cannot be read as the schema says, if there is one.
+        """Raise ReadError if there is a schema, and the file's columns cannot be read as it says.
 
-        Of columns that are not as it says all values are read.
+        Columns of other types than the schema's are read to the end, to try every value.
         """
         if self.schema is None:
             return
@@ -177,13 +184,14 @@ class Parquet:
 
     def fingerprint(self, path: Path) -> str:
         """The fingerprint of the values, whoever wrote the file."""
-        rows_in(path)  # it may be anybody's file
+        rows_in(path)  # It may be anybody's file: refuse one that would need too much memory.
         return fingerprint_parquet(path, ordered=self.ordered)
 
     def contents(self, path: Path, *, is_small: bool) -> Contents:
-        """What the record has of a file; with its frame if it `is_small` and a source's.
+        """What the record holds of a file; with its frame if it `is_small`, and a source's.
 
-        One that has a schema is read as that says, which is another frame than the file's.
+        With a schema no frame is given: reading gives the schema's columns, and the fingerprint is
+        over the file's own.
         """
         rows = rows_in(path)
         if not self.own:
@@ -203,23 +211,24 @@ class Parquet:
         return rows_in(path)
 
     def require_likely(self, path: Path) -> None:
-        """Raise ReadError for what does not begin and end as Parquet does."""
+        """Raise ReadError for a file that does not begin and end as Parquet does."""
         require_parquet(path)
 
     def require_together(self, paths: Sequence[Path]) -> None:
-        """Raise ReadError for the first file that cannot be read, or not beside the others."""
+        """Raise ReadError for the first file that cannot be read, alone or with the others."""
         for path in paths:
             self.read(path)
         self.scan(paths, None)
 
     def beside(self, column: str) -> Parquet:
-        """The same for files that may have the partition column in them."""
+        """This format, for files that may hold a partition column of that name."""
         return replace(self, column=column)
 
     def memory(self, path: Path) -> int:
-        """About how many bytes the frame in the file takes in memory, as the footer says.
+        """About how many bytes of memory the file's frame takes, estimated from its footer.
 
-        Texts count with what is written of them: one that is repeated is there once.
+        Texts count with their encoded size, in which one that is repeated may be held only once.
+        ReadError if the footer cannot be read.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -241,10 +250,11 @@ class Parquet:
         return total
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
-        """The rows of all files, columns by name: one scan where the schemas are the same.
+        """The rows of all files, in their order, as columns of one schema.
 
-        Else numbers become as wide as is needed, and what a file lacks is null; what others wrote
-        is as their declared schema says.
+        Files of one schema are read by one scan. Where the schemas differ and none is declared,
+        numbers become as wide as needed, and a column that a file lacks is null. Files of others
+        are read as their declared schema says. ReadError if the files do not fit together.
         """
         if self.schema is None and len(paths) == 1:
             return self._scan(list(paths), origin)
@@ -258,7 +268,7 @@ class Parquet:
         )
         if is_as(list(held.values()), wanted):
             return self._scan(list(paths), origin)
-        return widened(held, wanted, lambda some: _scanned(some, None, origin), origin, _has_rows)
+        return widened(held, wanted, lambda group: _scanned(group, None, origin), origin, _has_rows)
 
     def _scan(self, source: bytes | Path | list[Path], origin: str | None) -> pl.LazyFrame:
         return _scanned(source, self.schema, origin)
@@ -271,7 +281,7 @@ def _has_rows(path: Path) -> bool:
 def _scanned(
     source: bytes | Path | list[Path], schema: Schema | None, origin: str | None
 ) -> pl.LazyFrame:
-    """One scan of Parquet; with a schema what is more in the files is left out."""
+    """One scan of Parquet; with a schema, columns that it does not name are left out."""
     import polars as pl
 
     return pl.scan_parquet(
@@ -286,7 +296,7 @@ def _scanned(
 
 
 def footer(path: Path) -> dict[str, str]:
-    """The metadata that was staged with a Parquet file, and what its writer added."""
+    """The metadata in a Parquet file's footer; ReadError if that cannot be read."""
     import polars as pl
 
     with reading(path):
@@ -294,10 +304,10 @@ def footer(path: Path) -> dict[str, str]:
 
 
 def require_parquet(path: Path) -> None:
-    """Raise ReadError for a file that cannot be Parquet, from a few of its bytes.
+    """Raise ReadError if a few of its bytes show that a file cannot be Parquet.
 
-    Before all of it is read: a download that was given its size first, and then broke off, has
-    gigabytes that were never written. Raises OSError if it cannot be opened.
+    It is called before the whole file is read: a download that set the file's size first, and then
+    broke off, leaves gigabytes that were never written. OSError if the file cannot be opened.
     """
     with open(path, "rb", opener=at_once) as file:
         head = file.read(len(_MARK))
@@ -309,13 +319,13 @@ def require_parquet(path: Path) -> None:
 
 
 def rows_in(path: Path) -> int:
-    """How many rows a Parquet file has, as its footer says; ReadError if it doesn't have them."""
+    """The number of rows in a Parquet file's footer; ReadError if the file has another number."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        found = bytes_or_path(path)
-        opened = pa.BufferReader(found) if isinstance(found, bytes) else pa.OSFile(str(found))
+        source = bytes_or_path(path)
+        opened = pa.BufferReader(source) if isinstance(source, bytes) else pa.OSFile(str(source))
         with opened as file:
             declared = pq.read_metadata(file)
             rows = int(declared.num_rows)
@@ -334,22 +344,22 @@ def rows_in(path: Path) -> int:
 
 
 def validate(path: Path, columns: Sequence[str], rows: int) -> None:
-    """Opens a Parquet file again and compares its footer with what was to be written.
+    """Compare the footer of a Parquet file just written with the columns and rows it should have.
 
     Raises:
-        ReadError: the footer can't be read, or says something else.
+        ReadError: the footer cannot be read, or has others.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with reading(path):
         try:
-            found = pq.read_metadata(pa.OSFile(str(path)))
+            metadata = pq.read_metadata(pa.OSFile(str(path)))
         except ValueError as error:  # pyarrow's own errors are ValueErrors
             raise unreadable(path, error) from error
-    names = found.schema.to_arrow_schema().names
-    if found.num_rows != rows:
-        problem = f"holds {found.num_rows:,} rows where {rows:,} were written"
+    names = metadata.schema.to_arrow_schema().names
+    if metadata.num_rows != rows:
+        problem = f"holds {metadata.num_rows:,} rows where {rows:,} were written"
     elif names != list(columns):
         problem = f"holds the columns {names} where {list(columns)} were written"
     else:
@@ -358,23 +368,23 @@ def validate(path: Path, columns: Sequence[str], rows: int) -> None:
 
 
 def confirm(path: Path, frame: pl.DataFrame, sha256: str) -> None:
-    """As `validate`, for a file that was encoded in memory: its bytes have to be those.
+    """Compare the bytes of a file just written with those that were encoded in memory.
 
-    What the encoder made is looked at once a schema: of the same columns it makes the same footer,
-    and reading each would cost as much as the rest.
+    Their schema is read back once for each schema that this process writes: the encoder writes the
+    same one for the same columns, and to read it every time would double the cost.
 
     Raises:
-        ReadError: they are others, or are no Parquet of these columns.
+        ReadError: the bytes are others, or are no Parquet of the frame's columns.
     """
     with reading(path):
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - for each partition
             data = file.readall()
-        known = hashlib.sha256(data).hexdigest() == sha256
+        is_as_written = hashlib.sha256(data).hexdigest() == sha256
         shape = (tuple(frame.columns), tuple(frame.dtypes))
-        if known and shape not in _confirmed:
-            known = _columns_of(data) == frame.columns
+        if is_as_written and shape not in _confirmed:
+            is_as_written = _columns_of(data) == frame.columns
             _confirmed.add(shape)
-    if not known:
+    if not is_as_written:
         problem = "does not hold what was written"
         raise ReadError(str(path), problem, "the disk is not to be trusted; run it again")
 

@@ -1,6 +1,6 @@
-"""What columns files have: as text for the record, and as one schema that holds those of several.
+"""Schemas of files: as text for the record, and several united into one that holds them all.
 
-Knows nothing of files, of datasets or of SQL. A schema is a mapping of names to polars types.
+Knows nothing of files, datasets or SQL. A schema is a mapping of names to polars types.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ if TYPE_CHECKING:
     Schema = Mapping[str, pl.DataType]
 
 _DIGITS = 38
-"""A decimal has no more of them."""
+"""The most digits that a Decimal has."""
 _WIDTHS = {"Int8": 3, "Int16": 5, "Int32": 10, "Int64": 19}
 _WIDTHS |= {"UInt8": 3, "UInt16": 5, "UInt32": 10, "UInt64": 20}
 """The digits of the largest whole number of each type."""
 _INTEGERS = ("Int8", "Int16", "Int32", "Int64")
 _IN_FLOAT32 = frozenset(("Int8", "Int16", "UInt8", "UInt16", "Float16", "Float32"))
 ROUNDED = frozenset(("Int64", "UInt64"))
-"""Types that a float holds only as far as a value has no more than 53 bits: each is to be tried."""
+"""Types of which a Float64 holds only values of up to 53 bits, so that each has to be tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """Two partitions whose columns no schema holds: `problem` says so of both, in words."""
+    """A column that no schema holds in both of two files; `problem` says why.
+
+    `one` and `other` are what names the files: a path or a key.
+    """
 
     column: str
     one: Hashable
@@ -44,7 +47,7 @@ class Clash:
 
 
 def schema_text(schema: Schema) -> str:
-    """The text of a schema for the record; `schema_in` reads it."""
+    """The text of a schema for the record; `schema_in` is its inverse."""
     return _text(tuple(schema), tuple(schema.values()))
 
 
@@ -56,7 +59,7 @@ def _text(names: tuple[str, ...], types: tuple[pl.DataType, ...]) -> str:
 
 @lru_cache(maxsize=1024)
 def schema_in(text: str) -> dict[str, pl.DataType]:
-    """The schema in a text; ValueError for what `schema_text` did not write."""
+    """The schema in a text; ValueError if `schema_text` cannot have written it."""
     try:
         return {str(name): _unpacked(kind) for name, kind in json.loads(text)}
     except (TypeError, AttributeError, LookupError, RecursionError, OverflowError) as error:
@@ -64,7 +67,7 @@ def schema_in(text: str) -> dict[str, pl.DataType]:
 
 
 def schema_known(text: str) -> Mapping[str, pl.DataType] | None:
-    """The schema in a recorded text; None for "" and for what partflow cannot have written."""
+    """The schema in a recorded text; None for "", and if partflow cannot have written the text."""
     try:
         return schema_in(text) if text else None
     except ValueError:
@@ -72,10 +75,10 @@ def schema_known(text: str) -> Mapping[str, pl.DataType] | None:
 
 
 def _packed(kind: pl.DataType) -> object:
-    """A type as JSON: its name, or a list of it and of what it is made of."""
+    """A type as JSON: its name, or a list of its name and its parameters."""
     import polars as pl
 
-    if isinstance(kind, pl.BaseExtension):  # readers of Parquet see what it is stored as
+    if isinstance(kind, pl.BaseExtension):  # Readers of Parquet see its storage type.
         return _packed(_instance(kind.ext_storage()))
     parts: list[object] = []
     match kind:
@@ -119,30 +122,30 @@ def _unpacked(packed: object) -> pl.DataType:
         case "Struct":
             return pl.Struct([pl.Field(str(n), _unpacked(p)) for n, p in parts[0]])
         case _:
-            made: pl.DataType = kind(*parts)
-            return made
+            built: pl.DataType = kind(*parts)
+            return built
 
 
 def _instance(kind: Any) -> pl.DataType:
-    """A type as an object, and all that it is made of: `pl.Int64` stands for `pl.Int64()`."""
+    """A type and its inner types as instances: `pl.Int64` becomes `pl.Int64()`."""
     import polars as pl
 
-    found: pl.DataType = kind() if isinstance(kind, type) else kind
-    match found:
+    instance: pl.DataType = kind() if isinstance(kind, type) else kind
+    match instance:
         case pl.Array():
-            return pl.Array(_instance(found.inner), found.size)
+            return pl.Array(_instance(instance.inner), instance.size)
         case pl.List():
-            return pl.List(_instance(found.inner))
+            return pl.List(_instance(instance.inner))
         case pl.Map():
-            return pl.Map(_instance(found.key), _instance(found.value))
+            return pl.Map(_instance(instance.key), _instance(instance.value))
         case pl.Struct():
-            return pl.Struct([pl.Field(f.name, _instance(f.dtype)) for f in found.fields])
+            return pl.Struct([pl.Field(f.name, _instance(f.dtype)) for f in instance.fields])
         case _:
-            return found
+            return instance
 
 
 def instances(schema: Mapping[str, Any]) -> dict[str, pl.DataType]:
-    """A schema as it is declared, each type as an object."""
+    """A declared schema with each type as an instance."""
     return {name: _instance(kind) for name, kind in schema.items()}
 
 
@@ -152,28 +155,28 @@ def instances(schema: Mapping[str, Any]) -> dict[str, pl.DataType]:
 def united(
     schemas: Sequence[tuple[Hashable, Schema]], *, exact: bool = False
 ) -> tuple[dict[str, pl.DataType], list[Clash]]:
-    """The one schema that holds all, in order of first appearance, and what it cannot hold.
+    """The schema that holds all of these, columns in order of first appearance, and the clashes.
 
-    Each schema comes with what names it. Numbers become wider, null becomes anything, and what one
-    lacks is null there; with `exact` types must be the same, and none may lack a column. Where
-    types clash, the last schema's stands.
+    Each schema comes with what names its file. Numbers become wider, null becomes any type, and a
+    column that a file lacks is null there. With `exact` the types must be the same, and no file may
+    lack a column. Where types clash, the last file's is taken.
     """
-    first: dict[str, tuple[Hashable, pl.DataType]] = {}
+    column_types: dict[str, tuple[Hashable, pl.DataType]] = {}
     clashes: list[Clash] = []
     for name_of, schema in schemas:
         for column, kind in schema.items():
-            whose, known = first.get(column, (name_of, kind))
+            whose, known = column_types.get(column, (name_of, kind))
             both = (
                 known if exact and _same(known, kind) else None if exact else holding(known, kind)
             )
             if both is None:
                 clashes.append(Clash(column, whose, name_of, _differ(column, kind, known)))
-            # A clash names the partition that has the type, and none that is null or narrower.
+            # A later clash is to name the file that has this type, not one with a narrower type.
             is_known = both is not None and _same(both, known)
-            first[column] = (whose if is_known else name_of, kind if both is None else both)
+            column_types[column] = (whose if is_known else name_of, kind if both is None else both)
         if exact:
-            clashes += _missing(first, name_of, schema)
-    return {column: kind for column, (_, kind) in first.items()}, clashes
+            clashes += _missing(column_types, name_of, schema)
+    return {column: kind for column, (_, kind) in column_types.items()}, clashes
 
 
 def united_by_rows(
@@ -182,16 +185,16 @@ def united_by_rows(
     *,
     exact: bool = False,
 ) -> tuple[dict[str, pl.DataType], list[Clash]]:
-    """As `united`; but where types clash, schemas of what has no rows are left out.
+    """As `united`; but if types clash, the schemas of files without rows are left out.
 
-    `has_rows` is asked of each schema's name, and only if there is a clash.
+    `has_rows` is called with what names a file, and only if there is a clash.
     """
-    whole, clashes = united(schemas, exact=exact)
+    schema, clashes = united(schemas, exact=exact)
     if not clashes:
-        return whole, clashes
-    voices = [pair for pair in schemas if has_rows(pair[0])] or schemas[:1]
-    heard, clashes = united(voices, exact=exact)
-    return {column: heard.get(column, kind) for column, kind in whole.items()}, clashes
+        return schema, clashes
+    with_rows = [pair for pair in schemas if has_rows(pair[0])] or schemas[:1]
+    narrowed, clashes = united(with_rows, exact=exact)
+    return {column: narrowed.get(column, kind) for column, kind in schema.items()}, clashes
 
 
 def _missing(
@@ -206,103 +209,104 @@ def _differ(column: str, kind: pl.DataType, known: pl.DataType) -> str:
     return f"column {column!r} is {type_text(kind)}, and {type_text(known)}"
 
 
-def holding(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
-    """The type that holds every value of both as it is, None if there is none.
+def holding(first: pl.DataType, second: pl.DataType) -> pl.DataType | None:
+    """The type that holds every value of both types unchanged; None if there is none.
 
-    For a whole number of `ROUNDED` and a float that is Float64, although it does not hold every
-    such number: who casts has to look at each value.
+    For a type of `ROUNDED` and a float it is Float64, which does not hold all whole numbers: a cast
+    has to try each value.
     """
     import polars as pl
 
-    if _same(one, other):
-        return one
-    names = [type(one).__name__, type(other).__name__]
+    if _same(first, second):
+        return first
+    names = [type(first).__name__, type(second).__name__]
     if "Null" in names:
-        return other if names[0] == "Null" else one
+        return second if names[0] == "Null" else first
     if all(name in _WIDTHS for name in names):
         return _integer(*names)
     if all(name in _WIDTHS or name.startswith("Float") for name in names):
         return pl.Float32() if _IN_FLOAT32.issuperset(names) else pl.Float64()
     if all(name in _WIDTHS or name == "Decimal" for name in names):
-        return _decimal(one, other)
+        return _decimal(first, second)
     if {*names} <= {"String", "Categorical", "Enum"}:
         return pl.String()
     if names[0] == names[1] and names[0] in ("Datetime", "Duration"):
-        return _microseconds(one, other)
-    return _nested(one, other)
+        return _microseconds(first, second)
+    return _nested(first, second)
 
 
-def _same(one: pl.DataType, other: pl.DataType) -> bool:
-    return type_text(one) == type_text(other)
+def _same(first: pl.DataType, second: pl.DataType) -> bool:
+    return type_text(first) == type_text(second)
 
 
-def _integer(one: str, other: str) -> pl.DataType | None:
-    """The narrowest whole number that holds both."""
+def _integer(first: str, second: str) -> pl.DataType | None:
+    """The narrowest type of whole numbers that holds both; None if there is none."""
     import polars as pl
 
-    bits = [int(name.lstrip("UInt")) for name in (one, other)]
-    if one.startswith("U") == other.startswith("U"):
-        wider: pl.DataType = getattr(pl, (one, other)[bits[0] < bits[1]])()
+    bits = [int(name.lstrip("UInt")) for name in (first, second)]
+    if first.startswith("U") == second.startswith("U"):
+        wider: pl.DataType = getattr(pl, (first, second)[bits[0] < bits[1]])()
         return wider
-    unsigned = bits[0] if one.startswith("U") else bits[1]
+    unsigned = bits[0] if first.startswith("U") else bits[1]
     least = max(*bits, 2 * unsigned)
     wide = f"Int{least}"
     return getattr(pl, wide)() if wide in _INTEGERS else None
 
 
-def _decimal(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
+def _decimal(first: pl.DataType, second: pl.DataType) -> pl.DataType | None:
     import polars as pl
 
-    places = [kind.scale if isinstance(kind, pl.Decimal) else 0 for kind in (one, other)]
+    places = [kind.scale if isinstance(kind, pl.Decimal) else 0 for kind in (first, second)]
     whole = [
         kind.precision - kind.scale
         if isinstance(kind, pl.Decimal)
         else _WIDTHS[type(kind).__name__]
-        for kind in (one, other)
+        for kind in (first, second)
     ]
     digits = max(whole) + max(places)
     return pl.Decimal(digits, max(places)) if digits <= _DIGITS else None
 
 
-def _microseconds(one: Any, other: Any) -> pl.DataType | None:
-    """Of moments or spans in milliseconds and in microseconds the latter, if their zone is one.
+def _microseconds(first: Any, second: Any) -> pl.DataType | None:
+    """Microseconds, for moments or spans of which one type has milliseconds and one microseconds.
 
-    Nanoseconds hold no moment after 2261, and a zone says on which day a moment is.
+    None for nanoseconds, which hold no moment after 2261; and for moments in two zones, where the
+    same moment can have two dates.
     """
     import polars as pl
 
-    if {one.time_unit, other.time_unit} != {"ms", "us"}:
+    if {first.time_unit, second.time_unit} != {"ms", "us"}:
         return None
-    if isinstance(one, pl.Duration):
+    if isinstance(first, pl.Duration):
         return pl.Duration("us")
-    return pl.Datetime("us", one.time_zone) if one.time_zone == other.time_zone else None
+    return pl.Datetime("us", first.time_zone) if first.time_zone == second.time_zone else None
 
 
-def _nested(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
-    """The list, or the struct with the same fields, that holds those of both; None if none does."""
+def _nested(first: pl.DataType, second: pl.DataType) -> pl.DataType | None:
+    """The list, or the struct with the same fields, that holds both; None if there is none."""
     import polars as pl
 
-    if isinstance(one, pl.List) and isinstance(other, pl.List):
-        inner = _held(one.inner, other.inner)
+    if isinstance(first, pl.List) and isinstance(second, pl.List):
+        inner = _held(first.inner, second.inner)
         return None if inner is None else pl.List(inner)
-    if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
-        if [f.name for f in one.fields] != [f.name for f in other.fields]:
+    if isinstance(first, pl.Struct) and isinstance(second, pl.Struct):
+        if [f.name for f in first.fields] != [f.name for f in second.fields]:
             return None
-        pairs = zip(one.fields, other.fields, strict=True)
+        pairs = zip(first.fields, second.fields, strict=True)
         kinds = [(a.name, _held(a.dtype, b.dtype)) for a, b in pairs]
         fields = [pl.Field(name, kind) for name, kind in kinds if kind is not None]
         return pl.Struct(fields) if len(fields) == len(kinds) else None
     return None
 
 
-def _held(one: Any, other: Any) -> pl.DataType | None:
-    """As `holding`, within a list or a struct; None where single values would have to be tried."""
-    one, other = _instance(one), _instance(other)
-    both = holding(one, other)
-    rounded = any(is_rounded(kind, both) for kind in (one, other) if both is not None)
+def _held(first: Any, second: Any) -> pl.DataType | None:
+    """As `holding`, within a list or a struct; None if each value would have to be tried."""
+    first, second = _instance(first), _instance(second)
+    both = holding(first, second)
+    rounded = any(is_rounded(kind, both) for kind in (first, second) if both is not None)
     return None if rounded else both
 
 
 def is_rounded(kind: pl.DataType, wanted: pl.DataType | None) -> bool:
-    """Whether values of a type may lose digits in the other, so that each is to be tried."""
+    """Whether values of a type may lose digits as the wanted type, so that each has to be tried."""
     return type(kind).__name__ in ROUNDED and type(wanted).__name__ == "Float64"

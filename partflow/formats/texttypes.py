@@ -1,8 +1,8 @@
-"""The types of columns of text that no schema types: what all values of a column are, else text.
+"""Gives types to columns of text for which no schema is declared.
 
-Knows nothing of files. A column's type comes from its own values alone. Numbers, true and false,
-and ISO dates and times are typed; all else stays the text that it is, and so do numbers one of
-which has a leading zero: 007 is a name.
+Knows nothing of files. A column gets the type that all of its values have: whole numbers, floats,
+true and false, ISO dates or times. Any other column stays text; and so does a column of numbers if
+one of them has a leading zero, because 007 is a name.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 RULES = 2
-"""The number of these rules, and of those by which text files are checked.
+"""The number of these rules, and of the rules by which text files are checked.
 
-It is recorded with what a file came to. Whoever changes how text is typed or checked raises it:
-then every file of text is read once more.
+It is recorded with the content of every file. Raise it with every change of how text is typed or
+checked: then every file of text is read once more.
 """
 
 _NUMBER = re.compile(r"[-+]?(?:\.?[0-9]|inf|NaN)")
@@ -29,7 +29,7 @@ _NAMES = ("NaN", "inf", "-inf", "+inf")
 
 
 def typed(frame: pl.DataFrame) -> pl.DataFrame:
-    """A frame of text with each column as the type that all of its values are."""
+    """A frame of text with each column as the type that all of its values have."""
     return frame.with_columns([_typed(column) for column in frame.iter_columns()])
 
 
@@ -38,9 +38,9 @@ def _typed(column: pl.Series) -> pl.Series:
     if not isinstance(first, str):
         return column
     if _NUMBER.match(first):
-        found = _numbers(column, first)
-        if found is not None:
-            return found
+        numbers = _numbers(column, first)
+        if numbers is not None:
+            return numbers
     if first.lower() in {"true", "false"}:
         return _first_fit(column, [_boolean()])
     if _TIMES.match(first):
@@ -64,46 +64,46 @@ def _times() -> list[pl.DataType]:
 
 
 def _first_fit(column: pl.Series, types: list[pl.DataType]) -> pl.Series:
-    """The column as the first of the types that it fits; as it is if there is none."""
+    """The column as the first of these types that all values fit; else as it is."""
     import polars as pl
 
     if (column == "").any():
-        return column  # it is empty and in quotation marks: that is text
+        return column  # A value in quotation marks that is empty is text.
     first = column.drop_nulls().head(1)
     dates = bool((column.str.len_bytes() == len("2024-01-31")).any())
     for each in types:
         if isinstance(each, pl.Datetime) and dates:
-            continue  # some have a clock and some have none
+            continue  # Some values have a time of day and some have none.
         if isinstance(parsed(first, each), Misfit):
             continue
-        found = parsed(column, each)
-        if not isinstance(found, Misfit):
-            return found
+        fitted = parsed(column, each)
+        if not isinstance(fitted, Misfit):
+            return fitted
     return column
 
 
 def _numbers(column: pl.Series, first: str) -> pl.Series | None:
-    """The column as whole numbers or as floats; None if it holds anything else."""
+    """The column as whole numbers or floats; None if a value is neither, or would lose digits."""
     import polars as pl
 
     nulls = column.null_count()
     if _WHOLE.fullmatch(first):
-        found = column.cast(pl.Int64, strict=False)
-        if found.null_count() > nulls:
-            other = column.filter(found.is_null() & column.is_not_null())
-            if other.str.contains(r"^-?[0-9]+$").all():
-                found = column.cast(pl.Int128, strict=False)
-        if found.null_count() == nulls:
-            return None if _is_name(column) else found
-    found = column.cast(pl.Float64, strict=False)
-    if found.null_count() > nulls or _is_name(column) or digits_lost(column, found).any():
+        numbers = column.cast(pl.Int64, strict=False)
+        if numbers.null_count() > nulls:
+            misfits = column.filter(numbers.is_null() & column.is_not_null())
+            if misfits.str.contains(r"^-?[0-9]+$").all():
+                numbers = column.cast(pl.Int128, strict=False)
+        if numbers.null_count() == nulls:
+            return None if _is_name(column) else numbers
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count() > nulls or _is_name(column) or digits_lost(column, numbers).any():
         return None
-    odd = column.filter(~found.is_finite())
-    return found if odd.is_in(_NAMES).all() else None
+    odd = column.filter(~numbers.is_finite())
+    return numbers if odd.is_in(_NAMES).all() else None
 
 
 def _is_name(column: pl.Series) -> bool:
-    """Whether a number in it is a name: 007, or +49301234."""
+    """Whether a value looks like a number and is a name, as 007 or +49301234."""
     zeros = column.str.starts_with("0") | column.str.starts_with("-0")
     signed = column.str.starts_with("+")
     names = column.filter(zeros | signed).str.contains(r"^(?:[-+]?0[0-9]|\+[0-9]+$)")

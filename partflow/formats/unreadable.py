@@ -1,4 +1,4 @@
-"""Why a file cannot be read, in one line, whatever polars, pyarrow and the disk say of it.
+"""Says in one line why a file cannot be read, from what polars, pyarrow or the disk raised.
 
 Knows nothing of formats.
 """
@@ -25,7 +25,7 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns what polars and the disk raise over a file into a `ReadError`."""
+    """Turn what polars or the disk raises over a file into a ReadError."""
     import polars as pl
 
     try:
@@ -35,7 +35,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def unreadable(path: Path, error: BaseException) -> ReadError:
-    """The error that says in one line why a file could not be read as what it should be."""
+    """The ReadError that says in one line why a file could not be read, and what to do."""
     if isinstance(error, FileNotFoundError):
         return ReadError(str(path), "there is no such file", "put it back, or make it again")
     number = refusal_behind(error)
@@ -45,7 +45,7 @@ def unreadable(path: Path, error: BaseException) -> ReadError:
         problem = os.strerror(number).lower()
         return ReadError(str(path), f"cannot be read: {problem}", _advised(number))
     problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if type(error).__name__ == "PanicException":  # it speaks of polars, and not of the file
+    if type(error).__name__ == "PanicException":  # Its text is about polars, not about the file.
         problem = "its data is damaged"
     return ReadError(str(path), f"cannot be read: {problem}", REPLACE)
 
@@ -55,11 +55,11 @@ def _advised(number: int) -> str:
 
 
 def refusal_behind(error: BaseException | None) -> int:
-    """The number of the system's error because of which a file could not be read; 0 if none is.
+    """The errno of the system's error that an error was raised for; 0 if there was none.
 
-    polars, which is written in Rust, says it at the end of its message only.
+    polars, which is written in Rust, has it only at the end of its message.
     """
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    said = _OS_ERROR.search(str(error))
-    return int(said[1]) if said else 0
+    os_error = _OS_ERROR.search(str(error))
+    return int(os_error[1]) if os_error else 0

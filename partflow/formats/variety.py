@@ -1,6 +1,6 @@
-"""How the files of a source differ: in a column's type, and in columns that its schema leaves out.
+"""Says how the files of a source differ: in a column's type, or by columns not in its schema.
 
-Knows nothing of files, or of how what they hold is recorded: keys come in, with schemas.
+Knows nothing of files, or of how their schemas are recorded: keys come in, with schemas.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ _TYPE = re.compile(r"(?<![\w'\"])([A-Z][A-Za-z0-9]*)")
 def types_varied(
     source: str, held: Sequence[tuple[str, Schema]], *, is_text: bool, may_lack: bool
 ) -> list[Varied]:
-    """The columns that are of types which one read does not take together, each once.
+    """The columns whose types differ so that one read cannot take the files together, each once.
 
-    `held` gives by key what files hold, one of each schema, in order. Numbers of different widths
-    are taken together in Parquet, and not in text. A schema may name columns that a file lacks only
-    where files `may_lack` some.
+    `held` has one file of each schema, by key and in order. In Parquet numbers of different widths
+    are read together, in text (`is_text`) they are not. `may_lack` says whether a declared schema
+    may name columns that a file lacks.
     """
     _, clashes = united(held, exact=is_text)
     by_key = dict(held)
-    found: dict[str, Varied] = {}
+    by_column: dict[str, Varied] = {}
     for clash in clashes:
-        one, other = str(clash.one), str(clash.other)
-        kinds = by_key[one].get(clash.column), by_key[other].get(clash.column)
-        if clash.column in found or kinds[0] is None or kinds[1] is None:
-            continue  # what one lacks altogether is of no other type
+        first_key, second_key = str(clash.one), str(clash.other)
+        kinds = by_key[first_key].get(clash.column), by_key[second_key].get(clash.column)
+        if clash.column in by_column or kinds[0] is None or kinds[1] is None:
+            continue  # A column that one file lacks differs in no type.
         texts = type_text(kinds[0]), type_text(kinds[1])
         schemas = [schema for _, schema in held]
         if may_lack or all(clash.column in schema for schema in schemas):
             line = _line(schemas, is_text=is_text, may_lack=may_lack)
         else:
-            line = None  # no schema that reads them all has this column
-        found[clash.column] = Varied(source, clash.column, (one, other), texts, line)
-    return list(found.values())
+            line = None  # No schema that reads all files can have this column.
+        by_column[clash.column] = Varied(source, clash.column, (first_key, second_key), texts, line)
+    return list(by_column.values())
 
 
 def columns_left_out(
     source: str, held: Sequence[tuple[str, Schema]], schema: Schema
 ) -> list[LeftOut]:
-    """The first file that has columns which the schema leaves out, and what they are."""
+    """The first file with columns that the schema leaves out, and their names; [] if none has."""
     for key, holds in held:
         names = tuple(name for name in holds if name not in schema)
         if names:
@@ -61,7 +61,7 @@ def columns_left_out(
 
 
 def _line(schemas: Sequence[Schema], *, is_text: bool, may_lack: bool) -> str | None:
-    """The declaration of a schema that reads them all; None if there is none."""
+    """The text that declares a schema for all of these; None if no schema reads them all."""
     whole: dict[str, Any] = {}
     for schema in schemas:
         for name, kind in schema.items():
@@ -74,19 +74,19 @@ def _line(schemas: Sequence[Schema], *, is_text: bool, may_lack: bool) -> str | 
     return f"schema={{{pairs}}}"
 
 
-def _both(one: pl.DataType, other: pl.DataType, *, is_text: bool) -> pl.DataType | None:
-    """The type as which a schema reads both."""
+def _both(first: pl.DataType, second: pl.DataType, *, is_text: bool) -> pl.DataType | None:
+    """The type that a declared schema can read both as; None if there is none."""
     import polars as pl
 
-    found = holding(one, other)
-    if found is not None:
-        return found
+    common = holding(first, second)
+    if common is not None:
+        return common
     if is_text:
         return pl.String()
-    if isinstance(one, pl.Datetime) and isinstance(other, pl.Datetime):
-        same = (one.time_zone is None) == (other.time_zone is None)
-        return pl.Datetime("us", one.time_zone) if same else None
-    if isinstance(one, pl.Duration) and isinstance(other, pl.Duration):
+    if isinstance(first, pl.Datetime) and isinstance(second, pl.Datetime):
+        same = (first.time_zone is None) == (second.time_zone is None)
+        return pl.Datetime("us", first.time_zone) if same else None
+    if isinstance(first, pl.Duration) and isinstance(second, pl.Duration):
         return pl.Duration("us")
     return None
 
