@@ -1,7 +1,7 @@
-"""Parquet that others wrote, read as a schema says: units of time, text, numbers, order of columns.
+"""Reads Parquet that others wrote as a schema says: its units of time, texts, numbers, order.
 
-Knows nothing of datasets, or of how a file is scanned: scans come in, with what each file holds.
-Only columns that are not as declared are looked at value by value.
+Knows nothing of datasets, or of how a file is scanned: scans come in, with each file's schema. Only
+columns whose types are not the declared ones are checked value by value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def fitted(path: Path, frame: pl.DataFrame, wanted: Schema) -> pl.DataFrame:
-    """A file's frame as the wanted schema; ReadError names the column and the value."""
+    """A file's frame as the wanted schema; ReadError for a missing column, or a misfit."""
     columns = []
     for name, kind in wanted.items():
         require_column(path, name, frame.columns)
@@ -38,10 +38,14 @@ def bridged_scan(
     scan: Callable[[list[Path], Schema, str | None], pl.LazyFrame],
     origin: str | None,
 ) -> pl.LazyFrame:
-    """The rows of the files, in their order, as the wanted schema; `origin` stays as it is.
+    """The rows of the files, in their order, as the wanted schema.
 
-    Neighbours that hold the same are scanned together. Raises ReadError for a file that lacks a
-    column; a value that does not fit is one when the frame is collected.
+    `origin`, if any, names a column with each row's path, which is left as it is. Neighbours with
+    the same schema are scanned together.
+
+    Raises:
+        ReadError: a file lacks a column, or has one of another kind. For a value that does not fit
+            it is raised when the frame is collected.
     """
     import polars as pl
 
@@ -65,12 +69,12 @@ def require_column(path: Path, name: str, there: Sequence[str]) -> None:
 
 
 def _text(held: Schema, wanted: Schema) -> str:
-    """What of a file's schema decides how it is read."""
+    """A text of that part of a file's schema which decides how it is read."""
     return repr([(n, type_text(kind)) for n, kind in held.items() if n in wanted])
 
 
 def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl.Expr]:
-    """An expression for each wanted column out of files that hold the same."""
+    """An expression for each wanted column, over files with the same schema."""
     import polars as pl
 
     path = paths[0]
@@ -79,33 +83,35 @@ def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl
         if type_text(held[name]) == type_text(kind):
             yield pl.col(name)
             continue
-        _fit(path, pl.Series(name, [], held[name]), kind)  # what is of another kind is said now
+        _fit(
+            path, pl.Series(name, [], held[name]), kind
+        )  # Raises now if the type is of another kind.
         fit = partial(_fit_of_some, paths, wanted, kind=kind)
         yield pl.col(name).map_batches(fit, return_dtype=kind, is_elementwise=True)
 
 
 def _fit(path: Path, column: pl.Series, kind: pl.DataType) -> pl.Series:
-    found = bridged(column, kind)
-    if isinstance(found, Misfit):
-        raise ReadError(str(path), f"column {column.name!r}: {found.problem}", found.advice)
-    return found.alias(column.name)
+    values = bridged(column, kind)
+    if isinstance(values, Misfit):
+        raise ReadError(str(path), f"column {column.name!r}: {values.problem}", values.advice)
+    return values.alias(column.name)
 
 
 def _fit_of_some(
     paths: Sequence[Path], wanted: Schema, column: pl.Series, kind: pl.DataType
 ) -> pl.Series:
-    """As `_fit`, of files that are scanned together: LateReadError names the one that misfits.
+    """As `_fit`, for files that are scanned together; LateReadError names the file that misfits.
 
-    Columns are tried side by side, so where several misfit it is looked for the first of them, as
-    a file that is read by itself says it.
+    polars tries columns in parallel. So that the message is always the same, the error is for the
+    first misfit in the order of files and columns.
     """
-    found = bridged(column, kind)
-    if not isinstance(found, Misfit):
-        return found
+    outcome = bridged(column, kind)
+    if not isinstance(outcome, Misfit):
+        return outcome
     path, name = paths[0], column.name
     for each, (other, its_kind) in product(paths, wanted.items()):
         own = bridged(column_in(each, other), its_kind)
         if isinstance(own, Misfit):
-            path, name, found = each, other, own
+            path, name, outcome = each, other, own
             break
-    raise LateReadError(f"{path}: column {name!r}: {found.problem}; {found.advice}")
+    raise LateReadError(f"{path}: column {name!r}: {outcome.problem}; {outcome.advice}")

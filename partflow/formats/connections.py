@@ -1,4 +1,4 @@
-"""Opens DuckDB's connections, all of them, with the settings that could change what they answer.
+"""Opens all connections to DuckDB, and sets whatever could change the result of a query.
 
 Knows nothing of datasets and tasks, or of what is asked of a connection.
 """
@@ -46,8 +46,8 @@ STATED: Settings = {
 }
 """The settings of DuckDB that can change a result, as partflow's own connections have them.
 
-The zone and the calendar are such too, and can only be set once a connection is open. Of all of
-them only the zone is the machine's where nobody states it.
+The zone and the calendar can change a result, too, but can be set only once a connection is open.
+If nobody sets them, only the zone depends on the machine.
 """
 
 
@@ -58,10 +58,10 @@ def opened(
     read_only: bool = False,
     settings: Mapping[str, str | bool | int | float | list[str]] | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """Opens a connection of partflow's own; `settings` stand beside those that are stated.
+    """Open a connection of partflow's own, with `settings` beside those of `STATED`.
 
-    This is the one place that opens a database of DuckDB. Raises DuckDB's error for a file that is
-    none.
+    This is the only place that opens a database of DuckDB. DuckDB's own error if the file at `path`
+    is no database of it.
     """
     import duckdb
 
@@ -73,18 +73,18 @@ def opened(
 
 
 def state_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
-    """Says by which zone's clock moments are shown, cut and cast; DuckDB would ask the machine."""
+    """Set the zone in which moments are shown, truncated and cast; else it is the machine's."""
     quoted = zone.replace("'", "''")
     connection.execute(f"set session TimeZone = '{quoted}'")
 
 
 def connection_for_call(zone: str = "UTC") -> duckdb.DuckDBPyConnection:
-    """Opens the connection that one call of a task gets, in a fraction of a millisecond.
+    """Open the connection that one call of a task gets; it takes less than a millisecond.
 
-    It is a connection of its own to the database of DuckDB's default connection. So tables and
-    functions that the user's modules made there are seen, and `duckdb.sql` can read its relations;
-    what belongs to one connection alone (settings of the session, temporary tables, what was
-    registered) is not shared. What the modules set for the whole database holds here too.
+    It is a new connection to the database of DuckDB's default connection. So it sees the tables and
+    functions that the user's modules made there, and their global settings; and `duckdb.sql` can
+    read its relations. Settings of a session, temporary tables and registered objects belong to one
+    connection, and are not shared.
     """
     import duckdb
 
@@ -94,12 +94,12 @@ def connection_for_call(zone: str = "UTC") -> duckdb.DuckDBPyConnection:
 
 
 def state_default(threads: int | None = None) -> None:
-    """Gives the database of DuckDB's default connection UTC, once, and so many threads.
+    """Set the zone of DuckDB's default database to UTC, and its number of threads, once.
 
-    It is the user's; but a task that says `duckdb.sql`, or opens a cursor, speaks to it, and the
-    machine's zone is nobody's choice. A zone that was set on one of its connections stays, and so
-    does another number of threads than DuckDB takes by itself. `threads` hold for this process from
-    now on. Where nothing has imported DuckDB yet it is done when something does, whoever that is.
+    That database is the user's. But a task that calls `duckdb.sql`, or opens a cursor, uses it, and
+    then results would depend on the machine's zone. A zone that the user has set on a connection is
+    kept, and so is a number of threads other than DuckDB's default. `threads` is remembered for
+    this process. If DuckDB is not imported yet, this is done as soon as any module imports it.
     """
     global _threads  # noqa: PLW0603 - of the process, as the database is
     _threads = threads or _threads
@@ -118,24 +118,24 @@ def _state(duckdb: ModuleType) -> None:
         if connection is _stated:
             return
         _stated = connection
-        with suppress(duckdb.Error):  # as of one in a transaction that failed
+        with suppress(duckdb.Error):  # Such as a connection whose transaction has failed.
             connection.execute("set global TimeZone = 'UTC'")
             if _threads is not None and _has_all_processors(connection):
                 connection.execute(f"set threads = {_threads}")
 
 
 def _has_all_processors(connection: duckdb.DuckDBPyConnection) -> bool:
-    now = connection.execute("select current_setting('threads')").fetchall()[0][0]
-    return int(now) in (processors(), os.cpu_count())
+    threads = connection.execute("select current_setting('threads')").fetchall()[0][0]
+    return int(threads) in (processors(), os.cpu_count())
 
 
 class _Finder(MetaPathFinder):
-    """Finds DuckDB as the other finders do, and states its default database once it is loaded."""
+    """Finds DuckDB as the other finders do, and sets up its default database once it is loaded."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """What the first of the others finds; None for any other module."""
+        """The spec from the first of the other finders, with our loader; None for other modules."""
         if fullname != "duckdb":
             return None
         others = [finder for finder in sys.meta_path if finder is not self]
@@ -147,17 +147,17 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads DuckDB by its own loader, which the module then has, as if this one were not there."""
+    """Loads DuckDB by its own loader, and leaves no trace of itself in the module."""
 
     def __init__(self, own: Loader) -> None:
         self._own = own
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """As its own loader does."""
+        """Create the module as its own loader does."""
         return self._own.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """As its own loader does; then state its default database."""
+        """Run the module as its own loader does; then set up its default database."""
         module.__loader__ = self._own
         if module.__spec__ is not None:
             module.__spec__.loader = self._own
@@ -172,14 +172,14 @@ _stating = threading.Lock()
 
 
 class Relations:
-    """The relations that one call of a task gets: all of one connection, so they can be joined.
+    """The relations that one call of a task gets: all on one connection, so they can be joined.
 
-    The connection is opened with the first relation. As a context it lasts until what the call
-    returned has been computed, since a relation is lazy; then it is closed. In the main thread it
-    is DuckDB's default connection meanwhile: `duckdb.sql("... from sales")` runs on it, and what
-    `duckdb.read_csv` gives can be joined with what was handed over. Other threads share the
-    default connection, so theirs is left as it is. Moments are shown and cut by the clock of
-    `zone`; what the call asks DuckDB without a relation, by that of UTC.
+    The connection is opened with the first relation. Used as a context, it is closed at the end;
+    since relations are lazy, that must be after the call's result was computed. In the main thread
+    it is DuckDB's default connection until then: `duckdb.sql("... from sales")` runs on it, and
+    what `duckdb.read_csv` returns can be joined with these relations. Other threads leave the
+    default connection as it is, because they share it. Moments are shown and truncated in `zone`;
+    in queries that the call makes on other connections, in UTC.
     """
 
     def __init__(self, zone: str = "UTC") -> None:

@@ -1,8 +1,8 @@
-"""Which statistics a Parquet file is to have: none that would hide a NaN from who reads it.
+"""Says which statistics a Parquet file gets: none that would hide a NaN from its readers.
 
-Knows nothing of how files are written. The least and the greatest value leave NaN out, so a reader
-that skips by them misses it: DuckDB, where NaN is the greatest, does. polars can only leave them
-out of all columns of a file.
+Knows nothing of how files are written. The least and greatest values in statistics do not count
+NaN, so a reader that skips row groups by them can miss one. DuckDB does, which takes NaN for the
+greatest float. polars can leave these statistics out only for all columns of a file together.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     import polars as pl
 
 WITHOUT_RANGES = {"min": False, "max": False}
-"""No least and no greatest values; how many are null is told."""
+"""Statistics without least and greatest values; the number of nulls is kept."""
 
 
 def statistics_of(frame: pl.DataFrame) -> bool | dict[str, bool]:
-    """The statistics for a frame: all that there are by default, unless it holds NaN."""
+    """The statistics for a frame: the default ones, unless it may hold NaN."""
     return WITHOUT_RANGES if any(map(_may_hold_nan, frame.iter_columns())) else True
 
 
 def streamed_nan(path: Path) -> bool:
-    """Whether a Parquet file holds NaN, as far as it is to be known; its floats are read."""
+    """Whether a Parquet file may hold NaN; its columns of floats are read for it.
+
+    Floats in lists and structs are not read: then it is always True.
+    """
     import polars as pl
 
     scan = pl.scan_parquet(path, hive_partitioning=False, glob=False)
@@ -33,12 +36,12 @@ def streamed_nan(path: Path) -> bool:
         return True
     if not floats:
         return False
-    found = scan.select(pl.col(floats).is_nan().any()).collect(engine="streaming")
-    return any(found.row(0))
+    holds_nan = scan.select(pl.col(floats).is_nan().any()).collect(engine="streaming")
+    return any(holds_nan.row(0))
 
 
 def _may_hold_nan(column: pl.Series) -> bool:
-    """Whether a column holds NaN; of floats within lists and structs it is taken for granted."""
+    """Whether a column may hold NaN; always True if it has floats in lists or structs."""
     kind = column.dtype
     if kind.is_float():
         return bool(column.is_nan().any())

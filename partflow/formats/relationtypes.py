@@ -1,7 +1,7 @@
-"""What a DuckDB relation holds, as a polars frame has it: each value as it is, or refused.
+"""Turns a DuckDB relation into a polars frame: every value unchanged, or the column is refused.
 
-Knows nothing of tasks or datasets. DuckDB hands its rows to Arrow, and some of its types lose on
-the way what they are: an offset, the upper half of all numbers, the length of a text of bits.
+Knows nothing of tasks or datasets. The rows pass through Arrow, where some of DuckDB's types lose
+something: an offset, the upper half of the range of numbers, the length of a bit string.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _MOMENTS = ("timestamp", "timestamp_ms", "timestamp_ns", "timestamp with time zo
 _AS_IT_IS = {*_NUMBERS.split(), *_OTHERS.split(), *_MOMENTS, "timestamptz_ns"}
 _NESTED = {"list", "array", "struct", "tuple", "map"}
 _CAST = {"hugeint": "DECIMAL(38,0)", "timestamp_s": "TIMESTAMP_MS"}
-"""Types of which Arrow gets some values wrong, and those in which it gets all of them right.
+"""Types of which some values come out of Arrow wrong, and the types to cast them to first.
 
-A hugeint of 39 digits came out as a decimal that has no such digit, infinity in seconds as 1969.
+A hugeint of 39 digits came out as a decimal of 38, and infinity in seconds as 1969.
 """
 _ADVICE = {
     "uhugeint": "cast it to VARCHAR; or to HUGEINT, which takes numbers of up to 38 digits",
@@ -34,7 +34,10 @@ _MOST = 10**38 - 1
 
 
 def refusal(relation: Any) -> tuple[str, str] | None:
-    """What is wrong with the first column that can't be stored as it is, and what to do."""
+    """What is wrong with the first column that cannot be stored unchanged, and what to do.
+
+    None if every column can.
+    """
     for name, kind in zip(relation.columns, relation.types, strict=True):
         wrong = _unknown_in(kind)
         if wrong is not None:
@@ -47,9 +50,9 @@ def refusal(relation: Any) -> tuple[str, str] | None:
 
 
 def alike(relation: Any) -> tuple[str, str] | None:
-    """What is wrong with two columns that SQL does not tell apart by name, and what to do.
+    """What is wrong with two columns whose names are the same in SQL, and what to do; else None.
 
-    DuckDB lets a query have them, and would name the second one `a_1` on the way to Arrow.
+    DuckDB allows them in a query, but would rename the second one to `a_1` on the way to Arrow.
     """
     names = relation.columns
     first = {name.lower(): i for i, name in reversed(list(enumerate(names)))}
@@ -65,7 +68,7 @@ def alike(relation: Any) -> tuple[str, str] | None:
 
 
 def arrow_refusal(schema: Any) -> tuple[str, str] | None:
-    """The same of an Arrow schema, for the types of which polars makes nothing, or panics."""
+    """As `refusal`, of an Arrow schema: for types that polars does not read, or panics over."""
     for field in schema:
         wrong = _unheld_in(field.type)
         if wrong is not None:
@@ -75,7 +78,7 @@ def arrow_refusal(schema: Any) -> tuple[str, str] | None:
 
 
 def extension_in(dtype: Any) -> str | None:
-    """The name of the first extension type within a polars type, if there is one."""
+    """The name of the first extension type that a polars type is or contains; None without one."""
     import polars as pl
 
     if isinstance(dtype, pl.BaseExtension):
@@ -90,11 +93,11 @@ def extension_in(dtype: Any) -> str | None:
 def as_frame(
     relation: Any, zone: str, schema: Mapping[str, pl.DataType] | None = None
 ) -> pl.LazyFrame:
-    """The rows of a relation, computed by DuckDB when they are collected.
+    """The rows of a relation, which DuckDB computes when the frame is collected.
 
-    DuckDB's moments (TIMESTAMPTZ) have no zone of their own: each gets the one that `schema` says
-    of its column, or `zone`, whatever the session's is. DuckDB's errors come when it is collected,
-    also for a hugeint of more than 38 digits.
+    DuckDB's moments (TIMESTAMPTZ) have no zone of their own. A column of them gets the zone that
+    `schema` declares for it, else `zone`; never that of DuckDB's session. DuckDB raises its errors
+    when the frame is collected, also for a hugeint of more than 38 digits.
 
     Requires: `refusal(relation)` and `alike(relation)` are None.
     """
@@ -117,27 +120,29 @@ def as_frame(
 
 
 def told(relation: Any) -> Any:
-    """The relation with text, as DuckDB writes it, for what Arrow does not take as it is."""
+    """The relation with those columns as text that Arrow cannot take unchanged."""
     names = zip(relation.columns, relation.types, strict=True)
     texts = [kind.id == "time" or _unknown_in(kind) is not None for _, kind in names]
     if not any(texts):
         return relation
     columns = []
     for number, (name, as_text) in enumerate(zip(relation.columns, texts, strict=True), 1):
-        quoted = '"' + name.replace('"', '""') + '"'  # by number: a query may name two alike
+        quoted = (
+            '"' + name.replace('"', '""') + '"'
+        )  # By number: a query may have two columns of one name.
         columns.append(f"{f'cast(#{number} as VARCHAR)' if as_text else f'#{number}'} as {quoted}")
     return relation.project(", ".join(columns))
 
 
 def _unknown_in(kind: Any) -> Any | None:
-    """The first type within this one that Arrow does not take as it is."""
+    """The first type that this one is or contains and that Arrow cannot take unchanged."""
     if kind.id in _NESTED:
         return next((bad for each in _members(kind) if (bad := _unknown_in(each))), None)
     return None if kind.id in _AS_IT_IS or kind.id in _CAST else kind
 
 
 def _unheld_in(kind: Any) -> Any | None:
-    """The first type within an Arrow type that polars does not hold."""
+    """The first type that an Arrow type is or contains and that polars does not have."""
     from pyarrow import BaseExtensionType, types
 
     if isinstance(kind, BaseExtensionType) and kind.extension_name != "arrow.uuid":
@@ -158,7 +163,7 @@ def _members(kind: Any) -> list[Any]:
 
 
 def _checked(number: int, name: str, kind: Any) -> str:
-    """The column of that number as an expression that gives its values as they are, or fails."""
+    """An SQL expression for a column that keeps each value unchanged, or raises an error."""
     column, quoted = f"#{number}", '"' + name.replace('"', '""') + '"'
     if kind.id == "hugeint":
         told = f"the column {name!r} holds a HUGEINT of more than 38 digits; cast it to VARCHAR"
@@ -170,7 +175,7 @@ def _checked(number: int, name: str, kind: Any) -> str:
 
 
 def _cast_text(kind: Any) -> str:
-    """The type in SQL, with what is to be cast within it replaced."""
+    """The type as SQL, with each type in it replaced that has to be cast."""
     if not _has_cast(kind):
         return str(kind)
     match kind.id:
@@ -193,7 +198,7 @@ def _cast_text(kind: Any) -> str:
 
 
 def _in_zone(dtype: Any, zone: str) -> Any:
-    """The type with every moment in it in that zone."""
+    """The type with the zone of every zoned moment in it replaced by `zone`."""
     import polars as pl
 
     if isinstance(dtype, pl.Datetime):

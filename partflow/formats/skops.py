@@ -1,6 +1,6 @@
-"""Trained models in files: skops, which takes objects apart and runs no code to read them.
+"""Trained models in files of skops, which are read without running any code in them.
 
-Knows nothing of datasets. Never pickle: loading one runs whatever is in it.
+Knows nothing of datasets. Files are never pickled: to load a pickle runs whatever is in it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from partflow.store.identity import FileIdentity, identity
 
 @dataclass(frozen=True, slots=True)
 class Skops:
-    """A trained model, or what else skops can take apart; reading runs no code from the file.
+    """The format of a trained model, or any other object that skops can store.
 
-    `trusted` names the types that may be rebuilt although skops doesn't vouch for them.
+    `trusted` names types that may be rebuilt although skops does not know them to be harmless.
     """
 
     trusted: tuple[str, ...] = ()
@@ -35,22 +35,22 @@ class Skops:
     rules = 0
 
     def write(self, value: object, path: Path) -> None:
-        """Writes the object."""
+        """Write the object; what skops raises for one that it cannot store goes through."""
         import skops.io
 
         with path.open("wb") as file:
             skops.io.dump(value, file, compression=zipfile.ZIP_DEFLATED)
 
     def read(self, path: Path) -> object:
-        """The object in the file."""
+        """The object in the file; ReadError if it is damaged, or holds types not trusted."""
         import skops.io
         from skops.io.exceptions import UntrustedTypesFoundException
 
         try:
             return skops.io.load(path, trusted=list(self.trusted))
         except UntrustedTypesFoundException:
-            found = skops.io.get_untrusted_types(file=path)
-            names = ", ".join(sorted(set(found) - set(self.trusted)))
+            untrusted = skops.io.get_untrusted_types(file=path)
+            names = ", ".join(sorted(set(untrusted) - set(self.trusted)))
             problem = f"holds types that are not trusted: {names}"
             advice = "if you know them, list them in the dataset's declaration: trusted=(...)"
             raise ReadError(str(path), problem, advice) from None
@@ -58,10 +58,10 @@ class Skops:
             raise unreadable(path, error) from error
 
     def fingerprint(self, path: Path) -> str:
-        """The fingerprint of the members of the file.
+        """The fingerprint of the members of the file; ReadError if it is damaged.
 
-        skops names arrays by the address they had and notes an address beside every object: both
-        are left out, and an array stands where it is named by the digest of its bytes.
+        skops names arrays by their addresses in memory, and notes an address with every object.
+        Both are left out, and an array's name is replaced by the digest of its bytes.
         """
         try:
             with zipfile.ZipFile(path) as archive:
@@ -77,36 +77,36 @@ class Skops:
         return fingerprint_parts("skops1", [text.encode()])
 
     def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
-        """The fingerprint; there are no rows."""
+        """The fingerprint alone; such a file has no rows."""
         return Contents(self.fingerprint(path))
 
     def schema_text(self, path: Path) -> None:
-        """None: it is no table."""
+        """None, because it is no table."""
 
     def require_likely(self, path: Path) -> None:
-        """Pass: what it is shows when it is opened."""
+        """Do nothing: reading tells soon enough."""
 
     def remembered(self) -> Remembered:
-        """The same, which remembers what this process has read."""
+        """This format, but it remembers what this process has read."""
         return Remembered(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Reads models, and remembers the last few of this process.
+    """Reads models, and remembers the last four of this process.
 
-    A week of forecasts reads one model: taking it apart again costs more than forecasting. What is
-    handed out is made anew from bytes, so that a task that changes its model changes nobody else's.
+    The forecasts of a week read one model, and reading it again costs more than forecasting. Each
+    reader gets a new object from bytes, so that a task that changes its model changes no other's.
     """
 
     form: Skops
 
     def read(self, path: Path) -> object:
-        """The object in the file, as reading it anew would give it."""
+        """A new copy of the object in the file; ReadError as for `Skops.read`."""
         try:
             packed = _object_in(path, identity(path), self.form)
         except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
-            return self.form.read(path)  # skops knows more than pickling does
+            return self.form.read(path)  # skops can store some objects that pickle cannot.
         return pickle.loads(packed)  # noqa: S301 - it was pickled here  # nosec B301
 
 

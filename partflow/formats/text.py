@@ -1,7 +1,7 @@
 """CSV and NDJSON: files of text that others write, typed by a schema or by their values.
 
-Knows nothing of datasets or partitions: a path comes in, a frame comes out. They are formats of
-sources only, so nothing here writes.
+Knows nothing of datasets or partitions: a path comes in, a frame comes out. Only sources have these
+formats, so nothing here writes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Schema = Mapping[str, pl.DataType]
 
 _TEXT_AT_ONCE = 64 * 2**20
-"""Files of text of up to so many bytes in all are read at once, also as a lazy frame."""
+"""Files of up to this many bytes together are read at once, even for a lazy frame."""
 
 _GLOB = frozenset("*?[")
 _HEAD = 2**16
@@ -49,7 +49,10 @@ _ZEROS = bytes(64)
 
 @dataclass(frozen=True, slots=True)
 class _Text(ABC):
-    """What files of text have in common: all that is known of one is known by reading it."""
+    """What both formats of text share: they have no footer, so all is told by reading the file.
+
+    Each method raises ReadError for a file that cannot be read, or does not fit the schema.
+    """
 
     schema: Schema | None = None
     at_once: int = _TEXT_AT_ONCE
@@ -62,20 +65,20 @@ class _Text(ABC):
 
     @abstractmethod
     def held(self, path: Path, frame: pl.DataFrame) -> Schema:
-        """What a file holds of which `read` gave the frame: what that leaves out is text."""
+        """All columns of a file for which `read` gave the frame; those left out are text."""
 
     def fingerprint(self, path: Path) -> str:
-        """The fingerprint of the values as read: spacing, quoting and order don't count."""
+        """The fingerprint of the values as read: spacing, quoting and order do not count."""
         return fingerprint_frame(self.read(path))
 
     def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
-        """All that the record has of a file, and its frame."""
+        """All that the record holds of a file, with its frame."""
         frame = self.read(path)
         held = schema_text(self.held(path, frame))
         return Contents(fingerprint_frame(frame), frame.height, held, frame)
 
     def schema_text(self, path: Path) -> str:
-        """The text of the file's schema as it is read: only its values tell."""
+        """The text of the file's schema as it is read; the whole file is read for it."""
         return schema_text(self.held(path, self.read(path)))
 
     def rows(self, path: Path) -> int:
@@ -83,7 +86,7 @@ class _Text(ABC):
         return self.read(path).height
 
     def require_likely(self, path: Path) -> None:
-        """Raise ReadError for what was not written to its end."""
+        """Raise ReadError for a file that was not written to its end."""
         require_text(path)
 
     def require_together(self, paths: Sequence[Path]) -> None:
@@ -91,16 +94,16 @@ class _Text(ABC):
         require_alike({path: self.read(path).schema for path in paths})
 
     def beside(self, column: str) -> Self:  # noqa: ARG002
-        """The same: text may have the partition column in any of its files."""
+        """This format: any file of text may hold the partition column."""
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Csv(_Text):
-    """Comma-separated text with a header, typed by the schema or else from the whole file.
+    """Comma-separated text with a header, typed by the schema or else by the values of the file.
 
-    Columns that the schema doesn't name are left out; one that it names and the file lacks is an
-    error, as is a line that has too few fields, or too many. Blank lines are no rows.
+    Columns that the schema does not name are left out. ReadError if a file lacks a column of the
+    schema, or if a line has too few or too many fields. Blank lines are no rows.
     """
 
     name = "csv"
@@ -114,27 +117,28 @@ class Csv(_Text):
             return file.rows(functools.partial(_fitted, path, schema=self.schema))
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
-        """What `read` gives of each file; read piece by piece if they are large and have a schema.
+        """The rows that `read` gives for the files, one after the other.
 
-        Without one all files are read at once, since only values tell the types.
+        Large files with a schema are read in batches when the frame is collected. Other files are
+        read at once; without a schema they have to be, since only the values tell the types.
         """
         if self.schema is None or _nbytes(paths) <= self.at_once:
             return _read_alike(self, paths, origin).lazy()
         return _pieces(self, paths, origin, self.schema)
 
     def pieces(self, path: Path) -> Iterator[pl.DataFrame]:
-        """What `read` gives, some rows at a time."""
+        """The rows that `read` gives, in batches."""
         assert self.schema is not None
         try:
             with reading(path):
                 for rows in opened(path).batches():
                     yield _fitted(path, rows, self.schema)
         except ReadError:
-            self.read(path)  # of several things that are wrong it says the first
+            self.read(path)  # If several things are wrong, it raises the same one as ever.
             raise
 
     def memory(self, path: Path) -> int:
-        """The bytes of the file, and what polars takes for each field."""
+        """The bytes of the file, and what polars takes beside for each field."""
         with path.open("rb") as file:
             lines = sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
         return path.stat().st_size + VIEW * lines * len(self.columns(path))
@@ -145,16 +149,16 @@ class Csv(_Text):
             return list(opened(path).names)
 
     def held(self, path: Path, frame: pl.DataFrame) -> Schema:
-        """What a file holds of which `read` gave the frame: what that leaves out is text."""
+        """All columns of a file for which `read` gave the frame; those left out are text."""
         return frame.schema if self.schema is None else _with(frame, self.columns(path))
 
 
 @dataclass(frozen=True, slots=True)
 class Ndjson(_Text):
-    """A JSON object a line, typed by the schema or else from the whole file.
+    """One JSON object on each line, typed by the schema or else by the values of the file.
 
-    A field that a line lacks is null; fields that the schema doesn't name are left out. Dates are
-    text unless the schema says otherwise, as JSON has none.
+    A field that a line lacks is null; fields that the schema does not name are left out. Dates stay
+    text unless the schema says otherwise, because JSON has no dates.
     """
 
     name = "ndjson"
@@ -182,20 +186,24 @@ class Ndjson(_Text):
         return 2 * path.stat().st_size
 
     def columns(self, path: Path) -> list[str]:
-        """The names of all fields of the file, which any of its lines may have."""
+        """The names of all fields that any line of the file has."""
         return self.read(path).columns
 
     def held(self, path: Path, frame: pl.DataFrame) -> Schema:
-        """As of CSV; what is left out is told by the first lines."""
+        """All columns of a file for which `read` gave the frame.
+
+        Fields that the schema leaves out are looked for in the first lines only; they are text.
+        """
         if self.schema is None:
             return frame.schema
         with reading(path):
             return _with(frame, fields_in(beginning_of(path)))
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
-        """What `read` gives of each file; read piece by piece if they are large and have a schema.
+        """The rows that `read` gives for the files, one after the other.
 
-        Without one all files are read at once, since only values tell the types.
+        Large files with a schema are read in batches when the frame is collected. Other files are
+        read at once; without a schema they have to be, since only the values tell the types.
         """
         patterns = any(_GLOB.intersection(str(path)) for path in paths)
         if self.schema is None or patterns or _nbytes(paths) <= self.at_once:
@@ -203,7 +211,7 @@ class Ndjson(_Text):
         return _pieces(self, paths, origin, self.schema)
 
     def pieces(self, path: Path) -> Iterator[pl.DataFrame]:
-        """What `read` gives, some rows at a time."""
+        """The rows that `read` gives, in batches."""
         import polars as pl
 
         assert self.schema is not None
@@ -219,14 +227,14 @@ class Ndjson(_Text):
                         is_looked_at = True
                     yield _fitted(path, rows, self.schema)
         except ReadError:
-            self.read(path)  # of several things that are wrong it says the first
+            self.read(path)  # If several things are wrong, it raises the same one as ever.
             raise
 
 
 def require_text(path: Path) -> None:
-    """Raise ReadError for a file that cannot be text, from a few of its bytes.
+    """Raise ReadError if a few of its bytes show that a file cannot be text.
 
-    Raises OSError if it cannot be opened.
+    OSError if it cannot be opened.
     """
     with open(path, "rb", opener=at_once) as file:
         size = file.seek(0, os.SEEK_END)
@@ -238,19 +246,22 @@ def require_text(path: Path) -> None:
 
 
 def require_alike(schemas: Mapping[Path, Schema]) -> None:
-    """Raises `ReadError` for the first file whose columns differ from those of the first file."""
+    """Raise ReadError for the first file whose columns or types differ from the first file's."""
     (first, wanted), *others = schemas.items()
     for path, schema in others:
         for name in [*wanted, *schema]:
-            one, other = wanted.get(name), schema.get(name)
-            texts = [type_text(each) if each is not None else "missing" for each in (one, other)]
+            first_type, type_here = wanted.get(name), schema.get(name)
+            texts = [
+                type_text(each) if each is not None else "missing"
+                for each in (first_type, type_here)
+            ]
             if texts[0] != texts[1]:
                 problem = f"column {name!r} is {texts[1]}, and in {first} it is {texts[0]}"
                 raise ReadError(str(path), problem, "declare a schema for files that vary")
 
 
 def _unwritten(descriptor: int, head: bytes, size: int) -> int | None:
-    """Where the first hole of a file of text begins, or a row of zero bytes in its head, if any."""
+    """The offset of the first zero bytes in a file's head, or of its first hole; None if none."""
     zero = head.find(_ZEROS)
     if zero >= 0:
         return zero
@@ -258,20 +269,20 @@ def _unwritten(descriptor: int, head: bytes, size: int) -> int | None:
         return None
     try:
         hole = os.lseek(descriptor, 0, os.SEEK_HOLE)
-    except OSError:  # a file system that does not tell
+    except OSError:  # The file system does not tell.
         return None
     return hole if hole < size else None
 
 
 def _fitted(path: Path, frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    """The columns of a schema out of a frame of text, each as the type that it says."""
+    """The columns of a schema from a frame of text, each as its declared type; else ReadError."""
     columns = []
     for name, kind in instances(schema).items():
         require_column(path, name, frame.columns)
-        found = parsed(frame[name], kind) if frame[name].dtype != kind else frame[name]
-        if isinstance(found, Misfit):
-            raise ReadError(str(path), f"column {name!r}: {found.problem}", found.advice)
-        columns.append(found)
+        values = parsed(frame[name], kind) if frame[name].dtype != kind else frame[name]
+        if isinstance(values, Misfit):
+            raise ReadError(str(path), f"column {name!r}: {values.problem}", values.advice)
+        columns.append(values)
     return frame.select(columns)
 
 
@@ -288,7 +299,7 @@ def _nbytes(paths: Sequence[Path]) -> int:
 def _pieces(
     form: Csv | Ndjson, paths: Sequence[Path], origin: str | None, schema: Schema
 ) -> pl.LazyFrame:
-    """The rows of files as a lazy frame that reads some at a time."""
+    """The rows of files as a lazy frame that reads them in batches."""
     import polars as pl
     from polars.io.plugins import register_io_source
 
@@ -309,19 +320,22 @@ def _pieces(
 
 
 def _marked(frame: pl.DataFrame, path: Path, origin: str | None) -> pl.DataFrame:
-    """A frame with a column of that name that says from which file it is."""
+    """The frame with a column `origin` that holds the file's path; unchanged if that is None."""
     import polars as pl
 
     return frame if origin is None else frame.with_columns(pl.lit(str(path)).alias(origin))
 
 
 def _read_alike(form: Csv | Ndjson, paths: Sequence[Path], origin: str | None) -> pl.DataFrame:
-    """The rows of files whose types must agree; one without rows has no say in them."""
+    """The rows of files whose types must agree; files without rows are not compared.
+
+    ReadError if the types differ.
+    """
     import polars as pl
 
     frames = {path: form.read(path) for path in paths}
-    voices = {path: frame for path, frame in frames.items() if frame.height} or frames
-    schemas = {path: frame.schema for path, frame in voices.items()}
+    with_rows = {path: frame for path, frame in frames.items() if frame.height} or frames
+    schemas = {path: frame.schema for path, frame in with_rows.items()}
     require_alike(schemas)
     schema = next(iter(schemas.values()))
     parts = []

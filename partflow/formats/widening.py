@@ -1,6 +1,7 @@
-"""Files of several schemas read as one frame: numbers become wider, what a file lacks is null.
+"""Reads files of several schemas as one frame: numbers become wider, missing columns are null.
 
-Knows nothing of how a file is scanned, or of datasets: scans come in, with what each holds.
+Knows nothing of datasets, or of how a file is scanned or counted: scans come in, with each file's
+schema.
 """
 
 from __future__ import annotations
@@ -29,16 +30,20 @@ _ADVICE = "read them apart, make one of them again, or declare a schema for file
 def common_schema(
     held: Mapping[Path, Schema], column: str | None, has_rows: HasRows
 ) -> dict[str, pl.DataType]:
-    """The schema that holds those of all files, whose `column` must stand in all or in none.
+    """The schema that holds those of all files.
+
+    `column` is the partition column, which all files must have, or none. `has_rows` says whether a
+    file has rows: one without is not asked for its types.
 
     Raises:
-        ReadError: there is none; it names two files.
+        ReadError: there is no such schema, or only some files have the partition column. The error
+            names two files.
     """
     schema, clashes = united_by_rows([*held.items()], has_rows)
     for clash in clashes:
-        one = type_text(held[clash.one][clash.column])  # type: ignore[index]
-        other = type_text(held[clash.other][clash.column])  # type: ignore[index]
-        problem = f"column {clash.column!r} is {other}, and in {clash.one} it is {one}"
+        first_type = type_text(held[clash.one][clash.column])  # type: ignore[index]
+        second_type = type_text(held[clash.other][clash.column])  # type: ignore[index]
+        problem = f"column {clash.column!r} is {second_type}, and in {clash.one} it is {first_type}"
         raise ReadError(str(clash.other), problem, _ADVICE)
     if column in schema:
         within = {path: column in types for path, types in held.items()}
@@ -56,11 +61,12 @@ def widened(
 ) -> pl.LazyFrame:
     """The rows of the files, in their order, each column as the wanted type.
 
-    `held` says what columns each file has. `origin`, if any, names the column in which `scan` puts
-    each row's path; it is left as it is.
+    `held` has the schema of each file. `origin`, if any, names the column in which `scan` puts each
+    row's path; it is left as it is.
 
     Raises:
-        ReadError: a file has rows, and a column whose type the wanted one does not hold.
+        ReadError: a file has rows, and a column whose values the wanted type does not hold. For
+            whole numbers that lose digits as floats it is raised when the frame is collected.
     """
     import polars as pl
 
@@ -75,7 +81,7 @@ def widened(
 
 
 def is_as(held: Sequence[Schema], wanted: Schema) -> bool:
-    """Whether all files have just these columns and types, all of them in one order."""
+    """Whether all files have exactly these columns and types, and all in the same order."""
     first = schema_text(held[0])
     same = dict(held[0]).keys() == dict(wanted).keys() and all(
         type_text(kind) == type_text(wanted[column]) for column, kind in held[0].items()
@@ -86,7 +92,7 @@ def is_as(held: Sequence[Schema], wanted: Schema) -> bool:
 def _columns(
     paths: Sequence[Path], held: Schema, wanted: Schema, has_rows: HasRows
 ) -> Iterator[pl.Expr]:
-    """An expression for each wanted column, over files which all have the columns `held`."""
+    """An expression for each wanted column, over files that all have the schema `held`."""
     import polars as pl
 
     path = paths[0]
@@ -112,10 +118,10 @@ def _columns(
 
 
 def _exact(paths: Sequence[Path], values: pl.Series) -> pl.Series:
-    """Whole numbers as floats.
+    """Whole numbers as Float64.
 
     Raises:
-        LateReadError: one has more digits than a float holds. It names the file.
+        LateReadError: a number has more digits than a float holds. The error names its file.
     """
     import polars as pl
 
@@ -129,7 +135,7 @@ def _exact(paths: Sequence[Path], values: pl.Series) -> pl.Series:
 
 
 def _lost(values: pl.Series) -> pl.Series:
-    """Which whole numbers have more digits than a float holds."""
+    """A mask of the whole numbers that have more digits than a float holds."""
     import polars as pl
 
     back = values.cast(pl.Float64).cast(pl.Int128, strict=False)
