@@ -73,6 +73,13 @@ class Layout:
         """The file that is staged under a name."""
         return self.staging / staged_name(name)
 
+    def fetched_of(self, name: str) -> Path:
+        """The folder in which a store writes a dataset's files down that lie elsewhere, to be read.
+
+        Their paths end as `path` does.
+        """
+        return self.private / "fetched" / name
+
     @property
     def history(self) -> Path:
         """The folder of replaced files: below it one for each dataset, and in that for each key."""

@@ -207,10 +207,10 @@ class MemoryStore(LocalStaging):
         content = self._files.get((dataset.name, key))
         place = self.layout.near(self.layout.path(dataset, key))
         inner = [part for part in place.parts if part not in {"..", place.anchor}]
+        folder = self.layout.fetched_of(dataset.name)
         if content is None:
-            return self.layout.root.joinpath("absent", *inner)
-        version = hashlib.sha256(content).hexdigest()[:16]
-        path = self.layout.root.joinpath("read", version, *inner)
+            return folder.joinpath("absent", *inner)
+        path = folder.joinpath(hashlib.sha256(content).hexdigest()[:16], *inner)
         if not path.exists():
             _write(path, content)
         return path

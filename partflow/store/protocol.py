@@ -152,7 +152,8 @@ class Files(Protocol):
     def pattern(self, dataset: Dataset) -> str | None:
         """Where other programs read a dataset's files as they lie: a path with `{key}`.
 
-        It is relative to the project's folder if it lies below. None: files must be read first.
+        It is relative to the project's folder if it lies below. None: files have to be read first,
+        which writes them down below `layout.fetched_of` the dataset.
         """
         ...
 

@@ -216,9 +216,17 @@ def is_described(graph: Graph, metastore: Observations) -> bool:
 
 
 def is_shown(graph: Graph, store: Store, metastore: Metastore) -> bool:
-    """Whether there is a catalog, and it shows what is declared."""
+    """Whether the catalog, if there is to be one, is there and shows what is declared."""
+    if not has_catalog(graph, store):
+        return True
     declared = metastore.shown.partition(" ")[0]
     return (store.layout.warehouse / CATALOG).exists() and declared == digest_shown(graph)
+
+
+def has_catalog(graph: Graph, store: Store) -> bool:
+    """Whether other programs can read all tables where they lie."""
+    tables = (d for d in graph.datasets.values() if d.stored_as.is_table)
+    return all(store.pattern(dataset) is not None for dataset in tables)
 
 
 def digest_shown(graph: Graph) -> str:

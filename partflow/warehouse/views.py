@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -20,7 +19,7 @@ from partflow.formats.fingerprint import type_text
 from partflow.formats.known import table_of
 from partflow.formats.schemas import Clash, instances, united_by_rows
 from partflow.metastore.protocol import Metastore
-from partflow.store.protocol import Store
+from partflow.store.protocol import Store, file_of
 from partflow.warehouse.catalog import Access, digest_kept, write_catalog
 from partflow.warehouse.shapes import (
     CATALOG,
@@ -29,6 +28,7 @@ from partflow.warehouse.shapes import (
     Part,
     Shape,
     digest_shown,
+    has_catalog,
     keys_there,
 )
 from partflow.warehouse.sqltypes import sql_type
@@ -67,12 +67,16 @@ class Views:
     def keep_catalog(self) -> str | None:
         """Write the warehouse's catalog if its views are not the present ones, or there is none.
 
+        There is none where files have to be fetched: other programs read nothing there.
+
         The metastore notes a digest of the declarations that it shows: by that a run with nothing
         to make sees whether they have changed. And it notes one of the views and of the file's
         stat: by that a run sees that the file holds them, without DuckDB, which takes 0.1 s to
         import. If the catalog cannot be written, the reason is returned and not raised, since the
         run has made what it was to make.
         """
+        if not has_catalog(self.graph, self.store):
+            return None
         path = self.store.layout.warehouse / CATALOG
         views = [self._view(dataset, Closely.NAMES) for dataset in _tables(self.graph)]
         declared, noted = digest_shown(self.graph), self.metastore.shown
@@ -93,7 +97,9 @@ class Views:
         folders, files = set(), set()
         for dataset in self.graph.datasets.values():
             view = _bare(dataset, self.store)
-            if not _is_open(dataset, self.store):
+            if self.store.pattern(dataset) is None:
+                folders.add(str(self.store.layout.fetched_of(dataset.name)))
+            elif not _is_open(dataset, self.store):
                 folders.add(view.folder if view.column is not None else str(Path(view.path).parent))
             elif dataset.column is None:
                 files.add(view.path)
@@ -103,13 +109,15 @@ class Views:
         return Access(tuple(sorted(folders)), tuple(sorted(files)))
 
     def _view(self, dataset: Dataset, closely: Closely) -> View:
-        bare = replace(_bare(dataset, self.store), has_files=_has_files(dataset, self.store))
+        bare = replace(_bare(dataset, self.store), has_files=self.store.has_any(dataset))
         if not bare.has_files:
             return bare
         looker = Looker(self.graph, self.store, self.metastore, self.now)
         shape = looker.shape(dataset, closely)
         if shape.parts:
-            return _shaped(bare, dataset, _listed(shape, dataset, self.store), self.store)
+            shape = _listed(shape, dataset, self.store)
+            fetched = replace(bare, files=_fetched(shape, dataset, self.store))
+            return _shaped(fetched, dataset, shape, self.store)
         if not shape.unread:
             return replace(bare, has_files=False)
         (key, problem), *_ = shape.unread
@@ -117,12 +125,29 @@ class Views:
 
 
 def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
-    """The shape with every file by its key, if a pattern would be tried on what is not its own."""
-    if not _is_open(dataset, store) or dataset.column is None:
+    """The shape with every file by its key, where no pattern finds just its own.
+
+    A pattern would be tried on others' files, or files have to be fetched.
+    """
+    if store.pattern(dataset) is not None and not _is_open(dataset, store):
         return shape
-    (keys,) = [sorted(keys_there(store, dataset))]
-    parts = [replace(p, keys=p.keys or tuple(keys)) for p in shape.parts]
+    if dataset.column is None:
+        return shape
+    keys = tuple(sorted(keys_there(store, dataset)))
+    parts = [replace(p, keys=p.keys or keys) for p in shape.parts]
     return replace(shape, parts=tuple(parts))
+
+
+def _fetched(shape: Shape, dataset: Dataset, store: Store) -> dict[str, str]:
+    """By key where its file was written down to be read; nothing if it is read where it lies."""
+    if store.pattern(dataset) is not None:
+        return {}
+    if dataset.column is None:
+        keys = [dataset.grain.key(0)]
+    else:
+        keys = [key for part in shape.parts for key in part.keys]
+    paths = store.read(dataset, keys).paths
+    return {key: str(path) for key, path in zip(keys, paths, strict=True)}
 
 
 def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:
@@ -182,7 +207,7 @@ def _named(view: View, dataset: Dataset, schema: Mapping[str, pl.DataType]) -> V
 def _rows(dataset: Dataset, store: Store, key: str) -> int:
     """How many rows a partition has; one that can't be read has some, which cannot be read."""
     try:
-        return table_of(dataset).rows(store.layout.path(dataset, key))
+        return table_of(dataset).rows(file_of(store, dataset, key))
     except (ReadError, OSError):
         return 1
 
@@ -255,10 +280,9 @@ def _bare(dataset: Dataset, store: Store) -> View:
 
 
 def _template(dataset: Dataset, store: Store) -> str:
-    """The path of a dataset's files, with `{key}`; relative to the project if inside."""
-    if isinstance(dataset, Source):
-        return dataset.path
-    return store.layout.near(store.layout.path(dataset, "{key}")).as_posix()
+    """The path of a dataset's files, with `{key}`; what is fetched has one that ends so."""
+    place = store.layout.near(store.layout.path(dataset, "{key}"))
+    return store.pattern(dataset) or place.as_posix()
 
 
 def _is_open(dataset: Dataset, store: Store) -> bool:
@@ -268,20 +292,3 @@ def _is_open(dataset: Dataset, store: Store) -> bool:
     before = dataset.path.partition("{key}")[0].rpartition("/")[0]
     folder = Path(os.path.normpath(store.layout.root / before))
     return any(own.is_relative_to(folder) for own in (store.layout.private, store.layout.root))
-
-
-def _has_files(dataset: Dataset, store: Store) -> bool:
-    """Whether there is any file of a dataset."""
-    template = _template(dataset, store)
-    if dataset.column is None:
-        return (store.layout.root / template).exists()
-    before, _, after = template.partition("{key}")
-    top, _, first = before.rpartition("/")
-    last, _, below = after.partition("/")
-    # Not by a pattern, for which all of a folder is listed before its first file is found.
-    with suppress(OSError), os.scandir(store.layout.root / top) as entries:
-        for entry in entries:
-            path = Path(entry.path, below)
-            if entry.name.startswith(first) and entry.name.endswith(last) and path.exists():
-                return True
-    return False

@@ -70,6 +70,8 @@ class View:
 
     - `path` is relative to the project's root, with `{key}` for a partition's key, which has the
       shape `key_template` (a 0 for each digit).
+    - `files` are by key the paths of what was written down to be read, which end as `path` does;
+      with none, files are read where they lie.
     - `column` and `zone` are those of the partition column, None for a dataset that has none.
     - `schema` has the columns that are shown, as polars types; with None they are what files have.
     - `parts` are the files in groups of one schema each; with none, all files that are there.
@@ -100,6 +102,7 @@ class View:
     unread: tuple[tuple[str, str], ...] = ()
     problem: str | None = None
     zone: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_shown(self) -> bool:
@@ -332,6 +335,9 @@ def _files(view: View, root: Path | None, keys: Sequence[str]) -> str:
 
     With `keys` it is a list of these partitions' files, each as a pattern for it alone.
     """
+    if view.files:
+        places = (literal(view.files[key]) for key in keys or view.files)
+        return f"[{', '.join(map(quoted, places))}]"
     if keys:
         paths = (_placed(literal(view.path.replace("{key}", key)), root) for key in keys)
         return f"[{', '.join(map(quoted, paths))}]"

@@ -7,7 +7,7 @@ import pytest
 from projects import DAYS
 from stores import EtagStore
 
-from partflow.errors import MetastoreError
+from partflow.errors import MetastoreError, UsageError
 from partflow.execution.controls import Controls
 from partflow.operations.sweep import Swept
 from partflow.operations.undeclared import Hidden
@@ -122,3 +122,39 @@ def test_a_lost_record_is_made_anew_from_the_bytes_and_the_journal(sales, store)
     assert (rebuilt.unknown, rebuilt.has_journal) == ((), True)
     assert project(sales, store).materialize().summary is None
     assert told(project(sales, store)) == before
+
+
+def test_a_query_sees_what_a_task_reads(sales, store):
+    made = project(sales, store)
+    made.materialize()
+    for name, dataset in made.graph.datasets.items():
+        read = made.read(name).collect()
+        rows = made.sql(f'select * from "{name}"').pl()
+        assert rows.height == read.height > 0
+        assert set(rows.columns) == set(read.columns)
+        if dataset.column is not None:
+            sql = f'select distinct {dataset.column} from "{name}" order by 1'
+            assert made.sql(sql).pl().to_series().equals(read[dataset.column].unique().sort())
+    assert not list(store.layout.warehouse.glob("*.duckdb"))
+
+
+def test_a_query_sees_what_somebody_else_has_just_written(sales, store):
+    project(sales, store).materialize()
+    edited = sales.root / "edited"
+    pl.DataFrame({"store": ["mine"], "qty": [55]}).write_parquet(edited)
+    store.put("clean", DAYS[0], edited.read_bytes())
+    sql = "select store, qty from clean where date = date '{}'"
+    made = project(sales, store)
+    assert made.sql(sql.format(DAYS[0])).fetchall() == [("mine", 55)]
+    assert made.sql("select count(*) from landing").fetchall() != [(0,)]
+    for day in DAYS:
+        store.put("clean", day, None)
+    assert made.sql("from clean").fetchall() == []
+
+
+def test_a_query_reads_nothing_of_what_no_dataset_has(sales, store):
+    project(sales, store).materialize()
+    secret = store.layout.private / "secret.csv"
+    secret.write_text("a\n1\n")
+    with pytest.raises(UsageError, match="Permission Error"):
+        project(sales, store).sql(f"from read_csv('{secret}')")

@@ -219,9 +219,13 @@ def test_where_others_read_a_dataset_there_its_files_lie(kit, dataset):
     key = dataset.grain.key(0) if dataset is ALL else KEY
     kit.put(key, b"something", dataset)
     pattern = kit.store.pattern(dataset)
+    path, layout = file_of(kit.store, dataset, key), kit.store.layout
     if pattern is not None:
-        path = kit.store.layout.root / pattern.replace("{key}", key)
-        assert path == file_of(kit.store, dataset, key)
+        assert path == layout.root / pattern.replace("{key}", key)
+    else:
+        place = layout.near(layout.path(dataset, key))
+        assert path.is_relative_to(layout.fetched_of(dataset.name))
+        assert path.parts[-len(place.parts) :] == place.parts
 
 
 @pytest.mark.parametrize("dataset", [DAYS, LANDING])
