@@ -184,10 +184,10 @@ class Making:
         from partflow.operations.run import Carrier, newest, seen_ahead
 
         project, metastore, decided = self.project, start.metastore, start.decided
+        executor, log = self._executor(controls.workers, decided), RunLog(metastore)
         row = begun(run, controls.command, project.clock() / 1e9)
         codes = project.codes.values()
         note_begun(metastore, project.store, codes, newest(decided), seen_ahead(decided))
-        executor, log = self._executor(controls.workers), RunLog(metastore)
         pools = project.config.pools
         carrier = Carrier(
             project.root, project.store, metastore, log, executor, project.clock, pools
@@ -225,7 +225,8 @@ class Making:
 
         return decide
 
-    def _executor(self, workers: int) -> Executor:
+    def _executor(self, workers: int, decided: Plan) -> Executor:
+        """What carries the plan out; ConfigurationError if that would not see the store."""
         from partflow.execution.executors.routing import Site, executor_for
         from partflow.project.project import load_again
 
@@ -235,4 +236,4 @@ class Making:
         site = Site(
             project.graph, project.store, load, workers, project.frames, only_processes=only
         )
-        return executor_for(site)
+        return executor_for(site, [p.task for p in decided.tasks.values() if p.action.any()])

@@ -7,7 +7,7 @@ import pytest
 from projects import DAYS
 from stores import EtagStore
 
-from partflow.errors import MetastoreError, UsageError
+from partflow.errors import ConfigurationError, MetastoreError, UsageError
 from partflow.execution.controls import Controls
 from partflow.operations.sweep import Swept
 from partflow.operations.undeclared import Hidden
@@ -158,3 +158,35 @@ def test_a_query_reads_nothing_of_what_no_dataset_has(sales, store):
     secret.write_text("a\n1\n")
     with pytest.raises(UsageError, match="Permission Error"):
         project(sales, store).sql(f"from read_csv('{secret}')")
+
+
+@pytest.mark.parametrize("config", ["", 'executor = "processes"'])
+def test_what_other_processes_would_not_see_is_refused_before_anything_is_made(
+    sales, store, config
+):
+    sales.write("partflow.toml", f'jobs = ["{sales.package}"]\n{config}\n')
+    workers = 1 if config else 2
+    with pytest.raises(ConfigurationError, match="worker processes do not see them: run with one"):
+        project(sales, store).materialize(controls=Controls(workers=workers))
+    assert store.names() == ["landing"]
+    assert project(sales, store).runs() == []
+
+
+def test_a_task_that_may_have_to_be_ended_is_refused_in_memory(world):
+    world.jobs("""
+        from datetime import timedelta
+        DAY = Daily("2024-01-01", "2024-01-02")
+        quick, slow = Dataset("quick", DAY), Dataset("slow", DAY)
+
+        @task(writes=quick)
+        def makes_quick(partition: Partition) -> pl.DataFrame:
+            return pl.DataFrame({"day": [1]})
+
+        @task(writes=slow, timeout=timedelta(seconds=9))
+        def makes_slow(partition: Partition) -> pl.DataFrame:
+            return pl.DataFrame({"day": [1]})
+    """)
+    store = MemoryStore(world.root / "in_memory")
+    with pytest.raises(ConfigurationError, match="makes_slow has a timeout, so it goes to a proc"):
+        project(world, store).materialize()
+    assert project(world, store).materialize("quick").summary.ran == 1

@@ -6,11 +6,14 @@ Knows nothing of plans or states. `place_of` decides, by the configuration and b
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import assert_never
 
 from partflow.declarations.graph import Graph
+from partflow.declarations.task import Task
+from partflow.errors import ConfigurationError
 from partflow.execution.executors.capture import Capture
 from partflow.execution.executors.inline import InlineExecutor
 from partflow.execution.executors.processes import ProcessExecutor
@@ -171,6 +174,27 @@ class Site:
         return Place.WORKERS if self.workers > 1 or self.only_processes else Place.HERE
 
 
-def executor_for(site: Site) -> Executor:
-    """The executor of a run; processes and threads are begun when there is work for them."""
+def executor_for(site: Site, tasks: Iterable[Task] = ()) -> Executor:
+    """The executor of a run; processes and threads are begun when there is work for them.
+
+    Raises:
+        ConfigurationError: one of its `tasks` would go to a process that does not see the store.
+    """
+    if not site.store.is_shared:
+        for task in tasks:
+            _require_here(site, task)
     return RoutedExecutor(site)
+
+
+def _require_here(site: Site, task: Task) -> None:
+    """Raise ConfigurationError if a task goes to other processes: they see none of its inputs."""
+    if site.main is Place.WORKERS and (task.options.executor != "threads"):
+        raise ConfigurationError(
+            "the partitions lie in this process, where worker processes do not see them: run with "
+            'one worker, and without executor = "processes"'
+        )
+    if task.options.timeout is not None:
+        raise ConfigurationError(
+            f"{task.name} has a timeout, so it goes to a process of its own, and that does not see "
+            "the partitions, which lie in this one: declare it without, or use a warehouse of files"
+        )
