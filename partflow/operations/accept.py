@@ -1,7 +1,7 @@
-"""Records acceptances, after a sample was made aside and was equal if one is asked for.
+"""Records acceptances; if a sample is asked for, only after it was made again and was equal.
 
-Knows nothing of what can be accepted or why. Writes into no dataset: an acceptance is a new record
-of a file that stays. Requires: the lease is held.
+Knows nothing of what can be accepted or why. It writes into no dataset: an acceptance is a new
+record of a file that stays as it is. Requires: the lease is held.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from partflow.store.protocol import Store, file_of
 from partflow.warehouse.publishing import Publication, Publishing
 
 _FEW = 100
-"""Up to so many records are looked up one by one; a whole dataset's are read at once."""
+"""Up to this many records are looked up one by one; for more, a whole dataset's are read."""
 _AT_ONCE = 500
 _KEPT = "somebody's file, kept as it was found and pinned until a backfill"
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One output of one of a sample; `problem` is None if it was equal to what is stored."""
+    """One output of a sampled partition; `problem` is None if it was equal to the stored file."""
 
     task: str
     node: str
@@ -42,7 +42,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What was accepted; if `refusal` says why not, nothing was."""
+    """What was accepted; nothing was, if `refusal` says why."""
 
     run: str
     acceptance: Acceptance
@@ -52,64 +52,67 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Acceptor:
-    """Accepts under the name of one run; `clock` gives epoch nanoseconds."""
+    """Accepts as one run, whose row in the log is `row`; `clock` gives epoch nanoseconds."""
 
     metastore: Metastore
     store: Store
     row: RunRow
     clock: Callable[[], int]
 
-    def accept(self, found: Acceptance, sample: Sample | None) -> Accepted:
-        """Record all that can be accepted, or nothing if one partition of the sample differs."""
+    def accept(self, acceptance: Acceptance, sample: Sample | None) -> Accepted:
+        """Record all that can be accepted; or nothing, if one partition of the sample differs.
+
+        PublishError if another owner has claimed one of the partitions meanwhile.
+        """
         compared: tuple[Compared, ...] = ()
-        if sample is not None and found.count(Kind.CODE):
-            compared, refusal = self._sampled(found, sample)
+        if sample is not None and acceptance.count(Kind.CODE):
+            compared, refusal = self._sampled(acceptance, sample)
             if refusal:
-                return Accepted(self.row.id, found, compared, refusal)
-        if not found.count(Kind.CODE) and not found.count(Kind.HAND):
-            return Accepted(self.row.id, found)
+                return Accepted(self.row.id, acceptance, compared, refusal)
+        if not acceptance.count(Kind.CODE) and not acceptance.count(Kind.HAND):
+            return Accepted(self.row.id, acceptance)
         log = RunLog(self.metastore)
-        log.begin(self.row, graph_text(found.plan.graph, found.plan.snapshot.codes))
-        for group in found.groups:
+        log.begin(self.row, graph_text(acceptance.plan.graph, acceptance.plan.snapshot.codes))
+        for group in acceptance.groups:
             if group.kind is not Kind.LEFT:
-                for records in self._records(found, group, _words(compared, group)):
-                    self._publish(found.plan.graph.datasets, records)
+                for records in self._records(acceptance, group, _words(compared, group)):
+                    self._publish(acceptance.plan.graph.datasets, records)
                     log.steps_ended(self.row.id, self.now(), _steps(group, records))
         log.finish(replace(self.row, finished_at=self.now(), state="done"))
-        return Accepted(self.row.id, found, compared)
+        return Accepted(self.row.id, acceptance, compared)
 
     def now(self) -> float:
         """Epoch seconds."""
         return self.clock() / 1e9
 
     def _sampled(
-        self, found: Acceptance, sample: Sample
+        self, acceptance: Acceptance, sample: Sample
     ) -> tuple[tuple[Compared, ...], str | None]:
-        """Make a sample aside and compare it with what is stored; why that refuses, if it does."""
-        steps = [(g, o) for g in found.groups if g.kind is Kind.CODE for o in g.at]
+        """Make a sample and compare it with the stored files; returns why to refuse, too."""
+        steps = [(g, o) for g in acceptance.groups if g.kind is Kind.CODE for o in g.at]
         chance = random.Random(sample.seed)  # noqa: S311 - picks a sample  # nosec B311
-        aside = Aside(found.plan, self.store, self.row.id)
+        aside = Aside(acceptance.plan, self.store, self.row.id)
         compared: list[Compared] = []
-        taken, obstacle = 0, ""
+        tried, obstacle = 0, ""
         try:
             for group, ordinal in chance.sample(steps, len(steps)):
-                if taken == sample.size:
+                if tried == sample.size:
                     break
-                planned = found.plan.tasks[group.task.name]
-                held = aside.obstacle(planned, ordinal)
-                if held is None:
-                    taken += 1
+                planned = acceptance.plan.tasks[group.task.name]
+                in_the_way = aside.obstacle(planned, ordinal)
+                if in_the_way is None:
+                    tried += 1
                     outcome = aside.make(planned, (ordinal,))[0]
                     compared += self._compared(aside, group, ordinal, outcome)
-                obstacle = held or obstacle
+                obstacle = in_the_way or obstacle
         finally:
             aside.close()
         wrong = [c for c in compared if c.problem]
         if wrong:
             first = wrong[0]
-            said = f"{first.node}@{shown_key(first.key)} is not the same: {first.problem}"
-            return tuple(compared), said
-        refusal = None if taken else f"no sample can be made: {obstacle}"
+            unequal = f"{first.node}@{shown_key(first.key)} is not the same: {first.problem}"
+            return tuple(compared), unequal
+        refusal = None if tried else f"no sample can be made: {obstacle}"
         return tuple(compared), refusal
 
     def _compared(
@@ -117,32 +120,36 @@ class Acceptor:
     ) -> Iterator[Compared]:
         key = group.task.grain.key(ordinal)
         if outcome.failure is not None:
-            said = f"it cannot be made: {outcome.failure.message}"
-            yield Compared(group.task.name, outputs(group.task)[0], key, said)
+            failed = f"it cannot be made: {outcome.failure.message}"
+            yield Compared(group.task.name, outputs(group.task)[0], key, failed)
         for dataset, output in zip(group.task.writes, outcome.outputs, strict=False):
             stored = file_of(self.store, dataset, key)
             problem = None if output.is_close else unlike(dataset, aside.staged(output), stored)
             yield Compared(group.task.name, dataset.name, key, problem)
 
-    def _records(self, found: Acceptance, group: Portion, said: str) -> Iterator[list[Record]]:
-        """The new records of a group, some hundreds at a time."""
+    def _records(
+        self, acceptance: Acceptance, group: Portion, tested: str
+    ) -> Iterator[list[Record]]:
+        """The new records of a group, up to 500 at a time."""
         keys = [group.task.grain.key(o) for o in group.at]
         for node in outputs(group.task):
             if group.kind is Kind.HAND:
-                made = [
-                    self._of_hand(found.hands[node, k]) for k in keys if (node, k) in found.hands
+                records = [
+                    self._of_hand(acceptance.hands[node, k])
+                    for k in keys
+                    if (node, k) in acceptance.hands
                 ]
             else:
                 wanted: Sequence[str | None] = keys if len(keys) < _FEW else [None]
-                whole = {r.key: r for k in wanted for r in self.metastore.records(node, k)}
-                code = found.plan.snapshot.codes[group.task.name]
-                note = f"accepted for the code of {group.task.name}, {said}"
-                made = [self._of_code(whole[k], code, note) for k in keys]
-            for i in range(0, len(made), _AT_ONCE):
-                yield made[i : i + _AT_ONCE]
+                by_key = {r.key: r for k in wanted for r in self.metastore.records(node, k)}
+                code = acceptance.plan.snapshot.codes[group.task.name]
+                note = f"accepted for the code of {group.task.name}, {tested}"
+                records = [self._of_code(by_key[k], code, note) for k in keys]
+            for i in range(0, len(records), _AT_ONCE):
+                yield records[i : i + _AT_ONCE]
 
     def _of_code(self, was: Record, code: str, note: str) -> Record:
-        """Made when it was, from what it was, and now by this code."""
+        """The record with the present code; when and from what it was made stays the same."""
         return replace(was, code=code, run=self.row.id, how="accepted", note=note)
 
     def _of_hand(self, present: Record) -> Record:
@@ -164,10 +171,10 @@ class Acceptor:
 
 
 def _words(compared: Sequence[Compared], group: Portion) -> str:
-    """How far the acceptance of a task's partitions was put to the test."""
-    made = len({c.key for c in compared if c.task == group.task.name})
-    if made:
-        return f"a sample of {made:,} was made and was equal"
+    """The words for the note on how the acceptance of a task's partitions was tested."""
+    sampled = len({c.key for c in compared if c.task == group.task.name})
+    if sampled:
+        return f"a sample of {sampled:,} was made and was equal"
     return "with no sample of its own" if compared else "without a sample"
 
 

@@ -1,6 +1,6 @@
-"""What can be accepted: that new code makes the same, or that a file somebody changed is to stay.
+"""Says what can be accepted: that new code makes the same, or that a file changed by hand stays.
 
-Knows nothing of how an acceptance is recorded or shown; it reads a plan, and writes nothing.
+Knows nothing of how an acceptance is recorded or shown. It reads a plan, and writes nothing.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class Kind(Enum):
     """What accepting does with a partition."""
 
     CODE = "accept"
-    """Its record gets the present code: the new code makes the same."""
+    """Its record gets the present code, because that makes the same."""
     HAND = "pin"
-    """Somebody's file becomes what is recorded, and stays until a backfill."""
+    """The file that somebody changed is recorded, and stays until a backfill."""
     LEFT = "leave"
-    """It is not fresh for a reason that nobody can vouch for."""
+    """It is left as it is: it is not fresh for a reason that nobody can vouch for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Partitions of one task with which the same is done, and the reason in words."""
+    """Partitions of one task that are accepted or left for one reason, given in words."""
 
     task: Task
     kind: Kind
@@ -59,14 +59,14 @@ class Portion:
 
     @property
     def ranges(self) -> tuple[tuple[str, str], ...]:
-        """The first and the last key of each range."""
+        """The first and last key of each range of neighbours."""
         key = self.task.grain.key
         return tuple((key(lo), key(hi - 1)) for lo, hi in self.at.ranges)
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What accepting comes to; `hands` are the files that somebody changed, by (dataset, key)."""
+    """What can be accepted of a plan; `hands` are files changed by hand, by (dataset, key)."""
 
     plan: Plan
     groups: tuple[Portion, ...]
@@ -77,66 +77,72 @@ class Acceptance:
         return sum(len(g.at) for g in self.groups if g.kind is kind)
 
 
-def acceptable(found: Plan, seen: Observed, store: Store) -> Acceptance:
-    """What of a plan's request can be accepted, and what has to be left, with the reason."""
-    supposed = _as_if_by_this_code(found)
+def acceptable(plan: Plan, seen: Observed, store: Store) -> Acceptance:
+    """What of a plan's request can be accepted, and what has to be left, with the reasons.
+
+    `seen` is the look that the plan was made from. Files changed by hand are read.
+    """
+    supposed = _as_if_by_this_code(plan)
     groups: list[Portion] = []
     hands: dict[tuple[str, str], Record] = {}
-    for name, planned in found.tasks.items():
+    for name, planned in plan.tasks.items():
         if planned.task.is_effect:
             continue
-        wanted = wanted_mask(found.request, planned)
+        wanted = wanted_mask(plan.request, planned)
         hand = wanted & (planned.reason == Reason.CHANGED_OUTSIDE)
         coded = wanted & ~hand & np.isin(planned.need, (Reason.CODE, Reason.RECKONED))
         for reason in (Reason.CODE, Reason.RECKONED):
             here = coded & (planned.need == reason)
-            groups += _by_code(found, planned, supposed.tasks[name], (reason, here))
+            groups += _by_code(plan, planned, supposed.tasks[name], (reason, here))
         groups += _by_hand(planned, hand, seen, store, hands)
         left = wanted & ~hand & ~coded & (planned.need != Reason.NONE)
         for at in _parted(planned, left):
             i = at.ranges[0][0] - planned.lo
             text = _said(planned, int(planned.reason[i]), int(planned.cause[i]))
             groups.append(Portion(planned.task, Kind.LEFT, text, at))
-    return Acceptance(found, tuple(groups), hands)
+    return Acceptance(plan, tuple(groups), hands)
 
 
-def _as_if_by_this_code(found: Plan) -> Plan:
-    """The plan as it would be if the present code had made it all: what is wrong besides."""
-    states = dict(found.snapshot.states)
-    for name, planned in found.tasks.items():
-        present = np.array(lanes(found.snapshot.codes[name]), np.uint64)
+def _as_if_by_this_code(plan: Plan) -> Plan:
+    """The plan as it would be if the present code had made everything.
+
+    What is not fresh in it is not fresh for another reason than its code.
+    """
+    states = dict(plan.snapshot.states)
+    for name, planned in plan.tasks.items():
+        present = np.array(lanes(plan.snapshot.codes[name]), np.uint64)
         for node in outputs(planned.task):
             state = states[node]
             here = slice(max(planned.lo - state.lo, 0), max(planned.hi - state.lo, 0))
             code = state.code.copy()
             code[here] = present
             states[node] = replace(state, code=code)
-    return plan_of(found.graph, replace(found.snapshot, states=states), Request())
+    return plan_of(plan.graph, replace(plan.snapshot, states=states), Request())
 
 
 def _by_code(
-    found: Plan, planned: TaskPlan, other: TaskPlan, coded: tuple[Reason, Mask]
+    plan: Plan, planned: TaskPlan, supposed: TaskPlan, coded: tuple[Reason, Mask]
 ) -> list[Portion]:
-    """What other code or rules made: to be accepted if nothing else is wrong with it."""
+    """Groups of partitions that other code or rules made; acceptable if nothing else is wrong."""
     reason, here = coded
     task, text = planned.task, _said(planned, reason, -1)
-    own = [state_over(found.snapshot.states[n], planned.lo, planned.hi) for n in outputs(task)]
-    # With other reads than now there is no telling whether an input changed.
-    alike = np.logical_and.reduce([s.reads == len(task.inputs) for s in own])
-    sound = here & (other.need == Reason.NONE)
+    own = [state_over(plan.snapshot.states[n], planned.lo, planned.hi) for n in outputs(task)]
+    # If the task's reads have changed, nobody can tell whether an input has.
+    has_same_reads = np.logical_and.reduce([s.reads == len(task.inputs) for s in own])
+    sound = here & (supposed.need == Reason.NONE)
     groups = [
-        Portion(task, Kind.CODE, text, PartitionSet.where(sound & alike, planned.lo)),
+        Portion(task, Kind.CODE, text, PartitionSet.where(sound & has_same_reads, planned.lo)),
         Portion(
             task,
             Kind.LEFT,
             f"{text}, and it reads other datasets than it was made from",
-            PartitionSet.where(sound & ~alike, planned.lo),
+            PartitionSet.where(sound & ~has_same_reads, planned.lo),
         ),
     ]
-    shown = replace(planned, reason=other.need, cause=other.cause)
+    shown = replace(planned, reason=supposed.need, cause=supposed.cause)
     for at in _parted(shown, here & ~sound):
         i = at.ranges[0][0] - planned.lo
-        more = _said(planned, int(other.need[i]), int(other.cause[i]))
+        more = _said(planned, int(supposed.need[i]), int(supposed.cause[i]))
         groups.append(Portion(task, Kind.LEFT, f"{text}, and {more}", at))
     return [g for g in groups if g.at]
 
@@ -148,8 +154,11 @@ def _by_hand(
     store: Store,
     hands: dict[tuple[str, str], Record],
 ) -> list[Portion]:
-    """What somebody changed: to be kept if it can be read as what the dataset holds."""
-    found: dict[tuple[Kind, str], list[tuple[int, int]]] = {}
+    """Groups of partitions changed by hand; kept if their files can be read as declared.
+
+    The records to keep are added to `hands`.
+    """
+    spans_by_text: dict[tuple[Kind, str], list[tuple[int, int]]] = {}
     for i in np.flatnonzero(hand).tolist():
         ordinal = planned.lo + i
         key = planned.task.grain.key(ordinal)
@@ -165,15 +174,18 @@ def _by_hand(
                 kind, text = Kind.LEFT, f"{text}, and {error.problem}; {error.advice}"
         if kind is Kind.HAND:
             hands |= records
-        found.setdefault((kind, text), []).append((ordinal, ordinal + 1))
+        spans_by_text.setdefault((kind, text), []).append((ordinal, ordinal + 1))
     return [
         Portion(planned.task, kind, text, PartitionSet.of(spans))
-        for (kind, text), spans in found.items()
+        for (kind, text), spans in spans_by_text.items()
     ]
 
 
 def _rows(dataset: Dataset, ordinal: int, path: Path) -> int:
-    """How many rows a file has that somebody brought; ResultError if it is not what is declared."""
+    """The number of rows in a file changed by hand.
+
+    ResultError if it does not hold what its dataset declares, ReadError if it cannot be read.
+    """
     if not dataset.stored_as.is_table:
         return 1
     import polars as pl
@@ -195,7 +207,7 @@ def _rows(dataset: Dataset, ordinal: int, path: Path) -> int:
 
 
 def _parted(planned: TaskPlan, among: Mask) -> list[PartitionSet]:
-    """The chosen partitions of a task, those of one reason and one cause together."""
+    """The partitions `among` marks, one set for each pair of reason and cause."""
     pairs = np.stack([planned.reason.astype(np.int64), planned.cause.astype(np.int64)], axis=1)
     return [
         PartitionSet.where(among & (pairs == row).all(axis=1), planned.lo)

@@ -1,7 +1,7 @@
-"""Ends a run from outside: signals the process that carries it out, and kills it if that is needed.
+"""Ends a run from outside: signals the process that carries it out, and kills it if need be.
 
-Knows nothing of steps. A process is signalled only while it holds the lease of
-that very run, so that a number which the system gave to another process since is never hit.
+Knows nothing of steps. A process is signalled only while it holds the lease of the run. So if the
+system has given its number to another process meanwhile, that one is never hit.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from partflow.metastore.record import RunRow
 from partflow.metastore.runlog import RunLog, user
 
 PATIENCE = 5.0
-"""So many seconds a process has to end by itself before it is killed."""
+"""How many seconds a process has to end by itself before it is killed."""
 
 GENTLY = signal.SIGUSR1
-"""Asks the command line to finish what is running; asked twice it is the same."""
+"""The signal that asks the command line to finish what is running; a second one does no more."""
 
 _AT_A_TIME = 0.05
 _AFTER_KILL = 10.0
 
 
 class End(Enum):
-    """How a run came to its end after it was cancelled."""
+    """How a run that was cancelled has ended, or will."""
 
     BY_ITSELF = "it ended by itself before it was reached"
     ASKED = "it finishes what is running"
@@ -39,7 +39,11 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Canceller:
-    """Cancels runs of one log; `owner` says who holds a run's lease, `now` gives epoch seconds."""
+    """Cancels runs of one log.
+
+    `owner` says who holds a run's lease, None for nobody. `now` gives epoch seconds. A process has
+    `patience` seconds to end by itself.
+    """
 
     log: RunLog
     owner: Callable[[str], str | None]
@@ -47,9 +51,11 @@ class Canceller:
     patience: float = PATIENCE
 
     def cancel(self, row: RunRow, *, gently: bool = False) -> End:
-        """End a run; UsageError if it does not go on, or not here, or is not ours to end.
+        """End a run; with `gently` only ask it to finish what is running, and do not wait.
 
-        `gently` asks it to finish what is running, and does not wait for that.
+        Raises:
+            UsageError: the run is not going on, or goes on at another machine, or its process
+                belongs to another user, or is a program that may not be killed.
         """
         self._check(row, gently=gently)
         if not self.log.annotate(row.id, f"cancelled by {user()}@{socket.gethostname()}"):
@@ -85,13 +91,14 @@ class Canceller:
             )
 
     def _has_lease(self, row: RunRow) -> bool:
-        said = self.owner(row.id) or ""
-        return said.startswith(f"run {row.id} ") and said.endswith(f", process {row.pid}")
+        owner = self.owner(row.id) or ""
+        return owner.startswith(f"run {row.id} ") and owner.endswith(f", process {row.pid}")
 
     def _signal(self, row: RunRow, number: signal.Signals) -> bool:
-        """Send a signal to the process that has the lease; False if none has it any more.
+        """Send a signal to the process that holds the lease; False if none holds it any more.
 
-        A descriptor stands for one process for ever: it is taken first, the lease looked at then.
+        A descriptor of a process is opened first, and the lease looked at after that: a descriptor
+        never stands for another process, as a number can.
         """
         try:
             held = os.pidfd_open(row.pid) if hasattr(os, "pidfd_open") else None
@@ -117,7 +124,7 @@ class Canceller:
         return True
 
     def _is_over(self, row: RunRow, patience: float) -> bool:
-        """Whether the lease is free within so many seconds."""
+        """Wait up to `patience` seconds; whether the lease is free then."""
         until = time.monotonic() + patience
         while self._has_lease(row):
             if time.monotonic() >= until:
@@ -127,5 +134,5 @@ class Canceller:
 
 
 def _is_command(row: RunRow) -> bool:
-    """Whether the command line carries it out, which takes SIGTERM as a wish to stop now."""
+    """Whether the command line carries the run out; it stops at once on SIGTERM."""
     return row.command.startswith("partflow ")

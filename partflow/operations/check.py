@@ -1,4 +1,4 @@
-"""Tries what is declared and stored: partitions made twice, and files read again.
+"""Checks what is declared and stored: makes partitions twice, and reads files again.
 
 Knows nothing of how anything is shown. Requires, to make anything: the lease is held.
 """
@@ -22,7 +22,7 @@ from partflow.warehouse.observe import Observed
 
 
 class Verdict(Enum):
-    """What came of making a partition twice."""
+    """How a partition that was made twice turned out."""
 
     SAME = "the same"
     CLOSE = "within its tolerance"
@@ -33,13 +33,13 @@ class Verdict(Enum):
 
     @property
     def is_bad(self) -> bool:
-        """Whether it is a fault of the task, or of what is stored."""
+        """Whether it is a fault of the task, or of the stored file."""
         return self in {Verdict.DIFFERS, Verdict.STORED, Verdict.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One output of one partition that was made twice; `key` is empty for an effect."""
+    """One output of one partition that was made twice; an effect, left out, has an empty `key`."""
 
     task: str
     node: str
@@ -50,7 +50,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class FileFault:
-    """A file that is not what was recorded."""
+    """A file that does not hold what is recorded, and in what way."""
 
     node: str
     key: str
@@ -59,16 +59,19 @@ class FileFault:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How many files were read again, and what is wrong with which."""
+    """How many files were read again, and the faults of those that are wrong."""
 
     files: int
     faults: tuple[FileFault, ...]
 
 
-def tried(found: Plan, aside: Aside, *, every: bool) -> Iterator[Trial]:
-    """Make partitions that the request names twice: `every` one, or of each task the newest."""
-    for planned in found.tasks.values():
-        wanted = np.flatnonzero(wanted_mask(found.request, planned)) + planned.lo
+def tried(plan: Plan, aside: Aside, *, every: bool) -> Iterator[Trial]:
+    """Make partitions of a plan's request twice: `every` one, or the newest that can be made.
+
+    The newest is chosen for each task. Effects are left out.
+    """
+    for planned in plan.tasks.values():
+        wanted = np.flatnonzero(wanted_mask(plan.request, planned)) + planned.lo
         if not len(wanted):
             continue
         if planned.task.is_effect:
@@ -76,17 +79,17 @@ def tried(found: Plan, aside: Aside, *, every: bool) -> Iterator[Trial]:
             yield Trial(node, node, "", Verdict.LEFT, "an effect acts on the world")
         elif every:
             for ordinal in wanted.tolist():
-                yield from _tried(found, aside, planned, ordinal)
+                yield from _tried(plan, aside, planned, ordinal)
         else:
             newest = wanted.tolist()[::-1]
             free = (o for o in newest if aside.obstacle(planned, o) is None)
-            yield from _tried(found, aside, planned, next(free, newest[0]))
+            yield from _tried(plan, aside, planned, next(free, newest[0]))
 
 
-def _tried(found: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterator[Trial]:
+def _tried(plan: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterator[Trial]:
     obstacle = aside.obstacle(planned, ordinal)
     if obstacle is None:
-        yield from _twice(found, aside, planned, ordinal)
+        yield from _twice(plan, aside, planned, ordinal)
         aside.close()
         return
     for node in outputs(planned.task):
@@ -94,8 +97,8 @@ def _tried(found: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterat
         yield Trial(planned.task.name, node, key, Verdict.LEFT, f"it cannot be made: {obstacle}")
 
 
-def _twice(found: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterator[Trial]:
-    """Made twice by itself; where the task makes batches, once more in one, with its neighbours."""
+def _twice(plan: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterator[Trial]:
+    """Make a partition twice in calls of its own, and once in a batch if its task makes batches."""
     task = planned.task
     key = task.grain.key(ordinal)
     first, second = (aside.make(planned, (ordinal,))[0] for _ in range(2))
@@ -107,48 +110,58 @@ def _twice(found: Plan, aside: Aside, planned: TaskPlan, ordinal: int) -> Iterat
         how = "" if first.failure else "the second time: "
         if not first.failure and not second.failure:
             how = f"in a batch of {len(batch)}: "
-        said = f"{how}{failed.message}{place}"
-        yield Trial(task.name, outputs(task)[0], key, Verdict.FAILED, said)
+        text_of_failure = f"{how}{failed.message}{place}"
+        yield Trial(task.name, outputs(task)[0], key, Verdict.FAILED, text_of_failure)
         return
-    made = zip(task.writes, first.outputs, second.outputs, third.outputs, strict=True)
-    for dataset, one, other, batched in made:
-        verdict, text = _verdict(aside, dataset, one, other)
+    made_thrice = zip(task.writes, first.outputs, second.outputs, third.outputs, strict=True)
+    for dataset, first_output, second_output, batched in made_thrice:
+        verdict, text = _verdict(aside, dataset, first_output, second_output)
         if verdict is Verdict.SAME:
-            verdict, text = _verdict(aside, dataset, one, batched)
+            verdict, text = _verdict(aside, dataset, first_output, batched)
             text = f"in a batch of {len(batch)}: {text}" if text else ""
-        if verdict is Verdict.SAME and _is_as_recorded(found, planned, dataset, ordinal):
+        if verdict is Verdict.SAME and _is_as_recorded(plan, planned, dataset, ordinal):
             stored = file_of(aside.store, dataset, key)
-            unequal = None if other.is_close else unlike(dataset, aside.staged(other), stored)
+            unequal = (
+                None
+                if second_output.is_close
+                else unlike(dataset, aside.staged(second_output), stored)
+            )
             if unequal is not None:
                 verdict, text = Verdict.STORED, unequal
         yield Trial(task.name, dataset.name, key, verdict, text)
 
 
-def _verdict(aside: Aside, dataset: Dataset, one: Output, other: Output) -> tuple[Verdict, str]:
-    if one.content == other.content:
+def _verdict(aside: Aside, dataset: Dataset, first: Output, second: Output) -> tuple[Verdict, str]:
+    if first.content == second.content:
         return Verdict.SAME, ""
-    paths = aside.staged(one), aside.staged(other)
+    paths = aside.staged(first), aside.staged(second)
     near = nearly(dataset, *paths)
     if near is not None:
         return Verdict.CLOSE, f"{near}; float_tolerance={dataset.float_tolerance:g}"
     return Verdict.DIFFERS, unlike(dataset, *paths) or "other values"
 
 
-def _is_as_recorded(found: Plan, planned: TaskPlan, dataset: Dataset, ordinal: int) -> bool:
-    """Whether what is stored was made by this code from these inputs, so that it must be equal."""
+def _is_as_recorded(plan: Plan, planned: TaskPlan, dataset: Dataset, ordinal: int) -> bool:
+    """Whether the stored file was made by the present code from the present inputs.
+
+    Then a partition that is made again must be equal to it.
+    """
     i = ordinal - planned.lo
-    state = found.snapshot.states[dataset.name]
+    state = plan.snapshot.states[dataset.name]
     there = state.condition[ordinal - state.lo] == Condition.GOOD
     sure = planned.reason[i] not in {Reason.KEPT, Reason.RECKONED, Reason.PINNED}
     return bool(there and sure and planned.need[i] == Reason.NONE)
 
 
-def read_again(found: Plan, seen: Observed) -> Reading:
-    """What is wrong with the files that the request names, after all of them were read."""
+def read_again(plan: Plan, seen: Observed) -> Reading:
+    """The faults of the files that a plan's request names.
+
+    Requires: `seen` is a look that has read all of them (`Verify.CONTENT`).
+    """
     files, faults = 0, []
-    wanted = found.request.wanted
-    for name, state in found.snapshot.states.items():
-        dataset = found.graph.datasets.get(name)
+    wanted = plan.request.wanted
+    for name, state in plan.snapshot.states.items():
+        dataset = plan.graph.datasets.get(name)
         if dataset is None or (wanted is not None and name not in wanted):
             continue
         chosen = np.ones(len(state.condition), np.bool_)
@@ -158,10 +171,12 @@ def read_again(found: Plan, seen: Observed) -> Reading:
         there = (condition != Condition.ABSENT) & (condition != Condition.GONE)
         files += int(np.count_nonzero(there))
         keys = [k for n, k in seen.replaced if n == name]
-        other = np.isin(
+        has_other_values = np.isin(
             np.arange(len(condition)), [dataset.grain.ordinal(k) - state.lo for k in keys]
         )
-        for i in np.flatnonzero((condition > Condition.GOOD) | (chosen & other)).tolist():
+        for i in np.flatnonzero(
+            (condition > Condition.GOOD) | (chosen & has_other_values)
+        ).tolist():
             key = dataset.grain.key(state.lo + i)
             text = _wrong(dataset, Condition(int(condition[i])), seen.problems.get((name, key)))
             if text:
@@ -169,15 +184,15 @@ def read_again(found: Plan, seen: Observed) -> Reading:
     return Reading(files, tuple(faults))
 
 
-def _wrong(dataset: Dataset, condition: Condition, said: Unreadable | None) -> str:
-    """What a condition says; the files of a source may go, for they are not ours."""
+def _wrong(dataset: Dataset, condition: Condition, unreadable: Unreadable | None) -> str:
+    """What a condition says is wrong; "" for nothing, and for a source whose file is gone."""
     match condition:
         case Condition.GOOD:
             return "holds other values than were recorded; `materialize --verify` takes them up"
         case Condition.GONE:
             return "" if dataset.is_source else "its file is gone"
         case Condition.DAMAGED:
-            more = f": {said.reason}; {said.advice}" if said else ""
+            more = f": {unreadable.reason}; {unreadable.advice}" if unreadable else ""
             return f"its file cannot be read{more}"
         case Condition.CHANGED:
             return "changed outside partflow"

@@ -1,6 +1,6 @@
-"""Why one partition is in its state, down to the input or the function that is the reason.
+"""Explains why one partition is in its state, down to the input or function that is the reason.
 
-Knows nothing of how plans are made: it reads the same plan as the run, and the record's history.
+Knows nothing of how plans are made: it reads the same plan as a run does, and the history.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from partflow.warehouse.observe import Observed
 
 _DEPTH = 50
 _VOUCHED = {"accepted", "adopted"}
-"""How a record came about that leaves what was made before it."""
+"""The `how` of records that were not made by a call: the call was an earlier record's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One partition on the way to the root of a reason, and what is said of it."""
+    """One partition on the way to the root of a reason, and what is to be said of it."""
 
     node: str
     key: str
@@ -41,9 +41,9 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class LineageRead:
-    """What a partition reads of one dataset: the first and last key, how many, and which changed.
+    """What a partition reads of one dataset: first and last key, their number, and which changed.
 
-    `changed` are those whose content became another one after this partition was made.
+    `changed` are the keys whose content has changed since this partition was made.
     """
 
     dataset: str
@@ -55,9 +55,10 @@ class LineageRead:
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """A partition that is still corrected outside: until when, and when it is made again before.
+    """When a partition whose inputs are still being corrected outside is made again.
 
-    Both in epoch seconds; `again_at` is in the past if any run makes it again.
+    It has settled at `until`. Before that it is made again from `again_at` on; if that is in the
+    past, by the next run. Both are in epoch seconds.
     """
 
     again_at: int
@@ -66,9 +67,10 @@ class Settling:
 
 @dataclass(frozen=True, slots=True)
 class CodeChange:
-    """A function, class, constant or part of a declaration: changed, added or removed.
+    """A function, class, constant or part of a declaration that differs, and how.
 
-    Or counted: it did not count, under the rules of before, in code that is the same.
+    `how` is "changed", "added", "removed" or "counted". "counted" means that the code is the same,
+    but by earlier rules this part of it did not count.
     """
 
     name: str
@@ -77,12 +79,12 @@ class CodeChange:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """All that is known of one partition. `record` is None if it was never made.
+    """All that is known of one partition; `record` is None if it was never made.
 
-    `links` lead from it to the root of the reason; `not_followed` says what of the task's code the
-    fingerprint cannot see. `seen` is what the call that made it did beside reading its inputs, each
-    with what became of it since, if anything did. `perhaps_done_by` is the run that began an effect
-    and was cut off.
+    `links` lead from it to the root of the reason. `not_followed` says what the fingerprint cannot
+    see of the task's code. `seen` is what the call that made it was seen to touch beside its
+    inputs, each with how that has changed since, or "". `perhaps_done_by` is the run that began an
+    effect and was cut off.
     """
 
     node: str
@@ -106,7 +108,7 @@ class Why:
 
 @dataclass(slots=True)
 class _Case:
-    """What an explanation looks at."""
+    """What an explanation is made from."""
 
     plan: Plan
     seen: Observed
@@ -129,7 +131,8 @@ def explain(
 ) -> Why:
     """Everything about the partition `about` = (node, key) of an unrestricted plan.
 
-    Files below `root` that its call was seen to open are looked at: they may have changed since.
+    Files below `root` that its call was seen to open are looked at, whether they have changed.
+    UsageError if there is no such node or partition.
     """
     case = _Case(plan, seen, metastore, codes)
     node, key = about[0], plain_key(about[1])
@@ -158,21 +161,21 @@ def explain(
         failure=None if record is None else record.failure,
         settling=_settling(planned, ordinal, record),
         perhaps_done_by=plan.snapshot.perhaps_done.get(node, {}).get(ordinal),
-        seen=tuple((one, changed_since(root, one)) for one in _seen(metastore, record)),
+        seen=tuple((item, changed_since(root, item)) for item in _seen(metastore, record)),
     )
 
 
 def _seen(metastore: Materializations, record: Record | None) -> list[Seen]:
-    """What was seen of the call that made what is current; of somebody's own file, nothing."""
+    """What the call that made the current content was seen to touch; [] for a pinned file."""
     if record is None or record.pinned:
         return []
     history = metastore.history(record.node, record.key)
-    made = next((r for r in history if r.how not in _VOUCHED), record)
-    return metastore.seen(made)
+    made_by = next((r for r in history if r.how not in _VOUCHED), record)
+    return metastore.seen(made_by)
 
 
 def _settling(planned: TaskPlan, ordinal: int, record: Record | None) -> Settling | None:
-    """When a partition is refreshed, if it was made before what it is made from had settled."""
+    """When a partition is made again, if it was made before its inputs had settled; else None."""
     options, end = planned.task.options, planned.task.grain.interval(ordinal).end
     if options.settles_after is None or record is None or record.pinned:
         return None
@@ -184,7 +187,7 @@ def _settling(planned: TaskPlan, ordinal: int, record: Record | None) -> Settlin
 
 
 def _found(case: _Case, node: str, key: str) -> tuple[TaskPlan, int]:
-    """The plan of the task that makes a partition, and its ordinal."""
+    """The plan of the task that makes a partition, and its ordinal; UsageError if none does."""
     writers = case.graph.writers(node)
     if not writers:
         raise UsageError(f"there is no dataset or effect {node!r}; `partflow ls` lists them")
@@ -222,8 +225,8 @@ def _source_text(case: _Case, node: str, key: str, state: State) -> str:
     dataset = case.graph.datasets[node]
     assert isinstance(dataset, Source)
     if state is State.BLOCKED:
-        said = case.seen.problems.get((node, key))
-        more = f": {said.reason}; {said.advice}" if said else ""
+        unreadable = case.seen.problems.get((node, key))
+        more = f": {unreadable.reason}; {unreadable.advice}" if unreadable else ""
         return f"cannot be read: {dataset.path_of(key)}{more}"
     held = case.plan.snapshot.states[node]
     condition = held.condition[dataset.grain.ordinal(key) - held.lo]
@@ -235,8 +238,8 @@ def _source_text(case: _Case, node: str, key: str, state: State) -> str:
 
 
 def _record(case: _Case, node: str, key: str) -> Record | None:
-    found = [r for r in case.metastore.records(node, key) if r.seq]
-    return found[0] if found else None
+    records = [r for r in case.metastore.records(node, key) if r.seq]
+    return records[0] if records else None
 
 
 def _cause(planned: TaskPlan, i: int) -> Dataset | None:
@@ -245,25 +248,25 @@ def _cause(planned: TaskPlan, i: int) -> Dataset | None:
 
 
 def _code_changes(case: _Case, planned: TaskPlan, record: Record | None) -> tuple[CodeChange, ...]:
-    """The parts of the code that differ between the record and now."""
+    """The parts of the code that differ between the record and the present."""
     if record is None or record.code is None or record.pinned or planned.task.is_effect:
         return ()
     now = case.codes[planned.task.name]
     if record.code == now.digest:
         return ()
     was, parts = case.metastore.code_parts(record.code), dict(now.parts)
-    found = [CodeChange(n, "changed") for n in parts if n in was and was[n] != parts[n]]
+    code_changes = [CodeChange(n, "changed") for n in parts if n in was and was[n] != parts[n]]
     is_same = record.code in case.plan.snapshot.older.get(planned.task.name, ())
-    more = "counted" if is_same else "added"
-    found += [CodeChange(n, more) for n in parts if was and n not in was]
-    found += [CodeChange(n, "removed") for n in was if n not in parts]
-    return tuple(sorted(found, key=lambda c: (c.how, c.name)))
+    how_new = "counted" if is_same else "added"
+    code_changes += [CodeChange(n, how_new) for n in parts if was and n not in was]
+    code_changes += [CodeChange(n, "removed") for n in was if n not in parts]
+    return tuple(sorted(code_changes, key=lambda c: (c.how, c.name)))
 
 
 def _changed_since(
     case: _Case, name: str, span: tuple[int, int], record: Record | None
 ) -> list[str]:
-    """The keys in a range of ordinals whose content became another one after a record was made."""
+    """The keys in a range of ordinals whose content has changed since a record was made."""
     if record is None:
         return []
     grain = case.graph.datasets[name].grain
@@ -275,7 +278,7 @@ def _changed_since(
 
 
 def _is_again(case: _Case, name: str, key: str, read_seq: int) -> bool:
-    """Whether a partition that changed since then holds once more what it held then."""
+    """Whether a partition that was changed holds the same content again as at `read_seq`."""
     history = case.metastore.history(name, key)
     then = next((r.content for r in history if r.seq <= read_seq), None)
     news = [r.content for r in case.seen.news if (r.node, r.key) == (name, key)]
@@ -286,62 +289,65 @@ def _is_again(case: _Case, name: str, key: str, read_seq: int) -> bool:
 def _lineage(
     case: _Case, planned: TaskPlan, ordinal: int, record: Record | None
 ) -> list[LineageRead]:
-    found = []
-    for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+    reads = []
+    for task_input, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
         lo, hi = int(a[ordinal - planned.lo]), int(b[ordinal - planned.lo])
-        grain, name = one.read.dataset.grain, one.read.dataset.name
+        grain, name = task_input.read.dataset.grain, task_input.read.dataset.name
         changed = tuple(_changed_since(case, name, (lo, hi), record))
         first, last = (grain.key(lo), grain.key(hi - 1)) if hi > lo else ("", "")
-        found.append(LineageRead(name, first, last, hi - lo, changed))
-    return found
+        reads.append(LineageRead(name, first, last, hi - lo, changed))
+    return reads
 
 
 def _links(case: _Case, planned: TaskPlan, ordinal: int) -> list[Link]:
-    """From a partition along its causes, one partition of each, to the root."""
-    found: list[Link] = []
-    while len(found) < _DEPTH:
+    """The way from a partition to the root of its reason, one partition of each cause."""
+    links: list[Link] = []
+    while len(links) < _DEPTH:
         i = ordinal - planned.lo
         position, reason = int(planned.cause[i]), Reason(int(planned.reason[i]))
         if position < 0:
-            return found
+            return links
         name = planned.task.inputs[position].read.dataset.name
         a, b = (int(x[i]) for x in planned.bounds[position])
         grain = case.graph.datasets[name].grain
         if reason is Reason.INPUT:
             node, key = outputs(planned.task)[0], planned.task.grain.key(ordinal)
             changed = _changed_since(case, name, (a, b), _record(case, node, key))
-            found += [Link(name, k, _change_text(case, name, k)) for k in changed[:3]]
-            return found
+            links += [Link(name, k, _change_text(case, name, k)) for k in changed[:3]]
+            return links
         following = _first_culprit(case, name, (a, b), reason)
         if following is None:
             key = grain.key(max(a, b - 1))
-            return [*found, Link(name, key, "is not due")]
-        other, ordinal = following
+            return [*links, Link(name, key, "is not due")]
+        culprit, ordinal = following
         key = grain.key(ordinal)
-        if other is None:
+        if culprit is None:
             state = State(
                 int(case.plan.sources[name][ordinal - case.plan.snapshot.states[name].lo])
             )
-            return [*found, Link(name, key, _source_text(case, name, key, state))]
-        planned, i = other, ordinal - other.lo
+            return [*links, Link(name, key, _source_text(case, name, key, state))]
+        planned, i = culprit, ordinal - culprit.lo
         text = describe(planned, Reason(int(planned.reason[i])), _cause(planned, i))
-        found.append(Link(name, key, text))
-    return found
+        links.append(Link(name, key, text))
+    return links
 
 
 def _change_text(case: _Case, name: str, key: str) -> str:
     if any(r.node == name and r.key == key for r in case.seen.news):
         return "changed since: its file holds other values"
-    found = _record(case, name, key)
-    if found is None:
+    record = _record(case, name, key)
+    if record is None:
         return "changed since"
-    return f"changed since: made by run {found.run}" if found.run else "changed since"
+    return f"changed since: made by run {record.run}" if record.run else "changed since"
 
 
 def _first_culprit(
     case: _Case, name: str, span: tuple[int, int], reason: Reason
 ) -> tuple[TaskPlan | None, int] | None:
-    """The first partition in a range that is the reason; its task's plan is None for a source."""
+    """The first partition in a range that is the reason: its task's plan, and its ordinal.
+
+    The plan is None for a source. None if no partition in the range is the reason.
+    """
     if name in case.plan.sources:
         held = case.plan.snapshot.states[name]
         lo, hi = max(span[0], held.lo), min(span[1], held.hi)

@@ -1,6 +1,6 @@
 """Saved plans as files: read whole, and written whole or not at all.
 
-Knows nothing of what stands in them.
+Knows nothing of what a plan holds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from partflow.planning.savedplan import SavedPlan, parsed, text_of
 
 
 def write_plan(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document beside its place, and move it there."""
+    """Write a document beside its place, and then rename it; OSError if the disk refuses."""
     staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with staged.open("w", encoding="utf-8") as file:
@@ -28,7 +28,7 @@ def write_plan(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def read_plan(path: Path) -> SavedPlan:
-    """The plan in a file; UsageError if it holds none."""
+    """The plan in a file; UsageError if it holds none, OSError if it cannot be read."""
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError:

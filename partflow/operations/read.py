@@ -1,6 +1,6 @@
-"""Reads a dataset's published partitions for people: notebooks, scripts, tests.
+"""Reads a dataset's published partitions for notebooks, scripts and tests.
 
-Knows nothing of freshness: what is there is read, in order of partition.
+Knows nothing of freshness: it reads whatever is there, in order of partition.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def require_tables(graph: Graph, missed: UsageError) -> None:
-    """Raise UsageError if what a query missed is a dataset that no view shows."""
+    """Raise UsageError if the table that a query misses is a dataset that is no table."""
     name = re.search(r"Table with name (\S+) does not exist", str(missed))
     dataset = graph.datasets.get(name[1].lower()) if name else None
     if dataset is not None and not dataset.stored_as.is_table:
@@ -37,10 +37,16 @@ def _of_no_table(dataset: Dataset) -> str:
 
 
 def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyFrame:
-    """The partitions of the one dataset that is asked for which are there, with their column."""
+    """The rows of those partitions that are asked for and there, with their partition column.
+
+    Requires: `asked` selects one name.
+
+    Raises:
+        UsageError: it names no dataset of tables, or nothing is there and no schema is declared.
+    """
     (name,) = asked.select
     if name not in graph.datasets:
-        select(graph, (name,))  # says what is meant, if it is nothing
+        select(graph, (name,))  # Raises if there is no such name, and suggests one.
         raise UsageError(f"{name} is an effect; it stores nothing that could be read")
     dataset = graph.datasets[name]
     if not dataset.stored_as.is_table:
@@ -57,5 +63,5 @@ def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyF
             "it declares no schema; `partflow status` shows what "
             "there is"
         )
-    found = read_partitions(store, dataset, ordinals, ParameterKind.LAZY)
-    return cast("pl.LazyFrame", found)
+    frame = read_partitions(store, dataset, ordinals, ParameterKind.LAZY)
+    return cast("pl.LazyFrame", frame)

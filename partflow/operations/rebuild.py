@@ -1,7 +1,8 @@
 """Makes a metastore anew from the footers of the files and from the journal.
 
-Knows nothing of plans or of tasks' code. Where footer and journal both speak of a file, the journal
-is later: its lines are of what was recorded after the file was made. Requires: the lease is held.
+Knows nothing of plans or of tasks' code. If the footer of a file and the journal both have a record
+of it, the journal's is the later one: it was written after the file was made. Requires: the lease
+is held.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SIDE_BY_SIDE = 4
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A file of a dataset that nothing ties to a making: a run will call it changed outside."""
+    """A dataset's file of which no record is found; a run will take it for changed outside."""
 
     node: str
     key: str
@@ -38,11 +39,11 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild came to, in partitions: of tasks, of sources, of effects.
+    """What a rebuild has recorded, as numbers of partitions: of tasks, sources and effects.
 
-    `unknown` are files that are left to a look; `unread` counts lines of the journal that are none;
-    `aside` is where the old metastore lies now, if there was one; without a journal `has_journal`
-    is False, and effects are taken to be done for all that is due.
+    `unknown` are files without a record. `unread` counts lines of the journal that could not be
+    read. `aside` is where the old metastore lies now; None if there was none. If `has_journal` is
+    False, effects count as done for all that is due.
     """
 
     files: int
@@ -56,25 +57,25 @@ class Rebuilt:
 
 @dataclass(slots=True)
 class _Chain:
-    """All that is known of one partition: records, each with the number that it is later than."""
+    """All records of one partition, each with the number of the record that it is later than."""
 
     records: list[tuple[int, Record]] = field(default_factory=list)
 
     def close(self, last: tuple[int, Record] | None) -> None:
-        """Bring it into order; what the present file was made by is the last, whatever it says."""
-        self.records.sort(key=lambda one: (one[0], one[1].made_at))
+        """Sort the records; that of the present file, `last`, is put at the end in any case."""
+        self.records.sort(key=lambda pair: (pair[0], pair[1].made_at))
         if last is not None:
-            self.records = [one for one in self.records if one is not last]
+            self.records = [pair for pair in self.records if pair is not last]
             newest = self.records[-1][0] if self.records else 0
             self.records.append((max(newest, last[0]), last[1]))
 
 
 def require_nothing_made(graph: Graph, store: Store, path: Path) -> None:
-    """Raise MetastoreError if there are files that partflow made, or a journal of such."""
+    """Raise MetastoreError if there is a journal, or a file that partflow made."""
     is_journaled = store.journaled() is not None
-    made = store.layout.journal if is_journaled else _first_made(graph, store)
-    if made is not None:
-        lost, left = store.layout.near(path), store.layout.near(made)
+    remains = store.layout.journal if is_journaled else _first_made(graph, store)
+    if remains is not None:
+        lost, left = store.layout.near(path), store.layout.near(remains)
         raise MetastoreError(
             f"{lost} is lost, but not what partflow made, such as {left}; restore a backup of it, "
             "or let `partflow state rebuild` make it anew from the files and the journal"
@@ -82,9 +83,13 @@ def require_nothing_made(graph: Graph, store: Store, path: Path) -> None:
 
 
 def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_ns: int) -> Rebuilt:
-    """Put a new metastore in the place of what is at `path`, which is moved aside.
+    """Put a new metastore in the place of the one at `path`, which is moved aside.
 
     `due` gives for each effect one past its newest due ordinal.
+
+    Raises:
+        MetastoreError: at `path` is a folder, or the new metastore is held open.
+        OSError: the disk refused a file.
     """
     require_file(path)
     journal = read_journal(store)
@@ -95,10 +100,10 @@ def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_
         Path(f"{new}{side}").unlink(missing_ok=True)
     first, records = _numbered(store, chains)
     with SqliteMetastore.open(new, durable=store.durable) as metastore:
-        said = journal or Journal()
-        begun = [(*at, run) for at, run in said.begun.items()]
-        # Of what a later run made without a sighting nothing is shown: its run is another.
-        metastore.restore(Known(records, first, said.codes, effects, begun, said.seen))
+        known = journal or Journal()
+        begun = [(*at, run) for at, run in known.begun.items()]
+        # What calls were seen to touch is kept by run, so it never shows for a later run's file.
+        metastore.restore(Known(records, first, known.codes, effects, begun, known.seen))
         metastore.fold_in()
     aside = _put_in_place(store, new, path)
     current = [chain.records[-1][1].node for chain in chains.values()]
@@ -118,7 +123,7 @@ def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_
 def _chains(
     graph: Graph, store: Store, journal: Journal, now_ns: int
 ) -> tuple[dict[tuple[str, str], _Chain], list[Unknown]]:
-    """What is known of each partition, and the files of which nothing is."""
+    """The records of each partition, and the files without a record."""
     chains: dict[tuple[str, str], _Chain] = {}
     lines: dict[tuple[str, str], list[tuple[int, Record]]] = {}
     for record in journal.records:
@@ -128,21 +133,23 @@ def _chains(
         chains[at] = _Chain(list(known))
     unknown: list[Unknown] = []
     last: dict[tuple[str, str], tuple[int, Record]] = {}
-    for dataset, key, found, is_kept in _looked(graph, store, now_ns):
+    for dataset, key, file_look, is_kept in _looked(graph, store, now_ns):
         at = dataset.name, key
-        same = [one for one in lines.get(at, ()) if one[1].sha256 == found.sha256]
-        made = None if found.record is None else (found.record.read_seq, found.record)
-        if made is not None:
-            chains.setdefault(at, _Chain()).records.append(made)
+        same_bytes = [pair for pair in lines.get(at, ()) if pair[1].sha256 == file_look.sha256]
+        by_footer = (
+            None if file_look.record is None else (file_look.record.read_seq, file_look.record)
+        )
+        if by_footer is not None:
+            chains.setdefault(at, _Chain()).records.append(by_footer)
         if is_kept:
             continue
-        if same:
-            last[at] = same[-1]
-            _identify(chains[at], last, at, found)
-        elif made is not None:
-            last[at] = made
+        if same_bytes:
+            last[at] = same_bytes[-1]
+            _identify(chains[at], last, at, file_look)
+        elif by_footer is not None:
+            last[at] = by_footer
         else:
-            unknown.append(Unknown(*at, found.problem))
+            unknown.append(Unknown(*at, file_look.problem))
     for at, chain in chains.items():
         chain.close(last.get(at))
     return chains, unknown
@@ -152,20 +159,23 @@ def _identify(
     chain: _Chain,
     last: dict[tuple[str, str], tuple[int, Record]],
     at: tuple[str, str],
-    found: FileLook,
+    file_look: FileLook,
 ) -> None:
-    """Let the record of a file carry the stat that the file has now: it may have been copied."""
+    """Give the record of a file its present identity: the file may have been copied since."""
     order, record = last[at]
-    last[at] = order, replace(record, identity=found.identity)
-    chain.records = [one for one in chain.records if one[1] is not record] + [last[at]]
+    last[at] = order, replace(record, identity=file_look.identity)
+    chain.records = [pair for pair in chain.records if pair[1] is not record] + [last[at]]
 
 
 def _looked(
     graph: Graph, store: Store, now_ns: int
 ) -> Iterator[tuple[Dataset, str, FileLook, bool]]:
-    """Every file of every dataset that a task makes, then those in its history, each looked at."""
+    """Look at the files of every dataset that a task makes, and then at those in its history.
 
-    def one(place: _Place) -> FileLook | None:
+    The last value says whether the file is from the history.
+    """
+
+    def look(place: _Place) -> FileLook | None:
         return look_at(place.dataset, place.key, place.path, place.identity)
 
     past = _past(store)
@@ -180,14 +190,14 @@ def _looked(
                 if _is_key(dataset, key)
                 for path in store.kept(dataset.name, key).values()
             ]
-            for place, found in zip(places, pool.map(one, places), strict=True):
-                if found is not None:
-                    yield dataset, place.key, found, place.is_kept
+            for place, file_look in zip(places, pool.map(look, places), strict=True):
+                if file_look is not None:
+                    yield dataset, place.key, file_look, place.is_kept
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A file to be looked at: of which partition, and its identity, if that proves anything."""
+    """A file to be looked at, with its partition, and its identity if that proves anything."""
 
     dataset: Dataset
     key: str
@@ -197,16 +207,16 @@ class _Place:
 
 
 def _present(store: Store, dataset: Dataset, now_ns: int) -> Iterator[_Place]:
-    """The files that a dataset has now."""
+    """The present files of a dataset."""
     files = list(_files(store, dataset))
     rows = store.identities(dataset, [key for key, _ in files]).tolist()
     for (key, path), row in zip(files, rows, strict=True):
-        found = FileIdentity(*row)
-        yield _Place(dataset, key, path, found if store.is_proof(found, now_ns) else None)
+        identity = FileIdentity(*row)
+        yield _Place(dataset, key, path, identity if store.is_proof(identity, now_ns) else None)
 
 
 def _files(store: Store, dataset: Dataset) -> Iterator[tuple[str, Path]]:
-    """The key and the file of each partition of a dataset that is there; what is none is passed."""
+    """The key and file of each partition of a dataset that is there; other files are left out."""
     keys = [dataset.grain.key(0)]
     if dataset.column is not None:
         keys = sorted(key for key in store.keys(dataset) if _is_key(dataset, key))
@@ -217,7 +227,7 @@ def _files(store: Store, dataset: Dataset) -> Iterator[tuple[str, Path]]:
 
 
 def _past(store: Store) -> dict[str, list[str]]:
-    """By dataset the keys of which something is kept."""
+    """For each dataset the keys that have files in the history."""
     past: dict[str, list[str]] = {}
     for name, key in store.histories():
         past.setdefault(name, []).append(key)
@@ -232,7 +242,7 @@ def _is_key(dataset: Dataset, key: str) -> bool:
 
 
 def _first_made(graph: Graph, store: Store) -> Path | None:
-    """A file that partflow made: the first one of a dataset tells for all of it."""
+    """A file that partflow made; only the first file of each dataset is opened."""
     for dataset in graph.datasets.values():
         if not isinstance(dataset, Source):
             path = next((path for _, path in _files(store, dataset)), None)
@@ -242,14 +252,15 @@ def _first_made(graph: Graph, store: Store) -> Path | None:
 
 
 def _numbered(store: Store, chains: Mapping[tuple[str, str], _Chain]) -> tuple[int, list[Record]]:
-    """All records in an order that fits what they say of each other, and the first's new number.
+    """All records in a possible order of their making, and the new number of the first one.
 
-    A record that read up to number q is later than all that q counts. Numbers go on after those in
-    use, so that files in the history keep their order; `read_seq` is brought to the new numbers.
+    A record with `read_seq` q was made after all records up to number q. The new numbers continue
+    after those in use, so that files in the history keep their order. Each `read_seq` is translated
+    to the new numbers.
     """
     pairs = sorted(
-        (one for chain in chains.values() for one in chain.records),
-        key=lambda one: (one[0], one[1].made_at),
+        (pair for chain in chains.values() for pair in chain.records),
+        key=lambda pair: (pair[0], pair[1].made_at),
     )
     orders = [order for order, _ in pairs]
     used = [max(order, record.seq) for order, record in pairs]
@@ -262,25 +273,26 @@ def _numbered(store: Store, chains: Mapping[tuple[str, str], _Chain]) -> tuple[i
 
 
 def _effects(graph: Graph, journal: Journal | None, due: Mapping[str, int]) -> dict[str, int]:
-    """Since which ordinal each effect runs for what becomes due by itself.
+    """For each effect the ordinal from which on it is done without being asked for.
 
-    Where that was not noted it is that of its last completion. Without any journal nobody knows
-    what was done: then nothing that is due is done again.
+    If the journal has none, it is that of the effect's last completion. Without a journal nobody
+    knows what was done; so nothing that is due already is done again.
     """
     if journal is None:
         return dict(due)
-    found = dict(journal.effects)
-    for name in due.keys() - found.keys():
+    since = dict(journal.effects)
+    for name in due.keys() - since.keys():
         starts = [r.start for r in journal.records if r.node == name and r.how == "done"]
         if starts:
-            found[name] = graph.task(name).grain.ordinal_at(max(starts))
-    return found
+            since[name] = graph.task(name).grain.ordinal_at(max(starts))
+    return since
 
 
 def _put_in_place(store: Store, new: Path, path: Path) -> Path | None:
-    """Move what is at `path` aside, and the new one there; where the old one is, if there was one.
+    """Move the old metastore aside and the new one to `path`; returns where the old one is now.
 
-    If this is cut off in between, there is no metastore, and the next rebuild makes one.
+    None if there was no old one. If this is cut off in the middle, there is no metastore, and the
+    next rebuild makes one.
     """
     aside = None
     if any(Path(f"{path}{side}").exists() for side in SIDES):

@@ -1,7 +1,7 @@
 """Puts a kept materialization of a partition back, with all outputs of its step, and pins it.
 
-Knows nothing of plans. Putting back is a publication of a copy of what is kept, never of a link to
-it. Requires: the lease is held.
+Knows nothing of plans. It publishes a copy of the kept file, never a link to it. Requires: the
+lease is held.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from partflow.warehouse.publishing import Publication, Publishing
 HOW = "rolled_back"
 _RELEASED = "released"
 _FICLONE = 0x40049409
-"""The request of Linux that lets two files share their blocks until one of them is written."""
+"""Linux's ioctl request by which two files share blocks until one of them is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file in the history of a partition, by its number; `record` is None if nothing made it.
+    """A file in the history of a partition, under its number there.
 
-    `is_present` says that the partition holds this content now.
+    `record` is None if no making of it is recorded. `is_present` says that the partition has the
+    same content now.
     """
 
     number: int
@@ -49,7 +50,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """What was put back, or released: the records that are current now."""
+    """The records that are current now, after something was put back or released."""
 
     run: str
     records: tuple[Record, ...]
@@ -58,22 +59,30 @@ class PutBack:
 def kept_of(
     graph: Graph, store: Store, metastore: Materializations, name: str, key: str
 ) -> tuple[Kept, ...]:
-    """The files in the history of a partition, the newest first; UsageError if it can have none."""
+    """The files in the history of a partition, the newest first; each is read for its digest.
+
+    UsageError if no task makes the dataset, or `key` is none of its keys.
+    """
     dataset = _dataset(graph, name)
     key = dataset.grain.key(dataset.grain.ordinal(key))
     past = metastore.history(name, key)
-    now = next(iter(metastore.records(name, key)), None)
-    found = []
+    current = next(iter(metastore.records(name, key)), None)
+    kept = []
     for number, path in sorted(store.kept(name, key).items(), reverse=True):
         sha256, nbytes = file_digest(path)
         record = next((r for r in past if r.sha256 == sha256), None)
-        is_present = now is not None and record is not None and now.content == record.content
-        found.append(Kept(number, path, nbytes, record, is_present))
-    return tuple(found)
+        is_present = (
+            current is not None and record is not None and current.content == record.content
+        )
+        kept.append(Kept(number, path, nbytes, record, is_present))
+    return tuple(kept)
 
 
 def touched_at(graph: Graph, name: str, key: str) -> Footprint:
-    """What putting a partition back touches: it, and the other outputs of its step."""
+    """What putting a partition back touches: the partition, and the other outputs of its step.
+
+    UsageError as for `kept_of`.
+    """
     dataset = _dataset(graph, name)
     interval = dataset.grain.interval(dataset.grain.ordinal(key))
     span = PartitionSet.of([(interval.start, interval.end)])
@@ -81,7 +90,7 @@ def touched_at(graph: Graph, name: str, key: str) -> Footprint:
 
 
 def _made_at_once(graph: Graph, dataset: Dataset, key: str) -> tuple[Dataset, ...]:
-    """What the task makes at once that makes this partition."""
+    """All datasets that the task of this partition writes in one step."""
     ordinal = dataset.grain.ordinal(key)
     for task in graph.writers(dataset.name):
         extent = graph.task_extents[task.name]
@@ -92,7 +101,7 @@ def _made_at_once(graph: Graph, dataset: Dataset, key: str) -> tuple[Dataset, ..
 
 @dataclass(frozen=True, slots=True)
 class RollingBack:
-    """Puts back under the name of one run; `clock` gives epoch nanoseconds."""
+    """Puts back or releases, as the run whose row is `row`; `clock` gives epoch nanoseconds."""
 
     graph: Graph
     store: Store
@@ -101,7 +110,13 @@ class RollingBack:
     clock: Callable[[], int]
 
     def put_back(self, name: str, key: str, to: int | None) -> PutBack:
-        """Put one materialization back; `to` is its number, None for the newest other one."""
+        """Put one materialization back; `to` is its number, None for the newest other one.
+
+        Raises:
+            UsageError: no task makes the dataset, or nothing is kept that could be put back.
+            PublishError: a copy is damaged, or somebody wrote or claimed a file meanwhile.
+            OSError: the disk refused a file.
+        """
         dataset = _dataset(self.graph, name)
         key = dataset.grain.key(dataset.grain.ordinal(key))
         kept = self._kept(name, key)
@@ -120,7 +135,10 @@ class RollingBack:
         return PutBack(self.row.id, tuple(records))
 
     def release(self, name: str, key: str) -> PutBack:
-        """Unpin what was put back, with all outputs of its step; the files stay as they are."""
+        """Unpin what was put back, with all outputs of its step; the files stay as they are.
+
+        UsageError if it was not put back, or was made or released since.
+        """
         dataset = _dataset(self.graph, name)
         key = dataset.grain.key(dataset.grain.ordinal(key))
         pinned = []
@@ -146,7 +164,7 @@ class RollingBack:
     def _others(
         self, dataset: Dataset, key: str, chosen: Record
     ) -> Iterator[tuple[Dataset, Record]]:
-        """What the other outputs of a step were when it was made; UsageError if one is lost."""
+        """The same run's records of the step's other outputs; UsageError if one is missing."""
         for other in _made_at_once(self.graph, dataset, key):
             if other.name == dataset.name:
                 continue
@@ -161,31 +179,31 @@ class RollingBack:
             yield other, then
 
     def _source(self, dataset: Dataset, record: Record) -> Path:
-        """A file with the bytes that a record is of: the present one, or in the history."""
+        """The file that a record is of: the present one, or one in the history; else UsageError."""
         present = file_of(self.store, dataset, record.key)
         if present.exists() and file_digest(present)[0] == record.sha256:
             return present
-        for one in self._kept(dataset.name, record.key):
-            if one.record is not None and one.record.sha256 == record.sha256:
-                return one.path
+        for kept in self._kept(dataset.name, record.key):
+            if kept.record is not None and kept.record.sha256 == record.sha256:
+                return kept.path
         raise UsageError(
             f"{dataset.name}@{shown_key(record.key)} as the run {record.run} made it is no longer "
             "kept; the history holds the last ones only (history = N in the configuration)"
         )
 
     def _record(self, was: Record) -> Record:
-        """As it was made, put back now and pinned."""
+        """The record, as put back by this run and pinned."""
         note = f"put back as the run {was.run} made it; pinned until it is released, or a backfill"
         return replace(was, how=HOW, run=self.row.id, pinned=True, note=note)
 
     def _publish(
         self, outputs: Sequence[tuple[Dataset, Record]], sources: Sequence[Path]
     ) -> Sequence[Record]:
-        """Stage copies of what is kept, and make them current together."""
+        """Stage copies of the kept files, and make them current together."""
         staged: list[str | None] = []
         for number, ((dataset, was), source) in enumerate(zip(outputs, sources, strict=True)):
             if source == file_of(self.store, dataset, was.key):
-                staged.append(None)  # it is there already
+                staged.append(None)  # The present file is the one.
                 continue
             name = staged_as(self.row.id, 0, number)
             path = self.store.stage(name)
@@ -205,10 +223,9 @@ class RollingBack:
     def _record_all(
         self, wanted: Sequence[tuple[Record, str | None]], *, is_in_place: bool
     ) -> Sequence[Record]:
-        """Claim and publish records as one step, each with its staged file.
+        """Claim and publish records as one step, each with the name of its staged file, or None.
 
-        `is_in_place` says that the present file was looked at where nothing is staged, and is that
-        of the record.
+        `is_in_place` says of records without a staged file that their file was seen in place.
         """
         at = [(r.node, r.key, r.start) for r, _ in wanted]
         was = self.metastore.current([(n, k) for n, k, _ in at])
@@ -257,25 +274,25 @@ class RollingBack:
 
 
 def _dataset(graph: Graph, name: str) -> Dataset:
-    """A dataset that a task makes; UsageError if it is none."""
+    """The dataset of that name; UsageError if no task makes it."""
     dataset = graph.datasets.get(name)
     if dataset is None or isinstance(dataset, Source):
-        said = "is a source: what it was is not kept" if dataset is not None else "is no dataset"
-        raise UsageError(f"{name!r} {said}; name a dataset that a task makes (`partflow ls`)")
+        problem = "is a source: what it was is not kept" if dataset is not None else "is no dataset"
+        raise UsageError(f"{name!r} {problem}; name a dataset that a task makes (`partflow ls`)")
     return dataset
 
 
 def _chosen(kept: Sequence[Kept], name: str, key: str, to: int | None) -> Record:
-    """The materialization to put back; UsageError if there is none that can be."""
+    """The record of the kept file to put back; UsageError if there is none."""
     if to is not None:
-        kept = [one for one in kept if one.number == to]
+        kept = [each for each in kept if each.number == to]
     else:
-        kept = [one for one in kept if not one.is_present]
+        kept = [each for each in kept if not each.is_present]
     at = shown_key(key)
     if not kept:
-        said = "nothing else is kept" if to is None else f"there is no number {to}"
+        problem = "nothing else is kept" if to is None else f"there is no number {to}"
         raise UsageError(
-            f"{name}@{at}: {said}; `partflow rollback {name} -p {at} --list` shows what is kept"
+            f"{name}@{at}: {problem}; `partflow rollback {name} -p {at} --list` shows what is kept"
         )
     if kept[0].record is None:
         raise UsageError(
@@ -286,7 +303,7 @@ def _chosen(kept: Sequence[Kept], name: str, key: str, to: int | None) -> Record
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Another file of the same bytes, sharing blocks where the file system can; never a link."""
+    """Copy a file; if the file system can, both share blocks. It never makes a link."""
     with source.open("rb") as old, target.open("wb") as new:
         try:
             fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())

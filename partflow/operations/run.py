@@ -1,6 +1,6 @@
-"""Carries one plan out under one run's name, from its first line in the log to its last.
+"""Carries one plan out as one run, from the run's first line in the log to its last.
 
-Knows nothing of how the plan came about, or of who may run: the caller holds the lease.
+Knows nothing of how the plan was made, or of who may run: the caller holds the lease.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """What carrying out needs; `clock` gives epoch nanoseconds, `executor` is closed at the end.
+    """What carrying out needs; `clock` gives epoch nanoseconds.
 
-    `pools` are limits by name.
+    `executor` is closed at the end of the run. `pools` gives each pool's number of places by name.
     """
 
     root: Path
@@ -49,14 +49,15 @@ class Carrier:
 
     def carry_out(
         self,
-        found: Plan,
+        plan: Plan,
         row: RunRow,
         controls: Controls,
         stats: Mapping[str, NDArray[np.int64]],
     ) -> Summary:
-        """Run a plan's steps; what became of them is in the log, whatever happens.
+        """Run a plan's steps; the log says how the run ended, even if this raises.
 
-        `stats` is what was seen of sources: see `Stamps`.
+        `stats` is what the plan saw of sources: see `Stamps`. PublishError as for
+        `Runner.carry_out`.
         """
         from partflow.execution.controls import Quiet
         from partflow.execution.publisher import Publisher
@@ -66,25 +67,25 @@ class Carrier:
         from partflow.execution.state import Tuning
 
         self.log.begin(
-            replace(row, request=_asked_for(found)),
-            graph_text(found.graph, found.snapshot.codes),
+            replace(row, request=_asked_for(plan)),
+            graph_text(plan.graph, plan.snapshot.codes),
         )
         publisher = Publisher(
-            row.id, found, self.store, self.metastore, self._now, controls.newest_first
+            row.id, plan, self.store, self.metastore, self._now, controls.newest_first
         )
         size = controls.batch_size
         tuning = Tuning(
             controls.newest_first, controls.retries, self.pools, size,
-            batch_bytes(free_memory(), controls.workers), widths(found, self.store, size),
+            batch_bytes(free_memory(), controls.workers), widths(plan, self.store, size),
         )  # fmt: skip
         runner = Runner(
-            row.id, publisher, self.log, self.executor, found.snapshot.codes, self._now,
-            controls.observer or Quiet(), controls.stop, Stamps(found, stats), tuning,
+            row.id, publisher, self.log, self.executor, plan.snapshot.codes, self._now,
+            controls.observer or Quiet(), controls.stop, Stamps(plan, stats), tuning,
             controls.fail_fast,
         )  # fmt: skip
         try:
             with working_in(self.root):
-                summary = runner.carry_out(found)
+                summary = runner.carry_out(plan)
         except BaseException:
             self.log.cut_off(row.id, self._now())
             raise
@@ -112,33 +113,33 @@ def _ended(row: RunRow, summary: Summary, at: float) -> RunRow:
     )
 
 
-def _asked_for(found: Plan) -> str:
-    """What a plan is for, in words: `everything`, or names with their first and last partition."""
-    again = "" if found.request.force is None else " again"
-    if found.request.wanted is None:
+def _asked_for(plan: Plan) -> str:
+    """A plan's request in words: `everything`, or names with their first and last partition."""
+    again = "" if plan.request.force is None else " again"
+    if plan.request.wanted is None:
         return f"everything{again}"
-    asked = scopes(found.graph, found.request, found.snapshot.now)
+    asked = scopes(plan.graph, plan.request, plan.snapshot.now)
     texts = [f"{s.node} {s.first}" + (f" .. {s.last}" if s.count > 1 else "") for s in asked]
     more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
     return f"{', '.join(texts[:_NAMED])}{more}{again}"
 
 
-def seen_ahead(found: Plan) -> frozenset[str]:
-    """The effects that were first seen while a clock was ahead: where they begin is said anew."""
-    since = found.snapshot.effects_since
+def seen_ahead(plan: Plan) -> frozenset[str]:
+    """The effects that were first seen while a clock was ahead, and get a new beginning."""
+    since = plan.snapshot.effects_since
     return frozenset(
         t.name
-        for t in found.graph.tasks
-        if t.name in since and is_ahead(t, since[t.name], found.snapshot.now)
+        for t in plan.graph.tasks
+        if t.name in since and is_ahead(t, since[t.name], plan.snapshot.now)
     )
 
 
-def newest(found: Plan) -> dict[str, int]:
-    """For each effect its newest due ordinal, which is where it begins if it was never seen."""
+def newest(plan: Plan) -> dict[str, int]:
+    """The newest due ordinal of each effect, from which on it runs if it was not seen before."""
     effects = {}
-    for task in found.graph.tasks:
+    for task in plan.graph.tasks:
         if task.is_effect:
-            planned = found.tasks[task.name]
-            _, hi = task_span(found.graph, task, found.snapshot.now)
+            planned = plan.tasks[task.name]
+            _, hi = task_span(plan.graph, task, plan.snapshot.now)
             effects[task.name] = (planned.hi if len(planned.state) else hi) - 1
     return effects

@@ -1,7 +1,8 @@
-"""Begins what changes a warehouse: look, decide, take a lease on what that touches, look again.
+"""Begins whatever changes a warehouse: look, decide, take a lease on what that touches, look again.
 
-Knows nothing of how anything is carried out. Looking and deciding hold nothing, so nobody waits for
-a look at a million files; what was recorded before the lease was there is looked at once more.
+Knows nothing of how anything is carried out. No lease is held while looking and deciding, so that
+nobody waits for a look at a million files. If something was recorded before the lease was taken, it
+looks once more.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Decided = TypeVar("Decided")
 
 @dataclass(frozen=True, slots=True)
 class Looked(Generic[Decided]):
-    """What was seen, and what was decided from it, while no lease was held."""
+    """What was seen and decided without a lease, and what the decision touches."""
 
     seen: Observed
     decided: Decided
@@ -45,12 +46,12 @@ class Looked(Generic[Decided]):
 
 
 Decide = Callable[[Metastore, "Observed"], tuple[Decided, Footprint]]
-"""Says from what is seen what is to be done, and what that touches."""
+"""Decides from a look what is to be done, and says what that touches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun(Generic[Decided]):
-    """What a run begins with: what there is, what was decided, and what others make meanwhile."""
+    """What a run begins with: what was seen and decided, and what other runs make meanwhile."""
 
     metastore: Metastore
     seen: Observed
@@ -58,20 +59,21 @@ class Begun(Generic[Decided]):
     others: tuple[Footprint, ...]
 
     def note(self, store: Store) -> None:
-        """Record what was found at the files, but for what another run is making just now."""
-        news, touched = (self._own(found) for found in (self.seen.news, self.seen.touched))
+        """Record what was seen at the files, except of partitions that other runs are making."""
+        news, touched = (self._own(records) for records in (self.seen.news, self.seen.touched))
         note_seen(self.metastore, store, news, touched)
 
-    def _own(self, found: list[Record]) -> list[Record]:
-        return [r for r in found if not any(o.makes_at(r.node, r.start) for o in self.others)]
+    def _own(self, records: list[Record]) -> list[Record]:
+        return [r for r in records if not any(o.makes_at(r.node, r.start) for o in self.others)]
 
 
 @dataclass(frozen=True, slots=True)
 class Starter:
     """Begins runs on one warehouse.
 
-    `read` opens the metastore to look at it, `opened` to write, and makes it if there is none. Both
-    are asked each time; MetastoreError if it is lost and the data is not.
+    `read` opens the metastore for reading; `opened` opens it for writing, and makes it if there is
+    none. Both are called each time, and raise MetastoreError if the metastore is lost and data that
+    partflow made is still there.
     """
 
     graph: Graph
@@ -82,14 +84,18 @@ class Starter:
     observe: Callable[[Metastore], Observed]
 
     def looked(self, decide: Decide[Decided]) -> Looked[Decided] | None:
-        """A look and what comes of it; None if something is to be made or put right first."""
+        """A look without a lease, and what is decided from it; None if only a lease will do.
+
+        A lease is needed if a dead run has to be recovered, or the schemas or the catalog have to
+        be written anew.
+        """
         with self.read() as metastore:
             if any(not self.leases.is_held(i.run) for i in metastore.intents()):
                 return None
             if not is_described(self.graph, metastore):
-                return None  # a warehouse from before: what its files hold is to be recorded once
+                return None  # An older warehouse: the schemas of its files are not recorded yet.
             if not is_shown(self.graph, self.store, metastore):
-                return None  # the catalog is gone, or shows what was declared before
+                return None  # The catalog is gone, or shows earlier declarations.
             return self._look(metastore, decide)
 
     @contextmanager
@@ -100,27 +106,31 @@ class Starter:
         decide: Decide[Decided],
         ahead: Looked[Decided] | None = None,
     ) -> Iterator[Begun[Decided]]:
-        """Hold a lease on what is decided, from what is there under it; `ahead` came of a look.
+        """Hold a lease on what is decided, from what is true while it is held.
 
-        Runs that do not meet go on side by side. Who meets one waits for its end and decides anew,
-        or BusyError is raised.
+        `ahead` is an earlier look, if there was one. Runs that touch nothing in common go on side
+        by side. If another run touches the same, this waits for its end and decides anew.
+
+        Raises:
+            BusyError: another run touches the same, and `controls.wait` is False.
+            MetastoreError: as for the opening of the metastore.
         """
         while True:
             with self.opened() as metastore:
                 now = self._settled(metastore, decide, ahead)
                 held, left = now.footprint, _Left(self, metastore)
-                with self.leases.taken(run, owner_of(run), held, left) as found:
-                    if isinstance(found, Taken) and metastore.is_current:
-                        metastore.may_write = found.is_held
+                with self.leases.taken(run, owner_of(run), held, left) as answer:
+                    if isinstance(answer, Taken) and metastore.is_current:
+                        metastore.may_write = answer.is_held
                         if left.recovered or not now.seen.is_of(metastore):
                             now = self._settled(metastore, decide)
                         if held.holds(now.footprint):
-                            others = tuple(lease.footprint for lease in found.others)
+                            others = tuple(lease.footprint for lease in answer.others)
                             yield Begun(metastore, now.seen, now.decided, others)
                             return
             ahead = None
-            if isinstance(found, Met):
-                self.await_end(found, controls)
+            if isinstance(answer, Met):
+                self.await_end(answer, controls)
 
     def _look(self, metastore: Metastore, decide: Decide[Decided]) -> Looked[Decided]:
         seen = self.observe(metastore)
@@ -129,31 +139,34 @@ class Starter:
     def _settled(
         self, metastore: Metastore, decide: Decide[Decided], ahead: Looked[Decided] | None = None
     ) -> Looked[Decided]:
-        """A look, or the one `ahead`; files that were too young to be trusted are read again."""
+        """A look, or the one `ahead`; a new one if a file was too young to be trusted."""
         seen = self.observe(metastore) if ahead is None else ahead.seen
         if seen.is_unsettled:
-            time.sleep(CLOCK_STEP_NS / 1e9)  # then what was read can be trusted by its stat
+            time.sleep(CLOCK_STEP_NS / 1e9)  # From then on the files' stats can be trusted.
             return self._look(metastore, decide)
         return ahead or Looked(seen, *decide(metastore, seen))
 
     def await_end(self, met: Met, controls: Controls) -> None:
-        """Wait for a run that is in the way, after saying who it is and what it is at."""
-        said = met.lease.owner
+        """Wait for a run that is in the way, and say which it is and what it is at.
+
+        BusyError if `controls.wait` is False.
+        """
+        text = met.lease.owner
         if met.at.node:
-            said += f", which is at {self._said(met.at.node, met.at.start, met.at.end)}"
-        self.leases.await_end(met, said, wait=controls.wait, waiting=controls.waiting)
+            text += f", which is at {self._said(met.at.node, met.at.start, met.at.end)}"
+        self.leases.await_end(met, text, wait=controls.wait, waiting=controls.waiting)
 
     def _said(self, node: str, start: int, end: int) -> str:
-        """A span of a node by the keys of its first and last partition."""
-        made = self.graph.datasets.get(node)
-        grain = made.grain if made else self.graph.task(node).grain
+        """A node's name with the first and last key of a span of epoch seconds."""
+        dataset = self.graph.datasets.get(node)
+        grain = dataset.grain if dataset else self.graph.task(node).grain
         first, last = (grain.shown(grain.ordinal_at(s)) for s in (start, end - 1))
         return f"{node} {first}" + (f" .. {last}" if first != last else "")
 
 
 @dataclass(slots=True)
 class _Left:
-    """Puts right what dead runs left, when it is known who is alive."""
+    """Recovers what dead runs left, once it is known which runs are alive."""
 
     starter: Starter
     metastore: Metastore

@@ -1,7 +1,7 @@
-"""Removes what nobody needs any more below partflow's own folder, and old runs from the record.
+"""Removes what nobody needs any more from partflow's own folder, and old runs from the record.
 
-Knows nothing of plans. It only takes what has the name and place of something that partflow wrote:
-whatever else lies there stays. Requires: the lease is held, and what a dead run left is recovered.
+Knows nothing of plans. It removes only files with a name and a place that partflow gives; all other
+files stay. Requires: the lease is held, and dead runs are recovered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
 class Swept(Enum):
-    """What is swept."""
+    """The kinds of files that are swept."""
 
     STAGED = "staged files of dead runs"
     KEPT = "files of the history past its bound"
@@ -39,7 +39,7 @@ class Swept(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What was swept, or would be: files and bytes of each kind, and rows of runs."""
+    """What was swept, or would be: the number of files and bytes of each kind, and of runs."""
 
     files: dict[Swept, int]
     nbytes: dict[Swept, int]
@@ -47,25 +47,26 @@ class Sweep:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing."""
+        """Whether nothing was swept."""
         return not self.runs and not any(self.files.values())
 
 
 def sweep(
     graph: Graph, store: Store, metastore: Metastore, time: tuple[float, float], *, dry_run: bool
 ) -> Sweep:
-    """Sweep all that is past its time: `time` is now, and for how long runs are kept, in seconds.
+    """Sweep whatever nobody needs; `time` is now, and for how long runs are kept, in seconds.
 
-    Runs are kept for so long before the newest of them: a clock that is ahead makes none older.
-    Those that are not to be kept at all are swept whenever they were.
+    A run's age is counted back from the newest run, so that a clock that is ahead makes no run old.
+    If runs are kept for 0 seconds, all that have ended are swept. With `dry_run` nothing is
+    removed.
     """
     log, (now, kept) = RunLog(metastore), time
     newest = log.newest_before(now) or now
     old = log.ended_before(newest - kept if kept else now, now)
     needless, past = _needless(graph, store, metastore, set(old)), _past_bound(graph, store)
-    kept_too = [(Swept.KEPT, path) for paths in past.values() for path in paths.values()]
+    kept_files = [(Swept.KEPT, path) for paths in past.values() for path in paths.values()]
     files, nbytes = dict.fromkeys(Swept, 0), dict.fromkeys(Swept, 0)
-    for kind, path in [*needless, *kept_too]:
+    for kind, path in [*needless, *kept_files]:
         files[kind] += 1
         nbytes[kind] += 0 if path.is_dir() else path.lstat().st_size
     if not dry_run:
@@ -81,7 +82,7 @@ def sweep(
 def _needless(
     graph: Graph, store: Store, metastore: Metastore, old: set[str]
 ) -> list[tuple[Swept, Path]]:
-    """Each file of this machine that nobody needs, but for the history."""
+    """Each file that nobody needs, except those of the history."""
     known = {row.id for row in RunLog(metastore).runs(2**62, lambda _: False)} - old
     wanted = {str(store.layout.staged(i.staged)) for i in metastore.intents() if i.staged}
     return [
@@ -97,7 +98,7 @@ def _needless(
 def _of_runs(
     folder: Path, ending: str, kind: Swept, known: set[str], wanted: set[str]
 ) -> Iterator[tuple[Swept, Path]]:
-    """The numbered files of runs that are not known, or a run's folder if nothing is in it."""
+    """The files with that ending in folders of runs that are not `known`, and empty folders."""
     for run in _folders(folder):
         if _RUN.fullmatch(run.name) and run.name not in known:
             for path in _files(run):
@@ -108,7 +109,10 @@ def _of_runs(
 
 
 def _past_bound(graph: Graph, store: Store) -> dict[tuple[str, str], Mapping[int, Path]]:
-    """The oldest files of each history; of what nothing declares they are all that there is."""
+    """The files past the bound of each history, by partition.
+
+    The history of a partition that is not declared is kept whole: it may be the only copy.
+    """
     return {
         (name, key): past
         for name, key in store.histories()
@@ -117,7 +121,7 @@ def _past_bound(graph: Graph, store: Store) -> dict[tuple[str, str], Mapping[int
 
 
 def _columns(store: Store, metastore: Standing) -> Iterator[tuple[Swept, Path]]:
-    """Caches of another incarnation or version, and those cut off while they were written."""
+    """Caches of another incarnation or version, and those that were not written to the end."""
     incarnation, versions = metastore.versions()
     present = {f"{node}-{incarnation}-{version}.columns" for node, version in versions.items()}
     for path in _files(store.layout.columns):
@@ -132,7 +136,7 @@ def _locks(graph: Graph, store: Store) -> Iterator[tuple[Swept, Path]]:
 
 
 def _catalogs(store: Store) -> Iterator[tuple[Swept, Path]]:
-    """What is in the folders in which catalogs were being written; the folder if nothing is."""
+    """Files in folders where catalogs were being written, and such folders if they are empty."""
     for folder in _folders(store.layout.private):
         ours = [path for path in _files(folder) if path.name.startswith("catalog.")]
         if folder.name.startswith(WRITTEN_IN) and len(ours) == len(_entries(folder)):
@@ -140,7 +144,7 @@ def _catalogs(store: Store) -> Iterator[tuple[Swept, Path]]:
 
 
 def _metastores(store: Store) -> Iterator[tuple[Swept, Path]]:
-    """What a rebuild left that was cut off, unless the metastore lies elsewhere."""
+    """The new metastore of a rebuild that was cut off, if it lies in partflow's own folder."""
     left = {f"metastore.new{side}" for side in SIDES}
     yield from (
         (Swept.METASTORES, path) for path in _files(store.layout.private) if path.name in left
@@ -148,7 +152,7 @@ def _metastores(store: Store) -> Iterator[tuple[Swept, Path]]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder; what is a link leads elsewhere and is none of ours."""
+    """The folders in a folder; links are left out, since they lead elsewhere."""
     return [Path(e.path) for e in _entries(folder) if e.is_dir(follow_symlinks=False)]
 
 
@@ -158,14 +162,14 @@ def _files(folder: Path) -> list[Path]:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return sorted(found, key=lambda e: e.name)
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda e: e.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
 def _remove(path: Path) -> None:
-    """Remove a file, or an empty folder; one in which there is something by now stays."""
+    """Remove a file, or a folder if it is still empty."""
     if path.is_dir():
         with suppress(OSError):
             path.rmdir()
@@ -174,12 +178,12 @@ def _remove(path: Path) -> None:
 
 
 def _is_lasting(folder: Path, top: Path) -> bool:
-    """Whether it is one of the folders that are always there."""
+    """Whether a folder is one that partflow always keeps."""
     return folder.parent == top and not folder.name.startswith(WRITTEN_IN)
 
 
 def _drop_empty(folders: set[Path], top: Path) -> None:
-    """Remove folders that were emptied, and those above them that are empty then."""
+    """Remove these folders if they are empty, and then the folders above that became empty."""
     for folder in folders:
         here = folder
         while here != top and not (_is_lasting(here, top) or _entries(here)):

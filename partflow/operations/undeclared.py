@@ -1,7 +1,7 @@
-"""What lies in the warehouse like a dataset's partitions and is not shown, as nothing declares it.
+"""Finds files that lie in the warehouse like partitions, but that no declaration covers.
 
-Knows nothing of plans. What is moved into the history is never deleted. Requires, to move: the
-lease is held.
+Knows nothing of plans. Such files are not shown. They can be moved into the history, where they are
+never deleted. Requires, to move: the lease is held.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OWN_FILES = frozenset(form.file_name for form in WRITTEN.values())
 
 
 class Hidden(Enum):
-    """Why partitions are not shown."""
+    """Why files are not shown."""
 
     RANGE = "outside of its range"
     GRAIN = "of another grain, column or format"
@@ -48,7 +48,7 @@ class Stray:
 
 @dataclass(frozen=True, slots=True)
 class Lying:
-    """The strays of one dataset that are not shown for one reason, by key."""
+    """The strays of one dataset that are not shown for one reason, in order of key."""
 
     dataset: str
     why: Hidden
@@ -56,34 +56,34 @@ class Lying:
 
     @property
     def nbytes(self) -> int:
-        """How large they are."""
-        return sum(one.file.nbytes for one in self.strays)
+        """How many bytes they have together."""
+        return sum(stray.file.nbytes for stray in self.strays)
 
 
 def lying(graph: Graph, store: Store, now: int) -> tuple[Lying, ...]:
-    """All that lies in the warehouse and is not shown at `now`, in epoch seconds, by dataset."""
-    found: list[Lying] = []
+    """All strays in the warehouse at `now`, in epoch seconds, by dataset and reason."""
+    groups: list[Lying] = []
     for name in store.names():
         if NAME.match(name):
             strays = sorted(_strays(graph, store, name, now), key=_in_order)
             for why in Hidden:
-                some = tuple(one for one in strays if one.why is why)
-                found += [Lying(name, why, some)] if some else []
-    return tuple(found)
+                group = tuple(stray for stray in strays if stray.why is why)
+                groups += [Lying(name, why, group)] if group else []
+    return tuple(groups)
 
 
-def chosen(found: Sequence[Lying], names: Sequence[str]) -> tuple[Lying, ...]:
-    """Those of the named datasets; UsageError for one of which nothing is undeclared."""
-    there = sorted({each.dataset for each in found})
+def chosen(groups: Sequence[Lying], names: Sequence[str]) -> tuple[Lying, ...]:
+    """The groups of the named datasets; UsageError for a name that has none."""
+    there = sorted({group.dataset for group in groups})
     for name in names:
         if name not in there:
-            said = f"there is: {', '.join(there)}" if there else "nothing is at all"
-            raise UsageError(f"nothing of {name} is undeclared; {said}")
-    return tuple(each for each in found if each.dataset in names)
+            undeclared = f"there is: {', '.join(there)}" if there else "nothing is at all"
+            raise UsageError(f"nothing of {name} is undeclared; {undeclared}")
+    return tuple(group for group in groups if group.dataset in names)
 
 
 def require_nobody_else(living: Living, nodes: Collection[str]) -> None:
-    """Raise UsageError if a run of another project goes on: what is not declared may be its own."""
+    """Raise UsageError if a run of another project goes on, to which the strays may belong."""
     for lease in living.values():
         touched = {*lease.footprint.makes, *lease.footprint.reads}
         if lease.footprint.is_everything or not touched <= set(nodes):
@@ -93,15 +93,15 @@ def require_nobody_else(living: Living, nodes: Collection[str]) -> None:
             )
 
 
-def moved_away(found: Sequence[Lying], store: Store, metastore: Materializations) -> None:
-    """Move the files into the history, each under the number that it had, durably first."""
-    files = [one.file for each in found for one in each.strays]
+def moved_away(groups: Sequence[Lying], store: Store, metastore: Materializations) -> None:
+    """Move the files into the history, each under the number of its record."""
+    files = [stray.file for group in groups for stray in group.strays]
     with store.locked((file.name, file.key) for file in files):
         store.put_away([(file, _number(file, store, metastore)) for file in files])
 
 
 def is_declared(graph: Graph, name: str, key: str) -> bool:
-    """Whether a dataset has a partition of that key or will have one; "all" is the whole."""
+    """Whether a dataset has, or will have, a partition of that key; "all" if it has only one."""
     dataset = graph.datasets.get(name)
     if dataset is None or isinstance(dataset, Source):
         return False
@@ -111,21 +111,21 @@ def is_declared(graph: Graph, name: str, key: str) -> bool:
 
 
 def _number(file: StoredFile, store: Store, metastore: Materializations) -> int:
-    """The number of what is recorded of a file.
+    """The number of a file's record.
 
-    One of which nothing is recorded is the newest: the oldest are swept first.
+    A file without a record gets a number above all that are kept, so that it is swept last.
     """
     records = metastore.records(file.name, file.key)
     return records[0].seq if records else max(store.kept(file.name, file.key), default=-1) + 1
 
 
 def _in_order(stray: Stray) -> tuple[str, str, str]:
-    """By key; of one key by column and what the file is called."""
+    """The place of a stray in a list: by key, then column, then name of the file."""
     return stray.file.key, stray.file.column or "", stray.file.file or ""
 
 
 def _strays(graph: Graph, store: Store, name: str, now: int) -> Iterator[Stray]:
-    """What is stored under a dataset's name, and not of its partitions."""
+    """The files under a dataset's name that are none of its partitions."""
     dataset = graph.datasets.get(name)
     if isinstance(dataset, Source):
         dataset = None
@@ -143,13 +143,13 @@ def _strays(graph: Graph, store: Store, name: str, now: int) -> Iterator[Stray]:
 
 
 def _own_keys(graph: Graph, dataset: Dataset, now: int) -> Sequence[str]:
-    """The keys of all partitions that a dataset has or will have by now."""
+    """The keys of all partitions that a dataset can have at `now`."""
     lo, hi = graph.dataset_extents[dataset.name].lo, horizon_of(graph, dataset.name, now)
     return dataset.grain.keys(lo, hi) if hi > lo else ()
 
 
 def _why(graph: Graph, dataset: Dataset | None, file: StoredFile) -> Hidden | None:
-    """Why such a file is not shown; None if it will be one day."""
+    """Why a file is not shown; None if it is, or will be once its partition is due."""
     if dataset is None:
         return Hidden.DATASET
     place = file.column, file.file
