@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import subprocess
 import sys
@@ -144,6 +145,38 @@ def test_a_stream_that_an_attempt_puts_around_its_own_and_leaves_does_not_come_b
         print("mine")
     assert (tmp_path / "second").read_text() == "mine\n"
     assert capsys.readouterr().out == "nobody's\n"
+
+
+def test_an_attempt_that_hangs_after_its_run_takes_no_log_from_later_ones(tmp_path, monkeypatch):
+    """Whoever runs partflow in a process that lives on may have put streams there meanwhile."""
+    run, has_begun, go_on = Capture(), threading.Event(), threading.Event()
+
+    def hang():
+        with run.into([tmp_path / "hung"]):
+            has_begun.set()
+            go_on.wait(60)
+            print("at last")
+
+    present = sys.stdout
+    thread = threading.Thread(target=hang)
+    thread.start()
+    try:
+        assert has_begun.wait(60)
+        run.close()
+        monkeypatch.setattr(sys, "stdout", io.StringIO())
+        later = Capture()
+        with later.into([tmp_path / "later"]):
+            print("later")
+        later.close()
+    finally:
+        go_on.set()
+        thread.join(60)
+        found = sys.stdout
+        monkeypatch.setattr(sys, "stdout", present)
+    assert (tmp_path / "hung").read_text() == "at last\n"
+    assert (tmp_path / "later").read_text() == "later\n"
+    assert isinstance(found, io.StringIO)
+    assert found.getvalue() == ""
 
 
 def test_a_log_that_cannot_be_written_costs_nothing(tmp_path, capture):

@@ -65,6 +65,11 @@ class Capture:
     def __init__(self) -> None:
         self._records: _Records | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether attempts have begun since it was made or closed."""
+        return self._records is not None
+
     @contextmanager
     def into(self, paths: Sequence[Path]) -> Iterator[Log]:
         """Put what this thread writes into the log at these paths."""
@@ -76,11 +81,11 @@ class Capture:
             yield log
         finally:
             _HERE.log = before
-            _put_back()
+            self._put_back()
             log.close()
 
     def close(self) -> None:
-        """Leave logging as it was."""
+        """Leave logging as it was; an attempt that hangs has its log until it ends."""
         with _LOCK:
             if self._records is not None:
                 self._records.leave()
@@ -88,10 +93,12 @@ class Capture:
 
     def _replace(self) -> None:
         with _LOCK:
+            # What a closed one has left hanging does not count: others may have put streams since.
+            is_under_way = any(each.is_open for each in _ATTEMPTS)
             if self._records is None:
                 self._records = _Records()
             _ATTEMPTS.append(self)
-            if len(_ATTEMPTS) > 1:
+            if is_under_way:
                 return
             for name, stream in _STREAMS.items():
                 present = getattr(sys, name)
@@ -99,14 +106,13 @@ class Capture:
                     stream.there = present
                     setattr(sys, name, stream)
 
-
-def _put_back() -> None:
-    """Put the streams back that were there, unless somebody has put others in their place."""
-    with _LOCK:
-        _ATTEMPTS.pop()
-        for name, stream in _STREAMS.items():
-            if not _ATTEMPTS and getattr(sys, name) is stream:
-                setattr(sys, name, stream.there)
+    def _put_back(self) -> None:
+        """Put the streams back that were there, unless somebody has put others in their place."""
+        with _LOCK:
+            _ATTEMPTS.remove(self)
+            for name, stream in _STREAMS.items():
+                if not _ATTEMPTS and getattr(sys, name) is stream:
+                    setattr(sys, name, stream.there)
 
 
 def _log_here() -> Log | None:
@@ -219,7 +225,7 @@ class _Bytes(io.BufferedIOBase):
 _STREAMS: Final = {"stdout": _Stream("stdout"), "stderr": _Stream("stderr")}
 """They live as long as the process: another thread may be about to write to one at any time."""
 _ATTEMPTS: Final[list[Capture]] = []
-"""An entry for each attempt that is under way in this process."""
+"""What captures each attempt that is under way in this process."""
 _LOCK: Final = threading.Lock()
 _HERE: Final = threading.local()
 
