@@ -75,7 +75,7 @@ format: $(VENV)/.dev
 
 clean:
 	rm -rf $(VENV) deployed
-	find warehouse -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	[ ! -d warehouse ] || find warehouse -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 # Each file stands for a set-up that went through to its end.
