@@ -18,6 +18,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture
+def attended() -> Iterator[None]:
+    """What a test starts is told when its terminal goes, though the tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """An empty project."""
     path = list(sys.path)

@@ -165,6 +165,7 @@ def test_a_gentle_cancel_lets_the_step_end_and_may_be_repeated(shop):
     assert is_whole(shop, HANGS)
 
 
+@pytest.mark.usefixtures("attended")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_service_manager_or_a_dropped_connection_ends_a_run_with_a_signal(shop, number):
     with hanging(shop, HANGS) as (process, _):

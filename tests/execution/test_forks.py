@@ -121,6 +121,7 @@ def test_a_child_that_comes_back_from_a_module_ends_there(world):
     assert is_made(called(world, "materialize"))
 
 
+@pytest.mark.usefixtures("attended")
 @pytest.mark.parametrize("where", WHERE)
 def test_a_child_reacts_to_signals_as_a_program_does(world, where):
     options, words = WHERE[where]
