@@ -9,6 +9,7 @@ A page is one session in an empty folder. Of its fenced blocks
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import re
@@ -273,6 +274,49 @@ def test_the_architecture_draws_every_package_and_names_no_module_that_is_not() 
     assert drawn == {p.parent.name for p in faces} - {"partflow"}
     named = set(re.findall(r"[\w/.]*\b\w+\.py\b", text))
     assert sorted(n for n in named if not any((at / n).exists() for at in (ROOT, package))) == []
+
+
+def test_every_path_that_a_living_page_or_a_comment_names_is_there() -> None:
+    """Decisions and the changelog tell of what was; a new project has its own `tests/`."""
+    past = {ROOT / "CHANGELOG.md", *(ROOT / "docs/decisions").glob("0*.md")}
+    texts = [*PAGES, ROOT / "Makefile", ROOT / "pyproject.toml"]
+    for name in ("partflow", "tests", "bench", "docs"):
+        texts += [*(ROOT / name).rglob("*.py"), *(ROOT / name).rglob("*.sql")]
+    named = re.compile(r"(?<![\w./-])(?:partflow|tests|bench|docs)/[\w./-]*\w")
+    made_up = {"partflow/task.py"}  # by a test
+    lost = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in texts
+        if path not in past
+        for name in named.findall(path.read_text("utf-8"))
+        if name not in made_up
+        and not any((at / name).exists() for at in (ROOT, ROOT / "partflow/template"))
+    ]
+    assert lost == []
+
+
+def test_the_architecture_names_only_what_the_classes_and_modules_of_the_house_have() -> None:
+    """Of `Publisher.claim` that some class Publisher of ours has a claim, and so of modules."""
+    package = ROOT / "partflow"
+    holders: dict[str, list[object]] = {}
+    for path in package.rglob("*.py"):
+        if package / "template" in path.parents or path.name.startswith("__"):
+            continue
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        classes = [v for v in vars(module).values() if isinstance(v, type)]
+        for name, holder in [(path.stem, module), *((each.__name__, each) for each in classes)]:
+            holders.setdefault(name, []).append(holder)
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    named = re.findall(
+        r"`(\w+)\.(\w+)(?:\(\))?`", re.sub(r"`\S+\.(py|sql|toml|duckdb|jsonl)`", "", text)
+    )
+    assert named
+    lost = [
+        f"{of}.{name}"
+        for of, name in named
+        if not any(hasattr(h, name) for h in holders.get(of, []))
+    ]
+    assert lost == []
 
 
 def test_the_architecture_draws_the_life_of_a_step_as_the_code_does() -> None:
