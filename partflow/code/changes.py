@@ -14,6 +14,7 @@ from partflow.code.index import ModuleIndex, Unit, executed
 from partflow.code.normalform import FUNCTION_NODES
 from partflow.code.outside import words_of
 from partflow.code.reach import Key, Reach
+from partflow.code.syntax import statements_in, walk
 from partflow.code.touches import (
     CHANGING,
     HARMLESS,
@@ -390,7 +391,7 @@ class ChangeReader:
         """Note a class, wherever it is defined, as a subclass of each of its bases."""
         place = Place(index)
         outer = statement.name if isinstance(statement, (*FUNCTION_NODES, ast.ClassDef)) else None
-        for node in ast.walk(statement):
+        for node in statements_in(statement):
             if isinstance(node, ast.ClassDef):
                 own = (index.source.name, outer or node.name)
                 for key in (k for base in node.bases for k in self._denoter.of(place, base).keys):
@@ -485,7 +486,7 @@ class ChangeReader:
     ) -> _Summary:
         names: dict[str, Local] = locals_of(function, index)
         place, touches, changed = Place(index, names), set[Touch](), False
-        outer = {name for n in ast.walk(function) if isinstance(n, ast.Global) for name in n.names}
+        outer = {name for n in walk(function) if isinstance(n, ast.Global) for name in n.names}
         for node, is_statement in _whole(function):
             touches.update(self._special(place, node))
             match node:
@@ -543,7 +544,7 @@ def _whole(
     """All of a function's body, and whether each is a call by itself."""
     by_themselves = set[int]()
     for statement in [function.body] if isinstance(function, ast.Lambda) else function.body:
-        for node in ast.walk(statement):
+        for node in walk(statement):
             if isinstance(node, ast.Expr):
                 by_themselves.add(id(node.value))
             yield node, id(node) in by_themselves

@@ -14,6 +14,7 @@ from partflow.code.index import ModuleIndex, Unit
 from partflow.code.mentions import Origin, bound_names, import_origins
 from partflow.code.normalform import FUNCTION_NODES
 from partflow.code.reach import Key, Reach
+from partflow.code.syntax import walk
 
 PARAMETER: Final = "a parameter"
 UNKNOWN: Final = "some value"
@@ -276,7 +277,7 @@ def _results_of(
 ) -> Iterator[ast.expr]:
     """The names, attributes and items that a function returns or yields: others may hold them."""
     values = [function.body] if isinstance(function, ast.Lambda) else []
-    given = (node for node in ast.walk(function) if isinstance(node, ast.Return | ast.Yield))
+    given = (node for node in walk(function) if isinstance(node, ast.Return | ast.Yield))
     values += [node.value for node in given if node.value is not None]
     for value in values:
         if isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
@@ -287,7 +288,7 @@ def _given_to(statement: ast.stmt, name: str) -> Iterator[ast.expr]:
     """The expressions that a statement assigns to a name, or unpacks or iterates into it."""
     if isinstance(statement, (*FUNCTION_NODES, ast.ClassDef)):
         return
-    for node in ast.walk(statement):
+    for node in walk(statement):
         match node:
             case ast.Assign(targets=targets, value=value) if any(
                 name in _bound_in(target) for target in targets
@@ -305,7 +306,7 @@ def _given_to(statement: ast.stmt, name: str) -> Iterator[ast.expr]:
 
 
 def _bound_by(statement: ast.stmt) -> set[str]:
-    return {name for node in ast.walk(statement) for name in bound_names(node)}
+    return {name for node in walk(statement) for name in bound_names(node)}
 
 
 def _bound_in(target: ast.expr) -> set[str]:
@@ -339,7 +340,7 @@ def locals_of(
     """The local names of a function: what each is assigned or imports; UNKNOWN if it is several."""
     found: dict[str, Local] = {}
     outer: set[str] = set()
-    for node in ast.walk(function):
+    for node in walk(function):
         match node:
             case ast.arg(arg=name):
                 found[name] = PARAMETER

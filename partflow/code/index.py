@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from partflow.code.mentions import Origin, bound_names, import_origins, root_name, same_scope
 from partflow.code.normalform import FUNCTION_NODES
+from partflow.code.syntax import children, walk
 
 STAR: Final = "*"
 
@@ -181,7 +182,7 @@ def executed(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
         match node:
             case ast.Expr(value=ast.Call() as call):
                 yield call, True
-                stack.extend(ast.iter_child_nodes(call))
+                stack.extend(children(call))
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 yield node, False
                 stack.extend(each for each in (*node.args.defaults, *node.args.kw_defaults) if each)
@@ -190,7 +191,7 @@ def executed(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
                 stack.extend(each for each in (*node.args.defaults, *node.args.kw_defaults) if each)
             case _:
                 yield node, False
-                stack.extend(ast.iter_child_nodes(node))
+                stack.extend(children(node))
 
 
 def _is_main_test(test: ast.expr) -> bool:
@@ -290,9 +291,9 @@ def _of_functions(
 def _changed_inside(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     """The names that are not the function's own, and that it changes when it is called."""
     declared: set[str] = set()
-    own = {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)}
+    own = {argument.arg for argument in walk(function.args) if isinstance(argument, ast.arg)}
     changed: set[str | None] = set()
-    for node in (inner for statement in function.body for inner in ast.walk(statement)):
+    for node in (inner for statement in function.body for inner in walk(statement)):
         own.update(bound_names(node))
         match node:
             case ast.Global(names=names):
@@ -321,7 +322,7 @@ def _exported(statements: Iterable[tuple[ast.stmt, object]]) -> frozenset[str] |
                 | ast.AnnAssign(target=ast.Name(id="__all__"), value=ast.expr() as value)
                 | ast.AugAssign(target=ast.Name(id="__all__"), value=value)
             ):
-                texts = (node.value for node in ast.walk(value) if isinstance(node, ast.Constant))
+                texts = (node.value for node in walk(value) if isinstance(node, ast.Constant))
                 exported = (exported or set()) | {text for text in texts if isinstance(text, str)}
             case _:
                 pass
@@ -340,7 +341,7 @@ def _is_written_out(statement: ast.stmt) -> bool:
             return all(
                 isinstance(node, kinds)
                 or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-                for node in ast.walk(value)
+                for node in walk(value)
             )
         case _:
             return False

@@ -11,6 +11,7 @@ from typing import Final
 
 from partflow.code.normalform import FUNCTION_NODES
 from partflow.code.outside import is_outside_method, is_query, words_of
+from partflow.code.syntax import children
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 # In nodes: longer expressions are not written out in a report.
@@ -175,7 +176,7 @@ class MentionReader:
             case ast.Expr(value=ast.Constant()):  # a docstring
                 pass
             case _:
-                yield from ((child, scope) for child in ast.iter_child_nodes(node))
+                yield from ((child, scope) for child in children(node))
 
     def _function(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, scope: _Scope
@@ -287,7 +288,7 @@ def same_scope(node: ast.AST) -> Iterator[ast.AST]:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
             return
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 if isinstance(child, ast.comprehension):
                     yield from (child.iter, *child.ifs)
                 else:
@@ -297,7 +298,7 @@ def same_scope(node: ast.AST) -> Iterator[ast.AST]:
             if node.value is not None:
                 yield node.value
         case _:
-            yield from ast.iter_child_nodes(node)
+            yield from children(node)
 
 
 def bound_names(node: ast.AST) -> Iterator[str]:

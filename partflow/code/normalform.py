@@ -9,7 +9,8 @@ Python adds changes nothing until it is used, and f-strings, whose trees differ 
 """
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Hashable, Iterator
+from functools import cache, lru_cache
 from hashlib import blake2b
 
 FUNCTION_NODES = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -20,14 +21,20 @@ _STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 # type comments are comments.
 _NEVER_COUNT = frozenset({"ctx", "kind", "type_comment", "type_ignores", "simple"})
 _ANNOTATIONS = frozenset({"annotation", "returns"})
+_NAMES_KEPT = 10_000
 
 
 def framed(tag: str, *parts: bytes) -> bytes:
     """One value of a tag and parts; no two different lists of parts give the same bytes."""
-    head = tag.encode()
-    frames = [b"%d:%b%d;" % (len(head), head, len(parts))]
+    frames = [opening(tag, len(parts))]
     frames += [b"%d:%b" % (len(part), part) for part in parts]
     return b"".join(frames)
+
+
+def opening(tag: str, count: int) -> bytes:
+    """What `framed` begins with if there are so many parts."""
+    head = tag.encode()
+    return b"%d:%b%d;" % (len(head), head, count)
 
 
 def digest_of(content: bytes) -> str:
@@ -102,34 +109,50 @@ def _expanded(
 def _generic(
     node: ast.AST, omitted: frozenset[int], *, in_class: bool
 ) -> Iterator[ast.AST | bytes | _InClass]:
-    name = type(node).__name__
-    yield b"(%d:%b" % (len(name), name.encode())
+    kind: object = type(node)
+    head, fields = _shape_of(kind)
+    yield head
     opens_class = isinstance(node, ast.ClassDef)
     stays_in_class = (
         in_class and isinstance(node, _STATEMENTS) and not isinstance(node, FUNCTION_NODES)
     )
-    for field, given in sorted(ast.iter_fields(node)):
-        value = given
-        if isinstance(given, list):
+    for field, label in fields:
+        value = getattr(node, field, None)
+        if isinstance(value, list) and omitted:
             # So that what is written without them has the same form.
-            value = [item for item in given if id(item) not in omitted]
+            value = [item for item in value if id(item) not in omitted]
         if value is None or value == [] or not _counts(node, field, in_class=in_class):
             continue
-        yield b"%d:%b" % (len(field), field.encode())
+        yield label
         inner = (opens_class and field == "body") or stays_in_class
         if isinstance(value, list):
             yield b"["
             for item in value:
                 yield _child(item, in_class=inner)
             yield b"]"
+        elif isinstance(value, ast.Name) and not omitted:
+            yield _name_form(value.id)
         else:
             yield _child(value, in_class=inner)
     yield b")"
 
 
+@lru_cache(_NAMES_KEPT)
+def _name_form(name: str) -> bytes:
+    """The form of a name, which is what most syntax ends in."""
+    return b"(4:Name2:id%b)" % constant_form(name)
+
+
+@cache
+def _shape_of(kind: Hashable) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
+    """How the form of nodes begins, and their fields, sorted, each with how its form begins."""
+    name = str(getattr(kind, "__name__", ""))
+    fields = sorted(frozenset(getattr(kind, "_fields", ())) - _NEVER_COUNT)
+    labels = tuple((field, b"%d:%b" % (len(field), field.encode())) for field in fields)
+    return b"(%d:%b" % (len(name), name.encode()), labels
+
+
 def _counts(node: ast.AST, field: str, *, in_class: bool) -> bool:
-    if field in _NEVER_COUNT:
-        return False
     if field in _ANNOTATIONS:
         return isinstance(node, ast.AnnAssign) and in_class
     # The type parameters of a function only serve its annotations.

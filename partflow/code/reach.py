@@ -8,7 +8,7 @@ import builtins
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from partflow.code.index import ModuleIndex, Source, Star, Unit, index_of
 from partflow.code.mentions import MentionReader, Mentions, Origin, Reference, Sight
@@ -21,6 +21,7 @@ from partflow.code.normalform import (
     normal_form,
 )
 from partflow.code.outside import in_sql, is_opaque, is_opaque_builtin, is_outside_method
+from partflow.code.syntax import statements_in, walk
 from partflow.code.uncounted import is_declaring, own_name, uncounted_arguments
 
 SourceOf = Callable[[str], Source | None]
@@ -97,6 +98,8 @@ class Reach:
         self._indexes: dict[str, ModuleIndex | None] = {}
         self._unread: set[str] = set()
         self._pieces: dict[Key, Piece] = {}
+        # By the ids of statements, which the indexes keep.
+        self._forms: dict[int, bytes] = {}
 
     def index(self, module: str) -> ModuleIndex | None:
         """None: not of the project, or not Python."""
@@ -142,12 +145,12 @@ class Reach:
             return None
         nodes = [
             node
-            for node in ast.walk(index.tree)
+            for node in walk(index.tree)
             if isinstance(node, ast.Lambda) and node.lineno == line
         ]
-        omit = self._uncounted(index, nodes, [])
+        omit, mentions = self._counted(index, nodes, [])
         content = framed("lambdas", *(normal_form(node, omit) for node in nodes))
-        return self._piece(index, content, self._mentions(index, nodes, omit)) if nodes else None
+        return self._piece(index, content, mentions) if nodes else None
 
     # One name
 
@@ -166,15 +169,28 @@ class Reach:
         """What statements of one module stand for, and where they lead."""
         nodes: list[ast.AST] = [unit.node for unit in units if unit.origin is None]
         guards = [test for unit in units for test, _ in unit.guards]
-        decorated = _decorated(nodes)
-        omit = self._uncounted(index, nodes, decorated)
-        forms = [
-            framed("unit", _unit_form(unit, omit), *guard_forms(unit.guards)) for unit in units
-        ]
-        mentions = self._mentions(index, [*nodes, *guards], omit)
-        return replace(
-            self._piece(index, framed("units", *forms), mentions), decorated=tuple(decorated)
+        decorated = tuple(
+            each for node in nodes for each in statements_in(node) if _is_decorated(each)
         )
+        omit, mentions = self._counted(index, nodes, decorated)
+        forms = [
+            framed("unit", self._unit_form(unit, omit), *guard_forms(unit.guards)) for unit in units
+        ]
+        if guards:
+            mentions = self._mentions(index, [*nodes, *guards], omit)
+        piece = self._piece(index, framed("units", *forms), mentions)
+        return replace(piece, decorated=decorated) if decorated else piece
+
+    def _unit_form(self, unit: Unit, omit: Sequence[ast.AST]) -> bytes:
+        """An import counts by what it leads to: relative or absolute, alone or listed is the same.
+
+        A statement may be one of several names: the form of all of it is kept.
+        """
+        if unit.origin or omit:
+            return origin_form(unit.origin) if unit.origin else normal_form(unit.node, omit)
+        if id(unit.node) not in self._forms:
+            self._forms[id(unit.node)] = normal_form(unit.node)
+        return self._forms[id(unit.node)]
 
     def piece_beside(self, index: ModuleIndex, content: bytes, nodes: Sequence[ast.AST]) -> Piece:
         """Other content, which leads where syntax of the module leads."""
@@ -242,19 +258,24 @@ class Reach:
             case _:
                 return f"{_SQL}(...) of a path that is not written out"
 
-    def _uncounted(
+    def _counted(
         self, index: ModuleIndex, nodes: Sequence[ast.AST], decorated: Sequence[Decorated]
-    ) -> list[ast.AST]:
-        """Decorators and arguments of partflow that change no result, or are counted elsewhere."""
+    ) -> tuple[list[ast.AST], Mentions]:
+        """What of statements counts for nothing, and what all else mentions.
+
+        Decorators and arguments of partflow that change no result, or are counted elsewhere.
+        """
         decorators: list[ast.AST] = list(self._declarations(index, decorated))
-        arguments = (
+        mentions = self._mentions(index, nodes, decorators)
+        arguments = [
             argument
-            for reference in self._mentions(index, nodes, decorators).references
+            for reference in mentions.references
             if reference.call
             for name in self._found(index, reference).libraries
             for argument in uncounted_arguments(name, reference.call)
-        )
-        return [*decorators, *arguments]
+        ]
+        omit = [*decorators, *arguments]
+        return omit, self._mentions(index, nodes, omit) if arguments else mentions
 
     def _declarations(
         self, index: ModuleIndex, decorated: Sequence[Decorated]
@@ -411,11 +432,6 @@ class Reach:
         )
 
 
-def _unit_form(unit: Unit, omit: Sequence[ast.AST]) -> bytes:
-    """An import counts by what it leads to: relative or absolute, alone or listed is the same."""
-    return origin_form(unit.origin) if unit.origin else normal_form(unit.node, omit)
-
-
 def origin_form(origin: Origin) -> bytes:
     """An import by what it binds."""
     attribute = [] if origin.attribute is None else [encoded(origin.attribute)]
@@ -430,14 +446,8 @@ def guard_forms(guards: Sequence[tuple[ast.expr, bool]]) -> Iterator[bytes]:
     return (framed("if", normal_form(test), constant_form(holds)) for test, holds in guards)
 
 
-def _decorated(nodes: Sequence[ast.AST]) -> list[Decorated]:
-    """The functions and classes that are decorated, at any depth."""
-    return [
-        inner
-        for node in nodes
-        for inner in ast.walk(node)
-        if isinstance(inner, (*FUNCTION_NODES, ast.ClassDef)) and inner.decorator_list
-    ]
+def _is_decorated(node: ast.AST) -> TypeGuard[Decorated]:
+    return isinstance(node, (*FUNCTION_NODES, ast.ClassDef)) and bool(node.decorator_list)
 
 
 def _values(units: Sequence[Unit]) -> Iterator[ast.expr]:
