@@ -2,8 +2,9 @@
 
 The modules hold 25 tasks each, all of which call through the same 40 functions. What differs is
 what runs when the modules are imported: nothing more; one module with 40 statements that set
-polars' state; such a statement in each module; or every task puts itself into one list, which the
-last of the 40 functions reads, so that each task reaches all others.
+polars' state; such a statement in each module; every task puts itself into one list, which the
+last of the 40 functions reads, so that each task reaches all others; or a module lists all tasks,
+and so does every task reach them.
 
     python bench/fingerprint.py
     python bench/fingerprint.py --sizes 300 1500 3000
@@ -34,10 +35,18 @@ class Text:
     is_package: bool = False
 
 
-def common() -> str:
+def common(asked: str) -> str:
     """A chain of functions, the last of which asks a list."""
     calls = (f"def f{i}(x): return f{i + 1}(x)\n" for i in range(CALLS))
-    return "".join(["STEPS = []\n", *calls, f"def f{CALLS}(x): return x + len(STEPS)\n"])
+    last = f"def f{CALLS}(x): return x + len({asked})\n"
+    return "".join(["from jobs import everything\nSTEPS = []\n", *calls, last])
+
+
+def everything(size: int) -> str:
+    """A list of all tasks."""
+    modules = ", ".join(f"m{number}" for number in range(size // BY_MODULE))
+    tasks = ", ".join(f"m{i // BY_MODULE}.task{i}" for i in range(size))
+    return f"from jobs import {modules}\nTASKS = [{tasks}]\n"
 
 
 def module(number: int, *, registers: bool, sets: bool) -> str:
@@ -54,7 +63,9 @@ def module(number: int, *, registers: bool, sets: bool) -> str:
 def project(size: int, shape: str) -> dict[str, Text]:
     """The modules by name."""
     of_jobs = {"jobs": Text("jobs", "jobs/__init__.py", "", is_package=True)}
-    texts = {"common": common()}
+    is_listed = shape == "a list of all"
+    texts = {"common": common("everything.TASKS" if is_listed else "STEPS")}
+    texts["everything"] = everything(size) if is_listed else ""
     if shape == "one module of settings":
         lines = (f"pl.Config.set_tbl_rows({i})" for i in range(40))
         texts["a_settings"] = "\n".join(["import polars as pl", *lines])
@@ -89,7 +100,13 @@ def timed(size: int, shape: str, rounds: int) -> list[float]:
     return spent
 
 
-SHAPES = ("plain", "one module of settings", "a setting in each module", "a registry")
+SHAPES = (
+    "plain",
+    "one module of settings",
+    "a setting in each module",
+    "a registry",
+    "a list of all",
+)
 
 
 def main() -> None:

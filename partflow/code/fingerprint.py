@@ -5,15 +5,21 @@ a changed fingerprint leads to. What it could not follow it says.
 """
 
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 from partflow.code.additions import Additions
-from partflow.code.gathered import Gathered
+from partflow.code.changes import ChangeReader
+from partflow.code.closure import Closure
+from partflow.code.contents import Contents, Named
+from partflow.code.imports import Imports
 from partflow.code.index import Source
+from partflow.code.listing import Lister, Listing, add_part
 from partflow.code.normalform import digest_of, encoded, framed
 from partflow.code.reach import Key, NotFollowed, Reach, SourceOf, SqlOf
+from partflow.code.regions import Graph, Region
 from partflow.code.values import bytecode, captured, held_by, name_of, plain_qualname
 
 __all__ = ["RULES", "CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf", "SqlOf"]
@@ -21,7 +27,7 @@ __all__ = ["RULES", "CodeFingerprint", "CodeReader", "NotFollowed", "Source", "S
 RULES: Final = 2
 """The number of the present rules. Later rules only add parts to what those before gave."""
 
-_TAG: Final = "partflow code 1"
+_LISTINGS_KEPT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +46,26 @@ class CodeFingerprint:
 
 @dataclass(slots=True)
 class _Walk:
-    """What one fingerprint has gathered so far.
+    """What the objects of one task hold.
 
-    `objects` are still to be looked at, `more` after them, by the second rules.
+    `parts` are digests by name, `keys` names of the project, `loose` pieces of its code without a
+    name. `objects` are still to be looked at, `more` after them, by the second rules.
     """
 
-    gathered: Gathered = field(default_factory=Gathered)
+    parts: dict[str, str] = field(default_factory=dict)
+    not_followed: set[NotFollowed] = field(default_factory=set)
+    keys: list[Key] = field(default_factory=list)
+    loose: list[Named] = field(default_factory=list)
     objects: list[object] = field(default_factory=list)
     more: list[object] = field(default_factory=list)
     # Kept, not only their ids: an id is free again when its object is gone.
     seen: dict[int, object] = field(default_factory=dict)
 
+    def add(self, name: str, content: bytes) -> None:
+        add_part(self.parts, name, digest_of(content))
+
     def report(self, place: str, what: str) -> None:
-        self.gathered.not_followed.add(NotFollowed(place, what))
+        self.not_followed.add(NotFollowed(place, what))
 
 
 class CodeReader:
@@ -67,8 +80,14 @@ class CodeReader:
         self, source_of: SourceOf, sql_of: SqlOf | None = None, modules: Iterable[str] = ()
     ) -> None:
         self._reach = Reach(source_of, sql_of)
-        self._additions = Additions(self._reach, modules)
-        self._framed: dict[tuple[str, str], tuple[tuple[str, str], bytes]] = {}
+        self._additions = Additions(self._reach)
+        self._imports = Imports(self._reach)
+        self._roots = tuple(modules)
+        self._imported: frozenset[str] | None = None
+        self._closures: dict[str, Closure] = {}
+        self._first = Graph[Key](lambda key: self._reach.piece(key).leads_to, self._first_contents)
+        self._lister = Lister()
+        self._listing = lru_cache(_LISTINGS_KEPT)(self._list)
 
     def fingerprint(
         self,
@@ -87,61 +106,51 @@ class CodeReader:
             self._carried(walk, f"format.{name}", held_by(form))
             walk.objects.append(type(form))
         for name, text in declared:
-            walk.gathered.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
-        walk.gathered.add(
-            "function", digest_of(framed("function", encoded(_written_name(function))))
-        )
+            walk.add(f"declared.{name}", framed("declared", encoded(text)))
+        walk.add("function", framed("function", encoded(_written_name(function))))
         self._objects(walk, function)
-        self._follow(walk.gathered)
-        before, _ = self._whole(walk.gathered.parts)
+        before = self._by_first_rules(walk)
         while walk.more:
             walk.objects, walk.more = walk.more, []
             self._objects(walk, function)
-        self._additions.begin(_module_of(function))
-        self._additions.extend(walk.gathered)
-        self._report_changes_by_calls(walk, walk.gathered.keys)
+        closed = self._closure(_module_of(function)).of(walk.keys, walk.loose)
+        walk.not_followed.update(closed.not_followed())
         for name, text in added:
-            walk.gathered.add(f"declared.{name}", digest_of(framed("declared", encoded(text))))
-        digest, parts = self._whole(walk.gathered.parts)
-        found = sorted(walk.gathered.not_followed, key=_by_place)
+            walk.add(f"declared.{name}", framed("declared", encoded(text)))
+        shared = self._listing(closed.reached.region)
+        digest, parts = self._lister.digest(walk.parts, closed.beside.parts, shared)
         older = () if digest == before else ((1, before),)
-        return CodeFingerprint(digest, parts, tuple(found), older)
+        not_followed = tuple(sorted(walk.not_followed, key=_by_place))
+        return CodeFingerprint(digest, parts, not_followed, older)
 
-    def _follow(self, gathered: Gathered) -> None:
-        while gathered.queue:
-            key = gathered.queue.pop()
-            if key not in gathered.keys:
-                gathered.keys.add(key)
-                gathered.take(".".join(key), self._reach.piece(key))
+    def _by_first_rules(self, walk: _Walk) -> str:
+        """The digest over what the statements of names lead to, and nothing else."""
+        leads = (key for _, piece in walk.loose for key in piece.leads_to)
+        reached = self._first.reach([*walk.keys, *leads])
+        beside = self._first.contents(reached.beside)
+        return self._lister.digest(walk.parts, beside.parts, self._listing(reached.region))[0]
 
-    def _report_changes_by_calls(self, walk: _Walk, reached: set[Key]) -> None:
-        """Reports names that a function changes which is not reached, as a registering decorator.
+    def _first_contents(self, key: Key) -> Contents:
+        piece = self._reach.piece(key)
+        return Contents(frozenset([(".".join(key), piece.digest), *piece.files]))
 
-        Calls of it in its own module are seen, and count as changes of the name.
+    def _list(self, region: Region[Any]) -> Listing:
+        return self._lister.listing(region.contents.parts)
+
+    def _closure(self, module: str) -> Closure:
+        """What can be reached among all modules that a function of `module` runs among.
+
+        Which functions were looked at before makes no difference.
         """
-        for module in {module for module, _ in reached}:
-            index = self._reach.index(module)
-            for function, names in index.changers.items() if index else ():
-                for name in names:
-                    if (module, name) in reached and (module, function) not in reached and index:
-                        line = index.units[function][0].node.lineno
-                        what = f"changes of {name!r} by calls of {function!r} from other modules"
-                        walk.report(f"{index.source.path}:{line}", what)
-
-    def _whole(self, parts: Mapping[str, str]) -> tuple[str, tuple[tuple[str, str], ...]]:
-        """The digest over all parts, and the parts, sorted.
-
-        Most parts are those of other functions too: they are kept once.
-        """
-        kept: list[tuple[tuple[str, str], bytes]] = []
-        for part in sorted(parts.items()):
-            known = self._framed.get(part)
-            if known is None:
-                name, digest = part
-                known = self._framed[part] = part, framed("part", encoded(name), digest.encode())
-            kept.append(known)
-        digest = digest_of(framed(_TAG, *[frame for _, frame in kept]))
-        return digest, tuple([part for part, _ in kept])
+        if self._imported is None:
+            self._imported = frozenset(self._imports.modules(self._roots))
+        name = "" if module in self._imported else module
+        if name not in self._closures:
+            names = self._imports.modules([*self._roots, name])
+            indexes = [index for each in names if (index := self._reach.index(each))]
+            changes = ChangeReader(self._reach, indexes).read()
+            self._closures[name] = Closure(self._reach, self._additions, changes, self._imported)
+        return self._closures[name]
 
     # Objects: what is at hand when a function is declared
 
@@ -161,13 +170,11 @@ class CodeReader:
                 self._carried(walk, f"{name_of(value.__func__)}.__self__", value.__self__)
             case type():
                 module, name = value.__module__, value.__qualname__.partition(".")[0]
-                walk.gathered.queue.extend(self._reach.keys(module, name))
+                walk.keys.extend(self._reach.keys(module, name))
                 if self._reach.is_unread(module):
                     walk.report(module, f"the text of {name_of(value)!r}: its module is not Python")
             case types.BuiltinFunctionType():
-                walk.gathered.add(
-                    name_of(value), digest_of(framed("library", encoded(name_of(value))))
-                )
+                walk.add(name_of(value), framed("library", encoded(name_of(value))))
             case _ if hasattr(value, "__wrapped__"):
                 walk.objects.append(value.__wrapped__)
             case _:
@@ -194,7 +201,7 @@ class CodeReader:
         is_nowhere = function.__code__.co_filename.startswith("<") or self._reach.is_unread(module)
         if wrapped is None and (is_asked_for or is_nowhere):
             name = name_of(function)
-            walk.gathered.add(name, digest_of(bytecode(function.__code__, function.__doc__)))
+            walk.add(name, bytecode(function.__code__, function.__doc__))
             line = function.__code__.co_firstlineno
             walk.report(
                 f"{module}:{line}",
@@ -210,7 +217,7 @@ class CodeReader:
 
     def _carried(self, walk: _Walk, label: str, value: object) -> None:
         got = captured(value)
-        walk.gathered.add(label, digest_of(got.content))
+        walk.add(label, got.content)
         walk.objects.extend(got.code)
         walk.more.extend(got.more)
         for kind in got.unread:
@@ -221,12 +228,15 @@ class CodeReader:
         top = plain_qualname(code.co_qualname).partition(".")[0]
         if not top.startswith("<"):
             keys = self._reach.keys(module, top)
-            walk.gathered.queue.extend(keys)
+            walk.keys.extend(keys)
             return bool(keys)
         piece = self._reach.lambdas(module, code.co_firstlineno)
         if piece is None:
             return False
-        walk.gathered.take(f"{module}.{top}", piece)
+        label = f"{module}.{top}"
+        for name, digest in ((label, piece.digest), *piece.files):
+            add_part(walk.parts, name, digest)
+        walk.loose.append((label, piece))
         return True
 
 

@@ -7,13 +7,16 @@ import ast
 import builtins
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
+from itertools import chain
 from typing import Final
 
 from partflow.code.index import ModuleIndex, Unit
-from partflow.code.mentions import Sight, called_name
+from partflow.code.mentions import called_name
 from partflow.code.normalform import FUNCTION_NODES, encoded, framed, normal_form
 from partflow.code.outside import words_of
 from partflow.code.reach import Found, Key, Piece, Reach
+from partflow.code.syntax import walk
 
 _PLAIN: Final = words_of("""
     backoff cachetools deprecated joblib line_profiler numba tenacity tqdm
@@ -29,33 +32,40 @@ _CALLING: Final = _PLAIN | words_of("""
 
 _ACCESSORS: Final = words_of("setter getter deleter")
 
-_READS_ANNOTATIONS: Final = words_of("""
-    __annotations__ __annotate__ __signature__ get_type_hints get_annotations getfullargspec
-    signature Signature
-    """)
-_READS_DOCSTRINGS: Final = frozenset(["__code__", "__doc__", "getdoc", "render_doc", "help"])
-_READS_TEXT: Final = frozenset(
-    ["getsource", "getsourcelines", "findsource", "getcomments", "getblock", "getsegment"]
-)
+
+class Reading(Enum):
+    """What counts only where reached code reads it; the value is in the names of parts."""
+
+    ANNOTATIONS = "annotations"
+    DOCSTRINGS = "docstrings"
+    TEXT = "text"
+    SUBCLASSES = "subclasses"
 
 
-class Reads:
-    """Which of these the reached code reads, as far as what it names tells."""
+_READ_BY: Final = {
+    Reading.ANNOTATIONS: words_of("""
+        __annotations__ __annotate__ __signature__ get_type_hints get_annotations getfullargspec
+        signature Signature
+        """),
+    Reading.DOCSTRINGS: words_of("__code__ __doc__ getdoc render_doc help"),
+    Reading.TEXT: words_of("getsource getsourcelines findsource getcomments getblock getsegment"),
+    Reading.SUBCLASSES: words_of("__subclasses__"),
+}
+_READING: Final = frozenset[str]().union(*_READ_BY.values())
 
-    def __init__(self, sight: Sight, roots: Iterable[str], libraries: Iterable[str]) -> None:
-        texts = (text for _, text in sight.texts if text.isidentifier())
-        named = {*sight.attributes, *texts, *roots, *(n.rpartition(".")[2] for n in libraries)}
-        self.annotations = bool(named & _READS_ANNOTATIONS)
-        self.docstrings = bool(named & _READS_DOCSTRINGS)
-        self.text = bool(named & _READS_TEXT)
 
+def readings_of(
+    said: Iterable[str], unbound: Iterable[str], libraries: Iterable[str]
+) -> frozenset[Reading]:
+    """What code reads, as far as it tells by what it says.
 
-def functions_in(
-    nodes: Iterable[ast.AST],
-) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The functions in pieces of syntax, at any depth."""
-    for node in nodes:
-        yield from (inner for inner in ast.walk(node) if isinstance(inner, FUNCTION_NODES))
+    `said` are its attributes and texts, `unbound` names that no module of the project binds, and
+    `libraries` the last words of what it names of libraries.
+    """
+    named = _READING.intersection(chain(said, unbound, libraries))
+    if not named:
+        return frozenset()
+    return frozenset(reading for reading, words in _READ_BY.items() if named & words)
 
 
 def annotation_nodes(nodes: Iterable[ast.AST]) -> list[ast.AST]:
@@ -64,7 +74,7 @@ def annotation_nodes(nodes: Iterable[ast.AST]) -> list[ast.AST]:
     One in quotes is what it says.
     """
     found: list[ast.AST] = []
-    for node in (inner for each in nodes for inner in ast.walk(each)):
+    for node in (inner for each in nodes for inner in walk(each)):
         match node:
             case (
                 ast.FunctionDef(returns=ast.expr() as returns)
@@ -81,7 +91,7 @@ def annotation_nodes(nodes: Iterable[ast.AST]) -> list[ast.AST]:
 
 
 def _quoted(annotation: ast.AST) -> Iterator[ast.AST]:
-    for node in ast.walk(annotation):
+    for node in walk(annotation):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             with contextlib.suppress(SyntaxError, ValueError):
                 yield ast.parse(node.value, mode="eval").body
@@ -90,7 +100,7 @@ def _quoted(annotation: ast.AST) -> Iterator[ast.AST]:
 def annotations_form(nodes: Sequence[ast.AST]) -> bytes:
     """The annotations of functions and variables, each with what it is of."""
     forms: list[bytes] = []
-    for node in (inner for each in nodes for inner in ast.walk(each)):
+    for node in (inner for each in nodes for inner in walk(each)):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 returns = b"" if node.returns is None else normal_form(node.returns)
@@ -110,7 +120,7 @@ def docstrings_form(nodes: Sequence[ast.AST]) -> bytes:
     """The docstrings of functions, classes and modules, as they are written."""
     forms = [
         framed("docstring", encoded(text))
-        for node in (inner for each in nodes for inner in ast.walk(each))
+        for node in (inner for each in nodes for inner in walk(each))
         if isinstance(node, (*FUNCTION_NODES, ast.ClassDef, ast.Module))
         and (text := ast.get_docstring(node, clean=False)) is not None
     ]
@@ -145,7 +155,7 @@ class SignatureReader:
         """The functions of the project that a piece hands to a library that may read them."""
         calls = [c for n, c in piece.libraries if c and n.partition(".")[0] not in _CALLING]
         if "create_function" in piece.sight.attributes:
-            nodes = (inner for unit in units for inner in ast.walk(unit.node))
+            nodes = (inner for unit in units for inner in walk(unit.node))
             calls += [n for n in nodes if isinstance(n, ast.Call) and self._may_read(index, n)]
         found: dict[Key, None] = {}
         for call in calls:
@@ -231,8 +241,8 @@ class SignatureReader:
         return self._handing[key]
 
     def _gives_away(self, index: ModuleIndex, node: ast.stmt) -> bool:
-        parameters = {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}
-        for inner in ast.walk(node):
+        parameters = {inner.arg for inner in walk(node) if isinstance(inner, ast.arg)}
+        for inner in walk(node):
             if isinstance(inner, FUNCTION_NODES) and inner is not node:
                 if any(self._is_read_by(index, each) for each in inner.decorator_list):
                     return True
