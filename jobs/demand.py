@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from jobs.hours import DAYS
+from jobs.hours import DAYS, dates
 from jobs.rentals import clean_rentals
 from jobs.weather import clean_weather
 from partflow import Dataset, Partition, Source, Whole, task
@@ -59,54 +59,64 @@ features = Dataset(
     description="What is known of each hour at midnight before it, and what then happened",
 )
 
+HOUR = ["date", "hour"]
 RAIN = {"Clear": 0, "Mist": 1, "Light Rain": 2, "Heavy Rain": 3}
 
 
-@task(reads=[clean_rentals, clean_weather], writes=demand)
+@task(reads=[clean_rentals, clean_weather], writes=demand, batch=True)
 def join_demand(rentals: pl.LazyFrame, weather: pl.LazyFrame) -> pl.LazyFrame:
     """Rentals with the weather of the hour."""
     return (
-        rentals.select("hour", "rentals", "observed")
-        .join(weather.drop("date", "observed", "feels_like_c"), on="hour")
-        .sort("hour")
+        rentals.select("date", "hour", "rentals", "observed")
+        .join(weather.drop("observed", "feels_like_c"), on=("date", "hour"))
+        .sort("date", "hour")
     )
 
 
-@task(reads=[calendar, demand.window(-28, 0)], writes=features)
-def build_features(
-    calendar: pl.DataFrame, demand: pl.DataFrame, partition: Partition
-) -> pl.DataFrame:
-    """The day's calendar and weather, and the demand of the 28 days before it.
+@task(reads=[calendar, demand.window(-28, 0)], writes=features, batch=True)
+def build_features(calendar: pl.DataFrame, demand: pl.DataFrame, days: Partition) -> pl.DataFrame:
+    """Each day's calendar and weather, and the demand of the 28 days before it.
 
     The weather is the one that came, in place of a forecast of it that is never wrong. All else
     is known at midnight: whatever says how many rented comes out of `past`, and never out of
     `today`, but for the target itself.
     """
-    days = demand.with_columns(age=(pl.lit(partition.date) - pl.col("date")).dt.total_days())
-    today, past = days.filter(age=0), days.filter(pl.col("age") > 0)
+    today = dates(days).join(demand, on="date", maintain_order="left_right")
+    past = days_before(dates(days), demand)
     return (
         today.join(calendar, on="date", how="left")
-        .join(past.filter(age=1).select("hour", lag_24h="rentals"), on="hour", how="left")
-        .join(past.filter(age=7).select("hour", lag_168h="rentals"), on="hour", how="left")
-        .join(mean_by_hour(past), on="hour", how="left")
+        .join(lag(past, 1, name="lag_24h"), on=HOUR, how="left")
+        .join(lag(past, 7, name="lag_168h"), on=HOUR, how="left")
+        .join(mean(past, by=HOUR, name="hour_mean_28d"), on=HOUR, how="left")
+        .join(
+            mean(past.filter(pl.col("age") <= 7), by=["date"], name="mean_7d"),
+            on="date",
+            how="left",
+        )
+        .join(mean(past, by=["date"], name="mean_28d"), on="date", how="left")
         .with_columns(
             weekday=pl.col("date").dt.weekday(),
             day_of_year=pl.col("date").dt.ordinal_day(),
             rain=pl.col("condition").replace_strict(RAIN, return_dtype=pl.Int8),
-            mean_7d=pl.lit(mean_of(past.filter(pl.col("age") <= 7)), pl.Float64),
-            mean_28d=pl.lit(mean_of(past), pl.Float64),
         )
-        .select(list(FEATURES))
-        .sort("hour")
+        .select("date", *FEATURES)
+        .sort("date", "hour")
     )
 
 
-def mean_by_hour(days: pl.DataFrame) -> pl.DataFrame:
-    """Each hour's mean over those days."""
-    return days.group_by("hour").agg(hour_mean_28d=pl.col("rentals").mean())
+def days_before(days: pl.DataFrame, demand: pl.DataFrame) -> pl.DataFrame:
+    """For each of the days the demand of the 28 days before it; `age` says how many days."""
+    ages = pl.DataFrame({"age": range(1, 29)})
+    then = (pl.col("date") - pl.duration(days="age")).alias("then")
+    hours = demand.select(pl.col("date").alias("then"), "hour", "rentals")
+    return days.join(ages, how="cross").with_columns(then).join(hours, on="then")
 
 
-def mean_of(days: pl.DataFrame) -> float | None:
-    """Rentals in a mean observed hour of those days; None if there is no such hour."""
-    mean = days["rentals"].mean()
-    return mean if isinstance(mean, float) else None
+def lag(past: pl.DataFrame, age: int, name: str) -> pl.DataFrame:
+    """Rentals of the same hour so many days before."""
+    return past.filter(age=age).select(*HOUR, pl.col("rentals").alias(name))
+
+
+def mean(past: pl.DataFrame, by: list[str], name: str) -> pl.DataFrame:
+    """Rentals in a mean observed hour of those days; null where there is no such hour."""
+    return past.group_by(by).agg(pl.col("rentals").mean().alias(name))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from jobs.demand import TARGET, demand, features
+from jobs.demand import HOUR, TARGET, demand, features
 from jobs.deployment import switch_release
-from jobs.hours import DAYS
+from jobs.hours import DAYS, dates
 from partflow import Dataset, Partition, Weekly, effect, task
 
 if TYPE_CHECKING:
@@ -123,13 +123,16 @@ def train_demand_model(
     return model, metrics
 
 
-@task(reads={"model": demand_model.asof(), "features": features}, writes=forecast)
-def forecast_day(model: "HistGradientBoostingRegressor", features: pl.DataFrame) -> pl.DataFrame:
-    """24 hours, forecast at midnight: with the day's features, but without its demand."""
+@task(reads={"model": demand_model.asof(), "features": features}, writes=forecast, batch=True)
+def forecast_days(model: "HistGradientBoostingRegressor", features: pl.DataFrame) -> pl.DataFrame:
+    """24 hours, forecast at midnight: with the day's features, but without its demand.
+
+    Days that share a model are forecast together, so that it is loaded once a week.
+    """
     known = features.drop(TARGET)
     with one_thread():
         multiple = pl.Series(model.predict(inputs_of(known))).clip(lower_bound=0)
-    return known.select("hour", forecast=multiple * known["mean_28d"])
+    return known.select("date", "hour", forecast=multiple * known["mean_28d"])
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -145,30 +148,32 @@ def inputs_of(features: pl.DataFrame) -> pl.DataFrame:
     return features.with_columns(trend=TREND).select(INPUTS).cast(pl.Float64)
 
 
-@task(reads=[forecast, demand.window(-7, 0)], writes=forecast_error)
-def score_forecast(
-    forecast: pl.DataFrame, demand: pl.DataFrame, partition: Partition
-) -> pl.DataFrame:
-    """The day's errors over its observed hours; sums stand beside ratios, for longer spans.
+@task(reads=[forecast, demand.window(-7, 0)], writes=forecast_error, batch=True)
+def score_forecast(forecast: pl.DataFrame, demand: pl.DataFrame, days: Partition) -> pl.DataFrame:
+    """Each day's errors over its observed hours; sums stand beside ratios, for longer spans.
 
     The naive forecast is the same hour of last week; where that hour is absent it says none,
     which is what an absent hour mostly means.
     """
-    days = demand.with_columns(age=(pl.lit(partition.date) - pl.col("date")).dt.total_days())
-    last_week = days.filter(age=7).select("hour", naive=pl.col("rentals").fill_null(0))
+    last_week = demand.select(
+        pl.col("date") + pl.duration(days=7), "hour", naive=pl.col("rentals").fill_null(0)
+    )
     hours = (
-        days.filter(pl.col("observed"), age=0)
-        .join(forecast.select("hour", "forecast"), on="hour")
-        .join(last_week, on="hour")
-        .sort("hour")  # sums of floats depend on the order
+        dates(days)
+        .join(demand.filter("observed"), on="date")
+        .join(forecast, on=HOUR)
+        .join(last_week, on=HOUR)
+        .sort(HOUR)  # sums of floats depend on the order
         .select(
+            "date",
             actual=pl.col("rentals").cast(pl.Float64),
             error=pl.col("forecast") - pl.col("rentals"),
             naive_error=pl.col("naive").cast(pl.Float64) - pl.col("rentals"),
         )
     )
-    return hours.select(
-        pl.len().alias("observed_hours"),
+    each_day = dates(days).join(hours, on="date", how="left", maintain_order="left_right")
+    return each_day.group_by("date", maintain_order=True).agg(
+        pl.col("actual").count().alias("observed_hours"),
         pl.col("actual").sum(),
         *errors_of("error", prefix=""),
         *errors_of("naive_error", prefix="naive_"),

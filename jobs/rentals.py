@@ -43,11 +43,14 @@ def fetch_rentals(partition: Partition) -> pl.DataFrame:
     return systems.as_frame(systems.rentals(partition.key), RENTALS)
 
 
-@task(reads=[raw_rentals], writes=clean_rentals)
-def tidy_rentals(raw: pl.DataFrame) -> pl.DataFrame:
+@task(reads=[raw_rentals], writes=clean_rentals, batch=True)
+def tidy_rentals(raw: pl.DataFrame, days: Partition) -> pl.DataFrame:
     """Every hour once, in small types, with the total of both kinds of customers."""
-    counts = raw.select(pl.col("hour").cast(pl.Int8), pl.col("casual", "registered").cast(pl.Int32))
-    return every_hour(counts).select(
+    counts = raw.with_columns(
+        pl.col("hour").cast(pl.Int8), pl.col("casual", "registered").cast(pl.Int32)
+    )
+    return every_hour(counts, days).select(
+        "date",
         "hour",
         "casual",
         "registered",

@@ -29,10 +29,14 @@ def fetch_weather(partition: Partition) -> pl.DataFrame:
     return systems.as_frame(systems.weather(partition.key), WEATHER)
 
 
-@task(reads=[raw_weather], writes=clean_weather)
-def tidy_weather(raw: pl.DataFrame) -> pl.DataFrame:
-    """Every hour once, without impossible values; gaps are filled from the hours around them."""
+@task(reads=[raw_weather], writes=clean_weather, batch=True)
+def tidy_weather(raw: pl.DataFrame, days: Partition) -> pl.DataFrame:
+    """Every hour once, without impossible values; gaps are filled from the hours around them.
+
+    From hours of the same day: what a day is made of does not depend on how many are made at once.
+    """
     believed = raw.select(
+        "date",
         pl.col("hour").cast(pl.Int8),
         "temperature_c",
         # A stuck thermometer: no wind or damp makes 15 °C of difference here.
@@ -42,11 +46,11 @@ def tidy_weather(raw: pl.DataFrame) -> pl.DataFrame:
         believe("wind_kmh", pl.col("wind_kmh") >= 0),
         "condition",
     )
-    between = pl.col(MEASURED).interpolate()
+    around = pl.col(*MEASURED, "condition").forward_fill().backward_fill()
     return (
-        every_hour(believed)
-        .with_columns(between)
-        .with_columns(pl.col(*MEASURED, "condition").forward_fill().backward_fill())
+        every_hour(believed, days)
+        .with_columns(pl.col(MEASURED).interpolate().over("date"))
+        .with_columns(around.over("date"))
     )
 
 

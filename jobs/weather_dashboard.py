@@ -26,12 +26,12 @@ weather_report = Dataset(
 )
 
 
-@task(reads=[clean_weather], writes=weather_report)
+@task(reads=[clean_weather], writes=weather_report, batch=True)
 def report_weather(weather: pl.LazyFrame) -> pl.LazyFrame:
-    """Lowest, mean and highest temperature of the day, rounded to what a thermometer shows."""
+    """Lowest, mean and highest temperature of each day, rounded to what a thermometer shows."""
     celsius = pl.col("temperature_c")
     figures = {"low": celsius.min(), "mean": celsius.mean(), "high": celsius.max()}
-    return weather.select(
+    return weather.group_by("date", maintain_order=True).agg(
         *[figure.round(1).alias(f"{name}_c") for name, figure in figures.items()],
         *[to_fahrenheit(figure).round(1).alias(f"{name}_f") for name, figure in figures.items()],
         pl.col("observed").sum().alias("observed_hours"),

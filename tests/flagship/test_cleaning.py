@@ -1,16 +1,56 @@
+from datetime import date
+
 import polars as pl
 import pytest
 
-from jobs.rentals import RENTALS, clean_rentals, tidy_rentals
-from jobs.weather import WEATHER, clean_weather, tidy_weather
+from jobs import rentals as jobs_rentals
+from jobs import weather as jobs_weather
+from jobs.hours import DAYS
+from jobs.rentals import RENTALS, clean_rentals
+from jobs.weather import WEATHER, clean_weather
+from partflow import Partition
+
+FRIDAY, SATURDAY = date(2012, 6, 1), date(2012, 6, 2)
 
 
-def rentals(*rows):
-    return pl.DataFrame(list(rows), schema=RENTALS, orient="row")
+def rentals(*rows, day=FRIDAY):
+    frame = pl.DataFrame(list(rows), schema=RENTALS, orient="row")
+    return frame.with_columns(date=pl.lit(day))
 
 
-def weather(*rows):
-    return pl.DataFrame(list(rows), schema=WEATHER, orient="row")
+def weather(*rows, day=FRIDAY):
+    frame = pl.DataFrame(list(rows), schema=WEATHER, orient="row")
+    return frame.with_columns(date=pl.lit(day))
+
+
+def spanning(first, last):
+    return Partition.spanning(DAYS, *(DAYS.ordinal(day.isoformat()) for day in (first, last)))
+
+
+def tidy_rentals(raw):
+    """What is made of a Friday, without its date."""
+    return jobs_rentals.tidy_rentals(raw, spanning(FRIDAY, FRIDAY)).drop("date")
+
+
+def tidy_weather(raw):
+    """What is made of a Friday, without its date."""
+    return jobs_weather.tidy_weather(raw, spanning(FRIDAY, FRIDAY)).drop("date")
+
+
+def test_nothing_of_one_day_is_in_another_that_is_made_with_it():
+    days = spanning(FRIDAY, SATURDAY)
+    mixed = rentals((3, 1, 2)).vstack(rentals((3, 5, 6), (4, 7, 8), day=SATURDAY))
+    measured = (3, 10.0, 10.0, 50.0, 20.0, "Mist")
+    cold = (0, -5.0, -5.0, 40.0, 10.0, "Clear")
+
+    counts = jobs_rentals.tidy_rentals(mixed, days)
+    air = jobs_weather.tidy_weather(weather(measured).vstack(weather(cold, day=SATURDAY)), days)
+
+    assert counts.drop("date")[:24].equals(tidy_rentals(rentals((3, 1, 2))))
+    assert counts.drop("date")[24:].equals(tidy_rentals(rentals((3, 5, 6), (4, 7, 8))))
+    assert air.drop("date")[:24].equals(tidy_weather(weather(measured)))
+    assert air.drop("date")[24:].equals(tidy_weather(weather(cold)))
+    assert air["date"].to_list() == [FRIDAY] * 24 + [SATURDAY] * 24
 
 
 def test_a_day_has_24_hours_and_an_absent_one_is_marked_and_not_zero():
@@ -70,6 +110,7 @@ def test_what_no_instrument_can_have_measured_is_filled_from_the_hours_around(co
         "wind_kmh": 12.0,
         "condition": "Clear",
     }
-    raw = pl.DataFrame([good, good | {"hour": 1, column: broken}], schema=WEATHER)
+    rows = pl.DataFrame([good, good | {"hour": 1, column: broken}], schema=WEATHER)
+    raw = rows.with_columns(date=pl.lit(FRIDAY))
 
     assert tidy_weather(raw)[column][1] == good[column]

@@ -45,7 +45,9 @@ def calendar(holiday=False):
 
 
 def features_of(window, **calendar_says):
-    return build_features(calendar(**calendar_says), window, partition(FRIDAY))
+    features = build_features(calendar(**calendar_says), window, partition(FRIDAY))
+    assert features["date"].unique().to_list() == [FRIDAY]
+    return features.drop("date")
 
 
 def test_lags_are_the_same_hour_of_yesterday_and_of_last_week():
@@ -103,6 +105,19 @@ def test_the_model_looks_at_nothing_of_the_target():
     assert not {*TARGET, "casual", "registered"} & set(INPUTS)
 
 
+def test_days_that_are_made_together_are_what_they_are_by_themselves():
+    days = [FRIDAY + timedelta(days=n) for n in range(3)]
+    window = pl.concat([window_to(FRIDAY), *(day_of(day, 900) for day in days[1:])])
+    together = Partition.spanning(DAYS, *(DAYS.ordinal(d.isoformat()) for d in (days[0], days[2])))
+
+    features = build_features(calendar(), window, together)
+
+    for day in days:
+        seen = window.filter(pl.col("date").is_between(day - timedelta(days=28), day))
+        alone = build_features(calendar(), seen, partition(day))
+        assert features.filter(date=day).equals(alone)
+
+
 def test_the_first_day_has_features_although_nothing_came_before_it():
     features = features_of(day_of(FRIDAY, 5))
 
@@ -118,11 +133,13 @@ def test_a_sky_that_nobody_has_named_yet_is_an_error():
 
 def test_demand_is_rentals_beside_the_weather_of_the_hour():
     some_rentals = tidy_rentals(
-        pl.DataFrame({"hour": [3], "casual": [1], "registered": [2]}, schema_overrides=None)
+        pl.DataFrame({"date": [FRIDAY], "hour": [3], "casual": [1], "registered": [2]}),
+        partition(FRIDAY),
     )
     some_weather = tidy_weather(
         pl.DataFrame(
             {
+                "date": [FRIDAY, FRIDAY],
                 "hour": [3, 4],
                 "temperature_c": [8.0, 9.0],
                 "feels_like_c": [8.0, 9.0],
@@ -130,13 +147,11 @@ def test_demand_is_rentals_beside_the_weather_of_the_hour():
                 "wind_kmh": [0.0, 0.0],
                 "condition": ["Clear", "Mist"],
             }
-        )
+        ),
+        partition(FRIDAY),
     )
 
-    day = pl.lit(FRIDAY).alias("date")
-    joined = join_demand(
-        some_rentals.lazy().with_columns(day), some_weather.lazy().with_columns(day)
-    ).collect()
+    joined = join_demand(some_rentals.lazy(), some_weather.lazy()).collect().drop("date")
 
     assert dict(joined.schema) == demand.schema
     assert joined.height == 24

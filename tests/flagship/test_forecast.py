@@ -7,7 +7,7 @@ import pytest
 from jobs.demand import FEATURES, TARGET, demand
 from jobs.forecast import (
     forecast,
-    forecast_day,
+    forecast_days,
     forecast_error,
     model_metrics,
     score_forecast,
@@ -45,7 +45,7 @@ def trained():
 def test_a_model_learns_the_shape_of_a_day(trained):
     model, _ = trained
 
-    hours = forecast_day(model, features_of(date(2012, 7, 2)))["forecast"]
+    hours = forecast_days(model, features_of(date(2012, 7, 2)))["forecast"]
 
     assert hours.to_list() == pytest.approx([100 * hour / 12 for hour in range(24)], abs=5)
 
@@ -53,8 +53,8 @@ def test_a_model_learns_the_shape_of_a_day(trained):
 def test_a_business_that_doubled_is_forecast_to_have_doubled(trained):
     model, _ = trained
 
-    before = forecast_day(model, features_of(date(2012, 7, 2), level=100))
-    after = forecast_day(model, features_of(date(2012, 7, 2), level=200))
+    before = forecast_days(model, features_of(date(2012, 7, 2), level=100))
+    after = forecast_days(model, features_of(date(2012, 7, 2), level=200))
 
     assert after["forecast"].to_list() == pytest.approx((before["forecast"] * 2).to_list())
 
@@ -64,18 +64,18 @@ def test_a_forecast_looks_neither_at_the_demand_of_the_day_nor_at_whether_it_was
     features = features_of(date(2012, 7, 2))
     unknown = features.with_columns(rentals=pl.lit(None, pl.Int32), observed=pl.lit(value=False))
 
-    forecasts = forecast_day(model, features)
+    forecasts = forecast_days(model, features)
 
-    assert forecasts.equals(forecast_day(model, unknown))
+    assert forecasts.equals(forecast_days(model, unknown))
     assert not set(TARGET) & set(forecasts.columns)
 
 
 def test_a_forecast_is_24_hours_of_the_declared_types_and_never_below_zero(trained):
     model, _ = trained
 
-    hours = forecast_day(model, features_of(date(2012, 7, 2)))
+    hours = forecast_days(model, features_of(date(2012, 7, 2)))
 
-    assert dict(hours.schema) == forecast.schema
+    assert dict(hours.drop("date").schema) == forecast.schema
     assert hours["hour"].to_list() == list(range(24))
     assert hours["forecast"].min() >= 0
 
@@ -110,7 +110,7 @@ def test_training_twice_gives_the_same_model():
 
     first, second = (train_demand_model(weeks)[0] for _ in range(2))
 
-    assert forecast_day(first, weeks).equals(forecast_day(second, weeks))
+    assert forecast_days(first, weeks).equals(forecast_days(second, weeks))
 
 
 def demand_of(day, rentals):
@@ -163,10 +163,29 @@ def test_the_naive_forecast_is_last_week_and_says_none_where_that_is_absent():
     assert errors["naive_absolute_error"][0] == 7
 
 
+def test_days_that_are_scored_together_have_the_errors_that_they_have_by_themselves():
+    first, second = date(2012, 6, 8), date(2012, 6, 9)
+    demands = {
+        day: demand_of(day, [(day.day * 7 + hour) % 50 + 1 for hour in range(24)])
+        for day in (first - timedelta(days=7), second - timedelta(days=7), first)
+    }
+    demands[second] = demand_of(second, [None] * 24)
+    window = pl.concat(demands.values())
+    said = {day: forecast_of(day, [h / 3 + day.day for h in range(24)]) for day in (first, second)}
+    together = Partition.spanning(DAYS, *(DAYS.ordinal(d.isoformat()) for d in (first, second)))
+
+    errors = score_forecast(pl.concat(said.values()), window, together)
+
+    for day in (first, second):
+        alone = score_forecast(said[day], window.filter(pl.col("date") <= day), partition(day))
+        assert errors.filter(date=day).equals(alone, null_equal=True)
+    assert errors.row(1, named=True)["observed_hours"] == 0
+
+
 def test_errors_have_the_declared_types():
     today = date(2012, 6, 8)
     days = pl.concat([demand_of(date(2012, 6, 1), [1] * 24), demand_of(today, [1] * 24)])
 
     errors = score_forecast(forecast_of(today, [1.0] * 24), days, partition(today))
 
-    assert dict(errors.schema) == forecast_error.schema
+    assert dict(errors.drop("date").schema) == forecast_error.schema

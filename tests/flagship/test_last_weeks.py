@@ -16,46 +16,42 @@ def errors_of_last_eight_weeks(calendar):
     """Each week's model knows nothing of that week or later."""
     # The first model's week ends before the first day that is scored, and it learns from 52.
     first = DAYS.ordinal("2012-11-04") - 52 * 7 + 1
-    days = {}
-    features = []
-    for ordinal in range(first - 28, DAYS.hi):
-        partition = Partition.of(DAYS, ordinal)
-        days[ordinal] = dated(demand_of(partition), partition)
-        if ordinal >= first:
-            window = pl.concat([days[o] for o in range(ordinal - 28, ordinal + 1)])
-            made = demand.build_features(calendar, window, partition)
-            features.append(dated(made, partition))
-    return pl.concat(scored_weeks(pl.concat(features), days))
+    hours = demand_of(first - 28, DAYS.hi - 1)
+    scored = Partition.spanning(DAYS, first, DAYS.hi - 1)
+    features = demand.build_features(calendar, hours, scored)
+    return pl.concat(scored_weeks(features, hours))
 
 
-def dated(frame, partition):
-    return frame.with_columns(pl.lit(partition.date).cast(pl.Date).alias("date"))
-
-
-def demand_of(partition):
-    if partition.key < "2012":
-        raw = rentals.fetch_rentals_from_old_system(partition)
-    else:
-        raw = rentals.fetch_rentals(partition)
+def demand_of(first, last):
+    days = [Partition.of(DAYS, ordinal) for ordinal in range(first, last + 1)]
+    together = Partition.spanning(DAYS, first, last)
+    counts = pl.concat([dated(rentals_of(day), day) for day in days])
+    air = pl.concat([dated(weather.fetch_weather(day), day) for day in days])
     return demand.join_demand(
-        rentals.tidy_rentals(raw).lazy(),
-        dated(weather.tidy_weather(weather.fetch_weather(partition)), partition).lazy(),
+        rentals.tidy_rentals(counts, together).lazy(), weather.tidy_weather(air, together).lazy()
     ).collect()
 
 
-def scored_weeks(features, days):
+def rentals_of(day):
+    if day.key < "2012":
+        return rentals.fetch_rentals_from_old_system(day)
+    return rentals.fetch_rentals(day)
+
+
+def dated(frame, day):
+    return frame.with_columns(pl.lit(day.date).cast(pl.Date).alias("date"))
+
+
+def scored_weeks(features, hours):
     monday = Partition.of(DAYS, DAYS.ordinal("2012-11-05")).date
     while monday <= features["date"].max():
         seen = pl.col("date").is_between(monday - timedelta(weeks=52), monday, closed="left")
         model, _ = forecast.train_demand_model(features.filter(seen))
-        for day in range(7):
-            ordinal = DAYS.ordinal(monday.isoformat()) + day
-            if FIRST_SCORED <= ordinal < DAYS.hi:
-                partition = Partition.of(DAYS, ordinal)
-                day_features = features.filter(pl.col("date") == partition.date)
-                made = dated(forecast.forecast_day(model, day_features), partition)
-                window = pl.concat([days[o] for o in range(ordinal - 7, ordinal + 1)])
-                yield forecast.score_forecast(made, window, partition)
+        low = max(DAYS.ordinal(monday.isoformat()), FIRST_SCORED)
+        week = Partition.spanning(DAYS, low, min(DAYS.ordinal(monday.isoformat()) + 7, DAYS.hi) - 1)
+        dates = pl.col("date").is_between(week.start.date(), week.end.date(), closed="left")
+        made = forecast.forecast_days(model, features.filter(dates))
+        yield forecast.score_forecast(made, hours, week)
         monday += timedelta(weeks=1)
 
 

@@ -10,15 +10,16 @@ from jobs.weather_dashboard import report_weather, weather_page, weather_report
 def report_of(days):
     first = date(2012, 12, 2)
     hours = [
-        pl.LazyFrame({"temperature_c": [0.0, 10.0 + n, 20.0 + n], "observed": [True, True, False]})
+        pl.LazyFrame(
+            {
+                "date": [first + timedelta(days=n)] * 3,
+                "temperature_c": [0.0, 10.0 + n, 20.0 + n],
+                "observed": [True, True, False],
+            }
+        )
         for n in range(days)
     ]
-    return pl.concat(
-        [
-            report_weather(day).collect().with_columns(date=pl.lit(first + timedelta(days=n)))
-            for n, day in enumerate(hours)
-        ]
-    )
+    return report_weather(pl.concat(hours)).collect()
 
 
 def test_a_day_is_reported_in_both_units():
