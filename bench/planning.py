@@ -82,8 +82,8 @@ def filled(root: Path, *, files: bool) -> None:
     project = Project.load(root)
     graph, sums = project.graph, {}
     random = np.random.default_rng(0)
-    SqliteMetastore.open(project.metastore_path, durable=False).close()
-    with closing(apsw.Connection(str(project.metastore_path))) as c:
+    SqliteMetastore.open(project.metastore.path, durable=False).close()
+    with closing(apsw.Connection(str(project.metastore.path))) as c:
         c.execute("PRAGMA synchronous = OFF")
         c.execute("BEGIN")
         for name in graph.nodes:
@@ -118,7 +118,7 @@ def filled(root: Path, *, files: bool) -> None:
         codes = {d.digest: json.dumps(dict(d.parts)) for d in project.codes.values()}
         c.executemany("INSERT INTO codes (digest, parts) VALUES (?, ?)", list(codes.items()))
         c.execute("COMMIT")
-    with SqliteMetastore.open(project.metastore_path, durable=False) as metastore:
+    with SqliteMetastore.open(project.metastore.path, durable=False) as metastore:
         ColumnCache(metastore, project.store.layout.columns).refresh(graph.nodes)
 
 
@@ -224,7 +224,7 @@ def told(what, action, n=0):
 print(f"  {'imports, modules and their code':36} {time.perf_counter() - began:7.3f} s")
 graph, store = project.graph, project.store
 n = sum(d.grain.hi - d.grain.lo for d in graph.datasets.values())
-with SqliteMetastore.open_existing(project.metastore_path) as m:
+with SqliteMetastore.open_existing(project.metastore.path) as m:
     look = (graph, digests, m, store, time.time_ns())
     seen = told("load, trusting the record", lambda: observe(*look, Verify.RECORD), n)
     if sys.argv[2] == "files":
@@ -330,7 +330,7 @@ def reference(root: Path) -> None:
 
     project = Project.load(root)
     digests = {n: c.digest for n, c in project.codes.items()}
-    with SqliteMetastore.open_existing(project.metastore_path) as m:
+    with SqliteMetastore.open_existing(project.metastore.path) as m:
         seen = observe(project.graph, digests, m, project.store, time.time_ns(), Verify.RECORD)
     now = int(np.datetime64(END, "s").astype(int)) + 86400
     snapshot = replace(seen.snapshot, now=now)

@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         opened(root).materialize()
-        opened(root).history.metastore_path.unlink()
+        opened(root).history.metastore.path.unlink()
         began = time.perf_counter()
         found = opened(root).upkeep.rebuild(Controls())
         seconds = time.perf_counter() - began

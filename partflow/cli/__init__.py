@@ -101,14 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error: {said}", err=True)
         return _documented(words, said, 2)
     except Exception as error:
-        from partflow.metastore.sqlite.file import problem_of
-
-        problem = problem_of(error)
-        if problem is None:
+        met = _met_by_metastore(session, error)
+        if met is None:
             raise
-        said = f"{_metastore_of(session)} {problem}"
-        click.echo(f"error: {said}", err=True)
-        return _documented(words, said, 2)
+        click.echo(f"error: {met}", err=True)
+        return _documented(words, met, 2)
     return code if isinstance(code, int) else 0
 
 
@@ -146,12 +143,14 @@ def _waste_nothing() -> None:
     set_threshold(_NEW_OBJECTS, *get_threshold()[1:])
 
 
-def _metastore_of(session: Session) -> str:
-    """The path of the metastore, which SQLite does not name."""
+def _met_by_metastore(session: Session, error: Exception) -> str | None:
+    """What is said of an error that the metastore met in the middle; None if it is none of its."""
     try:
-        return str(session.history().metastore_path)
+        metastore = session.history().metastore
     except (PartflowError, OSError):
-        return "the metastore"
+        return None
+    problem = metastore.problem_of(error)
+    return None if problem is None else f"{metastore.place} {problem}"
 
 
 def _print_what_it_can() -> None:

@@ -2,7 +2,8 @@
 
 Each method is a transaction of its own, or an answer to one question: no connection, no cursor and
 no lock leaves a metastore. Each Protocol is of one concern; `Metastore` is all of them together,
-and who needs less asks for less. `Leases` are a seam of their own. The contract tests in
+and who needs less asks for less. `MetastorePlace` is where one is, open or not, and `Leases` are a
+seam of their own. The contract tests in
 `tests/metastore/` say in full what an implementation has to do. Knows nothing of SQL.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from partflow.metastore.columns import Columns
@@ -362,6 +364,67 @@ class Leases(Protocol):
         Else what tells whether this one still does.
         """
         ...
+
+
+class Opening(Protocol):
+    """A project's metastore before it is open: where it is, and how it is opened."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, as people are told."""
+        ...
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is none, or nothing at all in its place."""
+        ...
+
+    def opened(self) -> AbstractContextManager[Metastore]:
+        """Open it to write, until the end of the block; it is made if there is none.
+
+        MetastoreError if it can't be opened, or is none that this partflow knows.
+        """
+        ...
+
+    def looked_at(self, *, or_nothing: bool = False) -> AbstractContextManager[Metastore]:
+        """Open it to look, until the end of the block; an empty one if there is none.
+
+        None is made. With `or_nothing` an empty one, too, where it can't be opened; else that
+        raises MetastoreError.
+        """
+        ...
+
+    def problem_of(self, error: Exception) -> str | None:
+        """What the metastore met long after it was opened, in words; None if it did not raise this.
+
+        The words go on from the name of its place, and say what to do.
+        """
+        ...
+
+
+class Mending(Protocol):
+    """What can be done about a project's metastore that is lost, damaged, or an older one."""
+
+    def damage(self) -> str | None:
+        """What is wrong with it, read through; None if nothing is."""
+        ...
+
+    def made_anew(self, known: Known) -> str | None:
+        """Put a new one, with what is `known` in it, into its place.
+
+        The old one is kept aside: where, in words; None if there was none. If this is cut off,
+        either the old one is in its place, or none is, or the new one. MetastoreError if what is
+        there must not be moved.
+        """
+        ...
+
+    def leftovers(self) -> Sequence[Path]:
+        """Its files on this machine that a making left which was cut off."""
+        ...
+
+
+class MetastorePlace(Opening, Mending, Protocol):
+    """A project's metastore, whether it is open or not, and whether there is one or not."""
 
 
 class RunRecord(Runs, PastRuns, Requests, Standing, Protocol):

@@ -17,10 +17,8 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.errors import MetastoreError, UsageError
 from partflow.metastore.journal import Journal, read_journal
+from partflow.metastore.protocol import Mending
 from partflow.metastore.record import Known, Record
-from partflow.metastore.sqlite.file import SIDES, require_file
-from partflow.metastore.sqlite.metastore import SqliteMetastore
-from partflow.store.failpoints import failpoint
 from partflow.store.identity import FileIdentity
 from partflow.store.protocol import Store, file_of
 from partflow.warehouse.footers import FileLook, carries_lineage, look_at
@@ -42,7 +40,7 @@ class Rebuilt:
     """What a rebuild has recorded, as numbers of partitions: of tasks, sources and effects.
 
     `unknown` are files without a record. `unread` counts lines of the journal that could not be
-    read. `aside` is where the old metastore lies now; None if there was none. If `has_journal` is
+    read. `aside` says where the old metastore is now; None if there was none. If `has_journal` is
     False, effects count as done for all that is due.
     """
 
@@ -52,7 +50,7 @@ class Rebuilt:
     unknown: tuple[Unknown, ...]
     unread: int
     has_journal: bool
-    aside: Path | None
+    aside: str | None
 
 
 @dataclass(slots=True)
@@ -70,42 +68,40 @@ class _Chain:
             self.records.append((max(newest, last[0]), last[1]))
 
 
-def require_nothing_made(graph: Graph, store: Store, path: Path) -> None:
-    """Raise MetastoreError if there is a journal, or a file that partflow made."""
+def require_nothing_made(graph: Graph, store: Store, lost: str) -> None:
+    """Raise MetastoreError if there is a journal, or a file that partflow made.
+
+    `lost` says where the metastore would be in which they were recorded.
+    """
     is_journaled = store.journaled() is not None
     remains = store.layout.journal if is_journaled else _first_made(graph, store)
     if remains is not None:
-        lost, left = store.layout.near(path), store.layout.near(remains)
+        left = store.layout.near(remains)
         raise MetastoreError(
             f"{lost} is lost, but not what partflow made, such as {left}; restore a backup of it, "
             "or let `partflow state rebuild` make it anew from the files and the journal"
         )
 
 
-def rebuild(graph: Graph, store: Store, path: Path, due: Mapping[str, int], now_ns: int) -> Rebuilt:
-    """Put a new metastore in the place of the one at `path`, which is moved aside.
+def rebuild(
+    graph: Graph, store: Store, mending: Mending, due: Mapping[str, int], now_ns: int
+) -> Rebuilt:
+    """Put a new metastore into the place of what is there, which is kept aside.
 
     `due` gives for each effect one past its newest due ordinal.
 
     Raises:
-        MetastoreError: at `path` is a folder, or the new metastore is held open.
+        MetastoreError: what is there must not be moved, or the new metastore is held open.
         OSError: the disk refused a file.
     """
-    require_file(path)
     journal = read_journal(store)
     chains, unknown = _chains(graph, store, journal or Journal(), now_ns)
-    effects = _effects(graph, journal, due)
-    new = path.with_suffix(".new")
-    for side in SIDES:
-        Path(f"{new}{side}").unlink(missing_ok=True)
     first, records = _numbered(store, chains)
-    with SqliteMetastore.open(new, durable=store.durable) as metastore:
-        known = journal or Journal()
-        begun = [(*at, run) for at, run in known.begun.items()]
-        # What calls were seen to touch is kept by run, so it never shows for a later run's file.
-        metastore.restore(Known(records, first, known.codes, effects, begun, known.seen))
-        metastore.fold_in()
-    aside = _put_in_place(store, new, path)
+    known = journal or Journal()
+    effects = _effects(graph, journal, due)
+    begun = [(*at, run) for at, run in known.begun.items()]
+    # What calls were seen to touch is kept by run, so it never shows for a later run's file.
+    aside = mending.made_anew(Known(records, first, known.codes, effects, begun, known.seen))
     current = [chain.records[-1][1].node for chain in chains.values()]
     tasks = {t.name for t in graph.tasks if t.is_effect}
     sources = {name for name, d in graph.datasets.items() if isinstance(d, Source)}
@@ -286,28 +282,3 @@ def _effects(graph: Graph, journal: Journal | None, due: Mapping[str, int]) -> d
         if starts:
             since[name] = graph.task(name).grain.ordinal_at(max(starts))
     return since
-
-
-def _put_in_place(store: Store, new: Path, path: Path) -> Path | None:
-    """Move the old metastore aside and the new one to `path`; returns where the old one is now.
-
-    None if there was no old one. If this is cut off in the middle, there is no metastore, and the
-    next rebuild makes one.
-    """
-    aside = None
-    if any(Path(f"{path}{side}").exists() for side in SIDES):
-        number = 1
-        while any(path.parent.glob(f"{path.stem}.replaced{number}*")):
-            number += 1
-        aside = path.with_suffix(f".replaced{number}")
-        for side in SIDES:
-            old = Path(f"{path}{side}")
-            if old.exists():
-                old.rename(f"{aside}{side}")
-    failpoint("set_aside")
-    for error in store.sync([new]).values():
-        raise error
-    new.replace(path)
-    for error in store.sync([path.parent]).values():
-        raise error
-    return aside

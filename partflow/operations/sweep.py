@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -17,7 +17,6 @@ from pathlib import Path
 from partflow.declarations.graph import Graph
 from partflow.metastore.protocol import Metastore, Standing
 from partflow.metastore.runlog import RunLog
-from partflow.metastore.sqlite.file import SIDES
 from partflow.operations.undeclared import is_declared
 from partflow.store.protocol import Store
 from partflow.warehouse.catalog import WRITTEN_IN
@@ -52,18 +51,27 @@ class Sweep:
 
 
 def sweep(
-    graph: Graph, store: Store, metastore: Metastore, time: tuple[float, float], *, dry_run: bool
+    graph: Graph,
+    store: Store,
+    metastore: Metastore,
+    leftovers: Sequence[Path],
+    time: tuple[float, float],
+    *,
+    dry_run: bool,
 ) -> Sweep:
     """Sweep whatever nobody needs; `time` is now, and for how long runs are kept, in seconds.
 
-    A run's age is counted back from the newest run, so that a clock that is ahead makes no run old.
-    If runs are kept for 0 seconds, all that have ended are swept. With `dry_run` nothing is
-    removed.
+    `leftovers` are files of metastores that were not made anew to their end. A run's age is counted
+    back from the newest run, so that a clock that is ahead makes no run old. If runs are kept for 0
+    seconds, all that have ended are swept. With `dry_run` nothing is removed.
     """
     log, (now, kept) = RunLog(metastore), time
     newest = log.newest_before(now) or now
     old = log.ended_before(newest - kept if kept else now, now)
-    needless, past = _needless(graph, store, metastore, set(old)), _past_bound(graph, store)
+    needless, past = (
+        _needless(graph, store, metastore, leftovers, set(old)),
+        _past_bound(graph, store),
+    )
     kept_files = [(Swept.KEPT, path) for paths in past.values() for path in paths.values()]
     files, nbytes = dict.fromkeys(Swept, 0), dict.fromkeys(Swept, 0)
     for kind, path in [*needless, *kept_files]:
@@ -80,7 +88,7 @@ def sweep(
 
 
 def _needless(
-    graph: Graph, store: Store, metastore: Metastore, old: set[str]
+    graph: Graph, store: Store, metastore: Metastore, leftovers: Sequence[Path], old: set[str]
 ) -> list[tuple[Swept, Path]]:
     """Each file that nobody needs, except those of the history."""
     known = {row.id for row in RunLog(metastore).runs(2**62, lambda _: False)} - old
@@ -91,7 +99,7 @@ def _needless(
         *_columns(store, metastore),
         *_locks(graph, store),
         *_catalogs(store),
-        *_metastores(store),
+        *_metastores(store, leftovers),
     ]
 
 
@@ -143,12 +151,11 @@ def _catalogs(store: Store) -> Iterator[tuple[Swept, Path]]:
             yield from ((Swept.CATALOGS, path) for path in ours or [folder])
 
 
-def _metastores(store: Store) -> Iterator[tuple[Swept, Path]]:
+def _metastores(store: Store, leftovers: Sequence[Path]) -> Iterator[tuple[Swept, Path]]:
     """The new metastore of a rebuild that was cut off, if it lies in partflow's own folder."""
-    left = {f"metastore.new{side}" for side in SIDES}
-    yield from (
-        (Swept.METASTORES, path) for path in _files(store.layout.private) if path.name in left
-    )
+    for path in leftovers:
+        if path.parent == store.layout.private and not path.is_symlink() and path.is_file():
+            yield Swept.METASTORES, path
 
 
 def _folders(folder: Path) -> list[Path]:

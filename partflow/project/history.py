@@ -16,13 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import UsageError, understood
-from partflow.metastore.flockleases import FlockLeases
-from partflow.metastore.protocol import Leases
 from partflow.metastore.record import RunRow, StepLog
 from partflow.metastore.runlog import RunLog
-from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.project.config import Config, find_root, read_config
-from partflow.store.local import LocalStore
+from partflow.project.places import leases_of, metastore_of, store_of
 from partflow.store.protocol import Store
 
 if TYPE_CHECKING:
@@ -37,9 +34,8 @@ class History:
 
     def __init__(self, root: Path, config: Config, store: Store | None = None) -> None:
         self.store = store or store_of(root, config)
-        layout = self.store.layout
-        self.metastore_path = root / config.metastore if config.metastore else layout.metastore
-        self.leases: Leases = FlockLeases(layout.leases)
+        self.metastore = metastore_of(root, config, self.store)
+        self.leases = leases_of(self.store)
         self.clock: Callable[[], int] = time.time_ns
 
     @classmethod
@@ -114,7 +110,7 @@ class History:
         """End a run that goes on: how that went, and its row afterwards; see `Canceller`."""
         from partflow.operations.cancel import Canceller
 
-        with SqliteMetastore.open(self.metastore_path, durable=self.store.durable) as metastore:
+        with self.metastore.opened() as metastore:
             log = RunLog(metastore)
             canceller = Canceller(log, self.leases.owner, lambda: self.clock() / 1e9)
             end = canceller.cancel(row, gently=gently)
@@ -123,7 +119,7 @@ class History:
 
     def cut_off(self) -> RunRow:
         """The last run of this very process, which is over; recorded so if it is not yet."""
-        with SqliteMetastore.open(self.metastore_path, durable=self.store.durable) as metastore:
+        with self.metastore.opened() as metastore:
             log = RunLog(metastore)
             row = next(r for r in log.runs(2**62, lambda _: False) if r.pid == os.getpid())
             if row.finished_at is not None:
@@ -133,12 +129,5 @@ class History:
 
     @contextmanager
     def _log(self) -> Iterator[RunLog]:
-        with SqliteMetastore.open_existing(self.metastore_path) as metastore:
+        with self.metastore.looked_at() as metastore:
             yield RunLog(metastore)
-
-
-def store_of(root: Path, config: Config) -> Store:
-    """The warehouse that is configured."""
-    return LocalStore(
-        root, root / config.warehouse, durable=config.durability == "full", history=config.history
-    )

@@ -6,6 +6,7 @@ Writes nothing, holds no lease, and carries nothing out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 from partflow.errors import UsageError
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import RunLog
-from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.plan import Force, Only, Plan, Request
 from partflow.planning.planner import plan
 from partflow.planning.selection import Asked, needed_for, request_of
@@ -94,9 +94,9 @@ class Looking:
             seen = self.observe(metastore, Verify.STAT, asked)
         return acceptable(self.planned(seen, asked, None), seen, self.project.store)
 
-    def read(self) -> SqliteMetastore:
+    def read(self) -> AbstractContextManager[Metastore]:
         """The metastore to look at; MetastoreError if it is lost and the data is not."""
-        return SqliteMetastore.open_existing(self.project.metastore_path)
+        return self.project.metastore.looked_at()
 
     def observe(
         self, metastore: Metastore, verify: Verify, asked: Asked, frames: HandOver | None = None

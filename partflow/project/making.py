@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.journal import note_begun, note_told, noted_by_older_rules
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import RunLog, begun, new_run_id
-from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.operations.start import Begun, Starter
 from partflow.planning.faults import require_clock
 from partflow.planning.footprint import Footprint, footprint_of_request, footprint_of_steps
@@ -84,7 +84,7 @@ class Making:
 
         result = self._run(planned, controls, asked)
         if result.is_complete:
-            with SqliteMetastore.open(project.metastore_path) as metastore:
+            with project.metastore.opened() as metastore:
                 RunLog(metastore).fulfil(text, project.clock() / 1e9)
         return result
 
@@ -143,8 +143,8 @@ class Making:
             by_older_rules[:] = noted_by_older_rules(metastore, self.project.codes.values())
             return decided, footprint_of_steps(decided)
 
-        if controls.trust_clock and self.project.metastore_path.exists():
-            with SqliteMetastore.open(self.project.metastore_path) as trusting:
+        if controls.trust_clock and not self.project.metastore.is_empty:
+            with self.project.metastore.opened() as trusting:
                 trusting.trust_clock()
         starter, run = self._starter(controls, asked), self._new_run()
         ahead = starter.looked(decide)
@@ -209,10 +209,9 @@ class Making:
     def _new_run(self) -> str:
         return new_run_id(self.project.clock())
 
-    def _opened(self) -> SqliteMetastore:
+    def _opened(self) -> AbstractContextManager[Metastore]:
         """The metastore to write to; MetastoreError if it is lost and the data is not."""
-        project = self.project
-        return SqliteMetastore.open(project.metastore_path, durable=project.store.durable)
+        return self.project.metastore.opened()
 
     def _deciding(self, asked: Asked, *, makes: bool) -> Callable[..., tuple[Plan, Footprint]]:
         """Plans what is asked for, all of which is to be recorded anew, or only to be read."""

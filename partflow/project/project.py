@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from partflow.declarations.graph import Graph, derive
 from partflow.project.config import Config, find_root, read_config
-from partflow.project.history import History, store_of
+from partflow.project.history import History
 from partflow.project.loading import load_jobs, require_pools
+from partflow.project.places import store_of
 from partflow.project.usermodules import codes_of
 from partflow.warehouse.handover import HandOver
 from partflow.warehouse.verify import Verify
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from partflow.code.fingerprint import CodeFingerprint
     from partflow.execution.controls import Controls, Result, Sample
     from partflow.execution.executors.workplace import Loaded
+    from partflow.metastore.protocol import MetastorePlace
     from partflow.metastore.record import RunRow, StepLog
     from partflow.operations.accept import Accepted
     from partflow.operations.acceptable import Acceptance
@@ -111,10 +113,10 @@ class Project:
         return History(self.root, self.config, self.store)
 
     @property
-    def metastore_path(self) -> Path:
-        """Where the metastore lies; MetastoreError if it is lost and the data is not."""
+    def metastore(self) -> MetastorePlace:
+        """The place of the metastore; MetastoreError if it is lost and the data is not."""
         self.upkeep.require_not_lost()
-        return self.history.metastore_path
+        return self.history.metastore
 
     @functools.cached_property
     def upkeep(self) -> Upkeep:

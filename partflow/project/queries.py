@@ -6,13 +6,12 @@ Plans nothing and makes nothing: it shows what is there, by the record and the f
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from partflow.errors import UsageError
 from partflow.metastore.protocol import Metastore
-from partflow.metastore.sqlite.file import UNREADABLE
-from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.warehouse.catalog import query, zones_differ
 from partflow.warehouse.views import Views, unlooked
 
@@ -62,12 +61,9 @@ class Queries:
 
         require_tables(self.project.graph, missed)
 
-    def _recorded(self) -> SqliteMetastore:
+    def _recorded(self) -> AbstractContextManager[Metastore]:
         """The metastore, to save looking at files; where it can't be read they are looked at."""
-        try:
-            return SqliteMetastore.open_existing(self.project.history.metastore_path)
-        except UNREADABLE:
-            return SqliteMetastore.open_existing(self.project.root / "no such file")
+        return self.project.history.metastore.looked_at(or_nothing=True)
 
 
 def views_of(project: Project, metastore: Metastore) -> Views:

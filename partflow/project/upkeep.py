@@ -17,8 +17,6 @@ from partflow.metastore.journal import require_not_older
 from partflow.metastore.leases import Living, Taken
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import begun, new_run_id, owner_of
-from partflow.metastore.sqlite.file import damage_of, is_empty
-from partflow.metastore.sqlite.metastore import SqliteMetastore
 from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.planning.planner import task_span
 
@@ -44,15 +42,15 @@ class Upkeep:
 
     def require_not_lost(self) -> None:
         """Raise MetastoreError if there is no metastore beside files that partflow made."""
-        path = self.history.metastore_path
-        if is_empty(path):
+        place = self.history.metastore
+        if place.is_empty:
             from partflow.operations.rebuild import require_nothing_made
 
-            require_nothing_made(self.graph, self.history.store, path)
+            require_nothing_made(self.graph, self.history.store, place.place)
 
     def damage(self) -> str | None:
         """What is wrong with the metastore; None if it can be read through."""
-        return damage_of(self.history.metastore_path)
+        return self.history.metastore.damage()
 
     def rebuild(self, controls: Controls) -> Rebuilt:
         """Make the metastore anew; the one that is there is moved aside."""
@@ -64,10 +62,10 @@ class Upkeep:
             for t in self.graph.tasks
             if t.is_effect
         }
-        store, path = self.history.store, self.history.metastore_path
+        store, place = self.history.store, self.history.metastore
         with self._lease(new_run_id(now_ns), EVERYTHING, controls):
-            found = rebuild(self.graph, store, path, due, now_ns)
-            with SqliteMetastore.open(path, durable=store.durable) as metastore:
+            found = rebuild(self.graph, store, place, due, now_ns)
+            with place.opened() as metastore:
                 ColumnCache(metastore, store.layout.columns).refresh(self.graph.nodes)
         return found
 
@@ -75,7 +73,7 @@ class Upkeep:
         """What can be put back of a partition, the newest first."""
         from partflow.operations.rollback import kept_of
 
-        with SqliteMetastore.open_existing(self.history.metastore_path) as metastore:
+        with self.history.metastore.looked_at() as metastore:
             return kept_of(self.graph, self.history.store, metastore, name, key)
 
     def rollback(self, name: str, key: str, to: int | None, controls: Controls) -> PutBack:
@@ -97,7 +95,8 @@ class Upkeep:
         # What a dead run intended stays for the next run, with the files that it staged.
         run = new_run_id(self.clock())
         with self._at_work(run, EVERYTHING, controls, mends=False) as metastore:
-            return sweep(self.graph, self.history.store, metastore, time, dry_run=dry_run)
+            left = self.history.metastore.leftovers()
+            return sweep(self.graph, self.history.store, metastore, left, time, dry_run=dry_run)
 
     def undeclared(self) -> tuple[Lying, ...]:
         """What lies in the warehouse like partitions and is not shown, as nothing declares it."""
@@ -158,23 +157,23 @@ class Upkeep:
         mends: bool = True,
     ) -> Iterator[Metastore]:
         """Hold a lease in a warehouse whose metastore is there; recover what was left."""
-        store, path = self.history.store, self.history.metastore_path
+        store, place = self.history.store, self.history.metastore
         self.require_not_lost()
-        if is_empty(path):
+        if place.is_empty:
             raise UsageError("nothing was run yet")
 
         def mend(living: Living) -> None:
             from partflow.warehouse.recovery import recover
 
             first(living)
-            with SqliteMetastore.open(path, durable=store.durable) as metastore:
+            with place.opened() as metastore:
                 require_not_older(metastore, store)
                 if mends:
                     recover(metastore, store, self.graph, living.keys())
 
         with (
             self._lease(run, touched, controls, mend) as lease,
-            SqliteMetastore.open(path, durable=store.durable) as metastore,
+            place.opened() as metastore,
         ):
             metastore.may_write = lease.is_held
             yield metastore

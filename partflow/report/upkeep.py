@@ -209,7 +209,7 @@ def rebuild_report(rebuilt: Rebuilt) -> RebuildReport:
         tuple(UnknownReport(u.node, u.key, u.problem) for u in rebuilt.unknown),
         rebuilt.unread,
         rebuilt.has_journal,
-        None if rebuilt.aside is None else str(rebuilt.aside),
+        rebuilt.aside,
         f"made anew: {count(rebuilt.files, 'partition')} of tasks, {rebuilt.sources:,} of sources, "
         f"{rebuilt.effects:,} of effects",
     )

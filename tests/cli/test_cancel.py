@@ -119,7 +119,7 @@ def test_a_step_that_hangs_in_c_is_cancelled_too(shop):
 def test_a_run_that_cannot_be_reached_at_all_is_killed_and_recorded_as_cancelled(shop):
     with hanging(shop, FOR_GOOD) as (process, _):
         history = History.load(shop.root)
-        with SqliteMetastore.open(history.metastore_path) as metastore:
+        with SqliteMetastore.open(history.metastore.path) as metastore:
             owner = history.leases.owner
             canceller = Canceller(RunLog(metastore), owner, lambda: 0.0, patience=0.2)
             assert canceller.cancel(history.run("last")) is End.KILLED

@@ -63,10 +63,10 @@ def look(request: dict[str, Any]) -> int:
     root = Path(request["root"])
     os.chdir(root)
     project = Project.load(root)
-    with SqliteMetastore.open(project.metastore_path) as metastore:
+    with SqliteMetastore.open(project.metastore.path) as metastore:
         intended = [f"{i.node}@{i.key}" for i in metastore.intents()]
         versions = metastore.versions()
-    with closing(apsw.Connection(str(project.metastore_path))) as c:
+    with closing(apsw.Connection(str(project.metastore.path))) as c:
         rows = c.execute(
             "SELECT node, key, content, code, hex(inputs), reads, rows, sha256, epoch "
             "FROM partitions WHERE seq > 0 ORDER BY node, key"

@@ -9,6 +9,7 @@ import pytest
 from partflow.metastore import protocol
 from partflow.metastore.flockleases import FlockLeases
 from partflow.metastore.sqlite.metastore import SqliteMetastore
+from partflow.metastore.sqlite.place import SqlitePlace
 
 PROTOCOLS = [
     kind
@@ -28,13 +29,19 @@ def test_no_protocol_asks_for_more_than_six_things(kind):
 
 
 def test_the_metastore_is_all_parts_of_the_seam():
-    parts = set(PROTOCOLS) - {protocol.Metastore, protocol.Leases}
+    parts = (
+        set(PROTOCOLS) - {protocol.Metastore, protocol.Leases} - {*protocol.MetastorePlace.__mro__}
+    )
     assert parts - set(protocol.Metastore.__mro__) == set()
 
 
-@pytest.mark.parametrize(("kind", "implementation"), [(protocol.Leases, FlockLeases)])
-def test_leases_have_nothing_public_beside_the_seam(kind, implementation):
-    assert {name for name in vars(implementation) if name[0] != "_"} == own(kind)
+def test_leases_have_nothing_public_beside_the_seam():
+    assert {name for name in vars(FlockLeases) if name[0] != "_"} == own(protocol.Leases)
+
+
+def test_a_place_has_nothing_public_beside_the_seam_but_where_it_is():
+    asked = own(protocol.Opening) | own(protocol.Mending)
+    assert {name for name in vars(SqlitePlace) if name[0] != "_"} == asked | {"path", "store"}
 
 
 def test_what_is_handed_around_has_nothing_public_beside_the_seam_but_its_opening():

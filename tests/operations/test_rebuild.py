@@ -131,9 +131,9 @@ def test_what_is_replaced_is_moved_aside_and_a_second_one_too(sales):
     sales.run()
     path = private(sales) / "metastore.sqlite"
     path.write_bytes(b"not a database, but somebody may read it yet")
-    assert rebuilt(sales).aside == path.with_suffix(".replaced1")
+    assert rebuilt(sales).aside == str(path.with_suffix(".replaced1"))
     assert path.with_suffix(".replaced1").read_bytes().startswith(b"not a database")
-    assert rebuilt(sales).aside == path.with_suffix(".replaced2")
+    assert rebuilt(sales).aside == str(path.with_suffix(".replaced2"))
     assert sales.run().ran == 0
 
 

@@ -156,7 +156,7 @@ def test_a_plan_after_a_rebuild_says_what_it_said_before(roots, data) -> None:
         apply(disk, act)
     before = said(disk.project.plan())
     how = data.draw(st.sampled_from(["missing", "empty", "truncated", "garbage"]))
-    lose(disk.project.history.metastore_path, how)
+    lose(disk.project.history.metastore.path, how)
     found = disk.project.upkeep.rebuild(Controls())
     assert found.unknown == ()
     assert said(disk.project.plan()) == before

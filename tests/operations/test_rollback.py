@@ -164,7 +164,7 @@ def test_as_many_are_kept_as_the_configuration_says(pair):
 def test_it_is_put_back_and_pinned_after_a_rebuild_as_before(pair):
     rolled(pair, "ones")
     pair.run()
-    pair.project.history.metastore_path.unlink()
+    pair.project.history.metastore.path.unlink()
     pair.project.upkeep.rebuild(Controls())
     assert pair.run().ran == 0
     assert pair.project.plan().tasks["both"].reason[0] == Reason.PINNED

@@ -121,7 +121,7 @@ def test_an_effect_whose_worker_died_is_perhaps_done(world):
 def test_what_was_handed_out_and_not_begun_is_not_named(world):
     effects(world, how="raise ValueError('no')")
     world.project.materialize(with_effects=True, controls=Controls(fail_fast=True))
-    with SqliteMetastore.open(world.project.metastore_path) as metastore:
+    with SqliteMetastore.open(world.project.metastore.path) as metastore:
         assert metastore.begun() == []
 
 

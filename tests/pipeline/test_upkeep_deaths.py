@@ -71,7 +71,7 @@ def test_a_step_is_put_back_whole_or_not_at_all(pair, point, after):
 
 
 def test_a_rebuild_that_is_cut_off_leaves_no_metastore_and_the_next_one_makes_it(pair):
-    path = pair.project.history.metastore_path
+    path = pair.project.history.metastore.path
     assert call(pair, "state", "rebuild", "--yes", armed="set_aside=kill") == KILLED
     assert path.with_suffix(".replaced1").exists()
     with pytest.raises(MetastoreError, match="state rebuild"):

@@ -15,12 +15,6 @@ import apsw
 from partflow.errors import MetastoreError
 from partflow.metastore.sqlite.statements import Statements
 
-SIDES = ("", "-wal", "-shm", "-journal")
-"""What SQLite puts after a file's name for the files that belong to it."""
-
-UNREADABLE = (MetastoreError, OSError, apsw.Error)
-"""What may be raised where a metastore can't be opened or read."""
-
 _SQL = Statements("file")
 _ANEW = "restore a backup, or `partflow state rebuild` makes it anew from the files and the journal"
 

@@ -1,0 +1,35 @@
+"""Chooses where a project's data, its record and its leases are, by its configuration.
+
+Knows nothing of what is done there. This is the only place that knows which store, which metastore
+and which leases a project has.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from partflow.metastore.flockleases import FlockLeases
+from partflow.metastore.protocol import Leases, MetastorePlace
+from partflow.metastore.sqlite.place import SqlitePlace
+from partflow.project.config import Config
+from partflow.store.local import LocalStore
+from partflow.store.protocol import Store
+
+
+def store_of(root: Path, config: Config) -> Store:
+    """The warehouse that is configured."""
+    return LocalStore(
+        root, root / config.warehouse, durable=config.durability == "full", history=config.history
+    )
+
+
+def metastore_of(root: Path, config: Config, store: Store) -> MetastorePlace:
+    """The place of the metastore that is configured; it is not opened."""
+    return SqlitePlace(
+        root / config.metastore if config.metastore else store.layout.metastore, store
+    )
+
+
+def leases_of(store: Store) -> Leases:
+    """The leases of a warehouse."""
+    return FlockLeases(store.layout.leases)
