@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from partflow.errors import BusyError, naming
+from partflow.errors import naming
 from partflow.metastore.leases import Lease, Living, Met, Taken, first_met
 from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.store.opening import NotAFileError, alone_with, at_once
@@ -55,30 +55,8 @@ class FlockLeases:
                     found = Taken(tuple(living.values()), is_held)
             yield found
 
-    @contextmanager
-    def kept(
-        self,
-        run: str,
-        owner: str,
-        footprint: Footprint,
-        before: Callable[[Living], None] = lambda _: None,
-        *,
-        wait: bool,
-        waiting: Callable[[str], None],
-    ) -> Iterator[Taken]:
-        """Hold a lease; wait for whoever has what it touches, or raise BusyError."""
-        while True:
-            with self.taken(run, owner, footprint, before) as found:
-                if isinstance(found, Taken):
-                    yield found
-                    return
-            self.await_end(found, found.lease.owner, wait=wait, waiting=waiting)
-
-    def await_end(self, met: Met, said: str, *, wait: bool, waiting: Callable[[str], None]) -> None:
-        """Wait until a run that was met has ended; BusyError if that is not wished."""
-        if not wait:
-            raise BusyError(f"another run is at this: {said}; wait for it, or leave --no-wait out")
-        waiting(said)
+    def await_end(self, met: Met) -> None:
+        """Wait until a run that was met has ended."""
         try:
             with open(self._path(met.lease.run), "rb", opener=at_once) as file:
                 while _is_locked(file):

@@ -1,10 +1,9 @@
-"""What a metastore and leases can do: the seams for others, such as those of a database server.
+"""What a metastore can do: the seam for others, such as one on a database server.
 
 Each method is a transaction of its own, or an answer to one question: no connection, no cursor and
 no lock leaves a metastore. Each Protocol is of one concern; `Metastore` is all of them together,
-and who needs less asks for less. `MetastorePlace` is where one is, open or not, and `Leases` are a
-seam of their own. The contract tests in
-`tests/metastore/` say in full what an implementation has to do. Knows nothing of SQL.
+and who needs less asks for less. `MetastorePlace` is where one is, open or not. The contract tests
+in `tests/metastore/` say in full what an implementation has to do. Knows nothing of SQL.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Protocol
 
 from partflow.metastore.columns import Columns
-from partflow.metastore.leases import Living, Met, Taken
 from partflow.metastore.record import (
     CodeRecord,
     Intent,
@@ -26,7 +24,6 @@ from partflow.metastore.record import (
     Seen,
     StepLog,
 )
-from partflow.planning.footprint import Footprint
 
 
 class Publications(Protocol):
@@ -307,62 +304,6 @@ class Requests(Protocol):
 
     def fulfil(self, text: str, at: float) -> None:
         """Close a request: the same words ask anew from now on."""
-        ...
-
-
-class Leases(Protocol):
-    """Who may run what: each run holds a lease on what it touches, for as long as it lives.
-
-    What a dead run held is free at once.
-    """
-
-    def taken(
-        self,
-        run: str,
-        owner: str,
-        footprint: Footprint,
-        before: Callable[[Living], None] = lambda _: None,
-    ) -> AbstractContextManager[Taken | Met]:
-        """Hold a lease on what a run touches, unless one that goes on meets it.
-
-        Before that, whatever is to be done to what dead runs left is done, given who is alive:
-        nobody else takes a lease meanwhile.
-        """
-        ...
-
-    def kept(
-        self,
-        run: str,
-        owner: str,
-        footprint: Footprint,
-        before: Callable[[Living], None] = lambda _: None,
-        *,
-        wait: bool,
-        waiting: Callable[[str], None],
-    ) -> AbstractContextManager[Taken]:
-        """Hold a lease; wait for whoever has what it touches, or raise BusyError."""
-        ...
-
-    def await_end(self, met: Met, said: str, *, wait: bool, waiting: Callable[[str], None]) -> None:
-        """Wait until a run that was met has ended; BusyError if that is not wished.
-
-        `waiting` is told what is `said` of it, once, before.
-        """
-        ...
-
-    def owner(self, run: str) -> str | None:
-        """Who holds the lease of a run, in words; None if nobody does: it does not go on."""
-        ...
-
-    def is_held(self, run: str) -> bool:
-        """Whether a run goes on."""
-        ...
-
-    def lead(self) -> AbstractContextManager[Callable[[], bool] | None]:
-        """Lead all that ask to, until the end of the block; None if another leads.
-
-        Else what tells whether this one still does.
-        """
         ...
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from partflow.metastore.journal import note_seen
-from partflow.metastore.leases import Living, Met, Taken
-from partflow.metastore.protocol import Leases, Metastore
+from partflow.metastore.leases import Leases, Living, Met, Patience, Taken
+from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import owner_of
 from partflow.planning.footprint import Footprint
 from partflow.store.identity import CLOCK_STEP_NS
@@ -154,7 +154,7 @@ class Starter:
         text = met.lease.owner
         if met.at.node:
             text += f", which is at {self._said(met.at.node, met.at.start, met.at.end)}"
-        self.leases.await_end(met, text, wait=controls.wait, waiting=controls.waiting)
+        Patience(controls.wait, controls.waiting).await_end(self.leases, met, text)
 
     def _said(self, node: str, start: int, end: int) -> str:
         """A node's name with the first and last key of a span of epoch seconds."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from partflow.metastore.flockleases import FlockLeases
-from partflow.metastore.protocol import Leases, MetastorePlace
+from partflow.metastore.leases import Leases
+from partflow.metastore.protocol import MetastorePlace
 from partflow.metastore.sqlite.place import SqlitePlace
 from partflow.project.config import Config
 from partflow.store.local import LocalStore

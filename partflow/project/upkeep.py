@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from partflow.errors import UsageError
 from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.journal import require_not_older
-from partflow.metastore.leases import Living, Taken
+from partflow.metastore.leases import Living, Patience, Taken, kept
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import begun, new_run_id, owner_of
 from partflow.planning.footprint import EVERYTHING, Footprint
@@ -141,10 +141,8 @@ class Upkeep:
         controls: Controls,
         before: Callable[[Living], None] = lambda _: None,
     ) -> contextlib.AbstractContextManager[Taken]:
-        leases, owner = self.history.leases, owner_of(run)
-        return leases.kept(
-            run, owner, touched, before, wait=controls.wait, waiting=controls.waiting
-        )
+        patience = Patience(controls.wait, controls.waiting)
+        return kept(self.history.leases, run, owner_of(run), touched, before, patience=patience)
 
     @contextlib.contextmanager
     def _at_work(

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from partflow.errors import BusyError
 from partflow.metastore.leases import Lease, Living, Met, Taken, first_met
 from partflow.planning.footprint import Footprint
 
@@ -42,28 +41,7 @@ class MemoryLeases:
                 del self._held[run]
                 self._changed.notify_all()
 
-    @contextmanager
-    def kept(
-        self,
-        run: str,
-        owner: str,
-        footprint: Footprint,
-        before: Callable[[Living], None] = lambda _: None,
-        *,
-        wait: bool,
-        waiting: Callable[[str], None],
-    ) -> Iterator[Taken]:
-        while True:
-            with self.taken(run, owner, footprint, before) as found:
-                if isinstance(found, Taken):
-                    yield found
-                    return
-            self.await_end(found, found.lease.owner, wait=wait, waiting=waiting)
-
-    def await_end(self, met: Met, said: str, *, wait: bool, waiting: Callable[[str], None]) -> None:
-        if not wait:
-            raise BusyError(f"another run is at this: {said}")
-        waiting(said)
+    def await_end(self, met: Met) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._held.get(met.lease.run) is not met.lease)
 

@@ -1,12 +1,9 @@
-"""FlockLeases of one warehouse, in this process and held by others that die."""
+"""Leases as locked files: what lies in their folder, and what somebody else does there."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -17,16 +14,6 @@ from partflow.partitions.sets import PartitionSet
 from partflow.planning.footprint import EVERYTHING, Footprint
 from partflow.store.opening import alone_with
 
-HOLDS = """
-import sys
-from pathlib import Path
-from partflow.planning.footprint import EVERYTHING
-from partflow.metastore.flockleases import FlockLeases
-with FlockLeases(Path(sys.argv[1])).taken("1", "run 1 of somebody", EVERYTHING):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
 
 @pytest.fixture
 def leases(tmp_path) -> FlockLeases:
@@ -35,19 +22,6 @@ def leases(tmp_path) -> FlockLeases:
 
 def at(node: str, lo: int, hi: int) -> dict[str, PartitionSet]:
     return {node: PartitionSet.of([(lo, hi)])}
-
-
-def holding(leases: FlockLeases) -> subprocess.Popen[str]:
-    """Another process that holds a lease on everything."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDS, str(leases.folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    return process
 
 
 def test_the_file_of_a_run_that_died_is_gone_once_another_has_begun(leases):
@@ -92,37 +66,13 @@ def test_what_is_no_file_of_a_lease_is_in_nobody_s_way(leases):
     ]
 
 
-def test_the_lease_of_a_process_that_was_killed_is_free(leases):
-    with holding(leases) as process:
-        assert leases.owner("1") == "run 1 of somebody"
-        process.kill()
-        process.wait()
-        assert leases.owner("1") is None
-        with leases.taken("2", "run 2", EVERYTHING) as found:
-            assert isinstance(found, Taken)
-
-
-@pytest.mark.parametrize("dies", [True, False])
-def test_who_waits_goes_on_when_the_process_that_holds_has_ended(leases, dies):
-    waits, said = threading.Event(), []
-
-    def waiting(owner: str) -> None:
-        said.append(owner)
-        waits.set()
-
-    with holding(leases) as process:
-
-        def ends() -> None:
-            waits.wait()
-            process.kill() if dies else process.communicate("")
-
-        thread = threading.Thread(target=ends)
-        thread.start()
-        with leases.kept("2", "run 2", EVERYTHING, wait=True, waiting=waiting) as found:
-            assert isinstance(found, Taken)
-        thread.join()
-        process.wait()
-    assert said == ["run 1 of somebody"]
+def test_who_leads_knows_whether_the_file_was_taken_away(leases):
+    with leases.lead() as leads:
+        assert leads()
+        (leases.folder / "leader").unlink()
+        assert not leads()
+        with leases.lead() as other:
+            assert (leads(), other()) == (False, True)
 
 
 def test_the_file_of_a_lease_is_gone_when_it_is(leases):
