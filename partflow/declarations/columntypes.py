@@ -1,6 +1,7 @@
-"""Whether a declared schema says a polars type of each column.
+"""Checks that a declared schema gives each column a name and a type of polars.
 
-Knows nothing of what the types mean, and does not import polars: whoever declares one has done so.
+Knows nothing of what the types mean. It does not import polars, and goes by the names of classes:
+whoever declares a type has imported it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _EXAMPLES = {
 
 
 def problem_of_types(schema: Mapping[Any, Any]) -> str | None:
-    """What is wrong with the types or names of a schema, of all columns; None if nothing is."""
-    found = [problem for name, kind in schema.items() if (problem := _problem(name, kind))]
-    return "its schema " + "; it ".join(found) if found else None
+    """What is wrong with the names and types of all columns, as one text; None if nothing is."""
+    problems = [problem for name, kind in schema.items() if (problem := _problem(name, kind))]
+    return "its schema " + "; it ".join(problems) if problems else None
 
 
 def _problem(name: object, kind: object) -> str | None:
@@ -33,30 +34,30 @@ def _problem(name: object, kind: object) -> str | None:
         return f"names the column {name!r}, which is no text"
     for part in _parts(kind):
         if (wrong := _wrong(part)) is not None:
-            return f"says {wrong} of {name!r}"
+            return f"gives {name!r} the type {wrong}"
     return None
 
 
 def _wrong(kind: object) -> str | None:
-    """What of a type is no whole type of polars, and what to write; None if it is one."""
+    """A type that no column of a file can have, and why; None if a column can have it."""
     of = kind if isinstance(kind, type) else type(kind)
     lines = [each for each in of.__mro__ if each.__module__.split(".")[0] == _HOME]
     if not any(each.__name__ == _ROOT for each in lines):
         return f"{_shown(kind)}, which is no type of polars: write one such as pl.Int64"
     if of.__name__ in _UNREAL or of.__name__.endswith(_GROUP):
-        return f"pl.{of.__name__}, which is the type of no file's column"
+        return f"pl.{of.__name__}, which no file's column can have"
     if isinstance(kind, type):
         try:
             kind()
         except TypeError:
             example = _EXAMPLES.get(of.__name__)
             like = f", such as {example}" if example else ""
-            return f"pl.{of.__name__}, which needs more in brackets{like}"
+            return f"pl.{of.__name__}, which needs arguments{like}"
     return None
 
 
 def _parts(kind: Any) -> Iterator[object]:
-    """A type, and all that it is made of."""
+    """A type and, if it is nested, the types in it."""
     yield kind
     if isinstance(kind, type) or not hasattr(kind, "is_nested"):
         return

@@ -191,19 +191,22 @@ def test_a_schema_that_others_could_not_read_is_refused(schema, problem):
 @pytest.mark.parametrize(
     ("kind", "problem"),
     [
-        (pl.Enum, r"says pl\.Enum, which needs more in brackets, such as pl\.Enum\(\['open'"),
-        (pl.List, r"such as pl\.List\(pl\.String\) of 'a'"),
+        (
+            pl.Enum,
+            r"gives 'a' the type pl\.Enum, which needs arguments, such as pl\.Enum\(\['open'",
+        ),
+        (pl.List, r"such as pl\.List\(pl\.String\)"),
         (pl.Struct, "such as pl.Struct"),
         (pl.Array, "such as pl.Array"),
-        (pl.List(pl.Struct), "says pl.Struct, which needs more"),
-        (pl.Struct({"x": pl.List(pl.Enum)}), "says pl.Enum, which needs more"),
-        (int, "says int, which is no type of polars: write one such as pl.Int64 of 'a'"),
-        ("Int64", "says 'Int64', which is no type of polars"),
-        (str, "says str, which is no type"),
-        (None, "says None, which is no type"),
+        (pl.List(pl.Struct), "the type pl.Struct, which needs arguments"),
+        (pl.Struct({"x": pl.List(pl.Enum)}), "the type pl.Enum, which needs arguments"),
+        (int, "gives 'a' the type int, which is no type of polars: write one such as pl.Int64"),
+        ("Int64", "gives 'a' the type 'Int64', which is no type of polars"),
+        (str, "the type str, which is no type"),
+        (None, "the type None, which is no type"),
         (pl.Series([1]), "is no type of polars"),
-        (pl.DataType, "which is the type of no file's column"),
-        (pl.Object, "which is the type of no file's column"),
+        (pl.DataType, "which no file's column can have"),
+        (pl.Object, "which no file's column can have"),
     ],
 )
 @pytest.mark.parametrize("declare", [partial(Source, path="{key}.csv"), Dataset])
@@ -213,7 +216,8 @@ def test_what_is_no_whole_type_of_polars_is_refused(declare, kind, problem):
 
 
 def test_all_types_of_a_schema_that_are_wrong_are_said_at_once():
-    with pytest.raises(DeclarationError, match=r"says int, .* of 'a'; it says str, .* of 'b'$"):
+    both = r"gives 'a' the type int, .*; it gives 'b' the type str, "
+    with pytest.raises(DeclarationError, match=both):
         Dataset("raw", DAILY, schema={"a": int, "b": str, "c": pl.Int64})
 
 
