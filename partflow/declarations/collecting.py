@@ -1,4 +1,4 @@
-"""Finds the tasks and datasets that modules hold, and names those that were made and none holds.
+"""Finds the tasks and datasets that modules hold, and warns of those that none holds any more.
 
 Knows nothing of how modules are imported, nor of graphs.
 """
@@ -17,18 +17,20 @@ from partflow.partitions.declaring import Constructed
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
 _LISTS = (list, tuple, set, frozenset, deque)
 _MAPPINGS = (dict, MappingProxyType)
+_SHOWN = 3
+"""How many names a warning lists."""
 
 
 def held(modules: Iterable[ModuleType]) -> tuple[list[Task], list[Dataset]]:
-    """The tasks and datasets that modules hold at their top: each once, in the order of names.
+    """The tasks and datasets in the top-level names of modules, each once, in the order of these.
 
-    Also inside of lists, tuples, sets, mappings, namespaces and classes there, however deep.
+    Those inside of lists, tuples, sets, mappings, namespaces and classes count, however deep.
     """
     tasks: dict[int, Task] = {}
     datasets: dict[int, Dataset] = {}
-    seen: set[int] = set()
+    searched: set[int] = set()
     for module in modules:
-        for declared in _declared_in(list(vars(module).values()), seen):
+        for declared in _declared_in(list(vars(module).values()), searched):
             if isinstance(declared, Task):
                 tasks[id(declared)] = declared
             else:
@@ -36,24 +38,25 @@ def held(modules: Iterable[ModuleType]) -> tuple[list[Task], list[Dataset]]:
     return list(tasks.values()), list(datasets.values())
 
 
-def _declared_in(values: list[object], seen: set[int]) -> Iterator[Task | Dataset]:
+def _declared_in(values: list[object], searched: set[int]) -> Iterator[Task | Dataset]:
+    """The tasks and datasets in values; containers are searched unless `searched` has their id."""
     left = values[::-1]
     while left:
         value = left.pop()
-        kind = type(value)  # what a stand-in says that it is does not matter, and may raise
+        kind = type(value)  # and not `__class__`, which a stand-in may make up, or raise for
         if kind in _PLAIN:
             continue
         if issubclass(kind, Task | Dataset):
             yield value  # type: ignore[misc]
         elif issubclass(kind, Read):
             yield value.dataset  # type: ignore[attr-defined]
-        elif id(value) not in seen and (inner := _inside(value)):
-            seen.add(id(value))
+        elif id(value) not in searched and (inner := _inside(value)):
+            searched.add(id(value))
             left += reversed(inner)
 
 
 def _inside(value: Any) -> list[object]:
-    """What a value holds that is searched, too."""
+    """The values in a container, which are searched, too; none for anything else."""
     kind = type(value)
     if issubclass(kind, _LISTS):
         return list(value)
@@ -67,36 +70,40 @@ def _inside(value: Any) -> list[object]:
 
 
 def left_out(
-    made: Sequence[Constructed],
+    constructed: Sequence[Constructed],
     tasks: Iterable[Task],
     datasets: Iterable[Dataset],
     module_of: Callable[[str], tuple[ModuleType, bool] | None],
 ) -> list[str]:
-    """A warning for each place where something was made that no run will know of.
+    """A warning for each place that declares something of which no run will know.
 
-    `module_of` gives a module of the project by its name, and whether the jobs name it; None for
-    one of somebody else, who may make what he wants. A dataset counts if no task mentions it.
+    `module_of` gives for a name the module of the project and whether the jobs name it; None for a
+    module of somebody else, who may declare what they want. A dataset that a task mentions is known
+    to runs.
     """
     known = {id(d) for d in (*tasks, *datasets)}
-    made_tasks = [m.declared for m in made if isinstance(m.declared, Task)]
-    for task in (*tasks, *made_tasks):
+    all_tasks = [c.declared for c in constructed if isinstance(c.declared, Task)]
+    for task in (*tasks, *all_tasks):
         known |= {id(d) for d in (*task.writes, *(i.read.dataset for i in task.inputs))}
-    at: dict[tuple[str, str], list[Task | Dataset]] = {}
-    for each in made:
-        declared, found = each.declared, module_of(each.module)
-        if id(declared) in known or found is None:
+    by_place: dict[tuple[str, str], list[Task | Dataset]] = {}
+    for each in constructed:
+        declared, own_module = each.declared, module_of(each.module)
+        if id(declared) in known or own_module is None:
             continue
-        module, is_named = found
+        module, is_named = own_module
         if not isinstance(declared, Task | Dataset):
             continue
         advice = _advice(declared, module, is_named=is_named)
         if advice is not None:
-            at.setdefault((declared.place, advice), []).append(declared)
-    return [f"{place}: {_named(each)} left out: {advice}" for (place, advice), each in at.items()]
+            by_place.setdefault((declared.place, advice), []).append(declared)
+    return [
+        f"{place}: {_named(declared)} left out: {advice}"
+        for (place, advice), declared in by_place.items()
+    ]
 
 
 def _advice(declared: Task | Dataset, module: ModuleType, *, is_named: bool) -> str | None:
-    """Why it is left out and what to do; None where that is as it should be."""
+    """Why it is left out and what to do; None if it may be left out."""
     if is_named:
         return "no module holds it any more; keep it in a list, with name='...'"
     if isinstance(declared, Dataset):
@@ -116,6 +123,3 @@ def _named(declared: Sequence[Task | Dataset]) -> str:
         return f"{kind} {names[0]} is"
     listed = ", ".join([*names[:_SHOWN], *["…"][: len(names) > _SHOWN]])
     return f"{len(declared)} {kind}s ({listed}) are"
-
-
-_SHOWN = 3

@@ -46,6 +46,10 @@ class Dataset:
     `float_tolerance` is the largest difference, absolute or relative, at which a new frame still
     counts as equal to the present one. `format` is "parquet", "skops", or the project's own, an
     object as `partflow.Format` says. `trusted` lists the type names that a skops model may hold.
+    `place` is where it is declared.
+
+    DeclarationError if one of these cannot be right; the load of a project raises all of them
+    together.
     """
 
     name: str
@@ -92,9 +96,9 @@ class Dataset:
         if isinstance(form, str):
             return form
         of_tables = ("schema", "sort_by", "float_tolerance", "trusted")
-        given = [option for option in of_tables if getattr(self, option)]
-        if form.brought is not None and given:
-            return f"{given[0]} means nothing for its format {form.name!r}; leave it out"
+        options = [option for option in of_tables if getattr(self, option)]
+        if form.brought is not None and options:
+            return f"{options[0]} means nothing for its format {form.name!r}; leave it out"
         return None
 
     def _column_problem(self) -> str | None:
@@ -115,10 +119,10 @@ class Dataset:
         return f"sort_by names {unknown[0]!r}, which its schema lacks" if unknown else None
 
     def _schema_problem(self, schema: Schema) -> str | None:
-        """What of the declared columns could be stored, and not be read by others."""
-        seen: dict[str, str] = {}
+        """What is wrong with columns that can be stored, but that others cannot read."""
+        names: dict[str, str] = {}
         for column, kind in schema.items():
-            other = seen.setdefault(str(column).lower(), column)
+            other = names.setdefault(str(column).lower(), column)
             if other != column:
                 return f"its schema names {other!r} and {column!r}, which SQL does not tell apart"
             if wide := _WIDE.search(str(kind)):
@@ -137,11 +141,11 @@ class Dataset:
     def stored_as(self) -> StoredAs:
         """The format of its files."""
         form = understood(self.format, is_source=self.is_source)
-        return PARQUET if isinstance(form, str) else form  # it is refused then
+        return PARQUET if isinstance(form, str) else form  # such a dataset is refused
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The columns by which rows are stored; none: as they were returned."""
+        """The columns that rows are sorted by; () if they stay as they were returned."""
         return (self.sort_by,) if isinstance(self.sort_by, str) else tuple(self.sort_by)
 
     @property
@@ -167,7 +171,13 @@ class Dataset:
         return f"{type(self).__name__}({self.name!r})"
 
     def window(self, first: int | str, last: int | str) -> Read:
-        """From `first` to `last`, both inclusive: partitions (-6, 0), or spans ("-7d", "0d")."""
+        """The partitions from `first` to `last`, counted from those that overlap.
+
+        Whole numbers, as in (-6, 0), count partitions, both inclusive: `first` from the first that
+        overlaps, `last` from the last. Spans, as in ("-7d", "0d"), move the beginning and the end
+        of the task's data interval. DeclarationError if they are neither, or if the first number is
+        the greater one.
+        """
         return Read(self).window(first, last)
 
     def previous(self) -> Read:
@@ -196,7 +206,8 @@ class Source(Dataset):
     """A dataset that others write; `path` is relative to the project, with `{key}` for the key.
 
     `format` is parquet, csv or ndjson, and follows from the path's ending if not given; or an
-    object of the project's own, see `partflow.Format`.
+    object of the project's own, see `partflow.Format`. DeclarationError, as of any `Dataset`; also
+    if the path is none, or the format neither given nor clear from it.
     """
 
     path: str = field(default="", kw_only=True)
@@ -215,8 +226,8 @@ class Source(Dataset):
         return True
 
     def _problem(self) -> str | None:
-        given: object = self.path
-        if not isinstance(given, str) or not given:
+        path: object = self.path
+        if not isinstance(path, str) or not path:
             return "a source needs a path, such as path='landing/sales/{key}.csv'"
         if problem := _problem_of_path(self.path):
             return f"path {self.path!r} {problem}"
@@ -239,7 +250,10 @@ class Source(Dataset):
 
 
 def _problem_of_path(path: str) -> str | None:
-    """What a source's path says that means nothing here; it would be taken by its letters."""
+    """What is wrong with a source's path; None if nothing is.
+
+    It may hold what means something elsewhere, and would be taken letter by letter here.
+    """
     if "://" in path:
         return (
             "is an address; a source's files lie below the project, or a link there leads to them"
@@ -271,7 +285,7 @@ class Read:
         return replace(self, is_optional=True)
 
     def window(self, first: int | str, last: int | str) -> Read:
-        """The same dataset through a window; see `Dataset.window`."""
+        """The same dataset through a window; DeclarationError as of `Dataset.window`."""
         if problem := _problem_of_window(first, last):
             what = f"{declared_at()}: {self.dataset.name}.window({first!r}, {last!r})"
             refuse(DeclarationError(f"{what}: {problem}"), self.dataset)
@@ -281,7 +295,7 @@ class Read:
 
     @property
     def declared(self) -> str:
-        """The mapping in words that change when the mapping does."""
+        """The read as it is written; the text differs if and only if the read does."""
         name = self.dataset.name
         mapping = {
             Form.OVERLAP: "",
@@ -298,21 +312,22 @@ class Read:
 
     @property
     def mapping(self) -> ReadMapping:
-        """The arithmetic of it: which ordinals of the dataset are read."""
+        """The arithmetic that says which ordinals of the dataset are read."""
         return ReadMapping(self.dataset.grain, self.form, self.first, self.last)
 
     def reach(self, grain: Grain, extent: Extent) -> Extent:
-        """The ordinals of `grain` for which this read does not lie wholly outside of `extent`."""
+        """The ordinals of a task's `grain` whose read is not wholly outside of the `extent`."""
         return self.mapping.reach(grain, extent) if self.is_strict else Extent(grain.lo, grain.hi)
 
     def bounds(
         self, grain: Grain, lo: int, hi: int, extent: Extent, horizon: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each ordinal of `[lo, hi)` of `grain` the range `[a, b)` that it reads; see there."""
+        """The range `[a, b)` that each ordinal of `[lo, hi)` reads; see `ReadMapping.bounds`."""
         return self.mapping.bounds(grain, lo, hi, extent, horizon)
 
 
 def _problem_of_window(first: object, last: object) -> str | None:
+    """What is wrong with the ends of a window; None if nothing is."""
     if type(first) is int and type(last) is int:
         return "the first lies after the last" if first > last else None
     if not isinstance(first, str) or not isinstance(last, str):
@@ -322,5 +337,5 @@ def _problem_of_window(first: object, last: object) -> str | None:
 
 
 def as_read(declared: Dataset | Read) -> Read:
-    """A dataset that stands for itself in `reads` is a read of what overlaps."""
+    """The read that is declared; a dataset by itself is a read of what overlaps."""
     return declared if isinstance(declared, Read) else Read(declared)

@@ -1,6 +1,6 @@
-"""Derives the one graph that the declarations imply, or says in full why there is none.
+"""Derives the one graph that the declarations imply, or says all that is wrong with them.
 
-Knows nothing of what exists: extents are calendar arithmetic on the declarations.
+Knows nothing of what exists: which partitions can ever exist follows from the declarations alone.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from partflow.partitions.keytexts import shown_keys_in
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Tasks in an order in which each comes after what it reads.
+    """Tasks, each after the tasks that write what it reads.
 
-    `nodes` are the names that can be selected: sources first, then datasets and effects in order.
-    `datasets` holds every dataset by name, sources too. `task_extents` and `dataset_extents` give
-    by name the ordinals that can ever exist.
+    `nodes` are the names that can be selected: sources first, then datasets and effects in the
+    order of their tasks. `datasets` holds every dataset by name, sources too. `task_extents` and
+    `dataset_extents` give by name the ordinals that can ever exist.
     """
 
     tasks: tuple[Task, ...]
@@ -40,7 +40,7 @@ class Graph:
     )
 
     def __post_init__(self) -> None:
-        """Note who writes and reads what: that is asked for every dataset, again and again."""
+        """Work out once who writes and who reads what: it is asked for many times."""
         readers: dict[str, list[tuple[Task, int]]] = {}
         for task in self.tasks:
             for position, each in enumerate(task.inputs):
@@ -53,7 +53,7 @@ class Graph:
         object.__setattr__(self, "_readers", readers)
 
     def task(self, name: str) -> Task:
-        """The task or effect of that name."""
+        """The task or effect of that name; KeyError if there is none."""
         return self._tasks[name]
 
     def writers(self, node: str) -> tuple[Task, ...]:
@@ -65,38 +65,38 @@ class Graph:
         return tuple(self._readers.get(dataset, ()))
 
     def is_taken_as_files(self, dataset: str) -> bool:
-        """Whether all that read a dataset, and something does, take its files as they are."""
+        """Whether a dataset is read by tasks, and all of them take the paths of its files."""
         kinds = [t.inputs[at].kind for t, at in self.readers(dataset)]
         return bool(kinds) and all(kind is ParameterKind.PATHS for kind in kinds)
 
     def upstream(self, node: str) -> tuple[str, ...]:
         """The datasets that a node is made from, itself left out."""
-        found = {i.read.dataset.name for t in self.writers(node) for i in t.inputs} - {node}
-        return tuple(sorted(found))
+        read = {i.read.dataset.name for t in self.writers(node) for i in t.inputs}
+        return tuple(sorted(read - {node}))
 
     def downstream(self, node: str) -> tuple[str, ...]:
         """The nodes that are made from a dataset, itself left out."""
         return tuple(sorted({n for t, _ in self.readers(node) for n in outputs(t)} - {node}))
 
     def closure(self, nodes: Iterable[str], *, up: bool, depth: int | None = None) -> set[str]:
-        """The nodes and all that is upstream (or downstream) of them, at most `depth` away."""
-        found = set(nodes)
-        border = found
+        """The nodes and all that is upstream (or downstream), at most `depth` steps away."""
+        reached = set(nodes)
+        border = reached
         while border and depth != 0:
             step = self.upstream if up else self.downstream
-            border = {n for b in border for n in step(b)} - found
-            found = found | border
+            border = {n for b in border for n in step(b)} - reached
+            reached = reached | border
             depth = None if depth is None else depth - 1
-        return found
+        return reached
 
 
 def outputs(task: Task) -> tuple[str, ...]:
-    """The nodes that a task stands behind: its datasets, or the effect itself."""
+    """The nodes that a task makes: the datasets that it writes, or the effect itself."""
     return tuple(d.name for d in task.writes) or (task.name,)
 
 
 def _writers(tasks: Iterable[Task]) -> dict[str, list[Task]]:
-    """The tasks behind each node, in the order of `tasks`."""
+    """The tasks that make each node, in the order of `tasks`."""
     writers: dict[str, list[Task]] = {}
     for task in tasks:
         for node in outputs(task):
@@ -105,7 +105,11 @@ def _writers(tasks: Iterable[Task]) -> dict[str, list[Task]]:
 
 
 def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
-    """The graph of the tasks, and of datasets that no task mentions."""
+    """The graph of the tasks, and of datasets that no task mentions.
+
+    GraphError if the declarations do not fit together: if a name is used twice, a dataset has no
+    writer or two at one time, a `during` is wrong, grains do not nest, or datasets form a cycle.
+    """
     tasks = sorted(tasks, key=lambda t: (t.name, t.place))
     mentioned = [d for t in tasks for d in (*t.writes, *(i.read.dataset for i in t.inputs))]
     named: dict[str, Dataset] = {}
@@ -117,6 +121,7 @@ def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
     )
     _require_none(p for t in tasks if (p := _problem_of_during(t)) is not None)
     declared = {t.name: declared_extent(t) for t in tasks}
+    # Only a read of another grain can fail to fit.
     across = [(t, i) for t in tasks for i in t.inputs if not _is_of_one_line(t, i)]
     _require_none(
         [
@@ -151,11 +156,11 @@ def _twice_declared(datasets: Iterable[Dataset], named: Mapping[str, Dataset]) -
 
 
 def _formats_of_one_name(datasets: Iterable[Dataset]) -> Iterator[str]:
-    """Of the project's own: what is recorded of a format is its name alone."""
-    seen: dict[str, Dataset] = {}
+    """Formats of the project that share a name: the name is all that is recorded of a format."""
+    by_name: dict[str, Dataset] = {}
     for dataset in datasets:
         own = dataset.stored_as
-        other = seen.setdefault(own.name, dataset)
+        other = by_name.setdefault(own.name, dataset)
         kinds = [type(d.stored_as.brought) for d in (other, dataset)]
         if own.brought is not None and kinds[0] is not kinds[1]:
             first, second = (f"{k.__module__}.{k.__qualname__}" for k in kinds)
@@ -166,9 +171,9 @@ def _formats_of_one_name(datasets: Iterable[Dataset]) -> Iterator[str]:
 
 
 def _twice_named(tasks: Sequence[Task], named: Mapping[str, Dataset]) -> Iterator[str]:
-    seen: dict[str, Task] = {}
+    by_name: dict[str, Task] = {}
     for task in tasks:
-        other = seen.setdefault(task.name, task)
+        other = by_name.setdefault(task.name, task)
         if other is not task:
             yield (
                 f"two tasks are named {task.name!r}: at {other.place} and at {task.place}; "
@@ -206,14 +211,15 @@ def _written_twice(tasks: Sequence[Task], declared: Mapping[str, Extent]) -> Ite
                 )
 
 
-def _is_of_one_line(task: Task, one: Input) -> bool:
-    """Whether a task and what it reads are cut alike: nothing of that can fail to fit."""
-    grain, line = task.grain, one.read.dataset.grain
+def _is_of_one_line(task: Task, task_input: Input) -> bool:
+    """Whether a task and what it reads are cut into the same intervals, which always fit."""
+    grain, line = task.grain, task_input.read.dataset.grain
     return (grain is line or grain.same_line(line)) and not isinstance(grain, Whole)
 
 
-def _ill_nested(task: Task, one: Input) -> Iterator[str]:
-    read = one.read
+def _ill_nested(task: Task, task_input: Input) -> Iterator[str]:
+    """The problems of a task and a dataset that it reads whose grains do not fit."""
+    read = task_input.read
     nests = isinstance(task.grain, Whole) or task.grain.nests(read.dataset.grain)
     if read.form is Form.OVERLAP and not nests:
         own, other = (shown_keys_in(g.describe()) for g in (task.grain, read.dataset.grain))
@@ -231,13 +237,13 @@ def _ill_nested(task: Task, one: Input) -> Iterator[str]:
 
 
 def _begun_within(
-    task: Task, one: Input, tasks: Mapping[str, Extent], datasets: Mapping[str, Extent]
+    task: Task, task_input: Input, tasks: Mapping[str, Extent], datasets: Mapping[str, Extent]
 ) -> Iterator[str]:
-    """Whether what is read begins within the first partition, which would be of a part for ever.
+    """A problem if what is read begins within the task's first partition: that would stay a part.
 
-    An end may lie within the last one: it moves on, and the partition is then made again.
+    What is read may end within the last partition: once it goes on, that is made again.
     """
-    read, grain, extent = one.read, task.grain, tasks[task.name]
+    read, grain, extent = task_input.read, task.grain, tasks[task.name]
     line, first = read.dataset.grain, datasets[read.dataset.name].lo
     if read.form is not Form.OVERLAP or read.is_optional or extent.hi == extent.lo:
         return
@@ -254,7 +260,10 @@ def _begun_within(
 
 
 def declared_extent(task: Task) -> Extent:
-    """The ordinals that the grain and `during` leave to a task, before its reads are looked at."""
+    """The ordinals that a task's grain and `during` allow, whatever it reads.
+
+    UsageError if a text of `during` is no moment.
+    """
     grain = task.grain
     own = Extent(grain.lo, grain.hi)
     if task.options.during is None:
@@ -264,7 +273,7 @@ def declared_extent(task: Task) -> Extent:
 
 
 def _problem_of_during(task: Task) -> str | None:
-    """What of a task's `during` is no moment, no boundary of its partitions, or the wrong way."""
+    """What is wrong with a task's `during`: no moment, no boundary, or an end before the start."""
     bounds = [text for text in task.options.during or () if text is not None]
     what = f"{task.place}: task {task.name!r}: during"
     moments: list[int] = []
@@ -291,7 +300,10 @@ def _boundary(task: Task, text: str) -> int:
 
 
 def _ordered(tasks: Sequence[Task], declared: Mapping[str, Extent]) -> tuple[Task, ...]:
-    """Topological; tasks that share a dataset stand together, by the time of their `during`."""
+    """The tasks in topological order; those that share a dataset are neighbours, by `during`.
+
+    GraphError if there is a cycle.
+    """
     group = _groups(tasks)
     members: dict[str, list[Task]] = {}
     for task in sorted(tasks, key=lambda t: (declared[t.name].lo, t.name)):
@@ -310,13 +322,12 @@ def _ordered(tasks: Sequence[Task], declared: Mapping[str, Extent]) -> tuple[Tas
         order = tuple(sorter.static_order())
     except CycleError as error:
         raise GraphError(_cycle(error.args[1], members)) from None
-    found = tuple(t for name in order for t in members[name])
     _check_groups(members)
-    return found
+    return tuple(t for name in order for t in members[name])
 
 
 def _groups(tasks: Sequence[Task]) -> dict[str, str]:
-    """Each task's group: the first name among the tasks that share datasets, by however many."""
+    """Each task's group: the first name among the tasks that it shares datasets with, and so on."""
     parent = {t.name: t.name for t in tasks}
 
     def root(name: str) -> str:
@@ -332,23 +343,23 @@ def _groups(tasks: Sequence[Task]) -> dict[str, str]:
 
 
 def _check_groups(members: Mapping[str, Sequence[Task]]) -> None:
-    """Within a group a task may only read back in time: of what it and its siblings write."""
+    """Raise GraphError for a task that reads what its group writes, if not back in time."""
     for group in members.values():
         written = {d for t in group for d in t.writes}
         for task in group:
-            for one in task.inputs:
-                back = one.read.form is Form.PREVIOUS or (
-                    one.read.form is Form.WINDOW and int(one.read.last) < 0
+            for task_input in task.inputs:
+                back = task_input.read.form is Form.PREVIOUS or (
+                    task_input.read.form is Form.WINDOW and int(task_input.read.last) < 0
                 )
-                if one.read.dataset in written and not back:
-                    sibling = next(t for t in group if one.read.dataset in t.writes)
+                if task_input.read.dataset in written and not back:
+                    sibling = next(t for t in group if task_input.read.dataset in t.writes)
                     raise GraphError(
                         _cycle([task.name, sibling.name, task.name], {t.name: [t] for t in group})
                     )
 
 
 def _cycle(names: Sequence[str], members: Mapping[str, Sequence[Task]]) -> str:
-    """The cycle written out, each task with its place."""
+    """The message for a cycle of tasks, each with its place; the first name comes first."""
     first = names.index(min(names))
     turned = [*names[first:-1], *names[:first], names[first]]
     tasks = [members[n][0] for n in turned]
@@ -359,27 +370,31 @@ def _cycle(names: Sequence[str], members: Mapping[str, Sequence[Task]]) -> str:
 def _extents(
     tasks: Sequence[Task], named: Mapping[str, Dataset], declared: Mapping[str, Extent]
 ) -> tuple[dict[str, Extent], dict[str, Extent]]:
-    """What can ever exist: a task's own range, within what its strict reads reach."""
-    known = {n: Extent(d.grain.lo, d.grain.hi) for n, d in named.items() if d.is_source}
-    ranges: dict[str, Extent] = {}
+    """The ordinals of tasks and of datasets that can ever exist.
+
+    A task has those that it declares, as far as its strict reads reach.
+    """
+    of_datasets = {n: Extent(d.grain.lo, d.grain.hi) for n, d in named.items() if d.is_source}
+    of_tasks: dict[str, Extent] = {}
     for task in tasks:
         extent = declared[task.name]
-        for one in task.inputs:
-            name = one.read.dataset.name
-            if one.read.dataset not in task.writes and name in known:
-                extent = extent.clip(one.read.reach(task.grain, known[name]))
-        ranges[task.name] = extent
+        for task_input in task.inputs:
+            name = task_input.read.dataset.name
+            if task_input.read.dataset not in task.writes and name in of_datasets:
+                extent = extent.clip(task_input.read.reach(task.grain, of_datasets[name]))
+        of_tasks[task.name] = extent
         for dataset in task.writes:
-            known[dataset.name] = _joined(known.get(dataset.name), extent)
+            of_datasets[dataset.name] = _joined(of_datasets.get(dataset.name), extent)
     for name, dataset in named.items():
-        known.setdefault(name, Extent(dataset.grain.lo, dataset.grain.lo))
-    return ranges, known
+        of_datasets.setdefault(name, Extent(dataset.grain.lo, dataset.grain.lo))
+    return of_tasks, of_datasets
 
 
-def _joined(one: Extent | None, other: Extent) -> Extent:
-    if one is None or one.hi == one.lo:
+def _joined(extent: Extent | None, other: Extent) -> Extent:
+    """The least extent that holds both; one without ordinals does not count."""
+    if extent is None or extent.hi == extent.lo:
         return other
     if other.hi == other.lo:
-        return one
-    ends = (one.hi, other.hi)
-    return Extent(min(one.lo, other.lo), None if None in ends else max(e for e in ends if e))
+        return extent
+    ends = (extent.hi, other.hi)
+    return Extent(min(extent.lo, other.lo), None if None in ends else max(e for e in ends if e))

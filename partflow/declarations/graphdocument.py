@@ -1,7 +1,7 @@
 """A graph as a document: what a run keeps of the tasks and datasets that it had.
 
-Knows nothing of runs, or of where the document is kept. It is made from the declarations alone, so
-that equal projects have equal texts; places are relative to the project.
+Knows nothing of runs, or of where the document is kept. It is made from the declarations alone:
+equal projects have equal documents, and places are relative to the project.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def _task(task: Task, code: str | None) -> dict[str, Any]:
 
 
 def _options(options: Options) -> dict[str, Any]:
-    """What is said beside reads and writes, as texts and numbers; defaults are left out."""
+    """The options that are not at their default, as texts and numbers."""
     plain = Options()
-    found = {f.name: getattr(options, f.name) for f in fields(Options)}
+    values = {f.name: getattr(options, f.name) for f in fields(Options)}
     return {
         name: str(value) if isinstance(value, timedelta) else value
-        for name, value in found.items()
+        for name, value in values.items()
         if value != getattr(plain, name)
     }
 

@@ -1,7 +1,7 @@
 """Which partitions of a dataset a partition of a task reads: arithmetic on ordinals alone.
 
-For each partition it is one range, and neither end of it ever goes back as time goes on. Knows
-nothing of datasets or tasks: grains come in, arrays come out.
+Each partition reads one range of ordinals, and a later partition never reads from an earlier begin
+or to an earlier end. Knows nothing of datasets or tasks: grains come in, arrays come out.
 """
 
 from __future__ import annotations
@@ -45,13 +45,16 @@ class Extent:
         return Extent(lo, max(lo, min(ends)) if ends else None)
 
     def until(self, horizon: int) -> int:
-        """The exclusive end when nothing from `horizon` on exists yet."""
+        """The exclusive end if nothing from `horizon` on exists yet; at least `lo`."""
         return max(self.lo, horizon if self.hi is None else min(self.hi, horizon))
 
 
 @dataclass(frozen=True, slots=True)
 class ReadMapping:
-    """A form of reading a dataset whose grain is `line`, with the ends of its window."""
+    """A form of reading a dataset whose grain is `line`.
+
+    `first` and `last` are the ends of a window or a span, and mean nothing for other forms.
+    """
 
     line: Grain
     form: Form
@@ -59,7 +62,7 @@ class ReadMapping:
     last: int | str
 
     def reach(self, grain: Grain, extent: Extent) -> Extent:
-        """The ordinals of `grain` for which this read does not lie wholly outside of `extent`."""
+        """The ordinals of a task's `grain` whose read is not wholly outside of the `extent`."""
         everything, line = Extent(grain.lo, grain.hi), self.line
         if isinstance(grain, Whole) or isinstance(line, Whole):
             return everything
@@ -68,8 +71,8 @@ class ReadMapping:
         begin = line.interval(extent.lo)
         if self.form is Form.ASOF:
             first = grain.ordinal_at(begin.end)
-            late = grain.interval(first).start < begin.end
-            return everything.clip(Extent(first + late, None))
+            begins_before = grain.interval(first).start < begin.end
+            return everything.clip(Extent(first + begins_before, None))
         if extent.hi is None:
             return everything.clip(Extent(grain.ordinal_at(begin.start), None))
         end = line.interval(extent.hi - 1).end if extent.hi > extent.lo else begin.start
@@ -79,10 +82,10 @@ class ReadMapping:
     def bounds(
         self, grain: Grain, lo: int, hi: int, extent: Extent, horizon: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each ordinal of `[lo, hi)` of `grain` the range `[a, b)` of ordinals that it reads.
+        """The arrays `a` and `b`: each ordinal of `[lo, hi)` of `grain` reads the range `[a, b)`.
 
-        Both arrays never decrease. They are clipped to `extent`, never at what exists; a task that
-        is Whole reads what is due, so its range ends at `horizon`.
+        Neither array ever decreases. They are clipped to `extent`, and not to what exists. A task
+        that is Whole reads what is due, so that its range ends at `horizon`.
         """
         line = self.line
         if isinstance(grain, Whole) and not isinstance(line, Whole):
@@ -113,7 +116,7 @@ class ReadMapping:
         last: NDArray[np.int64],
         extent: Extent,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The form's own arithmetic on the ordinals that overlap."""
+        """The ranges that the form makes of those that overlap; not clipped yet."""
         if self.form is Form.WINDOW:
             return first + int(self.first), last + int(self.last)
         if self.form is Form.SPAN:

@@ -1,4 +1,4 @@
-"""What a declaration says beside reads and writes, parsed and checked.
+"""Parses and checks what a declaration says beside reads and writes.
 
 Knows nothing of what a task reads and writes, or of what acts on its options.
 """
@@ -36,7 +36,10 @@ class Options:
 
 
 def options_of(what: str, given: Mapping[str, Any]) -> Options:
-    """The options, parsed; spans become timedeltas."""
+    """The options from the arguments of a declaration, with texts of time as timedeltas.
+
+    DeclarationError, which names the declaration as `what`, if an argument cannot be right.
+    """
     spans = ("retry_delay", "timeout", "lag", "settles_after", "refresh_every")
     values = dict(given)
     for key in spans:
@@ -53,14 +56,14 @@ def options_of(what: str, given: Mapping[str, Any]) -> Options:
 def _check_options(what: str, values: Mapping[str, Any]) -> None:
     _check_batch(what, values.get("batch"))
     for name in ("retries", "priority"):
-        given = values[name]
+        number = values[name]
         if (
-            not isinstance(given, int)
-            or isinstance(given, bool)
-            or (name == "retries" and given < 0)
+            not isinstance(number, int)
+            or isinstance(number, bool)
+            or (name == "retries" and number < 0)
         ):
             least = ", zero or more" if name == "retries" else ""
-            raise DeclarationError(f"{what}: {name}={given!r}; give a whole number{least}")
+            raise DeclarationError(f"{what}: {name}={number!r}; give a whole number{least}")
     if values["executor"] not in (None, "threads"):
         raise DeclarationError(
             f"{what}: executor={values['executor']!r}; the one choice is executor='threads'"

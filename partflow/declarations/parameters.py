@@ -1,7 +1,7 @@
 """What a parameter of a task asks for, read off its annotation.
 
-Knows nothing of tasks, nor of the libraries whose types it recognises: it goes by their names, so
-that deciding never imports one.
+Knows nothing of tasks. It goes by the names of types, and imports none of the libraries that they
+are from.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class ParameterKind(Enum):
     OBJECT = "object"
 
 
-# The packages that may own each name; the aliases are those of their manuals, and an annotation
-# that is still text may use the bare name.
+# The packages in which each name means this kind, with the aliases that their manuals use. An
+# annotation that is a text may have the bare name.
 _KNOWN = {
     "LazyFrame": (ParameterKind.LAZY, {"", "pl", "polars"}),
     "DataFrame": (ParameterKind.EAGER, {"", "pl", "polars"}),
@@ -39,9 +39,8 @@ _KNOWN = {
 def kind_of(annotation: object) -> ParameterKind:
     """The kind that an annotation, or its text, stands for.
 
-    No annotation is LAZY. `X | None`, `Annotated[X, ...]`, and other names of X are X. What is none
-    of the known types is OBJECT: right for a dataset of another format, and the caller's to refuse
-    for frames.
+    No annotation means LAZY. `X | None`, `Annotated[X, ...]` and other names of X mean X. Any type
+    that is not known means OBJECT, which suits a dataset that is no table.
     """
     if annotation is None or annotation is Parameter.empty or annotation == "":
         return ParameterKind.LAZY

@@ -16,7 +16,7 @@ _ENDING = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+)*\Z")
 
 
 class Brought(Protocol):
-    """What a declaration asks of a format that a project brings; see `partflow.Format`."""
+    """What a declaration uses of a format that a project brings; see `partflow.Format`."""
 
     @property
     def name(self) -> str:
@@ -29,14 +29,13 @@ class Brought(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredAs:
-    """What follows from a format, whatever is in the file.
+    """What is known of a format, whatever is in a file of it.
 
-    `ending` is that of the files that tasks write. A `is_table` has rows and columns: parameters
-    get frames, and DuckDB shows it. The types of `is_text` are told only by reading. Where others'
-    files `may_lack_columns`, those of a schema that one lacks are null; else that is an error.
-    `has_footer` says whether a file carries the record of its making; what does not has it in the
-    journal.
-    `brought` is the project's own format, None for those of partflow.
+    `ending` is that of the files that tasks write, without the dot. If `is_table`, a file has rows
+    and columns: parameters get frames, and DuckDB shows it. If `is_text`, types are known only from
+    reading it. If `may_lack_columns`, a column of the schema that a source's file lacks is null;
+    else that is an error. If `has_footer`, a file carries the record of its making; else the
+    journal has it. `brought` is the project's own format, None for those of partflow.
     """
 
     name: str
@@ -70,9 +69,10 @@ _OWN: Final = MappingProxyType({**DELIVERED, **WRITTEN})
 def understood(given: object, *, is_source: bool) -> StoredAs | str:
     """What a declaration's `format` stands for; or what is wrong with it, in words."""
     if isinstance(given, str):
-        known = DELIVERED if is_source else WRITTEN
+        formats = DELIVERED if is_source else WRITTEN
         what = "known for a source" if is_source else "known"
-        return known.get(given) or f"format {given!r} is not {what}; there are {', '.join(known)}"
+        unknown = f"format {given!r} is not {what}; there are {', '.join(formats)}"
+        return formats.get(given) or unknown
     if problem := _problem_of_kind(given, is_source=is_source):
         return problem
     what = f"its format {type(given).__name__}"
@@ -95,14 +95,14 @@ def understood(given: object, *, is_source: bool) -> StoredAs | str:
 
 
 def _problem_of_kind(given: Any, *, is_source: bool) -> str | None:
-    """Why a value cannot be a format at all."""
+    """Why a value cannot be a format of the project's own; None if it can."""
     if isinstance(given, type):
         return f"its format is the class {given.__name__}; give an object: {given.__name__}()"
     if isinstance(given, ModuleType):
         return f"its format is the module {given.__name__}; give an object of a class"
     wanted = ("name", "extension", "read", "fingerprint", *(() if is_source else ("write",)))
-    there = {*dir(type(given)), *getattr(given, "__dict__", ())}
-    missing = [each for each in wanted if each not in there]
+    present = {*dir(type(given)), *getattr(given, "__dict__", ())}
+    missing = [each for each in wanted if each not in present]
     if len(missing) == len(wanted):
         own = DELIVERED if is_source else WRITTEN
         return (

@@ -78,12 +78,12 @@ class Task:
 
     @property
     def zone(self) -> str:
-        """By which zone's clock DuckDB works in its calls: that of all it reads, or else UTC."""
-        return common_zone(one.read.dataset.grain for one in self.inputs)
+        """The zone by whose clock DuckDB works in its calls: that of all it reads, or UTC."""
+        return common_zone(task_input.read.dataset.grain for task_input in self.inputs)
 
     @property
     def declared(self) -> tuple[tuple[str, str], ...]:
-        """What of the declaration can change the result, as named texts for the fingerprint."""
+        """What of the declaration can change the result: named texts for the code fingerprint."""
         reads = tuple(
             (f"reads.{i.parameter}", f"{i.read.declared} as {i.kind.name}") for i in self.inputs
         )
@@ -94,30 +94,33 @@ class Task:
 
     @property
     def declared_since(self) -> tuple[tuple[str, str], ...]:
-        """The same for what does not count under the first rules of the code fingerprint.
+        """As `declared`: what the first rules of the code fingerprint did not count.
 
-        Where there is any, partitions from before are reckoned anew. Relations had the machine's
-        zone, and the partition column of what is shorter than a day was naive, in UTC.
+        If there is any, partitions that were made under those rules are reckoned anew. Relations
+        had the machine's zone then, and partition columns of less than a day were naive, in UTC.
         """
-        kinds = {one.kind for one in self.inputs}
+        kinds = {task_input.kind for task_input in self.inputs}
         zone = ParameterKind.DUCKDB in kinds and self.zone != "UTC"
         return (*((("relations.zone", self.zone),) if zone else ()), *self._moments())
 
     @property
     def formats(self) -> tuple[tuple[str, object], ...]:
         """The project's own formats of what it reads and writes, by name, each once."""
-        datasets = (*(one.read.dataset for one in self.inputs), *self.writes)
+        datasets = (*(task_input.read.dataset for task_input in self.inputs), *self.writes)
         named = {d.stored_as.name: d.stored_as.brought for d in datasets}
         return tuple((name, own) for name, own in sorted(named.items()) if own is not None)
 
     def _moments(self) -> Iterator[tuple[str, str]]:
-        """The partition columns that it reads which are moments; paths have none."""
-        for one in self.inputs:
-            dataset = one.read.dataset
-            is_frame = one.kind not in (ParameterKind.PATHS, ParameterKind.OBJECT)
+        """The partition columns of moments, and not of dates, in the frames that it reads."""
+        for task_input in self.inputs:
+            dataset = task_input.read.dataset
+            is_frame = task_input.kind not in (ParameterKind.PATHS, ParameterKind.OBJECT)
             is_own = dataset.is_source and dataset.column in (dataset.schema or {})
             if is_frame and dataset.grain.is_timed and not is_own:
-                yield f"reads.{one.parameter}.{dataset.column}", f"a moment in {dataset.grain.tz}"
+                yield (
+                    f"reads.{task_input.parameter}.{dataset.column}",
+                    f"a moment in {dataset.grain.tz}",
+                )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the user's function as it is; no part of partflow takes part."""
@@ -156,9 +159,12 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
     many neighbouring partitions one call may make; True leaves that to partflow. `timeout` is for
     one call; `pool` names a limit of the configuration. With `executor="threads"` it runs in a
     thread of the coordinator, which suits what mostly waits. Of what is ready, a higher `priority`
-    goes first. `lag` is how long after its data interval a partition is due. `settles_after` and
-    `refresh_every` make what is still corrected outside again. `version` is added to the code
-    fingerprint.
+    goes first. `lag` is how long after its data interval a partition is due. With `settles_after`
+    and `refresh_every` partitions are made again while the outside world corrects what they read.
+    `version` is added to the code fingerprint.
+
+    DeclarationError if the declaration cannot be right; the load of a project raises all of them
+    together.
     """
     place = declared_at()
 
@@ -225,7 +231,8 @@ def effect(  # noqa: PLR0913 - the public interface
     """Declare that a function acts on the world with what it reads, and stores nothing.
 
     It is recorded when it completes, and not repeated while its inputs stay the same. Its grain is
-    that of its first read unless given.
+    that of its first read unless given. DeclarationError if the declaration cannot be right; the
+    load of a project raises all of them together.
     """
     place = declared_at()
     arguments: dict[str, Any] = {
@@ -263,13 +270,13 @@ def effect(  # noqa: PLR0913 - the public interface
 def _declaring(
     checked: Callable[[Function], Task], place: Place, named: tuple[Reads, Writes]
 ) -> Callable[[Function], Task]:
-    """The decorator: what makes a task of a function, or has it refused with what is wrong."""
+    """The decorator that makes a task of a function, or refuses it; `named` is what it mentions."""
 
     def declare(function: Function) -> Task:
         try:
             return checked(function)
         except DeclarationError as error:
-            # What is made of wrong datasets may be called wrong for no other reason.
+            # If one of its datasets was refused, this error may come of that alone.
             if not any(is_refused(d) or is_refused(d.grain) for d in _datasets_in(named)):
                 refuse(error)
             return _nothing(function, place)
@@ -278,18 +285,18 @@ def _declaring(
 
 
 def _datasets_in(named: tuple[object, ...]) -> list[Dataset]:
-    """The datasets that a declaration names in its reads and writes, however it does."""
-    found: list[Dataset] = []
-    for each in named:
-        listed = each.values() if isinstance(each, Mapping) else each
-        for one in listed if isinstance(listed, Iterable) else [listed]:
-            dataset = one.dataset if isinstance(one, Read) else one
-            found += [dataset] if isinstance(dataset, Dataset) else []
-    return found
+    """The datasets in the reads and writes of a declaration, in whichever form they are given."""
+    datasets: list[Dataset] = []
+    for given in named:
+        listed = given.values() if isinstance(given, Mapping) else given
+        for each in listed if isinstance(listed, Iterable) else [listed]:
+            dataset = each.dataset if isinstance(each, Read) else each
+            datasets += [dataset] if isinstance(dataset, Dataset) else []
+    return datasets
 
 
 def _nothing(function: Function, place: Place) -> Task:
-    """What stands in a module for a task that was refused, until the load of the project ends."""
+    """A task that stands for one that was refused, until the load of the project ends."""
     return Task(
         function,
         name=_name(function),
@@ -350,20 +357,20 @@ def _writes(writes: Writes, place: Place) -> tuple[tuple[Dataset, ...], tuple[st
 def _check_batched(
     what: str, options: Options, inputs: Iterable[Input], written: tuple[Dataset, ...]
 ) -> None:
-    """What is made in batches is split by its partition column, and none waits for another."""
+    """Raise DeclarationError if a batch could not be split, or if partitions need one another."""
     if not options.batch or (options.batch == 1 and options.batch is not True):
         return
     for dataset in written:
         if not dataset.stored_as.is_table or dataset.column is None:
-            found = "Whole" if dataset.column is None else dataset.stored_as.name
+            kind = "Whole" if dataset.column is None else dataset.stored_as.name
             raise DeclarationError(
-                f"{what}: batch={options.batch}, and {dataset.name!r} is {found}; only partitions "
+                f"{what}: batch={options.batch}, and {dataset.name!r} is {kind}; only partitions "
                 "of tables can be split off a batch, so leave batch out"
             )
-    for one in inputs:
-        if one.read.dataset in written:
+    for read in (task_input.read for task_input in inputs):
+        if read.dataset in written:
             raise DeclarationError(
-                f"{what}: batch={options.batch}, and it reads {one.read.dataset.name!r}, which it "
+                f"{what}: batch={options.batch}, and it reads {read.dataset.name!r}, which it "
                 "writes itself: each partition needs the one before it, so leave batch out"
             )
 
@@ -374,7 +381,9 @@ def _inputs(function: Function, reads: Reads, what: str) -> tuple[tuple[Input, .
     kinds = {name: kind_of(p.annotation) for name, p in parameters.items()}
     wanted = [name for name, kind in kinds.items() if kind is ParameterKind.PARTITION]
     if len(wanted) > 1:
-        raise DeclarationError(f"{what}: {' and '.join(wanted)} are both annotated Partition")
+        raise DeclarationError(
+            f"{what}: {' and '.join(wanted)} are both annotated Partition; leave one out"
+        )
     frames = [name for name in parameters if name not in wanted]
     pairs = _paired(reads, frames, {n for n in frames if parameters[n].default is _EMPTY}, what)
     inputs = tuple(Input(name, read, _kind(kinds[name], read)) for name, read in pairs)
@@ -385,7 +394,7 @@ _EMPTY = inspect.Parameter.empty
 
 
 def _kind(kind: ParameterKind, read: Read) -> ParameterKind:
-    """What is not stored as a table is handed over as the object that it is, or as its path."""
+    """The kind in which a read is handed over: what is no table as its object, or as its path."""
     if not read.dataset.stored_as.is_table and kind is not ParameterKind.PATHS:
         return ParameterKind.OBJECT
     return ParameterKind.LAZY if kind is ParameterKind.OBJECT else kind
@@ -403,7 +412,7 @@ def _parameters(function: Function, what: str) -> dict[str, inspect.Parameter]:
 def _paired(
     reads: Reads, frames: list[str], required: set[str], what: str
 ) -> list[tuple[str, Read]]:
-    """The parameters of the reads, by name or by order."""
+    """Each read with its parameter, which is given by name or by order."""
     if isinstance(reads, Mapping):
         unknown = [n for n in reads if n not in frames]
         missing = [n for n in frames if n in required and n not in reads]
@@ -435,7 +444,7 @@ def _as_read(declared: object, what: str) -> Read:
 
 
 def _check_self_read(read: Read, writes: tuple[Dataset, ...], what: str) -> None:
-    """A partition may read its own dataset only further back: else it would need itself."""
+    """Raise DeclarationError if a partition would need itself, or one after it."""
     if read.dataset not in writes or read.form is Form.PREVIOUS:
         return
     if read.form is Form.WINDOW and int(read.last) < 0:

@@ -61,7 +61,7 @@ class Grain(ABC):
     before 1800 or after 2299 are moved to those limits.
 
     DeclarationError if the zone is unknown, if `start` or `end` is no date of the calendar, or if
-    `end` is not later than `start`. While a project is loaded the error is noted instead.
+    `end` is not later than `start`; the load of a project raises all of them together.
     """
 
     lo: int

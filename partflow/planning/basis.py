@@ -86,8 +86,8 @@ def bases_of(plan: Plan) -> tuple[Basis, ...]:
             continue
         task, width = planned.task, len(planned.task.inputs)
         bases += [_basis(plan, n, task.grain, steps, (task.name, width)) for n in outputs(task)]
-        for taken, (a, b) in zip(task.inputs, planned.bounds, strict=True):
-            name = taken.read.dataset.name
+        for task_input, (a, b) in zip(task.inputs, planned.bounds, strict=True):
+            name = task_input.read.dataset.name
             ranges = PartitionSet.joined(a[chosen], b[chosen])
             read[name] = read.get(name, PartitionSet()) | ranges
     grains = {n: d.grain for n, d in plan.graph.datasets.items()}

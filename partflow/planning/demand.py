@@ -39,8 +39,8 @@ def needed_of(whole: Plan) -> dict[str, Mask]:
             continue
         if planned.task.reads_itself:
             mine |= needed_before(mine, _restless(planned), backs_of(planned.task))
-        for taken, bounds in zip(planned.task.inputs, planned.bounds, strict=True):
-            for writer in whole.graph.writers(taken.read.dataset.name):
+        for task_input, bounds in zip(planned.task.inputs, planned.bounds, strict=True):
+            for writer in whole.graph.writers(task_input.read.dataset.name):
                 if writer is not planned.task and writer.name in whole.tasks:
                     other = whole.tasks[writer.name]
                     read = covered(bounds, mine, other.lo, len(other.state))

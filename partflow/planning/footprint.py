@@ -126,8 +126,8 @@ def _footprint(
         for node in outputs(task):
             into = made if makes else read
             into[node] = into.get(node, PartitionSet()) | spans
-        for taken, (a, b) in zip(task.inputs, planned.bounds, strict=True):
-            dataset = taken.read.dataset
+        for task_input, (a, b) in zip(task.inputs, planned.bounds, strict=True):
+            dataset = task_input.read.dataset
             if plan.graph.writers(dataset.name):
                 spans = _seconds(dataset.grain, PartitionSet.joined(a[mask], b[mask]))
                 read[dataset.name] = read.get(dataset.name, PartitionSet()) | spans

@@ -256,8 +256,8 @@ def _case(look: Look, considered: Considered, span: tuple[int, int]) -> _Case:
 def _holds(considered: Considered, late: Causes) -> _Holds:
     """What the reads find, but for the task's reads of its own dataset; see `_with_itself`."""
     blocks, waits, planned, faults, away = (np.full(len(late), -1, np.int16) for _ in range(5))
-    for position, taken in enumerate(considered.task.inputs):
-        read, flow, ranges = taken.read, considered.flows[position], considered.reads[position]
+    for position, task_input in enumerate(considered.task.inputs):
+        read, flow, ranges = task_input.read, considered.flows[position], considered.reads[position]
         if read.dataset in considered.task.writes or flow.is_quiet:
             continue
         waiting, blocked = flow.waits, flow.blocked

@@ -59,8 +59,8 @@ class Back:
 def backs_of(task: Task) -> list[Back]:
     """A task's reads of its own datasets, which only look back."""
     backs = []
-    for position, taken in enumerate(task.inputs):
-        read = taken.read
+    for position, task_input in enumerate(task.inputs):
+        read = task_input.read
         if read.dataset in task.writes:
             first, last = (-1, -1) if read.form is Form.PREVIOUS else (read.first, read.last)
             backs.append(Back(position, -int(first), -int(last), read.is_optional))
