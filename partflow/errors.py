@@ -26,6 +26,7 @@ from typing import ClassVar
 _NOT_UNDERSTOOD = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError
 )  # fmt: skip
+"""What code raises that takes a value for one of its own, and it is none."""
 
 _ADVICE = {
     errno.EISDIR: "a folder lies where a file should be: move it away",
@@ -46,6 +47,7 @@ _ADVICE = {
     errno.EACCES: "look at the permissions there",
     errno.EPERM: "look at the permissions there",
 }
+"""What to do about a refusal of the system, by its number."""
 
 
 class PartflowError(Exception):
@@ -89,7 +91,8 @@ class ReadError(PartflowError):
 class LateReadError(ReadError):
     """A file that turns out unreadable while polars computes a lazy frame.
 
-    polars makes an error of the same type anew, from its text with words of its own after that.
+    polars makes an error of the same class anew. It hands over the text, with lines of its own
+    after the first.
     """
 
     def __init__(self, text: str) -> None:
@@ -142,18 +145,21 @@ class ClockError(PartflowError):
 
 
 def together(errors: Sequence[PartflowError]) -> PartflowError:
-    """One error that says all of several, each on lines of its own."""
+    """One error for several, each on lines of its own: of their class, or a ConfigurationError."""
     if len(errors) == 1:
         return errors[0]
     kinds = {type(error) for error in errors}
     kind = kinds.pop() if len(kinds) == 1 else ConfigurationError
-    said = "".join(f"\n- {str(error).replace(chr(10), chr(10) + '  ')}" for error in errors)
-    return kind(f"{len(errors)} things are wrong:{said}")
+    items = "".join(f"\n- {str(error).replace(chr(10), chr(10) + '  ')}" for error in errors)
+    return kind(f"{len(errors)} things are wrong:{items}")
 
 
 @contextmanager
 def understood(what: str) -> Iterator[None]:
-    """Turn what a value raises that partflow never wrote into a MetastoreError that names it."""
+    """Turn what a recorded value raises that partflow never wrote into a MetastoreError.
+
+    `what` names the value in the message.
+    """
     try:
         yield
     except _NOT_UNDERSTOOD as error:
@@ -166,7 +172,7 @@ def understood(what: str) -> Iterator[None]:
 
 @contextmanager
 def naming(path: object) -> Iterator[None]:
-    """Let an error of the disk name the file: what an open file raises does not."""
+    """Put the path of a file into an OSError that is raised meanwhile: an open file's lacks it."""
     try:
         yield
     except OSError as error:
@@ -174,5 +180,5 @@ def naming(path: object) -> Iterator[None]:
 
 
 def advice_of(error: OSError) -> str:
-    """What to do about what the system refused; the next command goes on from there."""
+    """What to do about what the system refused, as words to put after a semicolon."""
     return _ADVICE.get(error.errno or 0, "make room, or look at the permissions there")
