@@ -1,7 +1,7 @@
-"""Holds back what a library writes to standard error while it reads a file that may be anything.
+"""Holds back what a library writes to standard error while it reads a file that may be damaged.
 
-Knows nothing of files. Libraries in Rust print a trace of their own stack before they raise, which
-says nothing to who delivered a damaged file.
+Knows nothing of files. Libraries in Rust print their own stack before they raise an error, and
+whoever delivered the file cannot use that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STDERR = 2
 def muffled() -> Iterator[None]:
     """Drop what is written to the process's standard error if an error is raised, else show it.
 
-    One thread at a time; what other threads write meanwhile goes the same way.
+    One thread does so at a time. What other threads write meanwhile is dropped or shown with it.
     """
     with _ALONE:
         try:
@@ -31,21 +31,21 @@ def muffled() -> Iterator[None]:
             yield
             return
         try:
-            with _file() as held:
+            with _file() as file:
                 _flush()
-                os.dup2(held.fileno(), _STDERR)
+                os.dup2(file.fileno(), _STDERR)
                 try:
                     yield
                 finally:
                     _flush()
                     os.dup2(before, _STDERR)
-                _shown(held.fileno())
+                _show(file.fileno())
         finally:
             os.close(before)
 
 
 def _file() -> IO[bytes]:
-    """A file that has no name; in memory where the system has such, which takes half the time."""
+    """A file without a name; in memory where the system can do that, in half the time."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("stderr"), "w+b")
     return TemporaryFile()
@@ -56,10 +56,10 @@ def _flush() -> None:
         sys.stderr.flush()
 
 
-def _shown(held: int) -> None:
-    """Write to standard error what was held back."""
-    size = os.fstat(held).st_size
+def _show(descriptor: int) -> None:
+    """Write to standard error what a file holds."""
+    size = os.fstat(descriptor).st_size
     with suppress(OSError):
         while size:
-            text = os.pread(held, size, os.fstat(held).st_size - size)
+            text = os.pread(descriptor, size, os.fstat(descriptor).st_size - size)
             size -= os.write(_STDERR, text) if text else size

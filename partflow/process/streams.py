@@ -1,4 +1,4 @@
-"""The standard streams of the program: also where they are closed, full, or read by nobody.
+"""Has the standard streams work, even if they are closed, full, or read by nobody.
 
 Knows nothing of what is written to them.
 """
@@ -20,7 +20,7 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
 class OutputLostError(Exception):
-    """What was to be printed to standard output cannot be written there, for what was refused."""
+    """Something could not be printed to standard output; `refusal` is the system's error."""
 
     def __init__(self, refusal: OSError) -> None:
         super().__init__(f"standard output cannot be written ({refusal.strerror})")
@@ -28,9 +28,10 @@ class OutputLostError(Exception):
 
 
 class _Outlet(io.FileIO):
-    """A descriptor of the system's; once a write was refused, all that follows is dropped.
+    """A descriptor to write to; once a write was refused, all that follows is dropped.
 
-    The first refusal is raised, unless `may_be_lost`: then it is only kept.
+    The first refusal is kept as `refusal`. It raises OutputLostError, too, unless `may_be_lost`.
+    `is_closed` says that the stream was closed when the program began.
     """
 
     def __init__(self, descriptor: int, *, may_be_lost: bool, is_closed: bool) -> None:
@@ -40,47 +41,48 @@ class _Outlet(io.FileIO):
         self.refusal: OSError | None = None
 
     def write(self, data: Buffer, /) -> int:
-        """Write, or drop it."""
+        """Write some of the data, or drop it; OutputLostError at the first refusal."""
         size = memoryview(data).nbytes
         if self.refusal is not None or (self.is_closed and self.may_be_lost):
             return size
         try:
             return self._written(data)
         except OSError as error:
-            self.refusal = error.with_traceback(None)  # which holds all that its callers hold
+            self.refusal = error.with_traceback(None)  # a traceback keeps what its frames hold
             if self.may_be_lost:
                 return size
             raise OutputLostError(error) from None
 
     def _written(self, data: Buffer) -> int:
-        """Write some of it; whoever reads may have asked not to be waited for, and is."""
+        """Write some of the data; waits until a descriptor that does not block takes any."""
         if self.is_closed:
             raise _closed()
         while True:
-            found = super().write(data)
-            if found is not None:
-                return found
+            size = super().write(data)
+            if size is not None:
+                return size
             select.select([], [self.fileno()], [])
 
 
 def reserve_standard() -> frozenset[int]:
-    """Give the standard streams that are closed to nobody, so that no file gets their numbers.
+    """Open the standard streams that are closed, so that no file gets their numbers.
 
-    Else what a library prints would be written into it. Those that were closed.
+    Else what a library prints would be written into that file. Returns the numbers that were
+    closed; they lead to the null device now.
     """
     closed = set()
     for number in (_STDIN, _STDOUT, _STDERR):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest free number: this one
             os.set_inheritable(number, True)  # noqa: FBT003
             closed.add(number)
     return frozenset(closed)
 
 
 def set_up() -> None:
-    """Have Python's standard streams be there, whatever they lead to.
+    """Give Python its standard streams, wherever they lead.
 
     What stderr refuses is dropped: there is nobody to tell. What stdout refuses raises
     OutputLostError, unless `let_be_lost` was called.
@@ -102,7 +104,7 @@ def _text(number: int, before: object, closed: frozenset[int]) -> io.TextIOWrapp
 
 
 def let_be_lost() -> None:
-    """Take what stdout refuses for nothing worse than that: the output is not the product."""
+    """Drop what stdout refuses from now on: the output of this command is not its product."""
     outlet = _outlet()
     if outlet is not None:
         outlet.may_be_lost = True
@@ -122,7 +124,7 @@ def _closed() -> OSError:
 
 
 def refusal() -> OSError | None:
-    """Why what was printed to an open stdout was lost; None if it was not."""
+    """Why something that was printed to an open stdout was lost; None if nothing was."""
     with suppress(AttributeError):
         sys.stdout.flush()
     outlet = _outlet()
@@ -137,7 +139,7 @@ def _outlet() -> _Outlet | None:
 def spoken(word: str) -> str:
     """An argument of the command line as UTF-8, in which it was most likely written.
 
-    Where the locale knows only ASCII, Python hands on the bytes of other letters as they are.
+    If the locale knows only ASCII, Python has decoded the bytes of other letters to surrogates.
     """
     try:
         return os.fsencode(word).decode()

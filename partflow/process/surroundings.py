@@ -1,7 +1,7 @@
 """What this process shares with the user's code in it: signals, forks, the working directory.
 
-Knows nothing of tasks or runs. A process that the user's code forks is that code's: it gets none of
-what partflow has set up here, and it does not go on with partflow's work.
+Knows nothing of tasks or runs. A process that the user's code forks belongs to that code: it gets
+none of what partflow has set up here, and it does not go on with partflow's work.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ Reaction = Callable[[int, FrameType | None], object] | int | signal.Handlers | N
 _BEFORE: Final[dict[int, Reaction]] = {}
 """The signals that this process handles, each with the reaction that children get."""
 _OURS: Final[list[Reaction]] = []
+"""The reactions that were set here and stand, each as often as it was set."""
 _WAKEUP: Final[list[int]] = []
 """The pipe that signals are written to: both of its ends, while there is one."""
 _HERE: Final = threading.local()
+"""The signals that a thread blocked before it forked, as `mask`."""
 
 
 def react(reactions: Mapping[int, Reaction]) -> dict[int, Reaction]:
-    """React so to signals from now on, but not in forked children; the reactions of before.
+    """Set reactions to signals, but not for forked children; returns the reactions of before.
 
-    A hang-up that is ignored, as under `nohup`, stays so.
+    If a hang-up is ignored, as under `nohup`, it stays ignored.
     """
     before: dict[int, Reaction] = {}
     hang_up = getattr(signal, "SIGHUP", None)
@@ -47,7 +49,7 @@ def react(reactions: Mapping[int, Reaction]) -> dict[int, Reaction]:
 
 @contextmanager
 def handled(reactions: Mapping[int, Reaction]) -> Iterator[None]:
-    """React so to signals meanwhile; afterwards as before, and in forked children as at first."""
+    """React so to signals in the block, but not in children that are forked there."""
     before = react(reactions)
     try:
         yield
@@ -61,10 +63,10 @@ def handled(reactions: Mapping[int, Reaction]) -> Iterator[None]:
 
 @contextmanager
 def woken() -> Iterator[tuple[int, int]]:
-    """A pipe that the number of each signal is written to, as (reading, writing); no child has it.
+    """The ends (reading, writing) of a pipe to which the number of each signal is written.
 
-    A child that was forked otherwise may hold it open: who reads is to be told by a word that there
-    will be no more, and must not wait for its end.
+    Children that Python forks do not have it. One that was forked otherwise may hold it open, so do
+    not wait for the pipe's end: write something into it that tells the reader to stop.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -81,9 +83,10 @@ def woken() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def own_process_only() -> Iterator[None]:
-    """Run the user's code, and end a process here that it forked and that comes back from it.
+    """Run the user's code; a process that this code forks and that comes back from it ends here.
 
-    It ends as a program would that had only this code: with 0, what it left by, or a traceback.
+    It ends as a program of that code alone would: with 0, with the code of a SystemExit, or with a
+    traceback and 1.
     """
     own = os.getpid()
     try:
@@ -100,8 +103,8 @@ def own_process_only() -> Iterator[None]:
 def put_back() -> Iterator[None]:
     """Run the user's code, and put back what it changed for the whole process.
 
-    That is how deep Python's stack may be, and the working directory; the latter is left to what
-    runs in the main thread, for other threads may be at work in it.
+    That is the recursion limit and the working directory. The latter is put back in the main thread
+    only: while tasks run in other threads, some may be at work in it.
     """
     depth, folder = sys.getrecursionlimit(), _folder()
     try:
@@ -116,7 +119,7 @@ def put_back() -> Iterator[None]:
 
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
-    """Have this folder as working directory meanwhile; the one before may be gone already."""
+    """Work in this folder in the block; then in the one before, if that is still there."""
     before = _cwd()
     os.chdir(folder)
     try:
@@ -128,10 +131,12 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 def _folder() -> str | None:
+    """The working directory; None in other threads than the main one, or if it is gone."""
     return _cwd() if threading.current_thread() is threading.main_thread() else None
 
 
 def _cwd() -> str | None:
+    """The working directory; None if it is gone."""
     try:
         return os.getcwd()  # noqa: PTH109 - around each call, so as fast as can be
     except FileNotFoundError:
@@ -139,6 +144,7 @@ def _cwd() -> str | None:
 
 
 def _end(error: BaseException | None) -> None:
+    """End this process as Python would for that error, or with 0."""
     code = 0
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -152,16 +158,17 @@ def _end(error: BaseException | None) -> None:
 
 
 def _hold_off() -> None:
-    """Keep signals from a child until it has its own reactions."""
+    """Before a fork: block signals, for the child to get none until it has its own reactions."""
     _HERE.mask = signal.pthread_sigmask(signal.SIG_BLOCK, [*_BEFORE, signal.SIGTERM])
 
 
 def _let_through() -> None:
+    """After a fork: let signals through as before it."""
     signal.pthread_sigmask(signal.SIG_SETMASK, _HERE.mask)
 
 
 def _give_back() -> None:
-    """In a forked child: react to signals as this process did at first, and to nobody's pipe."""
+    """In a forked child: give signals the reactions from before ours, and close our pipe."""
     for number, reaction in _BEFORE.items():
         if signal.getsignal(number) in _OURS:
             signal.signal(number, reaction)
