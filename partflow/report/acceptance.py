@@ -1,4 +1,4 @@
-"""What was accepted, what was left and why, and what came of checks: as text and as JSON.
+"""Reports what was accepted, what was left and why, and the results of checks.
 
 Knows nothing of how any of it is found.
 """
@@ -26,7 +26,7 @@ _COLOURS = {Kind.CODE: "green", Kind.HAND: "cyan", Kind.LEFT: "yellow"}
 
 @dataclass(frozen=True, slots=True)
 class AcceptedGroup:
-    """Partitions of one task that are accepted, pinned or left: how many, in which ranges."""
+    """Partitions of one task that are accepted, pinned or left: their number and ranges of keys."""
 
     task: str
     datasets: tuple[str, ...]
@@ -39,7 +39,7 @@ class AcceptedGroup:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A partition that was made aside; `problem` says how it differs, if it does."""
+    """An output that was made on trial; `problem` says how it differs, None if it is equal."""
 
     dataset: str
     key: str
@@ -62,7 +62,7 @@ class AcceptanceReport:
 
 @dataclass(frozen=True, slots=True)
 class ReadingFault:
-    """A file that is not as it was recorded."""
+    """A file that does not hold what is recorded."""
 
     dataset: str
     key: str
@@ -71,7 +71,7 @@ class ReadingFault:
 
 @dataclass(frozen=True, slots=True)
 class ReadingReport:
-    """What came of reading files again; `read` is the sentence."""
+    """The result of reading files again; `read` is the sentence."""
 
     files: int
     faults: tuple[ReadingFault, ...]
@@ -80,7 +80,7 @@ class ReadingReport:
 
 @dataclass(frozen=True, slots=True)
 class TrialReport:
-    """What came of a partition that was made twice."""
+    """The result for one output of a partition that was made twice."""
 
     task: str
     dataset: str
@@ -92,14 +92,14 @@ class TrialReport:
 
 @dataclass(frozen=True, slots=True)
 class TrialsReport:
-    """What came of making partitions twice; `made_twice` is the sentence."""
+    """The results of making partitions twice; `made_twice` is the sentence."""
 
     trials: tuple[TrialReport, ...]
     made_twice: str
 
 
 def acceptance_report(accepted: Accepted, *, is_done: bool) -> AcceptanceReport:
-    """What was accepted, or would be, and what was left and why."""
+    """The report of what was accepted, or would be, and of what was left."""
     acceptance, refused = accepted.acceptance, accepted.refusal is not None
     return AcceptanceReport(
         accepted.run or None,
@@ -114,8 +114,8 @@ def acceptance_report(accepted: Accepted, *, is_done: bool) -> AcceptanceReport:
 
 
 def acceptance_lines(report: AcceptanceReport) -> list[str]:
-    """The same as text, the sentence last."""
-    # What the sample refused is not listed as if it had been accepted.
+    """The report as text, the sentence last."""
+    # After a refusal only the partitions that are left are listed.
     groups = [g for g in report.groups if g.kind is Kind.LEFT or not report.refusal]
     rows = aligned([_row(g) for g in groups]) if groups else []
     lines = [painted(r, _COLOURS[g.kind]) for r, g in zip(rows, groups, strict=True)]
@@ -128,23 +128,23 @@ def acceptance_lines(report: AcceptanceReport) -> list[str]:
 
 
 def reading_report(reading: Reading) -> ReadingReport:
-    """What came of reading files again."""
+    """The report of reading files again."""
     faults = tuple(ReadingFault(f.node, f.key, f.text) for f in reading.faults)
     wrong = f"{len(faults):,} not as recorded" if faults else "all as recorded"
     return ReadingReport(reading.files, faults, f"read {count(reading.files, 'file')}: {wrong}")
 
 
 def reading_lines(report: ReadingReport) -> list[str]:
-    """The same as text, the sentence last."""
+    """The report as text, the sentence last."""
     rows = [(f.dataset, shown_key(f.key), f.text) for f in report.faults]
     lines = [painted(line, "red") for line in aligned(rows)] if rows else []
     return [*lines, report.read]
 
 
 def trials_report(trials: Sequence[Trial], asked: Asked) -> TrialsReport:
-    """What came of making partitions twice.
+    """The report of making partitions twice.
 
-    At fault is also a partition that was named by its key and could not be made.
+    A partition that was named by its key and could not be made counts as a fault, too.
     """
     reports = tuple(
         TrialReport(
@@ -157,7 +157,7 @@ def trials_report(trials: Sequence[Trial], asked: Asked) -> TrialsReport:
 
 
 def trials_lines(report: TrialsReport) -> list[str]:
-    """The same as text, what is at fault in red, the sentence last."""
+    """The report as text, faults in red, the sentence last."""
     rows = [
         (t.dataset, shown_key(t.key or "") or "-", t.verdict.value, t.text or "")
         for t in report.trials
@@ -171,10 +171,10 @@ def trials_lines(report: TrialsReport) -> list[str]:
 
 
 def _sentence(accepted: Accepted, *, is_done: bool) -> str:
-    found = accepted.acceptance
+    acceptance = accepted.acceptance
     if accepted.refusal:
         return f"nothing accepted: {accepted.refusal}"
-    code, hand, left = (found.count(k) for k in (Kind.CODE, Kind.HAND, Kind.LEFT))
+    code, hand, left = (acceptance.count(k) for k in (Kind.CODE, Kind.HAND, Kind.LEFT))
     more = f", {left:,} left as they are" if left else ""
     if not code and not hand:
         return f"nothing to accept{more}"
@@ -205,10 +205,16 @@ def _row(group: AcceptedGroup) -> tuple[str, ...]:
 
 
 def _trials_sentence(trials: Sequence[Trial]) -> str:
-    made = {(t.task, t.key) for t in trials if t.verdict is not Verdict.LEFT}
+    tried = {(t.task, t.key) for t in trials if t.verdict is not Verdict.LEFT}
     failed = sorted({t.task for t in trials if t.verdict is Verdict.FAILED})
-    other = sorted({t.task for t in trials if t.verdict.is_bad and t.verdict is not Verdict.FAILED})
+    unequal = sorted(
+        {t.task for t in trials if t.verdict.is_bad and t.verdict is not Verdict.FAILED}
+    )
     parts = [f"failed: {', '.join(failed)}"] if failed else []
-    parts += [f"not the same: {', '.join(other)}"] if other else []
-    said = "; ".join(parts) or "all the same"
-    return f"made {count(len(made), 'partition')} twice: {said}" if made else "made nothing twice"
+    parts += [f"not the same: {', '.join(unequal)}"] if unequal else []
+    verdicts = "; ".join(parts) or "all the same"
+    return (
+        f"made {count(len(tried), 'partition')} twice: {verdicts}"
+        if tried
+        else "made nothing twice"
+    )

@@ -1,4 +1,4 @@
-"""A report as a JSON document: a frozen dataclass gives its fields, an enum its name.
+"""Turns a report into a JSON document: a dataclass into its fields, an enum into its name.
 
 Knows nothing of which reports there are.
 """
@@ -11,13 +11,13 @@ from enum import Enum
 from typing import Any, Final
 
 TEXT_ONLY: Final = {"text_only": True}
-"""The metadata of a field that only lines of text say."""
+"""The metadata of a field that is not in the document, only in lines of text."""
 INLINE: Final = {"inline": True}
-"""The metadata of a field, a report too or None, whose fields stand among those of its report."""
+"""The metadata of a field that holds a report or None, whose fields are put among its owner's."""
 
 
 def document(report: object) -> Any:
-    """What `json` takes."""
+    """The report as dicts, lists and plain values, which `json` can write."""
     match report:
         case Enum():
             return report.name.lower()

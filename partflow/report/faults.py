@@ -1,4 +1,4 @@
-"""What somebody has to put right, and what is perhaps done: as data and as lines of text.
+"""Reports what has to be put right, and which effects are perhaps done.
 
 Knows nothing of how either is noticed.
 """
@@ -20,7 +20,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class FaultReport:
-    """A source's file that cannot be read; the clock is no file, and of no dataset."""
+    """A source's file that cannot be read; or the clock, which has no dataset, key or file."""
 
     dataset: str | None
     key: str | None
@@ -31,7 +31,7 @@ class FaultReport:
 
 @dataclass(frozen=True, slots=True)
 class PerhapsDoneReport:
-    """An effect that a run began which was cut off; `next` says whether it is done again."""
+    """An effect that a run began before it was cut off; `next` says whether it is done again."""
 
     effect: str
     key: str
@@ -40,7 +40,7 @@ class PerhapsDoneReport:
 
 
 def fault_reports(faults: Sequence[Fault]) -> tuple[FaultReport, ...]:
-    """Each fault of a plan."""
+    """The reports of a plan's faults."""
     return tuple(
         FaultReport(f.dataset or None, f.key or None, f.file or None, f.reason, f.advice or None)
         for f in faults
@@ -48,9 +48,10 @@ def fault_reports(faults: Sequence[Fault]) -> tuple[FaultReport, ...]:
 
 
 def fault_lines(faults: Sequence[FaultReport]) -> list[str]:
-    """What somebody has to put right: the thing, what is wrong, what to do.
+    """Lines that say what has to be put right: the thing, what is wrong, what to do.
 
-    The files of a source that are at fault for one reason share a line, and a source has few lines.
+    A source's files with the same fault share a line. A source has at most three such lines, and
+    one that counts its other files.
     """
     groups: dict[tuple[str | None, str, str | None], list[FaultReport]] = {}
     for fault in faults:
@@ -78,12 +79,12 @@ def fault_lines(faults: Sequence[FaultReport]) -> list[str]:
 
 
 def perhaps_done_reports(effects: Sequence[PerhapsDone]) -> tuple[PerhapsDoneReport, ...]:
-    """Each effect of which nobody knows whether it was done."""
+    """The reports of effects that are perhaps done."""
     return tuple(PerhapsDoneReport(e.effect, e.key, e.run, _next(e)) for e in effects)
 
 
 def perhaps_done_lines(effects: Sequence[PerhapsDoneReport]) -> list[str]:
-    """Which effects a run began that was cut off, and whether they are done again."""
+    """Lines that say which effects are perhaps done, and whether they are done again."""
     keys: dict[tuple[str, str, str], list[str]] = {}
     for each in effects:
         keys.setdefault((each.effect, each.run, each.next), []).append(shown_key(each.key))

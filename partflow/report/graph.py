@@ -1,4 +1,4 @@
-"""What is declared: datasets with who writes and reads them; and the graph that a run had.
+"""Reports what is declared: datasets with their writers and readers; and the graph of a past run.
 
 Knows nothing of what exists.
 """
@@ -27,7 +27,7 @@ _RESERVED = {"call", "class", "click", "default", "end", "flowchart", "graph", "
 
 @dataclass(frozen=True, slots=True)
 class ReadDeclared:
-    """One read of a task: of which dataset, in which form, for which parameter."""
+    """One read of a task: its dataset, its mapping, and the parameter that gets it."""
 
     dataset: str
     mapping: str
@@ -37,7 +37,10 @@ class ReadDeclared:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """A task that writes a dataset, or an effect; `declared_range` if its own is another one."""
+    """A task that writes a dataset, or an effect.
+
+    `declared_range` is the range that it declares, if its inputs make it a smaller one; else None.
+    """
 
     task: str
     place: str
@@ -70,7 +73,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class GraphReport:
-    """What is declared, in the graph's order."""
+    """What is declared, in the order of the graph."""
 
     datasets: tuple[Described, ...]
 
@@ -78,12 +81,12 @@ class GraphReport:
 def graph_report(
     graph: Graph, codes: Mapping[str, CodeFingerprint], nodes: Sequence[str]
 ) -> GraphReport:
-    """All that is declared of some nodes; `codes` are the tasks' fingerprints."""
+    """The report of what is declared of some nodes; `codes` are the tasks' fingerprints."""
     return GraphReport(tuple(_described(graph, codes, node) for node in nodes))
 
 
 def listing_lines(report: GraphReport) -> list[str]:
-    """A row for each: grain, range, tasks, place, tags, description."""
+    """A table with a row for each node: grain, range, tasks, place, tags, description."""
     heads = ("name", "kind", "grain", "range", "task", "place", "tags", "description")
     rows = [
         (
@@ -102,13 +105,13 @@ def listing_lines(report: GraphReport) -> list[str]:
 
 
 def paragraphs(report: GraphReport) -> list[str]:
-    """For each what it is made from, as some lines; how many there are, last."""
+    """Some lines for each node on what it is made from; the number of nodes at the end."""
     lines = [line for each in report.datasets for line in _paragraph(each)]
     return [*lines, count(len(report.datasets), "dataset or effect", "datasets and effects")]
 
 
 def mermaid_lines(graph: Graph, nodes: Sequence[str]) -> list[str]:
-    """A flowchart: sources are cylinders, effects flags; dashed is what need not be there."""
+    """A Mermaid flowchart: sources are cylinders, effects flags, optional reads dashed arrows."""
     lines = ["flowchart LR"]
     for node in nodes:
         dataset = graph.datasets.get(node)
@@ -124,10 +127,10 @@ def _edges(graph: Graph, nodes: Sequence[str]) -> list[str]:
     shown, lines = set(nodes), []
     for task in graph.tasks:
         for node in outputs(task):
-            for one in task.inputs:
-                source = one.read.dataset.name
+            for task_input in task.inputs:
+                source = task_input.read.dataset.name
                 if node in shown and source in shown:
-                    lines.append(f"  {_id(source)} {_arrow(one.read)} {_id(node)}")
+                    lines.append(f"  {_id(source)} {_arrow(task_input.read)} {_id(node)}")
     return list(dict.fromkeys(lines))
 
 
@@ -180,14 +183,14 @@ def _writer(graph: Graph, code: CodeFingerprint, task: Task) -> Writer:
 
 
 def _description(graph: Graph, node: str) -> str | None:
-    """What the dataset says of itself, else the first line that its task says."""
+    """The dataset's description; else the first line of a docstring of its tasks."""
     dataset = graph.datasets.get(node)
     if dataset is not None and dataset.description:
         return dataset.description
     for task in graph.writers(node):
-        said = (task.function.__doc__ or "").strip()
-        if said:
-            return said.splitlines()[0]
+        docstring = (task.function.__doc__ or "").strip()
+        if docstring:
+            return docstring.splitlines()[0]
     return None
 
 
@@ -219,11 +222,14 @@ def _paragraph(described: Described) -> list[str]:
     return [printable(line) for line in lines]
 
 
-# The graph that a run had: a document, which the project may have no longer
+# The graph of a past run: a document of declarations that the project may have changed since
 
 
 def past_graph_lines(graph: Mapping[str, Any], codes: Mapping[str, str] | None) -> list[str]:
-    """A paragraph for each source and task; `codes` are those of now, None if nobody knows."""
+    """A paragraph for each source and task of a past graph.
+
+    `codes` are the present code fingerprints; None if they are not known.
+    """
     datasets = {d["name"]: d for d in graph["datasets"]}
     lines = []
     for dataset in datasets.values():
@@ -266,7 +272,7 @@ def _said(value: object) -> str:
 
 
 def _since(task: Mapping[str, Any], codes: Mapping[str, str] | None) -> str:
-    """What became of a task since."""
+    """How the code of a task has changed since."""
     if codes is None:
         return ""
     if task["name"] not in codes:

@@ -1,4 +1,4 @@
-"""What attempts wrote to their logs, each under a line that says whose it is.
+"""Reports what attempts wrote to their logs, under headings that say whose log it is.
 
 Knows nothing of where the logs lie.
 """
@@ -15,7 +15,7 @@ from partflow.metastore.record import StepLog
 from partflow.report.text import moment, span
 
 Written = tuple[str, StepLog, Path]
-"""A run, one of its attempts, and the file that holds what that wrote."""
+"""A run's name, one of its attempts, and the file with what that attempt wrote."""
 
 _BLOCK = 1 << 16
 
@@ -40,16 +40,16 @@ class LogsReport:
     logs: tuple[LogReport, ...]
 
 
-def calls(found: Sequence[Written]) -> list[list[Written]]:
-    """The logs by call: attempts of one batch, which stand together, wrote one and the same."""
-    return [list(group) for _, group in itertools.groupby(found, _call)]
+def calls(written: Sequence[Written]) -> list[list[Written]]:
+    """The logs by call, since neighbours from one batch share what their call wrote."""
+    return [list(group) for _, group in itertools.groupby(written, _call)]
 
 
 def heading(group: Sequence[Written]) -> str:
-    """The line above the log of an attempt, or of those of a batch."""
+    """The line above the log of an attempt, or of a batch."""
     run, step, _ = group[0]
-    keys = sorted(one.key for _, one, _ in group)
-    states = ", ".join(dict.fromkeys(one.state for _, one, _ in group))
+    keys = sorted(each.key for _, each, _ in group)
+    states = ", ".join(dict.fromkeys(each.state for _, each, _ in group))
     began = f", began {moment(step.began_at)}" if step.began_at else ""
     return (
         f"--- {step.task}@{span(keys[0], keys[-1])}, attempt {step.attempt}: {states}, "
@@ -58,7 +58,10 @@ def heading(group: Sequence[Written]) -> str:
 
 
 def log_text(path: Path, tail: int | None) -> Iterator[str]:
-    """A log's text, in pieces; with a `tail` only so many of its last lines."""
+    """A log's text, in pieces; only the last `tail` lines, if that is given.
+
+    OSError if it cannot be read.
+    """
     if tail is not None:
         yield "".join(_last_lines(path, tail))
         return
@@ -68,7 +71,7 @@ def log_text(path: Path, tail: int | None) -> Iterator[str]:
 
 
 def logs_report(written: Sequence[Written], tail: int | None) -> LogsReport:
-    """The logs, with their texts; with a `tail` only so many of the last lines of each."""
+    """The report of logs with their texts; only the last `tail` lines of each, if given."""
     return LogsReport(
         tuple(
             LogReport(
@@ -85,9 +88,9 @@ def logs_report(written: Sequence[Written], tail: int | None) -> LogsReport:
     )
 
 
-def _call(one: Written) -> tuple[object, ...]:
-    """What the attempts of one call have in common: when, where, and what was written."""
-    run, step, path = one
+def _call(written: Written) -> tuple[object, ...]:
+    """What all attempts of one call have in common, and no others."""
+    run, step, path = written
     if not step.began_at:
         return (run, step.serial)
     return (run, step.task, step.worker, step.began_at, path.stat().st_size)
@@ -95,13 +98,13 @@ def _call(one: Written) -> tuple[object, ...]:
 
 def _last_lines(path: Path, number: int) -> Sequence[str]:
     """The last lines, read from the end of the file: a log may be large."""
-    found: deque[bytes] = deque()
+    blocks: deque[bytes] = deque()
     with path.open("rb") as file:
         place = file.seek(0, 2)
-        while place and sum(block.count(b"\n") for block in found) <= number:
+        while place and sum(block.count(b"\n") for block in blocks) <= number:
             size = min(_BLOCK, place)
             place -= size
             file.seek(place)
-            found.appendleft(file.read(size))
-    lines = b"".join(found).decode("utf-8", errors="replace").splitlines(keepends=True)
+            blocks.appendleft(file.read(size))
+    lines = b"".join(blocks).decode("utf-8", errors="replace").splitlines(keepends=True)
     return lines[len(lines) - number :] if number < len(lines) else lines

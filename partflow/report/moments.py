@@ -1,6 +1,6 @@
-"""Values of Arrow that Python has no type for, as text: infinite dates, far years, nanoseconds.
+"""Writes values of Arrow as text that Python has no type for: infinite dates, far years.
 
-Knows nothing of queries; DuckDB's way of writing them is followed.
+Knows nothing of queries. The text is as DuckDB writes it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 86_400
 _CYCLE, _CYCLE_BEGINS = 146_097, date(2000, 1, 1)
-"""The days of 400 years, and the first of some of them."""
+"""The number of days in 400 years, and the first day of such a cycle."""
 _SINCE_1970 = (_CYCLE_BEGINS - date(1970, 1, 1)).days
 _ENDLESS = {2**31 - 1: "infinity", -(2**31) + 1: "-infinity"}
 _ENDLESS |= {2**63 - 1: "infinity", -(2**63) + 1: "-infinity"}
 
 
 def values_of(column: pa.Array) -> list[object]:
-    """The values of a column: Python's own, and text for those of which there is none."""
+    """The values of a column as Python's own; as text where Python has no such value."""
     import pyarrow as pa
 
     try:
-        found: list[object] = column.to_pylist()
+        values: list[object] = column.to_pylist()
     except (OverflowError, ValueError, pa.ArrowInvalid):
         return [_value(scalar) for scalar in column]
-    return found
+    return values
 
 
 def _value(scalar: Any) -> object:
@@ -59,7 +59,7 @@ def _moment(number: int, unit: int) -> str:
 
 
 def _day(days: int) -> str:
-    """The date so many days after 1970-01-01; the calendar is the same again after 400 years."""
+    """The date so many days after 1970-01-01, in any year: the calendar repeats every 400 years."""
     cycles, rest = divmod(days - _SINCE_1970, _CYCLE)
     day = _CYCLE_BEGINS + timedelta(days=rest)
     year = day.year + 400 * cycles

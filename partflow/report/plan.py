@@ -1,6 +1,6 @@
-"""A plan: its steps by dataset, range and reason, then what waits or is blocked.
+"""Reports a plan: its steps by dataset, range and reason, and what waits or is blocked.
 
-A report is made once from a plan, and then shown. It knows nothing of how a plan is decided.
+A report is made once from a plan, and then shown. Knows nothing of how a plan is decided.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Calls = Callable[..., str]
-"""Words to a command line for this project."""
+"""Gives the text of a command line for this project, from its words."""
 
 _SHOWN, _NAMED = 5, 3
 _VERBS = {Action.RUN: "run", Action.MAYBE: "may run"}
@@ -43,7 +43,7 @@ _OTHER_CODE = (
 
 @dataclass(frozen=True, slots=True)
 class ScopeReport:
-    """What a selection comes to for one dataset or effect."""
+    """The partitions that a selection has of one dataset or effect."""
 
     dataset: str
     partitions: int
@@ -53,7 +53,7 @@ class ScopeReport:
 
 @dataclass(frozen=True, slots=True)
 class GroupReport:
-    """Partitions of one task with one action and one reason: how many, in which ranges of keys."""
+    """Partitions of one task with the same action and reason: their number and ranges of keys."""
 
     task: str
     datasets: tuple[str, ...]
@@ -68,7 +68,7 @@ class GroupReport:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many steps will run and may run; and how many of the named are in each state."""
+    """How many steps will or may run, and how many requested partitions have each state."""
 
     run: int
     maybe: int
@@ -81,7 +81,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """What a plan comes to; `waiting_for` is what is waited for in the end, most of it first."""
+    """A plan in words and numbers.
+
+    `waiting_for` counts the partitions that wait, by the dataset that they wait for in the end, the
+    largest number first.
+    """
 
     selection: tuple[ScopeReport, ...]
     steps: tuple[GroupReport, ...]
@@ -94,9 +98,9 @@ class PlanReport:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """The partitions that were named by their key and cannot be made, in words.
+    """Sentences about partitions that were named by their keys and cannot be made.
 
-    `unmakeable` has keys as they are recorded, `shown` as people read them.
+    `unmakeable` has the keys as they are recorded, `shown` as people read them.
     """
 
     unmakeable: tuple[str, ...]
@@ -105,7 +109,7 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """A plan that is shown by itself, with what somebody has to put right."""
+    """A plan that is only shown, with what has to be put right."""
 
     plan: PlanReport = field(metadata=INLINE)
     faults: tuple[FaultReport, ...]
@@ -113,12 +117,12 @@ class DryRun:
 
 
 def dry_run(plan: Plan, asked: Asked) -> DryRun:
-    """All that is said of a plan that nobody carries out."""
+    """The report of a plan that is only shown."""
     return DryRun(plan_report(plan), fault_reports(plan.faults), refusals_of(plan, asked))
 
 
 def plan_report(plan: Plan) -> PlanReport:
-    """All that is said of a plan."""
+    """The report of a plan."""
     waiting = _waiting(plan)
     counts = Counts(
         run=_steps(plan, Action.RUN),
@@ -140,13 +144,13 @@ def plan_report(plan: Plan) -> PlanReport:
     )
 
 
-def scope_reports(found: Sequence[Scope]) -> tuple[ScopeReport, ...]:
-    """What a selection comes to, dataset by dataset."""
-    return tuple(ScopeReport(s.node, s.count, s.first, s.last) for s in found)
+def scope_reports(selected: Sequence[Scope]) -> tuple[ScopeReport, ...]:
+    """The reports of a selection, one for each dataset or effect."""
+    return tuple(ScopeReport(s.node, s.count, s.first, s.last) for s in selected)
 
 
 def refusals_of(plan: Plan, asked: Asked) -> Refusals:
-    """Of the partitions that were named by their key, those that cannot be made, and why."""
+    """Which partitions that were named by their keys cannot be made, and why."""
     if not asked.keys or plan.request.wanted is None:
         return Refusals((), ())
     refused = [
@@ -194,10 +198,10 @@ def other_code_lines(report: PlanReport) -> list[str]:
 
 
 def blocked_lines(report: PlanReport, calls: Calls) -> list[str]:
-    """What is blocked, a line for each reason; how to make again or keep what somebody changed.
+    """A line for each group that is blocked; for files changed by hand also what can be done.
 
-    And what waits for a file that was there: whoever took it away is to hear of it. `calls` words
-    a command line for this project.
+    Groups that wait for a source's file which is gone are among them, so that somebody notices.
+    `calls` gives a command line for this project.
     """
     groups = [g for g in report.held if g.state is State.BLOCKED or g.reason is Reason.AWAY]
     rows = aligned([_row(g, g.state.name.lower()) for g in groups]) if groups else []
@@ -212,7 +216,7 @@ def blocked_lines(report: PlanReport, calls: Calls) -> list[str]:
 
 
 def scope_lines(selection: Sequence[ScopeReport]) -> list[str]:
-    """What a selection comes to: a line for each range, with the datasets that have it."""
+    """A line for each range of a selection, with the datasets that have it."""
     if not selection:
         return ["0 partitions: nothing of the selection is due, or nothing of it has a task"]
     same: dict[tuple[int, str, str], list[str]] = {}
@@ -229,13 +233,13 @@ def scope_lines(selection: Sequence[ScopeReport]) -> list[str]:
 
 
 def ranged(ranges: tuple[tuple[str, str], ...]) -> str:
-    """Ranges of keys: the first .. the last, and how many there are if they are not one."""
+    """Ranges of keys as `first .. last`; with their number, if there is more than one."""
     text = span(ranges[0][0], ranges[-1][1])
     return text if len(ranges) == 1 else f"{text} in {len(ranges):,} ranges"
 
 
 def nothing_to_do(counts: Counts, waiting_for: Mapping[str, int]) -> str:
-    """`nothing to do`, and the states of what was asked for."""
+    """The sentence `nothing to do`, with the states of what was asked for."""
     parts = [f"{counts.stale:,} stale"] if counts.stale else []
     parts += [f"{counts.missing:,} missing"] if counts.missing else []
     parts += [f"{number:,} waiting for {name}" for name, number in waiting_for.items()]
@@ -246,7 +250,7 @@ def nothing_to_do(counts: Counts, waiting_for: Mapping[str, int]) -> str:
 
 
 def _sentence(counts: Counts, waiting_for: Mapping[str, int]) -> str:
-    """What a plan comes to."""
+    """The sentence about a plan."""
     if not counts.run and not counts.maybe:
         return nothing_to_do(counts, waiting_for)
     if not counts.run:
@@ -265,7 +269,7 @@ def _row(group: GroupReport, verb: str) -> tuple[str, ...]:
 
 
 def _command(word: str, group: GroupReport, keys: tuple[str, str], calls: Calls) -> str:
-    """A command for a range that somebody changed; it is kept as it is until then."""
+    """The command line with a word, such as `backfill`, for a range of keys of a group."""
     first, last = map(shown_key, keys)
     named = ("-p", first) if first == last else ("--partitions", f"{first}..{last}")
     return calls(word, group.datasets[0], *named)
@@ -291,7 +295,7 @@ def _steps(plan: Plan, action: Action) -> int:
 
 
 def _waiting(plan: Plan) -> dict[str, int]:
-    """The named partitions that wait, by what they wait for in the end, most of them first."""
+    """How many partitions of the request wait, by what they wait for in the end, most first."""
     waiting: Counter[str] = Counter()
     for planned in plan.tasks.values():
         waits = wanted_mask(plan.request, planned) & (planned.state == State.WAITING)
@@ -302,7 +306,7 @@ def _waiting(plan: Plan) -> dict[str, int]:
 
 
 def _root(plan: Plan, planned: TaskPlan, position: int) -> str:
-    """The dataset at the end of what a task waits for: most often a source."""
+    """The dataset for which a task waits in the end; most often a source."""
     if position < 0:
         return "what is not due"
     name = planned.task.inputs[position].read.dataset.name
@@ -316,7 +320,7 @@ def _root(plan: Plan, planned: TaskPlan, position: int) -> str:
 
 
 def _waited_for(plan: Plan, name: str) -> Counter[str]:
-    """The datasets that the waiting partitions of a dataset wait for."""
+    """How many waiting partitions of a dataset wait for each other dataset."""
     waiting: Counter[str] = Counter()
     for task in plan.graph.writers(name):
         planned = plan.tasks[task.name]
@@ -328,7 +332,7 @@ def _waited_for(plan: Plan, name: str) -> Counter[str]:
 
 
 def _held_up(writers: list[TaskPlan], ordinal: int) -> str | None:
-    """Why none of the tasks makes a partition; None if one does, or it is fresh."""
+    """Why no task can make a partition; None if one can, or if it is fresh."""
     for planned in writers:
         i = ordinal - planned.lo
         if 0 <= i < len(planned.state):

@@ -1,4 +1,4 @@
-"""What the attempts of a run cost, summed up by task.
+"""Reports what the attempts of a run cost, summed by task.
 
 Knows nothing of where they are recorded.
 """
@@ -20,7 +20,7 @@ _HEADS = (
 
 @dataclass(frozen=True, slots=True)
 class TaskSum:
-    """The attempts of one run at one task, in the order in which they ended; never none."""
+    """The attempts of one run at one task, at least one, in the order in which they ended."""
 
     task: str
     attempts: tuple[StepLog, ...]
@@ -38,7 +38,7 @@ class TaskSum:
 
     @property
     def states(self) -> Counter[str]:
-        """How many partitions came to which state: that of their last attempt."""
+        """How many partitions ended in each state; the state is that of their last attempt."""
         last: dict[str, StepLog] = {}
         for a in self.attempts:
             if a.key not in last or last[a.key].attempt <= a.attempt:
@@ -52,7 +52,7 @@ class TaskSum:
 
     @property
     def first(self) -> str:
-        """The first key, as text: keys of one grain sort by time."""
+        """The first key; keys of one grain sort by time."""
         return min(a.key for a in self.attempts)
 
     @property
@@ -61,24 +61,27 @@ class TaskSum:
         return max(a.key for a in self.attempts)
 
     def total(self, name: str) -> float:
-        """The sum of a number that attempts carry: `seconds`, `cpu`, `rows_in` and so on."""
+        """The sum over the attempts of a field: `seconds`, `cpu`, `rows_in` and so on."""
         return float(sum(getattr(a, name) for a in self.attempts))
 
     @property
     def memory(self) -> int:
-        """The high-water mark of the workers that were at it, in bytes; 0 if it is not known."""
+        """The most memory that a worker had taken, in bytes; 0 if it is not known."""
         return max(a.memory for a in self.attempts)
 
     @property
     def rate(self) -> float | None:
-        """Rows read (rows written, if none was read) in a second of wall time."""
+        """Rows read (or written, if none were read) per second of wall time; None for no time."""
         rows, seconds = self.total("rows_in") or self.total("rows_out"), self.total("seconds")
         return rows / seconds if seconds > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCost:
-    """What a task cost in one run: seconds of wall and processor, rows, bytes; its share of all."""
+    """What a task cost in one run: seconds of wall and processor time, rows, bytes.
+
+    `share` is its part of all tasks' wall time; `memory` is in bytes.
+    """
 
     task: str
     calls: int
@@ -96,15 +99,15 @@ class TaskCost:
 
 
 def sums_of(steps: Sequence[StepLog]) -> list[TaskSum]:
-    """The attempts by task, in the order in which the tasks came to their first end."""
-    found: dict[str, list[StepLog]] = {}
+    """The attempts by task, in the order in which the tasks' first attempts ended."""
+    by_task: dict[str, list[StepLog]] = {}
     for step in steps:
-        found.setdefault(step.task, []).append(step)
-    return [TaskSum(task, tuple(attempts)) for task, attempts in found.items()]
+        by_task.setdefault(step.task, []).append(step)
+    return [TaskSum(task, tuple(attempts)) for task, attempts in by_task.items()]
 
 
 def profile_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
-    """What each task of a run cost, the one that took longest first; a sentence below."""
+    """A table of what each task of a run cost, the longest first; a sentence below."""
     sums = _by_wall(steps)
     if not sums:
         return [f"run {row.id}: no step of it came to an end"]
@@ -122,22 +125,22 @@ def profile_of(steps: Sequence[StepLog]) -> tuple[TaskCost, ...]:
     return tuple(_cost(s, whole) for s in sums)
 
 
-def _cost(one: TaskSum, whole: float) -> TaskCost:
-    seconds = one.total("seconds")
+def _cost(task_sum: TaskSum, whole: float) -> TaskCost:
+    seconds = task_sum.total("seconds")
     return TaskCost(
-        task=one.task,
-        calls=one.calls,
-        steps=one.steps,
-        attempts=len(one.attempts),
+        task=task_sum.task,
+        calls=task_sum.calls,
+        steps=task_sum.steps,
+        attempts=len(task_sum.attempts),
         seconds=round(seconds, 6),
         share=round(seconds / whole, 6) if whole else None,
-        cpu=round(one.total("cpu"), 6),
-        rows_in=int(one.total("rows_in")),
-        bytes_in=int(one.total("bytes_in")),
-        rows_out=int(one.total("rows_out")),
-        bytes_out=int(one.total("bytes_out")),
-        rows_per_second=None if one.rate is None else round(one.rate, 3),
-        memory=one.memory,
+        cpu=round(task_sum.total("cpu"), 6),
+        rows_in=int(task_sum.total("rows_in")),
+        bytes_in=int(task_sum.total("bytes_in")),
+        rows_out=int(task_sum.total("rows_out")),
+        bytes_out=int(task_sum.total("bytes_out")),
+        rows_per_second=None if task_sum.rate is None else round(task_sum.rate, 3),
+        memory=task_sum.memory,
     )
 
 
@@ -145,26 +148,26 @@ def _by_wall(steps: Sequence[StepLog]) -> list[TaskSum]:
     return sorted(sums_of(steps), key=lambda s: (-s.total("seconds"), s.task))
 
 
-def _row(one: TaskSum, whole: float) -> tuple[str, ...]:
-    seconds = one.total("seconds")
+def _row(task_sum: TaskSum, whole: float) -> tuple[str, ...]:
+    seconds = task_sum.total("seconds")
     return (
-        one.task,
-        f"{one.calls:,}",
-        f"{len({(a.task, a.key) for a in one.attempts}):,}",
+        task_sum.task,
+        f"{task_sum.calls:,}",
+        f"{len({(a.task, a.key) for a in task_sum.attempts}):,}",
         f"{seconds:,.3f}",
         f"{100 * seconds / whole:.0f}%" if whole else "-",
-        f"{one.total('cpu'):,.3f}",
-        f"{int(one.total('rows_in')):,}",
-        size(int(one.total("bytes_in"))),
-        f"{int(one.total('rows_out')):,}",
-        size(int(one.total("bytes_out"))),
-        "-" if one.rate is None else f"{one.rate:,.0f}",
-        size(one.memory) if one.memory else "-",
+        f"{task_sum.total('cpu'):,.3f}",
+        f"{int(task_sum.total('rows_in')):,}",
+        size(int(task_sum.total("bytes_in"))),
+        f"{int(task_sum.total('rows_out')):,}",
+        size(int(task_sum.total("bytes_out"))),
+        "-" if task_sum.rate is None else f"{task_sum.rate:,.0f}",
+        size(task_sum.memory) if task_sum.memory else "-",
     )
 
 
 def _sentence(row: RunRow, steps: Sequence[StepLog], whole: float) -> str:
-    """How much of the run's own time its steps were."""
+    """The sentence on how long the steps took, and how long the run."""
     workers = len({s.worker for s in steps})
     text = f"{count(len(steps), 'attempt')} on {count(workers, 'worker')}: {whole:,.1f} s of steps"
     if row.finished_at is None:

@@ -1,4 +1,4 @@
-"""How the files of sources differ from one another, and from their schemas.
+"""Reports how the files of sources differ from one another, and from their schemas.
 
 Knows nothing of how that is found.
 """
@@ -18,9 +18,9 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class VariedReport:
-    """A column that is of one type in one partition of a source, and of another in the other.
+    """A column of a source that has two types, in two of its partitions.
 
-    `schema` is the line to declare that reads both; None if no schema does.
+    `schema` is the declaration that reads both; None if no schema does.
     """
 
     source: str
@@ -32,14 +32,14 @@ class VariedReport:
 
 @dataclass(frozen=True, slots=True)
 class Remarks:
-    """How the files of sources differ; nothing of it is wrong by itself."""
+    """How the files of sources differ, which need not be a fault."""
 
     varied: tuple[VariedReport, ...]
     left_out: tuple[LeftOut, ...]
 
 
 def remarks_of(snapshot: Snapshot) -> Remarks:
-    """What the files that were looked at gave reason to say."""
+    """The remarks on the files that a snapshot has looked at."""
     varied = (VariedReport(v.source, v.column, v.keys, v.kinds, v.schema) for v in snapshot.varied)
     return Remarks(tuple(varied), tuple(snapshot.left_out))
 
@@ -52,15 +52,16 @@ def remark_lines(remarks: Remarks) -> list[str]:
     ]
 
 
-def _of_types(one: VariedReport) -> str:
-    (first, second), (kind, other) = map(shown_key, one.keys), one.types
-    said = f"{one.source}: column {one.column!r} is {kind} in {first} and {other} in {second}"
-    if one.schema is None:
-        return f"{said}; no schema reads both: read them apart, or as list[Path]"
-    return f"{said}; to read them together declare {one.schema}"
+def _of_types(varied: VariedReport) -> str:
+    column, schema = varied.column, varied.schema
+    (first, second), (kind, other_kind) = map(shown_key, varied.keys), varied.types
+    told = f"{varied.source}: column {column!r} is {kind} in {first} and {other_kind} in {second}"
+    if schema is None:
+        return f"{told}; no schema reads both: read them apart, or as list[Path]"
+    return f"{told}; to read them together declare {schema}"
 
 
-def _of_columns(one: LeftOut) -> str:
-    names = ", ".join(map(repr, one.columns[:_NAMED]))
-    more = f" and {len(one.columns) - _NAMED:,} more" if len(one.columns) > _NAMED else ""
-    return f"{one.source}: its schema leaves out {names}{more}, first in {shown_key(one.key)}"
+def _of_columns(note: LeftOut) -> str:
+    names = ", ".join(map(repr, note.columns[:_NAMED]))
+    more = f" and {len(note.columns) - _NAMED:,} more" if len(note.columns) > _NAMED else ""
+    return f"{note.source}: its schema leaves out {names}{more}, first in {shown_key(note.key)}"

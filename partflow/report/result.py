@@ -1,6 +1,6 @@
-"""What a run came to: counts, failures with the user's own lines, faults, the sentence.
+"""Reports how a run ended: counts, failures with the user's own lines, faults, a sentence.
 
-Knows nothing of how the run went about it, nor of exit codes.
+Knows nothing of how the run was carried out, nor of exit codes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NO_RUN = Summary("", ran=0, unchanged=0, skipped=0, failed=0, blocked=0, cancel
 
 @dataclass(frozen=True, slots=True)
 class FailureReport:
-    """A partition that failed: the message, the user's own line, and what makes it again."""
+    """A partition that failed: the message, the user's own line, and the command to try again."""
 
     task: str
     dataset: str
@@ -48,9 +48,9 @@ class FailureReport:
 
 @dataclass(frozen=True, slots=True)
 class ResultReport:
-    """What a run came to. `run` is None where there was nothing to do.
+    """How a run ended; `run` is None if there was nothing to do.
 
-    `catalog` says why the catalog could not be written, if it could not.
+    `catalog` says why the catalog could not be written; None if it was.
     """
 
     run: str | None
@@ -71,7 +71,7 @@ class ResultReport:
 
 
 def result_report(result: Result, asked: Asked, calls: Calls) -> ResultReport:
-    """All that is said of a run; `calls` words a command line for this project."""
+    """The report of a run; `calls` gives a command line for this project."""
     plan = plan_report(result.plan)
     held = plan.counts.blocked
     summary = result.summary or _NO_RUN
@@ -96,7 +96,7 @@ def result_report(result: Result, asked: Asked, calls: Calls) -> ResultReport:
 
 
 def failure_lines(failures: Sequence[FailureReport], calls: Calls) -> list[str]:
-    """What failed, the failures of one task with one message and place together."""
+    """Lines for what failed; failures of one task with one message and place are put together."""
     groups: dict[tuple[str, str, str], list[FailureReport]] = {}
     for failure in failures:
         same = (failure.task, failure.message, failure.place)
@@ -105,7 +105,7 @@ def failure_lines(failures: Sequence[FailureReport], calls: Calls) -> list[str]:
 
 
 def cut_off(row: RunRow) -> str:
-    """What a run came to that was broken off; what it had not published is not counted."""
+    """The sentence for a run that was broken off; it counts only what was published."""
     return (
         f"{printable(row.note or row.state)}: ran {row.ran:,}, unchanged {row.unchanged:,}, "
         f"failed {row.failed:,} in {(row.finished_at or row.started_at) - row.started_at:.1f} s; "
@@ -114,7 +114,7 @@ def cut_off(row: RunRow) -> str:
 
 
 def _ran(summary: Summary, held: int) -> str:
-    """What a run came to; `held` partitions were blocked before it began."""
+    """The sentence for a run; `held` partitions were blocked before it began."""
     blocked = summary.blocked + held
     more = f", blocked {blocked:,}" if blocked else ""
     more += f", cancelled {summary.cancelled:,}" if summary.cancelled else ""
@@ -134,8 +134,8 @@ def _failure(failed: Failed, calls: Calls) -> FailureReport:
 
 def _group_lines(group: Sequence[FailureReport], calls: Calls) -> list[str]:
     first, rest = group[0], group[_SHOWN:]
-    said = bounded(first.message) or [""]
-    message, whole = said[0], "\n    ".join(said)
+    message_lines = bounded(first.message) or [""]
+    message, whole = message_lines[0], "\n    ".join(message_lines)
     lines = [
         painted(f"failed {f.dataset}@{shown_key(f.key)}: {message if i else whole}", "red")
         for i, f in enumerate(group[:_SHOWN])

@@ -34,7 +34,7 @@ class Rows(Protocol):
 
 
 def write_answer(reader: Rows, form: str, file: IO[bytes], rows: int) -> None:
-    """Write all of it; as a table, only the first `rows`."""
+    """Write all rows in a form: table, csv, json or parquet; of a table only the first `rows`."""
     names = _unique(reader.schema.names)
     if form == "parquet":
         _write_parquet(reader, names, file)
@@ -44,21 +44,21 @@ def write_answer(reader: Rows, form: str, file: IO[bytes], rows: int) -> None:
         "csv": lambda: _csv(reader, names),
         "json": lambda: _json(reader, names),
     }[form]()
-    seen = file.isatty()  # a table has nothing raw in it wherever it goes
+    seen = file.isatty()  # A table is escaped wherever it goes.
     for line in lines:
         file.write((printable(line, "\n\t") if seen else line).encode("utf-8", errors="replace"))
     file.flush()
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """The names, a number behind those that were there before: JSON and Parquet need it."""
-    found: list[str] = []
+    """The names made unique by numbers, because JSON and Parquet allow none twice."""
+    unique: list[str] = []
     for name in names:
-        one, number = name, 1
-        while one in found:
-            one, number = f"{name}_{number}", number + 1
-        found.append(one)
-    return found
+        candidate, number = name, 1
+        while candidate in unique:
+            candidate, number = f"{name}_{number}", number + 1
+        unique.append(candidate)
+    return unique
 
 
 def _tuples(batch: pa.RecordBatch) -> Iterator[tuple[object, ...]]:
@@ -86,7 +86,7 @@ def _csv(reader: Rows, names: Sequence[str]) -> Iterator[str]:
 
 
 def _csv_cell(value: object) -> str:
-    """A value as CSV: nothing for NULL, so that an empty text has to stand in quotes."""
+    """A value as CSV; NULL is empty, and so an empty text is put in quotes."""
     if value is None:
         return ""
     text = _text(value)
@@ -107,7 +107,7 @@ def _json(reader: Rows, names: Sequence[str]) -> Iterator[str]:
 
 
 def _plain(value: object) -> object:
-    """A value as JSON has it; what is no number in JSON is null."""
+    """A value as JSON has it; infinities and NaN, which JSON has not, become null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Decimal):
@@ -122,7 +122,7 @@ def _plain(value: object) -> object:
 
 
 def _text(value: object) -> str:
-    """A value as people and other programs read it."""
+    """A value as text, for people and other programs."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
@@ -156,18 +156,18 @@ def _table(reader: Rows, names: Sequence[str], rows: int, space: int | None) -> 
 
 
 class _Kind(Enum):
-    """How the values of a column are laid out."""
+    """How the values of a column are aligned, and whether they may be cut."""
 
     NUMBER = auto()
-    """They end below one another."""
+    """Aligned to the right, never cut."""
     FIXED = auto()
-    """They begin below one another, and say nothing when they are cut: dates, moments, bools."""
+    """Aligned to the left, never cut, because a part says nothing: dates, moments, bools."""
     TEXT = auto()
-    """They may be cut."""
+    """Aligned to the left, and cut if there is no room."""
 
     @classmethod
     def of(cls, kind: pa.DataType) -> _Kind:
-        """That of an Arrow type."""
+        """The kind of an Arrow type."""
         from pyarrow import types
 
         if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
@@ -176,14 +176,14 @@ class _Kind(Enum):
 
 
 def _cell(value: object) -> str:
-    """A value on one line."""
+    """A value as one line for a table."""
     return "NULL" if value is None else printable(_text(value))
 
 
 def _boxed(
     rows: Sequence[Sequence[str]], kinds: Sequence[_Kind], space: int | None
 ) -> Iterator[str]:
-    """The rows, of which the first holds the names, in a box of at most `space` cells if it can."""
+    """The rows in a box, the first as its head; at most `space` cells wide, if that is possible."""
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     if space is not None:
         widths = _fitted(widths, kinds, space)
@@ -201,7 +201,7 @@ def _boxed(
 
 
 def _fitted(widths: Sequence[int], kinds: Sequence[_Kind], space: int) -> list[int]:
-    """The widths with those of texts cut, the widest first, until the terminal has room for all."""
+    """The widths, with those of texts cut from the widest on until all fit into `space` cells."""
     for most in range(_WIDEST, _NARROWEST, -1):
         fitted = _cut(widths, kinds, most)
         if sum(fitted) + 3 * len(fitted) + 1 <= space:

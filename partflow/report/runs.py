@@ -1,4 +1,4 @@
-"""What was run: the runs in a row each; one run with its tasks or steps and their times.
+"""Reports what was run: all runs, a row each; or one run with its tasks or steps.
 
 Knows nothing of where they are recorded.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from partflow.operations.cancel import End
 
 FEW = 40
-"""Up to so many attempts are shown each by itself; more of them by task."""
+"""Up to this many attempts are shown one by one; more are shown by task."""
 
 _COLOURS = {"done": "green", "failed": "red", "running": "cyan"}
 _HEADS = (
@@ -46,7 +46,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run: when, how it ended, what it came to, and by whom; moments of UTC."""
+    """A run: when and how it ended, its counts, and who started it; moments in UTC."""
 
     run: str
     command: str
@@ -69,7 +69,7 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """An attempt at a step; what is not known of one of long ago is 0."""
+    """An attempt at a step; numbers that older versions did not record are 0."""
 
     task: str
     key: str
@@ -92,7 +92,7 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class RunWithSteps:
-    """One run, what its tasks cost, the graph that it had, and its attempts."""
+    """One run, the cost of its tasks, the graph that it had, and its attempts."""
 
     run: RunReport = field(metadata=INLINE)
     profile: tuple[TaskCost, ...]
@@ -109,7 +109,7 @@ class RunsReport:
 
 @dataclass(frozen=True, slots=True)
 class EndedReport:
-    """A run that was ended from outside, or was to be, and how that went."""
+    """A run that somebody cancelled, and how it ended."""
 
     run: RunReport = field(metadata=INLINE)
     end: End
@@ -117,14 +117,14 @@ class EndedReport:
 
 @dataclass(frozen=True, slots=True)
 class CutOffReport:
-    """A run that was broken off, and the sentence that it ends with."""
+    """A run that was broken off, and the sentence to print at its end."""
 
     run: RunReport = field(metadata=INLINE)
     sentence: str
 
 
 def runs_lines(rows: Sequence[RunRow]) -> list[str]:
-    """The runs, each on a line, the command last."""
+    """The runs, one on each line."""
     if not rows:
         return ["nothing was run yet"]
     table = aligned([_HEADS, *map(_row, rows)], right=(2, *range(4, 4 + len(_COUNTS))))
@@ -138,7 +138,7 @@ def runs_lines(rows: Sequence[RunRow]) -> list[str]:
 
 
 def run_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
-    """One run: who and when, its steps (by task if they are many), and what failed."""
+    """One run: who and when, its steps (by task if there are more than 40), and what failed."""
     lines = _head(row)
     if not steps:
         return [*lines, "", "no step of it came to an end"]
@@ -149,7 +149,7 @@ def run_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
 
 
 def steps_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
-    """Every one of the attempts with what it cost, the messages of those that failed below."""
+    """All attempts with their costs; below each that failed its message."""
     heads = (
         "task", "partition", "attempt", "state", "reason", "began", "seconds", "cpu", "rows in",
         "rows out", "bytes out", "memory", "worker", "log",
@@ -167,12 +167,12 @@ def steps_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:
     lines = [table[0]]
     for line, step in zip(table[1:], steps, strict=True):
         lines.append(painted(line, "red" if step.message else None))
-        lines += [f"    {said}" for said in bounded(step.message or "")]
+        lines += [f"    {text}" for text in bounded(step.message or "")]
     return lines
 
 
 def run_report(row: RunRow) -> RunReport:
-    """A run, as it is told."""
+    """The report of a run."""
     return RunReport(
         run=row.id,
         command=row.command,
@@ -195,7 +195,7 @@ def run_report(row: RunRow) -> RunReport:
 
 
 def step_report(step: StepLog) -> StepReport:
-    """An attempt, as it is told."""
+    """The report of an attempt."""
     values = {each.name: getattr(step, each.name) for each in fields(StepReport)}
     return StepReport(
         **values
@@ -210,7 +210,7 @@ def step_report(step: StepLog) -> StepReport:
 def run_with_steps(
     row: RunRow, steps: Sequence[StepLog], graph: Mapping[str, Any] | None
 ) -> RunWithSteps:
-    """One run with all that is known of it; `graph` is the document that it kept."""
+    """The report of one run with all its attempts; `graph` is the document that it recorded."""
     return RunWithSteps(run_report(row), profile_of(steps), graph, tuple(map(step_report, steps)))
 
 
@@ -232,7 +232,7 @@ def _seconds(row: RunRow) -> float | None:
 
 
 def _head(row: RunRow) -> list[str]:
-    """Who, what, when, and how it ended."""
+    """Lines that say who ran what and when, and how it ended."""
     seconds = _seconds(row)
     took = "" if seconds is None else f", took {seconds:.1f} s"
     process = f", process {row.pid}" if row.pid else ""
@@ -250,7 +250,7 @@ def _head(row: RunRow) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """A table of groups of attempts, one a row, with short names for them."""
+    """A table with a row for each group of attempts, and a short name for each row."""
 
     heads: tuple[str, ...]
     cells: Sequence[tuple[str, ...]]
@@ -276,31 +276,31 @@ def _by_task(steps: Sequence[StepLog]) -> _Rows:
     sums = sums_of(steps)
     return _Rows(
         ("task", "steps", "attempts", "failed", "partitions", "reason", "seconds"),
-        [_task_row(one) for one in sums],
+        [_task_row(task_sum) for task_sum in sums],
         (1, 2, 3, 6),
-        [one.task for one in sums],
-        [one.attempts for one in sums],
+        [task_sum.task for task_sum in sums],
+        [task_sum.attempts for task_sum in sums],
     )
 
 
-def _task_row(one: TaskSum) -> tuple[str, ...]:
-    reasons = one.reasons
+def _task_row(task_sum: TaskSum) -> tuple[str, ...]:
+    reasons = task_sum.reasons
     more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     return (
-        one.task,
-        f"{one.steps:,}",
-        f"{len(one.attempts):,}",
-        f"{one.states['failed']:,}",
-        span(one.first, one.last),
+        task_sum.task,
+        f"{task_sum.steps:,}",
+        f"{len(task_sum.attempts):,}",
+        f"{task_sum.states['failed']:,}",
+        span(task_sum.first, task_sum.last),
         f"{reasons[0]}{more}",
-        f"{one.total('seconds'):,.3f}",
+        f"{task_sum.total('seconds'):,.3f}",
     )
 
 
 def _timetable(row: RunRow, shown: _Rows) -> list[str]:
-    """The table, and for each of its rows where in the run's time its attempts ran.
+    """The table, and for each of its rows a bar of when in the run its attempts ran.
 
-    That stands beside the table if there is room, else below it.
+    The bars are beside the table if there is room, else below it.
     """
     table = aligned([shown.heads, *shown.cells], right=shown.right)
     names = aligned([("",), *((name,) for name in shown.names)])
@@ -316,14 +316,14 @@ def _timetable(row: RunRow, shown: _Rows) -> list[str]:
 
 
 def _drawn(row: RunRow, groups: Sequence[Sequence[StepLog]], cells: int) -> list[str]:
-    """The head of the picture and a row for each group; none if no times are known."""
+    """The head of the bars, and a bar for each group; [] if no times are known."""
     spans = [[(s.began_at, s.seconds) for s in group if s.began_at] for group in groups]
-    everything = [one for group in spans for one in group]
+    everything = [pair for group in spans for pair in group]
     if not everything:
         return []
     ends = [begin + seconds for begin, seconds in everything]
     axis = Axis(row.started_at, max([row.finished_at or 0.0, *ends]), cells)
-    # By task a cell is as full as workers were busy with it; a step alone fills its cells.
+    # In bars of tasks a cell shows how many workers were busy; in bars of steps it is full.
     most = axis.most_at_once(everything) if len(groups) < len(everything) else 0.0
     return [axis.head, *(axis.row(group, most) for group in spans)]
 
@@ -333,7 +333,7 @@ def _offset(row: RunRow, step: StepLog) -> str:
 
 
 def _failure_lines(steps: Sequence[StepLog]) -> list[str]:
-    """What was said by attempts that failed, those of one task with one message together."""
+    """The messages of attempts that failed; those of one task with one message share a line."""
     groups: dict[tuple[str, str], list[StepLog]] = {}
     for step in steps:
         if step.state == "failed":
@@ -343,7 +343,7 @@ def _failure_lines(steps: Sequence[StepLog]) -> list[str]:
         keys = sorted({s.key for s in group})
         times = f" ({count(len(group), 'attempt')})" if len(group) > 1 else ""
         lines.append(painted(f"failed {task}@{span(keys[0], keys[-1])}{times}:", "red"))
-        lines += [f"  {said}" for said in bounded(message)]
+        lines += [f"  {text}" for text in bounded(message)]
     if len(groups) > _SHOWN:
         lines.append(f"and {len(groups) - _SHOWN:,} more messages; --task NAME shows all of a task")
     return lines

@@ -1,4 +1,4 @@
-"""The states of datasets: a row each, with a bar over time.
+"""Reports the states of datasets: a row for each, with a bar over time.
 
 Knows nothing of how states are found.
 """
@@ -43,9 +43,9 @@ _GAP = "  "
 
 @dataclass(frozen=True, slots=True)
 class DatasetStatus:
-    """One dataset, source or effect: its range so far, and how many partitions are in each state.
+    """One dataset, source or effect: its range so far, and how many partitions have each state.
 
-    `heat` has a mark for each part of the range, the worst state of that part.
+    `heat` has one mark for each part of the range, for the worst state in it.
     """
 
     dataset: str
@@ -70,7 +70,7 @@ class DatasetStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """How all things stand, with what somebody has to put right, and what is not shown."""
+    """The status of all selected nodes, with faults, remarks, and files that are not shown."""
 
     datasets: tuple[DatasetStatus, ...]
     faults: tuple[FaultReport, ...]
@@ -81,7 +81,7 @@ class StatusReport:
 def status_report(
     plan: Plan, statuses: Sequence[Status], lying: Sequence[Lying] = ()
 ) -> StatusReport:
-    """The status of some nodes; what a plan says of faults; what lies there and is not shown."""
+    """The report of some nodes' status, of a plan's faults, and of files that are not shown."""
     return StatusReport(
         tuple(map(_of_node, statuses)),
         fault_reports(plan.faults),
@@ -91,7 +91,7 @@ def status_report(
 
 
 def status_lines(report: StatusReport) -> list[str]:
-    """A row for each, the bar beside it, or below it where the terminal is too narrow."""
+    """A row for each node, with its bar beside it, or below it if the terminal is too narrow."""
     if not report.datasets:
         return ["no dataset is selected", *stray_lines(report.undeclared)]
     rows = aligned([(*_HEADS, "size"), *map(_row, report.datasets)], right=_NUMBERS)
@@ -107,11 +107,11 @@ def status_lines(report: StatusReport) -> list[str]:
 
 
 def heat(states: NDArray[np.uint8], cells: int = CELLS) -> list[State]:
-    """The worst state of each of `cells` equal parts; fewer cells if there are fewer partitions."""
+    """The worst state in each of `cells` equal parts, or of each partition if there are fewer."""
     n = len(states)
     if not n:
         return []
-    # The rank of each state by its number.
+    # Maps the number of a state to its rank in _WORST_LAST.
     order = np.argsort(np.array(_WORST_LAST, np.int64))
     cells = min(cells, n)
     begins = np.arange(cells) * n // cells
@@ -158,9 +158,9 @@ def _painted_bar(bar: str) -> str:
 
 
 def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
-    """What the states alone do not say."""
+    """Lines for what the states alone do not say."""
     lines = []
-    for name, singular, said in (
+    for name, singular, words in (
         ("may_become_stale", "fresh partition", "may become stale"),
         ("kept", "partition", "of other code kept"),
         ("pinned", "partition", "pinned, by somebody's choice"),
@@ -169,7 +169,7 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
         numbers = {s.dataset: getattr(s, name) for s in statuses if getattr(s, name)}
         if numbers:
             named = ", ".join(f"{dataset} {number:,}" for dataset, number in numbers.items())
-            lines.append(f"{count(sum(numbers.values()), singular)} {said}: {named}")
+            lines.append(f"{count(sum(numbers.values()), singular)} {words}: {named}")
     return lines
 
 

@@ -1,6 +1,6 @@
-"""What lies in the warehouse and is not shown, and what moves it away.
+"""Reports files that lie in the warehouse but are not shown, and the command that moves them.
 
-Knows nothing of how that is found.
+Knows nothing of how they are found.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StrayReport:
-    """Partitions of a dataset that lie there and are not shown, and why they are not."""
+    """Keys of a dataset that are not shown for one reason, and the bytes of their files."""
 
     dataset: str
     why: Hidden
@@ -27,7 +27,7 @@ class StrayReport:
 
 
 def stray_reports(lying: Sequence[Lying]) -> tuple[StrayReport, ...]:
-    """What lies there, dataset by dataset and reason by reason."""
+    """The reports of strays, by dataset and reason."""
     return tuple(
         StrayReport(each.dataset, each.why, tuple(s.key for s in each.strays), each.nbytes)
         for each in lying
@@ -35,7 +35,7 @@ def stray_reports(lying: Sequence[Lying]) -> tuple[StrayReport, ...]:
 
 
 def stray_lines(strays: Sequence[StrayReport]) -> list[str]:
-    """A line for each dataset and reason, and one that says what to do."""
+    """A line for each dataset and reason, then one that says what to do; [] if there are none."""
     if not strays:
         return []
     names = list(dict.fromkeys(each.dataset for each in strays))

@@ -27,7 +27,7 @@ _JOINERS = "\u200c\u200d"
 def aligned(
     rows: Sequence[Sequence[str]], right: Collection[int] = (), gap: str = "  "
 ) -> list[str]:
-    """The rows as lines whose columns stand below one another; those in `right` end there."""
+    """The rows as lines with aligned columns; those whose numbers are in `right` to the right."""
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -37,13 +37,13 @@ def aligned(
 
 
 def padded(text: str, size: int, *, to_the_right: bool = False) -> str:
-    """The text with as many spaces as make it that wide."""
+    """The text with spaces added until it is `size` cells wide."""
     spaces = " " * (size - width(text))
     return spaces + text if to_the_right else text + spaces
 
 
 def width(text: str) -> int:
-    """How many cells of a terminal a text takes; colours take none."""
+    """How many cells of a terminal a text takes; codes for colours take none."""
     plain = click.unstyle(text)
     if plain.isascii():
         return len(plain)
@@ -62,10 +62,10 @@ def shortened(text: str, size: int) -> str:
 
 
 def printable(text: str, kept: str = "") -> str:
-    """The text with what a terminal would obey written out, but for the characters that are `kept`.
+    """The text with characters escaped that a terminal would obey, except those in `kept`.
 
-    A terminal obeys control characters; marks of direction make it show what does not stand there.
-    Joiners stay: many scripts and emoji are spelled with them.
+    A terminal obeys control characters, and marks of direction can make it show a text as another
+    one. Joiners are not escaped, because many scripts and emoji need them.
     """
     if text.isprintable():
         return text
@@ -73,7 +73,7 @@ def printable(text: str, kept: str = "") -> str:
 
 
 def _is_harmless(char: str) -> bool:
-    """Whether a character only shows itself, as letters do, spaces of any width, and joiners."""
+    """Whether a terminal only shows a character: a letter, a space of any width, a joiner."""
     return char.isprintable() or char in _JOINERS or unicodedata.category(char) == "Zs"
 
 
@@ -82,12 +82,12 @@ def _escaped(char: str) -> str:
 
 
 def count(number: int, one: str, many: str = "") -> str:
-    """A number and what is counted: `1 partition`, `1,095 partitions`."""
+    """A number with its noun: `1 partition`, `1,095 partitions`; `many` is an irregular plural."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def size(nbytes: int) -> str:
-    """Bytes, as people say them: `812 B`, `1.4 MB`."""
+    """A number of bytes for people: `812 B`, `1.4 MB`; a KB has 1000 bytes."""
     if nbytes < _STEP:
         return f"{nbytes} B"
     number, unit = nbytes / _STEP, _UNITS[0]
@@ -100,20 +100,21 @@ def size(nbytes: int) -> str:
 
 
 def moment(at: float) -> str:
-    """An instant in epoch seconds, in UTC: `2026-03-01T05:00:00Z`."""
+    """A moment, given in epoch seconds, as UTC: `2026-03-01T05:00:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 def span(first: str, last: str) -> str:
-    """Two keys as a range, as people see them; one if they are the same."""
+    """Two keys as a range, `first .. last`, as people read keys; one if they are the same."""
     first, last = shown_key(first), shown_key(last)
     return first if first == last else f"{first} .. {last}"
 
 
 def bounded(text: str) -> list[str]:
-    """The lines of a text as they can be printed; the middle of many, or of a long one, left out.
+    """The lines of a text, fit for a terminal and of bounded length.
 
-    All of it is in the JSON that is printed of the same.
+    The middle is left out of more than 20 lines, and of a line of more than 1,000 characters. The
+    JSON of the same report has all of it.
     """
     lines = text.splitlines()
     if len(lines) > _LINES:
@@ -132,13 +133,13 @@ def _middle_left_out(line: str) -> str:
 
 
 def painted(text: str, colour: str | None, *, dim: bool = False) -> str:
-    """The text in a colour, unless NO_COLOR is set or nobody sees it."""
+    """The text in a colour; without one if NO_COLOR is set, or stdout is no terminal."""
     shown = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     return click.style(text, fg=colour, dim=dim or None) if shown else text
 
 
 def room(file: IO[Any] | None = None) -> int | None:
-    """How many cells wide the terminal is that a file is; None if it is none, and so no limit.
+    """How many cells wide a terminal is; None if the file is no terminal.
 
     The file is standard output if none is given.
     """
@@ -155,7 +156,7 @@ def print_json(document: object) -> None:
 
 
 def json_text(document: object, indent: int | None = None) -> str:
-    """A document as JSON, in which nothing stands raw that a terminal would obey."""
+    """A document as JSON; characters that a terminal would obey are escaped."""
     import json
 
     text = json.dumps(document, indent=indent, ensure_ascii=False)

@@ -1,6 +1,6 @@
-"""Draws where in a run's time its steps ran: a row of cells, each as full as workers were busy.
+"""Draws when in a run its steps ran: a row of cells that are fuller the more steps ran at once.
 
-Knows nothing of tasks or partitions; it is given spans of time.
+Knows nothing of tasks or partitions: spans of time come in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SEEN = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The time of a run, from `begin` to `end` in epoch seconds, cut into so many cells."""
+    """The time of a run, from `begin` to `end` in epoch seconds, divided into `cells` parts."""
 
     begin: float
     end: float
@@ -30,19 +30,20 @@ class Axis:
         return f"0 s{right:>{max(self.cells - 3, len(right) + 1)}}"
 
     def row(self, spans: Sequence[tuple[float, float]], most: float) -> str:
-        """One cell a part of the time: blank if none of the (begin, seconds) fell there.
+        """The row of cells for spans (begin, seconds); a cell in which none ran is blank.
 
-        A cell is full where `most` of them went on at once throughout; if that is 0, where any did.
+        A cell is full if `most` spans ran at once during all of it. If `most` is 0, it is full if
+        any span ran in it.
         """
         busy, top = self._busy(spans), len(_LEVELS) - 1
         levels = np.round(busy / max(most, _TINY) * top).clip(0, top).astype(int)
-        # The shortest step is to be seen too.
+        # Even the shortest step has to be seen.
         seen = self._begun(spans) | (busy > _SEEN)
         levels[seen & (levels == 0)] = 1 if most else top
         return "".join(_LEVELS[level] for level in levels)
 
     def most_at_once(self, spans: Sequence[tuple[float, float]]) -> float:
-        """How many of the spans went on at once in the fullest cell, at least 1."""
+        """How many spans ran at once, on average over the fullest cell; at least 1."""
         return max(1.0, float(self._busy(spans).max(initial=0.0)))
 
     @property
@@ -50,10 +51,10 @@ class Axis:
         return max((self.end - self.begin) / self.cells, _TINY)
 
     def _busy(self, spans: Sequence[tuple[float, float]]) -> np.ndarray:
-        """How many spans went on in each cell, on average; shape (cells,)."""
+        """How many spans ran in each cell, on average over its time; shape (cells,)."""
         edges = self._width * np.arange(self.cells + 1)
         begins, seconds = np.array(spans, np.float64).reshape(-1, 2).T
-        # From the run's begin on: sums of epoch seconds would lose what is after the point.
+        # Counted from the run's begin: sums of epoch seconds would lose their fractions.
         begins = begins - self.begin
         passed = _passed(begins, edges) - _passed(begins + seconds, edges)
         return np.asarray(np.diff(passed) / self._width)
@@ -61,13 +62,13 @@ class Axis:
     def _begun(self, spans: Sequence[tuple[float, float]]) -> np.ndarray:
         """Whether any span began in each cell."""
         begins = np.array([begin for begin, _ in spans], np.float64) - self.begin
-        found = np.zeros(self.cells, bool)
-        found[np.clip(begins / self._width, 0, self.cells - 1).astype(int)] = True
-        return found
+        begun = np.zeros(self.cells, bool)
+        begun[np.clip(begins / self._width, 0, self.cells - 1).astype(int)] = True
+        return begun
 
 
 def _passed(moments: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The sum over the moments before each edge of the time from there to the edge."""
+    """For each edge the sum, over all earlier moments, of the time from the moment to the edge."""
     moments = np.sort(moments)
     before = np.searchsorted(moments, edges)
     sums = np.concatenate([[0.0], np.cumsum(moments)])

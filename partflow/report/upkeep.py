@@ -1,4 +1,4 @@
-"""What was kept, put back, swept, moved and made anew: as data and as text.
+"""Reports what is kept, and what was put back, swept, moved or made anew.
 
 Knows nothing of how any of it is done.
 """
@@ -25,7 +25,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class KeptReport:
-    """A file in the history of a partition; what is not recorded of it is None."""
+    """A file in the history of a partition; values that are not recorded are None."""
 
     number: int
     made_at: str | None
@@ -47,7 +47,7 @@ class PutBackFile:
 
 @dataclass(frozen=True, slots=True)
 class PutBackReport:
-    """What was put back or released, and by which run."""
+    """The partitions that a run put back or released."""
 
     run: str
     files: tuple[PutBackFile, ...]
@@ -56,7 +56,7 @@ class PutBackReport:
 
 @dataclass(frozen=True, slots=True)
 class SweptKind:
-    """How much of one kind was swept, or would be; `what` says what it is."""
+    """How many files of one kind were swept, or would be; `what` names the kind."""
 
     files: int
     bytes: int
@@ -65,14 +65,14 @@ class SweptKind:
 
 @dataclass(frozen=True, slots=True)
 class NotShown:
-    """What lies in the warehouse and is not shown."""
+    """Files in the warehouse that are not shown."""
 
     undeclared: tuple[StrayReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What was swept, or would be; only before it is done, also what is not shown."""
+    """What was swept, or would be; `not_shown` is None once it is done."""
 
     kinds: Mapping[str, SweptKind] = field(metadata=INLINE)
     runs: int
@@ -82,7 +82,7 @@ class SweepReport:
 
 @dataclass(frozen=True, slots=True)
 class MoveReport:
-    """What was moved into the history, or would be, since nothing declares it."""
+    """Undeclared files that were moved into the history, or would be."""
 
     undeclared: tuple[StrayReport, ...]
     sentence: str
@@ -90,7 +90,7 @@ class MoveReport:
 
 @dataclass(frozen=True, slots=True)
 class UnknownReport:
-    """A file that nothing ties to a making."""
+    """A file of which a rebuild found no record."""
 
     dataset: str
     key: str
@@ -99,7 +99,7 @@ class UnknownReport:
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport:
-    """What a rebuild of the metastore came to; `aside` is where the old one lies now."""
+    """What a rebuild of the metastore has recorded; `aside` is where the old one lies now."""
 
     partitions: int
     sources: int
@@ -112,7 +112,7 @@ class RebuildReport:
 
 
 def kept_reports(kept: Sequence[Kept]) -> tuple[KeptReport, ...]:
-    """What is in the history of a partition."""
+    """The reports of the files in a partition's history."""
     return tuple(
         KeptReport(
             each.number,
@@ -128,7 +128,7 @@ def kept_reports(kept: Sequence[Kept]) -> tuple[KeptReport, ...]:
 
 
 def kept_lines(kept: Sequence[KeptReport]) -> list[str]:
-    """A line for each, then how many there are."""
+    """A line for each file, then their number."""
     rows = [
         (f"{k.number}", "-", "-", "-", size(k.bytes), "nothing recorded")
         if k.made_at is None
@@ -146,7 +146,10 @@ def kept_lines(kept: Sequence[KeptReport]) -> list[str]:
 
 
 def put_back_report(done: PutBack, again: str | None) -> PutBackReport:
-    """What was put back and pinned, and the command `again` that releases it; or was released."""
+    """The report of what was put back and pinned, or released.
+
+    `again` is the command that releases it; None if it was released.
+    """
     names = ", ".join(f"{r.node}@{shown_key(r.key)}" for r in done.records)
     files = f"{count(len(done.records), 'file')} ({names})"
     sentence = f"released {files}"
@@ -158,10 +161,10 @@ def put_back_report(done: PutBack, again: str | None) -> PutBackReport:
 
 
 def sweep_report(sweep: Sweep, lying: Sequence[Lying] = (), *, is_done: bool) -> SweepReport:
-    """What was swept, or would be; `lying` is what is not shown, before it is done."""
+    """The report of a sweep that is done or would be; `lying` are files that are not shown."""
     files, nbytes = sum(sweep.files.values()), sum(sweep.nbytes.values())
-    what = f"{count(files, 'file')} of {size(nbytes)}, {count(sweep.runs, 'run')}"
-    sentence = f"swept {what}" if is_done else f"{what} would be swept"
+    amount = f"{count(files, 'file')} of {size(nbytes)}, {count(sweep.runs, 'run')}"
+    sentence = f"swept {amount}" if is_done else f"{amount} would be swept"
     return SweepReport(
         {
             kind.name.lower(): SweptKind(sweep.files[kind], sweep.nbytes[kind], kind.value)
@@ -174,7 +177,7 @@ def sweep_report(sweep: Sweep, lying: Sequence[Lying] = (), *, is_done: bool) ->
 
 
 def swept_lines(report: SweepReport) -> list[str]:
-    """A line for each kind of which there is something."""
+    """A line for each kind that has files, and one for old runs."""
     rows = [
         (kind.what, count(kind.files, "file"), size(kind.bytes))
         for kind in report.kinds.values()
@@ -186,22 +189,22 @@ def swept_lines(report: SweepReport) -> list[str]:
 
 
 def sweep_lines(report: SweepReport) -> list[str]:
-    """All of it as text: the sentence alone once it is done."""
+    """The report as text; only the sentence, once it is done."""
     if report.not_shown is None:
         return [report.sentence]
     return [*swept_lines(report), *stray_lines(report.not_shown.undeclared), report.sentence]
 
 
 def move_report(lying: Sequence[Lying], *, is_done: bool) -> MoveReport:
-    """What was moved into the history, or would be."""
+    """The report of files that were moved into the history, or would be."""
     files, nbytes = sum(len(each.strays) for each in lying), sum(each.nbytes for each in lying)
-    what = f"{count(files, 'file')} of {size(nbytes)}"
-    sentence = f"moved {what} into the history" if is_done else f"{what} would be moved"
+    amount = f"{count(files, 'file')} of {size(nbytes)}"
+    sentence = f"moved {amount} into the history" if is_done else f"{amount} would be moved"
     return MoveReport(stray_reports(lying), sentence)
 
 
 def rebuild_report(rebuilt: Rebuilt) -> RebuildReport:
-    """What a rebuild came to."""
+    """The report of a rebuild."""
     return RebuildReport(
         rebuilt.files,
         rebuilt.sources,
@@ -216,7 +219,7 @@ def rebuild_report(rebuilt: Rebuilt) -> RebuildReport:
 
 
 def caution_lines(report: RebuildReport) -> list[str]:
-    """What somebody has to know who goes on with a metastore that was made anew."""
+    """Lines to read before going on with a metastore that was made anew."""
     lines = [
         f"unknown  {u.dataset}@{shown_key(u.key)}: {u.problem}" for u in report.unknown[:_SHOWN]
     ]

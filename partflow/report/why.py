@@ -1,4 +1,4 @@
-"""Why one partition is in its state: reason, code, lineage, when and by which run.
+"""Reports why one partition is in its state: the reason, code, lineage, and its making.
 
 Knows nothing of how the reason is found.
 """
@@ -37,7 +37,7 @@ _DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class LinkReport:
-    """A partition on the way to the root of a reason, and what is said of it."""
+    """A partition on the way to the root of a reason, and what is to be said of it."""
 
     dataset: str
     key: str
@@ -46,7 +46,7 @@ class LinkReport:
 
 @dataclass(frozen=True, slots=True)
 class ReadReport:
-    """What a partition reads of one dataset; `changed` are those that changed since."""
+    """What a partition reads of one dataset; `changed` are keys that changed since it was made."""
 
     dataset: str
     first: str | None
@@ -57,7 +57,7 @@ class ReadReport:
 
 @dataclass(frozen=True, slots=True)
 class MadeReport:
-    """One making of a partition, as it is recorded; `at` is a moment of UTC."""
+    """One record of a partition's making; `at` is a moment in UTC."""
 
     at: str
     run: str | None
@@ -74,7 +74,7 @@ class MadeReport:
 
 @dataclass(frozen=True, slots=True)
 class SeenReport:
-    """What a call did beside reading its inputs; `since` says what became of a file."""
+    """What a call was seen to touch beside its inputs; `since` says how that has changed."""
 
     kind: str
     what: str
@@ -84,7 +84,7 @@ class SeenReport:
 
 @dataclass(frozen=True, slots=True)
 class SettlingReport:
-    """When a partition is made again while it is still corrected outside; moments of UTC."""
+    """When a partition is made again whose inputs are still being corrected; moments in UTC."""
 
     again_at: str
     until: str
@@ -114,7 +114,7 @@ class WhyReport:
 
 
 def why_report(why: Why) -> WhyReport:
-    """An explanation, as it is told."""
+    """The report of an explanation."""
     settling = why.settling
     return WhyReport(
         why.node,
@@ -143,7 +143,7 @@ def why_report(why: Why) -> WhyReport:
 
 
 def why_lines(why: WhyReport) -> list[str]:
-    """All of it as text, each part under its own head."""
+    """The report as text, each part under its own heading."""
     lines = [_headline(why)]
     lines += [
         f"  {_arrow(i)}{link.dataset}@{shown_key(link.key)}  {link.text}"
@@ -170,10 +170,10 @@ def why_lines(why: WhyReport) -> list[str]:
 
 def _headline(why: WhyReport) -> str:
     state = painted(why.state.name.lower(), _COLOURS[why.state])
-    said = f"{why.dataset}@{shown_key(why.key)} is {state}"
+    sentence = f"{why.dataset}@{shown_key(why.key)} is {state}"
     if why.may_become_stale:
-        return f"{said}, and may become stale {why.text}"
-    return said if why.state.name.lower() == why.text else f"{said}: {why.text}"
+        return f"{sentence}, and may become stale {why.text}"
+    return sentence if why.state.name.lower() == why.text else f"{sentence}: {why.text}"
 
 
 def _part(head: str, lines: list[str]) -> list[str]:
@@ -188,12 +188,12 @@ def _arrow(depth: int) -> str:
 def _read(read: ReadReport) -> tuple[str, ...]:
     if not read.count:
         return read.dataset, "nothing", ""
-    what = count(read.count, "partition")
+    number = count(read.count, "partition")
     if read.changed:
         keys = ", ".join(map(shown_key, read.changed[:_KEYS]))
         more = f" and {len(read.changed) - _KEYS:,} more" if len(read.changed) > _KEYS else ""
-        what += f", {len(read.changed):,} changed since: {keys}{more}"
-    return read.dataset, span(read.first or "", read.last or ""), what
+        number += f", {len(read.changed):,} changed since: {keys}{more}"
+    return read.dataset, span(read.first or "", read.last or ""), number
 
 
 def _made(why: WhyReport) -> list[str]:
@@ -201,13 +201,13 @@ def _made(why: WhyReport) -> list[str]:
     if made is None:
         return [] if why.state is State.WAITING else ["never"]
     by = f" by run {made.run}" if made.run else ""
-    # An accepted record keeps the moment of its making, and has the run that accepted it.
+    # An accepted record keeps its moment of making, but names the run that accepted it.
     note = why.history[0].note if why.history else None
     lines = [f"{_verb(why)} at {made.at}{'' if note else by}"]
     if note:
         lines = [*([] if made.pinned else lines), f"{printable(note)}, {by.strip()}"]
     if made.content:
-        # Of a source only the content is recorded, not how many rows it has.
+        # For a source only the content is recorded, and no number of rows.
         rows = [count(made.rows, "row")] if why.task else []
         lines.append(", ".join([*rows, size(made.bytes), _content(made.content)]))
     if made.code and why.task and not made.pinned:
@@ -223,12 +223,12 @@ def _settling(why: WhyReport) -> list[str]:
     again, until = why.settling.again_at, why.settling.until
     if again == until:
         return [f"at {until}; the first run after that makes it again, for good"]
-    said = f"until then it is made again, next by the first run after {again}"
-    return [f"at {until}; {said}, and once more after that"]
+    next_time = f"until then it is made again, next by the first run after {again}"
+    return [f"at {until}; {next_time}, and once more after that"]
 
 
 def _verb(why: WhyReport) -> str:
-    """The record does not say how it was made, the history does."""
+    """The verb for how it was made, which the history says and the record does not."""
     how = why.history[0].how if why.history else "made"
     return _HOW.get(how, printable(how))
 
