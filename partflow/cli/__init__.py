@@ -64,14 +64,14 @@ for command in _COMMANDS:
 
 
 _WORKING = {c.name for c in (init, materialize, backfill, accept, cancel, rollback, gc, state)}
-"""The commands whose work is done, whatever becomes of what they print."""
+"""Commands that change something: their work is done even if their output is lost."""
 
 _OF_DISK = {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EROFS}
-"""What a disk or its limits refuse: nobody's bug, also where the file is not named."""
+"""Numbers of errors of the disk or its limits, which are no bug even if they name no file."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry one command line out (that of this process if none is given); its exit code."""
+    """Carry a command line out, by default that of this process; returns the exit code."""
     words = [spoken(w) for w in sys.argv[1:]] if arguments is None else list(arguments)
     session = Session(command=shlex.join(["partflow", *words]))
     _waste_nothing()
@@ -88,18 +88,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return _documented(words, error.format_message(), error.exit_code)
     except PartflowError as error:
-        # Texts of files and paths stand in it, and a terminal obeys some of them.
-        said = "\n".join(printable(line) for line in str(error).split("\n"))
-        click.echo(f"error: {said}", err=True)
+        # It may quote files and paths, with characters that a terminal would obey.
+        message = "\n".join(printable(line) for line in str(error).split("\n"))
+        click.echo(f"error: {message}", err=True)
         return _documented(words, str(error), error.exit_code)
     except OSError as error:
         if error.filename is None and error.errno not in _OF_DISK:
             raise
         where = error.filename2 or error.filename or "a file of the warehouse"
         named = os.fsdecode(where) if isinstance(where, bytes) else str(where)
-        said = f"{printable(named)}: {error.strerror}; {advice_of(error)}, and run again"
-        click.echo(f"error: {said}", err=True)
-        return _documented(words, said, 2)
+        message = f"{printable(named)}: {error.strerror}; {advice_of(error)}, and run again"
+        click.echo(f"error: {message}", err=True)
+        return _documented(words, message, 2)
     except Exception as error:
         met = _met_by_metastore(session, error)
         if met is None:
@@ -109,16 +109,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _documented(words: Sequence[str], said: str, code: int) -> int:
-    """Print an error as JSON where JSON was asked for, since nothing else is; the exit code."""
+def _documented(words: Sequence[str], message: str, code: int) -> int:
+    """Print an error as JSON if JSON was asked for; returns the exit code."""
     if "--output=json" in words or ("--output", "json") in pairwise(words):
-        with suppress(OutputLostError):  # it was said on stderr
-            print_json({"error": said, "exit_code": code})
+        with suppress(OutputLostError):  # It is on stderr already.
+            print_json({"error": message, "exit_code": code})
     return code
 
 
 def _code_of_lost_output(error: OutputLostError, session: Session) -> int:
-    """The exit code where the output is the product; it is said why, unless its reader left."""
+    """Say why the output of a command that only prints is lost; returns the exit code.
+
+    If the reader has closed the pipe, nothing is said.
+    """
     if isinstance(error.refusal, BrokenPipeError):
         return _BROKEN_PIPE
     click.echo(f"error: {error}", err=True)
@@ -128,16 +131,16 @@ def _code_of_lost_output(error: OutputLostError, session: Session) -> int:
 def _tell_of_lost_output() -> None:
     lost = refusal()
     if lost is not None and not isinstance(lost, BrokenPipeError):
-        said = "what was printed is lost: standard output cannot be written"
-        click.echo(f"warning: {said} ({lost.strerror})", err=True)
+        message = "what was printed is lost: standard output cannot be written"
+        click.echo(f"warning: {message} ({lost.strerror})", err=True)
 
 
 def _waste_nothing() -> None:
-    """Spend less of the processor on what serves nobody, here and in workers.
+    """Waste less processor time, here and in workers.
 
-    OpenBLAS's threads turn in circles for 25 ms after they were made, and after each piece of work,
-    unless they are told to sleep; here they do after half a millisecond. And Python looks for
-    cycles among new objects less often: an import or a run makes many, and hardly a cycle.
+    After its start, and after each piece of work, each thread of OpenBLAS waits for more in a busy
+    loop of 25 ms; this makes it half a millisecond. And Python's garbage collection runs less
+    often, because imports and runs make many objects and hardly any cycles of them.
     """
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
     set_threshold(_NEW_OBJECTS, *get_threshold()[1:])
@@ -154,7 +157,7 @@ def _met_by_metastore(session: Session, error: Exception) -> str | None:
 
 
 def _print_what_it_can() -> None:
-    """Let a stream that cannot show a letter show a ? for it, and not fail."""
+    """Let stdout and stderr write a replacement for a letter that they cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "")
         if hasattr(stream, "reconfigure"):

@@ -1,6 +1,6 @@
-"""`accept` and `check`: vouching for what is stored, and putting it to the test.
+"""`accept` and `check`: vouching for what is stored, and testing it.
 
-Knows nothing of how anything is accepted or compared; the project does it, `report` says it.
+Knows nothing of how anything is accepted or compared: the project does that, `report` words it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     "size",
     type=click.IntRange(1),
     metavar="N",
-    help="Make N partitions aside first, picked at random; if one differs, nothing is accepted.",
+    help="First make N partitions on trial, picked at random; if one differs, accept nothing.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Pick the sample that this seed picks.")
+@click.option(
+    "--seed", type=click.IntRange(0), help="Pick the same sample as with this seed before."
+)
 @click.option(
     "-n", "--dry-run", is_flag=True, help="Show what would be accepted, and record nothing."
 )
@@ -70,14 +72,14 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     if seed is not None and size is None:
         raise click.UsageError("--seed picks a sample: give --verify-sample N too")
     project = session.project()
-    found = project.acceptable(asked=asked)
-    plan = found.plan
+    acceptance = project.acceptable(asked=asked)
+    plan = acceptance.plan
     selection = scope_reports(scopes(plan.graph, plan.request, plan.snapshot.now))
     echo_scopes(selection, asked)
     if dry_run:
-        return _show_acceptance(Accepted("", found), asked, output, is_done=False)
+        return _show_acceptance(Accepted("", acceptance), asked, output, is_done=False)
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
-    question = _question(found)
+    question = _question(acceptance)
     if asks and question and not click.confirm(question, err=True):
         return INTERRUPTED
     sample = None
@@ -98,7 +100,7 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
 @click.option(
     "--twice",
     is_flag=True,
-    help="Make partitions twice, aside, and name the tasks whose result is not the same.",
+    help="Make partitions twice, on trial, and name the tasks whose results differ.",
 )
 @click.option("--verify", is_flag=True, help="Read every file, and list what is not as recorded.")
 @no_wait
@@ -122,7 +124,10 @@ def check(
 
 
 def _show_acceptance(accepted: Accepted, asked: Asked, output: str, *, is_done: bool) -> int:
-    """Print what was accepted, or would be; 1 if the sample refused it, or a named one is left."""
+    """Print what was accepted, or would be; returns the exit code.
+
+    It is 1 if the sample differs, or if a partition that was named by its key is left.
+    """
     from partflow.report.acceptance import acceptance_lines, acceptance_report
     from partflow.report.document import document
 
@@ -137,7 +142,7 @@ def _show_acceptance(accepted: Accepted, asked: Asked, output: str, *, is_done: 
 def _show_checks(
     trials: Sequence[Trial] | None, reading: Reading | None, asked: Asked, output: str
 ) -> bool:
-    """Print what came of the checks; whether anything is at fault."""
+    """Print the results of checks; whether anything is at fault."""
     from partflow.report.acceptance import (
         reading_lines,
         reading_report,
@@ -147,20 +152,27 @@ def _show_checks(
     from partflow.report.document import document
 
     read = None if reading is None else reading_report(reading)
-    made = None if trials is None else trials_report(trials, asked)
+    trial_report = None if trials is None else trials_report(trials, asked)
     if output == "json":
-        print_json({**(document(read) if read else {}), **(document(made) if made else {})})
+        print_json(
+            {**(document(read) if read else {}), **(document(trial_report) if trial_report else {})}
+        )
     else:
-        lines = [*(reading_lines(read) if read else ()), *(trials_lines(made) if made else ())]
+        lines = [
+            *(reading_lines(read) if read else ()),
+            *(trials_lines(trial_report) if trial_report else ()),
+        ]
         click.echo("\n".join(lines))
-    return bool((read and read.faults) or (made and any(t.is_bad for t in made.trials)))
+    return bool(
+        (read and read.faults) or (trial_report and any(t.is_bad for t in trial_report.trials))
+    )
 
 
-def _question(found: Acceptance) -> str:
-    """What accepting comes to; empty if to nothing."""
+def _question(acceptance: Acceptance) -> str:
+    """The question whether to accept; empty if there is nothing to accept."""
     from partflow.operations.acceptable import Kind
 
-    code, hand = found.count(Kind.CODE), found.count(Kind.HAND)
+    code, hand = acceptance.count(Kind.CODE), acceptance.count(Kind.HAND)
     parts = [f"accept {count(code, 'partition')} as made by the new code"] if code else []
     parts += [f"keep and pin {count(hand, 'file')} that somebody changed"] if hand else []
     return f"{', and '.join(parts)}?" if parts else ""

@@ -1,6 +1,6 @@
-"""`ls` and `graph`: what is declared, before anything is looked at.
+"""`ls` and `graph`: what is declared.
 
-Knows nothing of what exists, but for selections by `status:`.
+Knows nothing of what exists, except for selections by `status:`.
 """
 
 from __future__ import annotations

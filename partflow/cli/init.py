@@ -1,6 +1,6 @@
 """`init`: writes a small project that runs at once.
 
-Knows nothing of projects but the files of the template.
+Of projects it knows only the files of the template.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def init(name: str) -> None:
 
 
 def _target(name: str) -> Path:
-    """The folder to write into, which is not there yet or empty."""
+    """The folder to write into, which is absent or empty; else UsageError."""
     if name != "." and not _NAME.match(name):
         raise UsageError(
             f"init {name!r}: that is no plain name of a folder; use letters, digits, '-', '_' and "

@@ -1,6 +1,6 @@
-"""`status` and `why`: how things stand, and why.
+"""`status` and `why`: the states of partitions, and the reasons for them.
 
-Knows nothing of how states are found; it prints what the project says.
+Knows nothing of how states are found: it prints what the project says.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ def why(session: Session, dataset: str, key: str | None, output: str) -> None:
 
 
 def _one(project: Project, name: str) -> str:
-    """The dataset or effect of that name, or of the task of that name."""
+    """The dataset or effect of that name, or the first that a task of that name writes.
+
+    UsageError if the name stands for none or for several.
+    """
     from partflow.declarations.graph import outputs
 
     if name in project.graph.nodes:
@@ -82,10 +85,10 @@ def _one(project: Project, name: str) -> str:
     for task in project.graph.tasks:
         if task.name == name:
             return outputs(task)[0]
-    found = project.selected((name,))
-    if len(found) != 1:
-        raise UsageError(f"why takes one dataset or effect, and {name!r} names {len(found)}")
-    return found[0]
+    names = project.selected((name,))
+    if len(names) != 1:
+        raise UsageError(f"why takes one dataset or effect, and {name!r} names {len(names)}")
+    return names[0]
 
 
 def _key(project: Project, node: str, key: str | None) -> str:

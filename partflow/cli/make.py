@@ -1,4 +1,4 @@
-"""`plan`, `materialize` and `backfill`: what has to be made, and making it.
+"""`plan`, `materialize` and `backfill`: show what has to be made, and make it.
 
 Knows nothing of plans or runs: the project makes them, other modules show them.
 """
@@ -71,12 +71,12 @@ def plan(  # noqa: PLR0917 - one a click option, given by name
     from partflow.report.plan import dry_run
 
     project = session.project()
-    found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
-    report = dry_run(found, asked)
+    planned = project.plan(asked=asked, with_effects=with_effects, verify=verify)
+    report = dry_run(planned, asked)
     echo_scopes(report.plan.selection, asked)
-    if out is not None:  # before anything is printed: a file that cannot be written is an error
+    if out is not None:  # First, so that nothing is printed if the file cannot be written.
         shown = {**document(report.plan), "faults": document(report.faults)}
-        project.save_plan(found, out, shown)
+        project.save_plan(planned, out, shown)
     code = show_plan(report, output, detailed=detailed_exitcode)
     if out is not None:
         click.echo(
@@ -98,7 +98,7 @@ def plan(  # noqa: PLR0917 - one a click option, given by name
     "saved",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="Carry out exactly this plan, which plan --out FILE saved, unless what it rests on moved.",
+    help="Carry out exactly this plan, saved by plan --out FILE, if what it rests on is unchanged.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing (materialize never does).")
 @printing("text", "json")
@@ -116,7 +116,7 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
     output: str,
     detailed_exitcode: bool,
 ) -> int:
-    """Make what is missing or stale of the selected, and what that needs; else everything."""
+    """Make what is missing or stale: of the selected datasets and what they need, or of all."""
     del yes
     if saved is not None and (with_effects or not asked.is_everything):
         raise click.UsageError(
@@ -125,10 +125,10 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
     project = session.project()
     if dry_run:
         if saved is None:
-            found = project.plan(asked=asked, with_effects=with_effects, verify=verify)
+            planned = project.plan(asked=asked, with_effects=with_effects, verify=verify)
         else:
-            found = project.saved_plan(saved, verify)
-        return _shown_dry(found, asked, output, detailed=detailed_exitcode)
+            planned = project.saved_plan(saved, verify)
+        return _shown_dry(planned, asked, output, detailed=detailed_exitcode)
     _echo_request(project, asked)
 
     def make(controls: Controls) -> Result:
@@ -173,8 +173,8 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
 ) -> int:
     """Make a range of partitions again, whether they are fresh or not.
 
-    It is remembered: the same command goes on with one that was cut off. It asks before it begins
-    if it is called from a terminal.
+    A backfill that was cut off is remembered: the same command goes on with it. On a terminal it
+    asks before it begins.
     """
     from partflow.planning.planner import Only
 
@@ -183,11 +183,11 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     project = session.project()
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     if dry_run or asks:
-        found = project.backfill_plan(asked, Only(only), again=again)
+        planned = project.backfill_plan(asked, Only(only), again=again)
         if dry_run:
-            return _shown_dry(found, asked, output, detailed=detailed_exitcode)
-        counts = _counts(found, asked)
-        if found.steps and not click.confirm(_question(counts), err=True):
+            return _shown_dry(planned, asked, output, detailed=detailed_exitcode)
+        counts = _counts(planned, asked)
+        if planned.steps and not click.confirm(_question(counts), err=True):
             return INTERRUPTED
     else:
         _echo_request(project, asked)
@@ -199,22 +199,22 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     return _shown(session, project, asked, output, carried_out)
 
 
-def _shown_dry(found: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
-    """Print a plan that nobody carries out; the exit code."""
+def _shown_dry(plan: Plan, asked: Asked, output: str, *, detailed: bool) -> int:
+    """Print a plan that is only shown; returns the exit code."""
     from partflow.cli.outcome import echo_scopes, show_plan
     from partflow.report.plan import dry_run
 
-    report = dry_run(found, asked)
+    report = dry_run(plan, asked)
     echo_scopes(report.plan.selection, asked)
     return show_plan(report, output, detailed=detailed)
 
 
-def _counts(found: Plan, asked: Asked) -> Counts:
-    """Say what the selection came to; how many steps there are."""
+def _counts(plan: Plan, asked: Asked) -> Counts:
+    """Print what a plan's selection has; returns the plan's counts."""
     from partflow.cli.outcome import echo_scopes
     from partflow.report.plan import plan_report
 
-    report = plan_report(found)
+    report = plan_report(plan)
     echo_scopes(report.selection, asked)
     return report.counts
 
@@ -231,7 +231,7 @@ def _shown(
     output: str,
     carried_out: Callable[[Interrupt], Result],
 ) -> int:
-    """Carry it out and print what it came to, also if it was broken off; the exit code."""
+    """Carry a run out and print how it ended, even if it is broken off; returns the exit code."""
     from partflow.cli.outcome import show_cut_off, show_result
     from partflow.execution.controls import Stop
 
@@ -253,7 +253,7 @@ def _carried_out(
     make: Callable[[Controls], Result],
     interrupt: Interrupt,
 ) -> Result:
-    """Make it, with somebody watching and Ctrl-C in hand."""
+    """Carry a run out, show its progress, and let Ctrl-C stop it."""
     from partflow.cli.outcome import warn_of_effects
     from partflow.cli.progress import watched
 
@@ -278,7 +278,7 @@ def _carried_out(
 
 
 def _echo_request(project: Project, asked: Asked) -> None:
-    """Say before a run what the selection comes to: the calendar tells, but for `status:`."""
+    """Print before a run what the selection has; only `status:` needs a look at files for it."""
     from partflow.cli.outcome import echo_scopes
     from partflow.planning.selection import request_of, scopes
     from partflow.planning.selectors import goes_by_states

@@ -1,6 +1,6 @@
-"""The options that several commands share, and the precise types that they are parsed into.
+"""The options that several commands share, and the types that they are parsed into.
 
-Knows nothing of projects: whether a name or key means anything is found out behind `Asked`.
+Knows nothing of projects: whether a name or a key exists is checked later, from the `Asked`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Carrying:
-    """How a run is to be carried out, as typed."""
+    """The options on how a run is carried out."""
 
     jobs: int
     fail_fast: bool
@@ -33,7 +33,7 @@ class Carrying:
 
 
 def selecting(function: Function) -> Function:
-    """Take SELECT, --exclude and the partitions, and hand them on as `asked`."""
+    """Add SELECT, --exclude and the options for partitions; the command gets them as `asked`."""
 
     @functools.wraps(function)
     def folded(
@@ -54,7 +54,7 @@ def selecting(function: Function) -> Function:
 
 
 def choosing(function: Function) -> Function:
-    """Take SELECT and --exclude."""
+    """Add SELECT and --exclude."""
     select = click.argument("select", nargs=-1, metavar="[SELECT]...")
     exclude = click.option(
         "--exclude", multiple=True, metavar="SELECT", help="Leave these out; may be given again."
@@ -63,7 +63,7 @@ def choosing(function: Function) -> Function:
 
 
 def printing(*forms: str) -> Callable[[Function], Function]:
-    """Take --output; the first form is the default."""
+    """Add --output; the first form is the default."""
     return click.option(
         "--output", type=click.Choice(forms), default=forms[0], show_default=True, help="The form."
     )
@@ -75,7 +75,7 @@ no_wait = click.option(
 
 
 def carrying(function: Function) -> Function:
-    """Take what says how a run is carried out, and hand it on as `how`."""
+    """Add the options on how a run is carried out; the command gets them as `how`."""
 
     @functools.wraps(function)
     def folded(  # noqa: PLR0917 - one a click option, given by name
@@ -123,7 +123,7 @@ def carrying(function: Function) -> Function:
 
 
 def looking(function: Function) -> Function:
-    """Take --verify and --no-verify, and hand them on as `verify`."""
+    """Add --verify and --no-verify; the command gets a `Verify` as `verify`."""
 
     @functools.wraps(function)
     def folded(verify: bool | None, **rest: Any) -> Any:
@@ -169,7 +169,7 @@ def _partitions(function: Function) -> Function:
 
 
 def _with(options: tuple[Callable[[Function], Function], ...], function: Function) -> Function:
-    """Decorate so that `--help` lists the options in this order."""
+    """Add options so that `--help` lists them in this order."""
     for option in reversed(options):
         function = option(function)
     return function

@@ -1,6 +1,6 @@
-"""Prints what a plan or a run came to, and gives the exit code.
+"""Prints a plan or the end of a run, and gives the exit code.
 
-Knows nothing of how a run went about it, nor of what is said: that is the report's.
+Knows nothing of how a run is carried out, nor of the words: those are the report's.
 """
 
 from __future__ import annotations
@@ -33,23 +33,27 @@ if TYPE_CHECKING:
     from partflow.report.result import ResultReport
 
 
-def show_plan(found: DryRun, output: str, *, detailed: bool) -> int:
-    """Print a plan; 1 if a partition named by its key cannot be made, 3 for pending work."""
-    refused, plan = found.refusals.shown, found.plan
+def show_plan(dry_run: DryRun, output: str, *, detailed: bool) -> int:
+    """Print a plan; returns the exit code.
+
+    It is 1 if a partition that was named by its key cannot be made. If `detailed`, it is also 1 for
+    faults and blocked partitions, and 3 if there are steps.
+    """
+    refused, plan = dry_run.refusals.shown, dry_run.plan
     _echo_errors(refused)
     _echo_warnings(perhaps_done_lines(plan.perhaps_done))
     if output == "json":
-        print_json(document(found))
+        print_json(document(dry_run))
     else:
-        echo_faults(found.faults)
+        echo_faults(dry_run.faults)
         click.echo("\n".join(plan_lines(plan)))
-    if refused or (detailed and (found.faults or plan.counts.blocked)):
+    if refused or (detailed and (dry_run.faults or plan.counts.blocked)):
         return FAILED
     return PENDING if detailed and plan.steps else DONE
 
 
 def show_result(result: Result, asked: Asked, output: str, session: Session) -> int:
-    """Print what a run came to; its exit code."""
+    """Print how a run ended; returns the exit code."""
     report = result_report(result, asked, session.calls)
     _echo_errors(report.refusals.shown)
     if output == "json":
@@ -65,7 +69,7 @@ def show_result(result: Result, asked: Asked, output: str, session: Session) -> 
 
 
 def show_cut_off(row: RunRow, output: str) -> None:
-    """Print what a run came to that was broken off before it could tell."""
+    """Print how far a run came that was broken off."""
     from partflow.report.runs import CutOffReport, run_report
 
     if output == "json":
@@ -75,26 +79,26 @@ def show_cut_off(row: RunRow, output: str) -> None:
 
 
 def echo_scopes(selection: Sequence[ScopeReport], asked: Asked) -> None:
-    """Say what the selection came to, if not everything is selected."""
+    """Print on stderr what the selection has, unless everything is selected."""
     if not asked.is_everything:
         for line in scope_lines(selection):
             click.echo(line, err=True)
 
 
 def echo_faults(faults: Sequence[FaultReport]) -> None:
-    """Say what somebody has to put right, beside what is printed for others to read."""
+    """Print on stderr what has to be put right."""
     for text in fault_lines(faults):
         click.echo(painted(f"error: {printable(text)}", "red"), err=True)
 
 
 def echo_remarks(remarks: Remarks) -> None:
-    """Say how the files of sources differ, beside what is printed for others to read."""
+    """Print on stderr how the files of sources differ."""
     for text in remark_lines(remarks):
         click.echo(painted(printable(text), "yellow"), err=True)
 
 
 def warn_of_effects(plan: Plan) -> None:
-    """Name the effects that a run began which was cut off: before they are done again."""
+    """Print on stderr which effects are perhaps done, before they are done again."""
     _echo_warnings(perhaps_done_lines(perhaps_done_reports(perhaps_done(plan))))
 
 

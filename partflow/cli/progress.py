@@ -1,6 +1,6 @@
-"""Shows how a run gets on: a bar on a terminal, else a plain line now and then.
+"""Shows a run's progress: a bar on a terminal, else a plain line every few seconds.
 
-Knows nothing of what runs but how many steps there are and how many are done.
+Of a run it knows only how many steps there are, and how many are done.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DRAWN_EVERY = 0.1
 
 @contextmanager
 def watched(interrupt: Interrupt) -> Iterator[Observer]:
-    """What watches a run; Ctrl-C asks it to end from the moment on that it begins."""
+    """An observer that shows a run's progress, and tells `interrupt` when the run begins."""
     if not sys.stderr.isatty():
         yield Lines(interrupt)
         return
@@ -46,7 +46,7 @@ def watched(interrupt: Interrupt) -> Iterator[Observer]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    # Drawn as steps end, not by a thread: that would draw over a debugger's prompt in a task.
+    # Drawn when steps end, not by a thread, which would draw over a task's debugger prompt.
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
         yield Bar(interrupt, progress)
@@ -54,7 +54,7 @@ def watched(interrupt: Interrupt) -> Iterator[Observer]:
 
 @dataclass(slots=True)
 class Lines:
-    """Says every few seconds how far a run is; says nothing of a short one."""
+    """Prints every few seconds how far a run is; nothing for a short run."""
 
     interrupt: Interrupt
     now: Callable[[], float] = time.monotonic
@@ -64,15 +64,15 @@ class Lines:
     _said: float = 0.0
 
     def begun(self, steps: int) -> None:
-        """Remember when, and of how many."""
+        """Remember when the run began, and its number of steps."""
         self.interrupt.running = True
         self._steps = steps
         self._began = self._said = self.now()
 
     def moved(self, finished: int, failed: int) -> None:
-        """Say it, if the last time was long enough ago."""
+        """Print the progress, if it was printed long enough ago."""
         at = self.now()
-        # What is given up counts as finished: then the summary tells.
+        # After a stop, steps that were given up count as finished: only the summary is right.
         if at - self._said < self.every or not finished or self.interrupt.stop.asked:
             return
         self._said = at
@@ -87,7 +87,7 @@ class Lines:
 
 @dataclass(slots=True)
 class Bar:
-    """A bar with counts, rate and the time that is left."""
+    """A bar with counts, rate and remaining time."""
 
     interrupt: Interrupt
     progress: Progress
@@ -102,7 +102,7 @@ class Bar:
         self._row = self.progress.add_task("", total=steps, failed="", rate="")
 
     def moved(self, finished: int, failed: int) -> None:
-        """Move it; it is drawn some times a second, however often it moves."""
+        """Update the bar; it is drawn at most ten times a second."""
         if self._row is None:
             return
         at = time.monotonic()
@@ -119,5 +119,5 @@ class Bar:
 
 
 def spoken_rate(rate: float) -> str:
-    """Steps a second, or a minute if that is easier to read."""
+    """A rate of steps per second, or per minute if it is below one."""
     return f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min"

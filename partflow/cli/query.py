@@ -70,23 +70,23 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
     _check_stream(form, target)
     try:
         with closing(_Asked(connect(), project, text, form)) as answer:
-            if said := project.zones_differ(text):
-                click.echo(f"note: {printable(said)}", err=True)
+            if note := project.zones_differ(text):
+                click.echo(f"note: {printable(note)}", err=True)
             with _written(target) as file:
                 write_answer(answer, form, file, rows)
     except duckdb.Error as error:
         raise UsageError(f"query: {said_by(error)}") from None
 
 
-def _in_form(found: duckdb.DuckDBPyRelation, form: str) -> duckdb.DuckDBPyRelation:
+def _in_form(relation: duckdb.DuckDBPyRelation, form: str) -> duckdb.DuckDBPyRelation:
     """The rows as they can be handed on: as text where there is no other way, or refused."""
     from partflow.formats.relationtypes import refusal, told
 
     if form != "parquet":
-        return cast("duckdb.DuckDBPyRelation", told(found))
-    if wrong := refusal(found):
+        return cast("duckdb.DuckDBPyRelation", told(relation))
+    if wrong := refusal(relation):
         raise UsageError(f"query: {'; '.join(wrong)}")
-    return found
+    return relation
 
 
 class _Asked:

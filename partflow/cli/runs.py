@@ -1,7 +1,7 @@
-"""`runs`, `logs` and `cancel`: what was run, what it wrote, and how to end it.
+"""`runs`, `logs` and `cancel`: show runs and what they wrote, and end one.
 
-Knows nothing of how anything is recorded. None of these imports the user's modules, but to say how
-the graph of a run differs from that of now.
+Knows nothing of how anything is recorded. The user's modules are imported only to say how the graph
+of a run differs from the present one.
 """
 
 from __future__ import annotations
@@ -58,10 +58,9 @@ def runs(  # noqa: PLR0917 - one a click option, given by name
 ) -> None:
     """List the last runs, the newest first; or show one RUN: its tasks or steps, and their times.
 
-    RUN is its id, the beginning of that, or `last`. A picture shows where in the run's time each
-    task was at work: the fuller a cell, the more workers were. A run of few steps is shown step by
-    step, one of many by task; --task and -p show single attempts of it. JSON has all of them, the
-    profile and the graph.
+    RUN is its id, the beginning of that, or `last`. A bar shows when in the run each task was at
+    work: the fuller a cell, the more workers. A run of few steps is shown step by step, one of many
+    by task; --task and -p show single attempts. JSON has all attempts, the profile and the graph.
     """
     from partflow.report.document import document
     from partflow.report.profile import profile_lines
@@ -131,18 +130,20 @@ def logs(
         if not attempts:
             raise UsageError(f"{what}: there was no attempt {attempt}")
     files = [(r, s, history.log_of(r, s)) for r, s in attempts]
-    found: list[Written] = [(r, s, path) for r, s, path in files if path is not None]
+    written: list[Written] = [(r, s, path) for r, s, path in files if path is not None]
     if output == "json":
-        print_json(document(logs_report(found, tail)))
+        print_json(document(logs_report(written, tail)))
         return
-    is_seen = sys.stdout.isatty()  # a terminal obeys what a log may hold; a file is to have it
-    for group in calls(found):
+    is_seen = (
+        sys.stdout.isatty()
+    )  # A terminal would obey some characters; a file gets them as they are.
+    for group in calls(written):
         click.echo(heading(group))
         piece = "\n"
         for piece in log_text(group[0][2], tail):
             click.echo(printable(piece, "\n\t") if is_seen else piece, nl=False)
         click.echo("", nl=not piece.endswith("\n"))
-    if not found:
+    if not written:
         click.echo(_nothing(what, attempts))
 
 
@@ -179,17 +180,17 @@ def cancel(session: Session, run: str, gently: bool, output: str) -> None:
 def _filtered(
     row: RunRow, steps: list[StepLog], tasks: Sequence[str], keys: Sequence[str]
 ) -> list[StepLog]:
-    """The attempts at those tasks and partitions; UsageError if there was none at one of them."""
+    """The attempts at these tasks and partitions; UsageError if one of them has none."""
     for name in tasks:
         if name not in {s.task for s in steps}:
             raise UsageError(_none(row, f"task {name!r}", name, {s.task for s in steps}))
-    found = [s for s in steps if not tasks or s.task in tasks]
+    selected = [s for s in steps if not tasks or s.task in tasks]
     for key in keys:
-        known = {shown_key(s.key) for s in found}
+        known = {shown_key(s.key) for s in selected}
         if shown_key(key) not in known:
             raise UsageError(_none(row, f"partition {shown_key(key)!r}", shown_key(key), known))
     wanted = {plain_key(key) for key in keys}
-    return [s for s in found if not keys or s.key in wanted]
+    return [s for s in selected if not keys or s.key in wanted]
 
 
 def _none(row: RunRow, what: str, word: str, known: Iterable[str]) -> str:
@@ -197,7 +198,7 @@ def _none(row: RunRow, what: str, word: str, known: Iterable[str]) -> str:
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
-    """What else somebody may have meant."""
+    """A hint at what was meant, or at what there is."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
     if near:
@@ -222,7 +223,10 @@ def _graph_lines(session: Session, history: History, row: RunRow) -> list[str]:
 
 
 def _attempts(history: History, what: str, key: str | None) -> list[tuple[str, StepLog]]:
-    """The attempts that are asked for: of a run, or of the last run at one partition."""
+    """The attempts of a run; or for a dataset, those of the last run at one partition.
+
+    UsageError if there are none.
+    """
     writers = history.writers()
     if what not in writers:
         return _of_run(history, what, key, writers)
@@ -232,13 +236,13 @@ def _attempts(history: History, what: str, key: str | None) -> list[tuple[str, S
         span = history.keys(writers[what])
         first = f", for example with -p {shown_key(span[0])}" if span else ""
         raise UsageError(f"logs {what}: which partition? name it{first}")
-    found = history.attempts(writers[what], plain_key(key))
-    if not found:
+    attempts = history.attempts(writers[what], plain_key(key))
+    if not attempts:
         keys = [shown_key(each) for each in history.keys(writers[what]) or ()]
-        said = f"what was attempted of it is {' .. '.join(keys)}" if keys else "none was"
-        raise UsageError(f"no run attempted {what}@{shown_key(key)}; {said}")
-    newest = found[0][0]
-    return [(run, step) for run, step in found if run == newest]
+        attempted = f"what was attempted of it is {' .. '.join(keys)}" if keys else "none was"
+        raise UsageError(f"no run attempted {what}@{shown_key(key)}; {attempted}")
+    newest = attempts[0][0]
+    return [(run, step) for run, step in attempts if run == newest]
 
 
 def _of_run(
@@ -259,7 +263,7 @@ def _of_run(
 
 
 def _nothing(what: str, attempts: Sequence[tuple[str, StepLog]]) -> str:
-    """Why nothing is shown."""
+    """The sentence that says why no log is shown."""
     if not attempts:
         return f"{what}: no step of it came to an end"
     if not any(step.has_log for _, step in attempts):

@@ -1,4 +1,4 @@
-"""What one command line has at hand: the project, its history, and how it was called.
+"""What each command gets: the project, its history, and how the command was called.
 
 Knows nothing of what the commands do.
 """
@@ -25,9 +25,9 @@ INTERRUPTED = 130
 
 @dataclass(slots=True)
 class Session:
-    """One call of the command line; `folder` is what --project said, `command` all of it.
+    """One call of the command line, whose whole text is `command`; `folder` is that of --project.
 
-    `stopped` says that somebody ended it from outside.
+    `stopped` says that somebody stopped its run by Ctrl-C or another signal.
     """
 
     folder: str | None = None
@@ -42,18 +42,18 @@ class Session:
         from partflow.report.text import painted, printable
 
         project = Project.load_quietly(self.folder or ".")
-        for said in project.left_out:
-            click.echo(painted(f"warning: {printable(said)}", "yellow"), err=True)
+        for warning in project.left_out:
+            click.echo(painted(f"warning: {printable(warning)}", "yellow"), err=True)
         return project
 
     def history(self) -> History:
-        """What was run in the project; its modules are not imported."""
+        """The project's log of runs; the project's modules are not imported."""
         from partflow.project.history import History
 
         return History.load(self.folder or ".")
 
     def controls(self, *, wait: bool) -> Controls:
-        """How what this command begins is to go on; who is waited for is said on stderr."""
+        """The controls for what this command begins; they print on stderr for whom it waits."""
         import click
 
         from partflow.execution.controls import Controls

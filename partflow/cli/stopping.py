@@ -1,6 +1,6 @@
-"""What Ctrl-C and other signals do to a run: let it finish what it is at, or stop it now.
+"""Says what Ctrl-C and other signals do to a run: let it finish what is running, or stop it now.
 
-Knows nothing of steps but in which function they are carried out.
+Of steps it knows only the function in which a task is called.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ _OVER = b"\0"
 
 @dataclass(slots=True)
 class Interrupt:
-    """What Ctrl-C and signals do: before the run begins they end the command.
+    """Handles Ctrl-C and other signals.
 
-    Then the first Ctrl-C only asks the run to finish what is running, as `cancel --gently` does
-    however often; the second, SIGTERM, and the hang-up of a connection that is gone, stop it now.
-    What runs in the main thread is broken off by an exception; elsewhere the run looks at `stop` by
-    itself, so that no publication is broken off. A further signal breaks off whatever it is.
+    Before the run begins they end the command. After that the first Ctrl-C asks the run to finish
+    what is running, as every `cancel --gently` does. A second Ctrl-C, SIGTERM or SIGHUP (the
+    terminal's connection is gone) stops the run now. A task in the main thread is broken off by an
+    exception; anything else is not, so that no publication is: the run looks at `stop` by itself. A
+    further signal breaks off whatever is running.
 
-    Python sees a signal only between two steps of its own. If a task does not come back from C
-    within some seconds, a thread says `last_words` and ends the process.
+    Python handles a signal only between two of its own instructions. If a task is inside C code and
+    does not return within 2 seconds, a thread calls `last_words` and ends the process.
     """
 
     stop: Stop
@@ -50,7 +51,7 @@ class Interrupt:
     _is_over: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        """Be the function that a signal calls."""
+        """Handle a signal; KeyboardInterrupt if something is to be broken off."""
         if signum not in _STOPPING:
             self.stop.asked = True
             return
@@ -66,7 +67,10 @@ class Interrupt:
 
     @contextmanager
     def armed(self, exit_code: int) -> Iterator[None]:
-        """Stand in for Python's own reactions meanwhile; `exit_code` is for the worst case."""
+        """Handle signals in place of Python until the end of the block.
+
+        `exit_code` is that of the process if a thread has to end it.
+        """
         from partflow.operations.cancel import GENTLY
 
         with woken() as (reading, writing):
@@ -77,12 +81,12 @@ class Interrupt:
                     yield
             finally:
                 self._is_over.set()
-                with suppress(BlockingIOError):  # then there is enough in it that it is woken by
+                with suppress(BlockingIOError):  # The pipe is full, so the thread is woken anyway.
                     os.write(writing, _OVER)
                 watching.join()
 
     def _watch(self, reading: int, exit_code: int) -> None:
-        """See every signal, whatever the main thread is at; end the process if it is stuck."""
+        """Read every signal, whatever the main thread does; end the process if it is stuck."""
         interrupts = 0
         while not self._is_over.is_set():
             came = os.read(reading, 1)[0]
@@ -93,7 +97,7 @@ class Interrupt:
             if self._is_over.wait(_GRACE):
                 return
             if _in_a_task(sys._current_frames().get(threading.main_thread().ident or 0)):  # noqa: SLF001
-                # The run's own may have been taken by who keeps what a task writes.
+                # They may be replaced while a task's output is captured.
                 sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
                 try:
                     self.last_words()
@@ -102,16 +106,16 @@ class Interrupt:
 
 
 def _say(text: str) -> None:
-    """Tell whoever is at the terminal: in a task, sys.stderr is that task's log.
+    """Print on the real stderr, because within a task sys.stderr is the task's log.
 
-    The signal may have come in the middle of a line that is being written.
+    RuntimeError, raised if the signal came while a line was being written, is ignored.
     """
     with suppress(RuntimeError):
         click.echo(text, file=sys.__stderr__)
 
 
 def _in_a_task(frame: FrameType | None) -> bool:
-    """Whether a thread is carrying a step out, and not publishing or waiting for workers."""
+    """Whether a thread is calling a task's function, and not publishing or waiting for workers."""
     while frame is not None:
         if frame.f_code.co_name == "call" and frame.f_globals["__name__"] == _PERFORM:
             return True

@@ -1,6 +1,6 @@
-"""`rollback`, `gc` and `state`: putting back, sweeping, and making the record anew.
+"""`rollback`, `gc` and `state`: put back, sweep, and make the metastore anew.
 
-Knows nothing of how any of it is done; `Project.upkeep` does it.
+Knows nothing of how any of it is done: `Project.upkeep` does it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ yes = click.option("--yes", is_flag=True, help="Do not ask; needed where there i
 @click.argument("dataset")
 @click.option("-p", "--partition", "key", metavar="KEY", required=True, help="The partition.")
 @click.option(
-    "--to", type=click.IntRange(0), metavar="N", help="The one of this number, as --list shows it."
+    "--to", type=click.IntRange(0), metavar="N", help="Put back the one with this number in --list."
 )
 @click.option("--list", "listing", is_flag=True, help="Show what is kept, and put nothing back.")
-@click.option("--release", is_flag=True, help="Unpin what was put back; its file stays till then.")
+@click.option("--release", is_flag=True, help="Unpin what was put back; its file stays as it is.")
 @yes
 @no_wait
 @printing("text", "json")
@@ -110,25 +110,24 @@ def gc(  # noqa: PLR0917 - one a click option, given by name
     How much history is kept, and for how long runs are, is configured. Only files that partflow
     wrote are swept, and no file of a dataset ever is.
 
-    With --undeclared, files that lie in the warehouse under the name of a DATASET are moved that
-    nothing declares, so that they are not shown: outside of its range, of another grain, or of a
-    dataset that is gone. They are in the history then, and are not swept while nothing declares
-    them.
+    With --undeclared, files under the name of a DATASET that nothing declares, and that are not
+    shown for that reason, are moved into the history: files outside of its range, of another grain,
+    or of a dataset that is gone. There they are not swept while nothing declares them.
     """
     from partflow.report.upkeep import sweep_lines, sweep_report, swept_lines
 
     upkeep, controls = session.project().upkeep, session.controls(wait=not no_wait)
     if undeclared or datasets:
         return _move_undeclared(upkeep, datasets, controls, (undeclared, dry_run, yes), output)
-    found = upkeep.sweep(controls, dry_run=True)
-    if not dry_run and not found.is_empty:
+    swept = upkeep.sweep(controls, dry_run=True)
+    if not dry_run and not swept.is_empty:
         if output == "text":
-            click.echo("\n".join(swept_lines(sweep_report(found, is_done=False))), err=True)
+            click.echo("\n".join(swept_lines(sweep_report(swept, is_done=False))), err=True)
         if not _agreed("sweep this?", yes=yes):
             return INTERRUPTED
-        found = upkeep.sweep(controls, dry_run=False)
+        swept = upkeep.sweep(controls, dry_run=False)
     lying = upkeep.undeclared() if dry_run else ()
-    report = sweep_report(found, lying, is_done=not dry_run)
+    report = sweep_report(swept, lying, is_done=not dry_run)
     _print(report, sweep_lines(report), output)
     return DONE
 
@@ -140,7 +139,10 @@ def _move_undeclared(
     how: tuple[bool, bool, bool],
     output: str,
 ) -> int:
-    """Move what is not shown of the named datasets; `how`: --undeclared, --dry-run and --yes."""
+    """Move files that are not shown into the history; returns the exit code.
+
+    `how` has --undeclared, --dry-run and --yes.
+    """
     from partflow.operations.undeclared import chosen
     from partflow.report.strays import stray_lines, stray_reports
     from partflow.report.upkeep import move_report
@@ -148,14 +150,14 @@ def _move_undeclared(
     undeclared, dry_run, yes = how
     if not undeclared or not names:
         raise click.UsageError("--undeclared and the datasets of which it is go together")
-    found = chosen(upkeep.undeclared(), names)
+    lying = chosen(upkeep.undeclared(), names)
     if not dry_run:
         if output == "text":
-            click.echo("\n".join(stray_lines(stray_reports(found))[:-1]), err=True)
+            click.echo("\n".join(stray_lines(stray_reports(lying))[:-1]), err=True)
         if not _agreed("move this into the history?", yes=yes):
             return INTERRUPTED
-        found = upkeep.move_undeclared(names, controls)
-    report = move_report(found, is_done=not dry_run)
+        lying = upkeep.move_undeclared(names, controls)
+    report = move_report(lying, is_done=not dry_run)
     before = stray_lines(report.undeclared)[:-1] if dry_run else []
     _print(report, [*before, report.sentence], output)
     return DONE
@@ -177,8 +179,9 @@ def state() -> None:
 def rebuild(session: Session, yes: bool, no_wait: bool, output: str) -> int:
     """Make the metastore anew from the footers of the files and from the journal.
 
-    For one that is lost, damaged, or older than the data. What is there is moved aside. What runs
-    did and wrote to their logs is not known afterwards, nor are backfills that were cut off.
+    For a metastore that is lost, damaged, or older than the data. The old one is moved aside.
+    Afterwards the list of runs is empty, their logs are not shown, and backfills that were cut off
+    are forgotten.
     """
     from partflow.report.upkeep import caution_lines, rebuild_report
 
@@ -196,7 +199,7 @@ def rebuild(session: Session, yes: bool, no_wait: bool, output: str) -> int:
 
 
 def _print(report: object, lines: Sequence[str], output: str) -> None:
-    """Print a report in the form that was asked for."""
+    """Print a report as JSON, or its lines as text."""
     from partflow.report.document import document
 
     if output == "json":
@@ -206,7 +209,10 @@ def _print(report: object, lines: Sequence[str], output: str) -> None:
 
 
 def _agreed(question: str, *, yes: bool) -> bool:
-    """Whether to go on: asked on a terminal; without one, --yes has to say so."""
+    """Whether to go on: by --yes, or by a question on the terminal.
+
+    click.UsageError if there is neither.
+    """
     if yes:
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
