@@ -1,6 +1,6 @@
-"""Leases as locked files: each run holds one that says what it touches, for the run's life.
+"""Leases as locked files: while a run lives, it holds one that says what it touches.
 
-Knows nothing of plans. A `flock` goes with its process, so what a dead run had is free at once.
+Knows nothing of plans. A `flock` ends with its process, so what a dead run held is free at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from partflow.store.opening import NotAFileError, alone_with, at_once
 _SUFFIX = ".lease"
 _NEW = ".new"
 _MOMENT = 0.05
-"""Seconds; polars has Ctrl-C restart what waits for a lock: it is heard only between two waits."""
+"""Seconds between two looks at a lock. Ctrl-C is heard then; it would not end a wait for the lock,
+since polars has the system restart what a signal interrupts."""
 
 
 class FlockLeases:
@@ -40,20 +41,20 @@ class FlockLeases:
         footprint: Footprint,
         before: Callable[[Living], None] = lambda _: None,
     ) -> Iterator[Taken | Met]:
-        """Hold a lease on what a run touches, unless one that goes on meets it.
+        """Hold a lease on what a run touches, unless it meets a run that goes on.
 
-        Before that, whatever is to be done to what dead runs left is done, given who is alive:
-        nobody else takes a lease meanwhile.
+        First `before` is called with the leases that are held, to clean up after dead runs. Nobody
+        else takes a lease meanwhile.
         """
         with ExitStack() as stack:
             with self._gate():
                 living = self._living()
                 before(living)
-                found: Taken | Met | None = first_met(living, run, footprint)
-                if found is None:
+                outcome: Taken | Met | None = first_met(living, run, footprint)
+                if outcome is None:
                     is_held = stack.enter_context(self._held(run, owner, footprint))
-                    found = Taken(tuple(living.values()), is_held)
-            yield found
+                    outcome = Taken(tuple(living.values()), is_held)
+            yield outcome
 
     def await_end(self, met: Met) -> None:
         """Wait until a run that was met has ended."""
@@ -65,7 +66,7 @@ class FlockLeases:
             pass
 
     def owner(self, run: str) -> str | None:
-        """Who holds the lease of a run, in words; None if nobody does: it does not go on."""
+        """Who holds the lease of a run, in words; None if nobody does, as it does not go on."""
         lease = _lease_in(self._path(run))
         return None if lease is None else lease.owner
 
@@ -75,9 +76,10 @@ class FlockLeases:
 
     @contextmanager
     def lead(self) -> Iterator[Callable[[], bool] | None]:
-        """Lead all that ask to, until the end of the block; None if another leads.
+        """Be the leader until the end of the block; None if another is.
 
-        Else what tells whether this one still does: somebody may have removed the file.
+        Else it gives a function that says whether this is still the leader: somebody may have
+        removed the file.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "leader"
@@ -94,14 +96,14 @@ class FlockLeases:
 
     @contextmanager
     def _gate(self) -> Iterator[None]:
-        """Let one process at a time take leases; it is held for moments only."""
+        """Let one process at a time take a lease. It is only held for moments."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with alone_with(self.folder / "gate"):
             yield
 
     def _living(self) -> dict[str, Lease]:
-        """The leases that are held; files of the dead go. Requires: the gate."""
-        found = {}
+        """The leases that are held, by run; removes the files of dead runs. Requires: the gate."""
+        living = {}
         with os.scandir(self.folder) as entries:
             names = sorted(e.name for e in entries if e.is_file(follow_symlinks=False))
         for path in (self.folder / name for name in names if name.endswith((_SUFFIX, _NEW))):
@@ -109,19 +111,19 @@ class FlockLeases:
             if lease is None:
                 path.unlink(missing_ok=True)
             else:
-                found[lease.run] = lease
-        return found
+                living[lease.run] = lease
+        return living
 
     @contextmanager
     def _held(self, run: str, owner: str, footprint: Footprint) -> Iterator[Callable[[], bool]]:
-        """Hold the file of a new lease: it is whole and locked before it has its name."""
+        """Hold the file of a new lease, which is complete and locked before it has its name."""
         path = self._path(run)
         new = path.with_suffix(_NEW)
         with new.open("wb", buffering=0) as file, _not_in_children(file.fileno()):
             fcntl.flock(file, fcntl.LOCK_EX)
-            said = {"run": run, "owner": owner, "touches": footprint.to_json()}
+            content = {"run": run, "owner": owner, "touches": footprint.to_json()}
             with naming(new):
-                file.write(json.dumps(said).encode())
+                file.write(json.dumps(content).encode())
             new.rename(path)
             own = os.fstat(file.fileno()).st_ino
             is_held = functools.partial(_is_at, path, own)
@@ -134,25 +136,25 @@ class FlockLeases:
 
 @contextmanager
 def _not_in_children(descriptor: int) -> Iterator[None]:
-    """Keep a descriptor from processes that are forked: they may outlive this one and its lock."""
-    held = _held_here()
-    held.add(descriptor)
+    """Keep a locked file from forked processes: one that outlives this one would hold the lock."""
+    descriptors = _held_here()
+    descriptors.add(descriptor)
     try:
         yield
     finally:
-        held.discard(descriptor)
+        descriptors.discard(descriptor)
 
 
 @functools.cache
 def _held_here() -> set[int]:
-    """The descriptors of the locks that this process holds; those that it forks let go of them."""
+    """The descriptors of the locked files of this process; processes that it forks close them."""
     descriptors: set[int] = set()
     os.register_at_fork(after_in_child=functools.partial(_let_go, descriptors))
     return descriptors
 
 
 def _let_go(descriptors: set[int]) -> None:
-    """In a process that a task forked: have none of the locked files of its parent open."""
+    """In a forked process: close the locked files of its parent, and keep their numbers in use."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for descriptor in descriptors:
         os.dup2(nothing, descriptor, inheritable=False)
@@ -170,7 +172,7 @@ def _is_at(path: Path, inode: int) -> bool:
 def _lease_in(path: Path) -> Lease | None:
     """The lease in a file; None if nobody holds it.
 
-    Asks by taking it for a moment, shared, which is in nobody's way.
+    It finds out by locking the file for a moment, shared, which hinders nobody.
     """
     with (
         suppress(FileNotFoundError, NotAFileError),
@@ -182,7 +184,7 @@ def _lease_in(path: Path) -> Lease | None:
 
 
 def _is_locked(file: BinaryIO) -> bool:
-    """Whether another holds a file; if nobody does, this one does from now on, shared."""
+    """Whether another holds a lock on a file; if nobody does, this process does now, shared."""
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -191,9 +193,9 @@ def _is_locked(file: BinaryIO) -> bool:
 
 
 def _read(run: str, text: bytes) -> Lease:
-    """A lease that is held; one that cannot be read is taken to touch everything."""
+    """A lease that is held; if it cannot be read, it counts as one on everything."""
     try:
-        found = json.loads(text)
-        return Lease(run, str(found["owner"]), Footprint.from_json(found["touches"]))
+        content = json.loads(text)
+        return Lease(run, str(content["owner"]), Footprint.from_json(content["touches"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Lease(run, f"run {run}", EVERYTHING)

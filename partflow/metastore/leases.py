@@ -1,6 +1,6 @@
-"""Leases: the right of a run that goes on to what it touches, and what whoever keeps them can do.
+"""Leases: the right of a run to what it touches, which it has as long as it goes on.
 
-Knows nothing of plans, nor of how a lease is held: `Leases` is the seam for it, and the contract
+Knows nothing of plans, nor of how a lease is held: `Leases` is the seam for that, and the contract
 tests in `tests/metastore/` say in full what an implementation has to do. Correctness rests on
 epochs; a lease only saves work.
 """
@@ -18,7 +18,7 @@ from partflow.planning.footprint import Footprint, Meeting
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What another holds: its run, who it is in words, and what it touches."""
+    """A lease that a run holds: who that is, in words, and what it touches."""
 
     run: str
     owner: str
@@ -29,7 +29,8 @@ class Lease:
 class Taken:
     """A lease was taken; `others` are those of the runs that go on beside it.
 
-    `is_held` says whether it still is: somebody may have removed its file, and another run began.
+    `is_held` says whether it is still held: if somebody has removed its file, another run may have
+    begun.
     """
 
     others: tuple[Lease, ...]
@@ -38,7 +39,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """No lease was taken: a run that goes on meets it there."""
+    """No lease was taken: a run that goes on holds `lease`, and they meet `at` this place."""
 
     lease: Lease
     at: Meeting
@@ -49,7 +50,7 @@ Living = Mapping[str, Lease]
 
 
 def _nothing(living: Living) -> None:
-    """There is nothing to be put right."""
+    """Clean up nothing."""
 
 
 class Leases(Protocol):
@@ -65,10 +66,10 @@ class Leases(Protocol):
         footprint: Footprint,
         before: Callable[[Living], None] = _nothing,
     ) -> AbstractContextManager[Taken | Met]:
-        """Hold a lease on what a run touches, unless one that goes on meets it.
+        """Hold a lease on what a run touches, unless it meets a run that goes on.
 
-        Before that, whatever is to be done to what dead runs left is done, given who is alive:
-        nobody else takes a lease meanwhile.
+        First `before` is called with the leases that are held, to clean up after dead runs. Nobody
+        else takes a lease meanwhile.
         """
         ...
 
@@ -77,7 +78,7 @@ class Leases(Protocol):
         ...
 
     def owner(self, run: str) -> str | None:
-        """Who holds the lease of a run, in words; None if nobody does: it does not go on."""
+        """Who holds the lease of a run, in words; None if nobody does, as it does not go on."""
         ...
 
     def is_held(self, run: str) -> bool:
@@ -85,26 +86,26 @@ class Leases(Protocol):
         ...
 
     def lead(self) -> AbstractContextManager[Callable[[], bool] | None]:
-        """Lead all that ask to, until the end of the block; None if another leads.
+        """Be the leader until the end of the block; None if another is.
 
-        Else what tells whether this one still does. Whoever dies leads no more. It is in no run's
-        way, and no run in its.
+        Else it gives a function that says whether this is still the leader. A leader that dies is
+        none any more. Leaders and runs are not in each other's way.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What is done about a run that is in the way: it is waited for, or BusyError is raised.
+    """What to do about a run that is in the way: `wait` for it, or raise BusyError.
 
-    `waiting` is told who that is, once, before the wait.
+    `waiting` is called once with who that is, before the wait.
     """
 
     wait: bool
     waiting: Callable[[str], None]
 
     def await_end(self, leases: Leases, met: Met, said: str) -> None:
-        """Wait until a run has ended, of which this is `said`; BusyError if that is not wished."""
+        """Wait until a run has ended; `said` tells who it is. BusyError unless `wait`."""
         if not self.wait:
             raise BusyError(f"another run is at this: {said}; wait for it, or leave --no-wait out")
         self.waiting(said)
@@ -121,17 +122,17 @@ def kept(
     *,
     patience: Patience,
 ) -> Iterator[Taken]:
-    """Hold a lease; wait for whoever has what it touches, or raise BusyError."""
+    """Hold a lease as `taken` does; wait for runs that it meets, or raise BusyError."""
     while True:
-        with leases.taken(run, owner, footprint, before) as found:
-            if isinstance(found, Taken):
-                yield found
+        with leases.taken(run, owner, footprint, before) as answer:
+            if isinstance(answer, Taken):
+                yield answer
                 return
-        patience.await_end(leases, found, found.lease.owner)
+        patience.await_end(leases, answer, answer.lease.owner)
 
 
 def first_met(living: Living, run: str, footprint: Footprint) -> Met | None:
-    """The first living run that is in the way; also one of the same number, whatever it does."""
+    """The first of the leases that is in the way; one of a run with this id always is."""
     for lease in living.values():
         at = lease.footprint.meeting(footprint)
         at = Meeting("", 0, 0) if lease.run == run else at

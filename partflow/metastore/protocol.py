@@ -1,9 +1,9 @@
-"""What a metastore can do: the seam for others, such as one on a database server.
+"""What a metastore can do: the seam at which another can be put in, such as one on a server.
 
-Each method is a transaction of its own, or an answer to one question: no connection, no cursor and
-no lock leaves a metastore. Each Protocol is of one concern; `Metastore` is all of them together,
-and who needs less asks for less. `MetastorePlace` is where one is, open or not. The contract tests
-in `tests/metastore/` say in full what an implementation has to do. Knows nothing of SQL.
+Knows nothing of SQL. Each method is a transaction of its own, or answers one question: no
+connection, no cursor and no lock leaves a metastore. Each Protocol has one concern. `Metastore` is
+all of them together; whoever needs less asks for less. `MetastorePlace` is where one is, open or
+not. The contract tests in `tests/metastore/` say in full what an implementation has to do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from partflow.metastore.record import (
 
 
 class Publications(Protocol):
-    """The life of a publication: whoever claimed a partition last is the only one to publish it."""
+    """The life of a publication: only whoever claimed a partition last can publish it."""
 
     def claim(
         self,
@@ -35,20 +35,20 @@ class Publications(Protocol):
         wanted: Iterable[tuple[str, str, int]],
         begun: Iterable[tuple[str, str]] = (),
     ) -> dict[tuple[str, str], int]:
-        """Raise the epoch of each (node, key, start) by one; the new epochs.
+        """Raise the epoch of each (node, key, start) by one; returns the new epochs.
 
         `begun` are the (effect, key) of effects that the owner begins now.
         """
         ...
 
     def intend(self, intents: Sequence[Intent]) -> None:
-        """Say what is about to be renamed; PublishError if an epoch is no longer the owner's."""
+        """Record what is about to be renamed; PublishError if an epoch is no longer the owner's."""
         ...
 
     def check(self, intents: Sequence[Intent]) -> None:
-        """Raise PublishError if another owner has claimed any of them since.
+        """Raise PublishError if another owner has claimed one of the partitions since.
 
-        Or if who writes may not any more; see `Incarnation`.
+        Or if this owner may no longer write; see `Incarnation`.
         """
         ...
 
@@ -60,9 +60,9 @@ class Publications(Protocol):
     ) -> None:
         """Make the records of published intents current, and forget the intents.
 
-        By compare-and-swap on their epochs: PublishError, and nothing is written, if another owner
-        has claimed any of them since. In the same transaction the lines are logged, and the
-        `dropped` intents forgotten.
+        If another owner has claimed one of the partitions since, that is PublishError, and nothing
+        is written. In the same transaction the lines are logged, and the `dropped` intents are
+        forgotten.
         """
         ...
 
@@ -71,7 +71,7 @@ class Publications(Protocol):
         ...
 
     def intents(self) -> list[Intent]:
-        """What was intended and never committed, in the order in which it was intended."""
+        """The intents that were neither committed nor abandoned, in their order."""
         ...
 
 
@@ -79,7 +79,7 @@ class Materializations(Protocol):
     """What is current of partitions, and what was before."""
 
     def records(self, node: str, key: str | None = None) -> list[Record]:
-        """What is current of a node, or of one of its partitions; also what was only claimed."""
+        """What is current of a node, or of one partition of it, even if that was only claimed."""
         ...
 
     def current(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Record]:
@@ -91,15 +91,18 @@ class Materializations(Protocol):
         ...
 
     def changes(self, node: str, after: int) -> list[str]:
-        """The keys of a node's partitions whose content became the present one after a number."""
+        """The keys of a node's partitions whose content changed last after that number."""
         ...
 
     def newer(self, node: str, after: int) -> Columns:
-        """What is current of a node and has a higher number than `after`, as columns."""
+        """What is current of a node and has a higher number than `after`, as columns.
+
+        MetastoreError if a record cannot be understood.
+        """
         ...
 
     def seen(self, record: Record) -> list[Seen]:
-        """What was seen while a partition was made, if that record is of this making."""
+        """What was seen while a record's partition was made; nothing if it was made again since."""
         ...
 
 
@@ -107,22 +110,25 @@ class Observations(Protocol):
     """What a look at files found: sources' contents, files' identities, and schemas."""
 
     def observe(self, records: Sequence[Record], touched: Sequence[Record]) -> None:
-        """Record sources' new contents, and new identities of files with the content they had."""
+        """Record the new contents of sources, and of touched files the new identities."""
         ...
 
     def describe(self, looked: Iterable[tuple[str, str, str | None, str]]) -> None:
-        """Record schemas that were looked up: (node, key, content, schema), "" where there is none.
+        """Record schemas that were looked up, each (node, key, content, schema); "" if it has none.
 
-        Each holds for the content that was looked at, and for no other.
+        A schema is recorded only if the partition still has that content.
         """
         ...
 
     def schemas(self, node: str) -> dict[int | None, str]:
-        """The schemas that a node's partitions have, by number; None and 0 are of no text."""
+        """The schemas that a node's partitions have, by number; "" for None and 0.
+
+        None stands for those that nobody has looked up, 0 for those that have none.
+        """
         ...
 
     def unlooked(self, node: str, at_most: int = -1) -> list[str]:
-        """The keys of what nobody has recorded the schema of; all of them if `at_most` is -1."""
+        """The keys of at most so many partitions of unknown schema; of all if `at_most` is -1."""
         ...
 
     def key_range(self, node: str) -> tuple[str, str]:
@@ -130,7 +136,10 @@ class Observations(Protocol):
         ...
 
     def shapes(self, node: str) -> dict[str, tuple[str, tuple[int, int, int, int]]]:
-        """For each key of a node the text of its schema, "" if unknown, and its file's stat."""
+        """For each key of a node the text of its schema, "" if unknown, and its file's stat.
+
+        The stat is size, time of modification, time of change (both in ns) and inode.
+        """
         ...
 
 
@@ -146,11 +155,11 @@ class CodesAndEffects(Protocol):
         ...
 
     def code_rules(self, digests: Iterable[str]) -> dict[str, int]:
-        """Of those that were ever recorded, the last rules by which each was a fingerprint."""
+        """For each digest that was ever recorded, the last rules under which it was."""
         ...
 
     def effects(self) -> dict[str, int]:
-        """For each effect that was seen, the ordinal that was its newest due one then."""
+        """For each effect the ordinal that was its newest due one when it was first seen."""
         ...
 
     def begun(self) -> list[tuple[str, str, str]]:
@@ -158,7 +167,7 @@ class CodesAndEffects(Protocol):
         ...
 
     def end_effects(self, ended: Sequence[tuple[str, str, str]]) -> None:
-        """Take it for known what became of each (effect, key, run) that was begun.
+        """Record that it is known how each begun (effect, key, run) ended.
 
         What another run has begun since stays begun.
         """
@@ -166,7 +175,7 @@ class CodesAndEffects(Protocol):
 
 
 class Standing(Protocol):
-    """How far the record has come, and by which clock and for which declarations it is shown."""
+    """How far the record has come, and what is noted of the clock and of the catalog."""
 
     @property
     def seq(self) -> int:
@@ -176,27 +185,28 @@ class Standing(Protocol):
     def versions(self) -> tuple[str, dict[str, int]]:
         """The incarnation of this metastore, and how often each node was changed in it.
 
-        `RESTATED` is added to a version where what has its number already was changed.
+        A change to records that keep their numbers adds `RESTATED` to the version.
         """
         ...
 
     def newest_at(self) -> int:
-        """When what was made or seen last was, in epoch seconds; 0 if nothing was recorded.
+        """When what was made or observed last was, in epoch seconds.
 
-        Or if nothing was since `trust_clock`. What was brought back or vouched for has the time of
-        when it was once made: it tells nothing of the clock.
+        It is 0 if nothing was recorded since `trust_clock`, or ever. What was put back or accepted
+        does not count: it has the time at which it was once made.
         """
         ...
 
     def trust_clock(self) -> None:
-        """Note that what was recorded up to now says nothing against the clock."""
+        """Note that what was recorded up to now is no reason to doubt the clock."""
         ...
 
     @property
     def shown(self) -> str:
-        """What was noted of the catalog that was written last; "" if none was.
+        """What was noted of the catalog that was written last; "" if nothing was.
 
-        The digest of the declarations that it shows, and after a space that of its views and file.
+        It is the digest of the declarations that it shows and, after a space, that of its views and
+        file.
         """
         ...
 
@@ -228,7 +238,7 @@ class Runs(Protocol):
     """What runs write about themselves."""
 
     def begin_run(self, row: RunRow, graph: str) -> None:
-        """Record a run with its graph, of which `row.graph` is the digest; equal ones once."""
+        """Record a run with its graph, whose digest is `row.graph`; equal graphs are kept once."""
         ...
 
     def log(self, lines: LogLines, failures: Sequence[tuple[str, str, str]] = ()) -> None:
@@ -243,11 +253,11 @@ class Runs(Protocol):
         ...
 
     def finish_run(self, row: RunRow) -> None:
-        """Record a run's end; one that did not do all, with a note on it, was cancelled."""
+        """Record a run's end. One that did not do all it had to, and has a note, was cancelled."""
         ...
 
     def bury_runs(self, living: Iterable[str]) -> None:
-        """Record of all runs that are said to go on, and are not among the living, that they died.
+        """Record that those runs died that are recorded as running and are not among the living.
 
         Nothing is written if there is none. Requires: nobody takes a lease meanwhile.
         """
@@ -264,9 +274,9 @@ class PastRuns(Protocol):
     def run_rows(self, limit: int = -1, *, since: int | None = None) -> list[RunRow]:
         """The last runs as they are recorded, the newest first; all of them if `limit` is -1.
 
-        The newest is the one that was recorded last, whatever the clock said. Those `since` made
-        something after the materialization of that number, however many. One that has left no last
-        word is counted from its attempts.
+        The newest is the one that was recorded last, whatever the clock said. With `since` it is
+        all runs that made something after the materialization of that number. What a run did that
+        recorded no end is counted from its attempts.
         """
         ...
 
@@ -287,7 +297,7 @@ class PastRuns(Protocol):
         ...
 
     def graphs(self, run: str | None = None) -> list[str]:
-        """Every graph that any run had; of one `run` that one, if it was kept."""
+        """Every graph that any run had; if `run` is given its graph alone, if that was kept."""
         ...
 
 
@@ -295,15 +305,15 @@ class Requests(Protocol):
     """Which backfills were asked for."""
 
     def ask(self, text: str, since: int, at: float) -> None:
-        """Record a request, made `at` epoch seconds, in the place of an open one of equal words."""
+        """Record a request of `at` epoch seconds; it replaces an open one of the same words."""
         ...
 
     def open_request(self, text: str) -> int | None:
-        """The number since which an open request counts as done; None if none is open."""
+        """From which number on partitions count as done for an open request; None if none is."""
         ...
 
     def fulfil(self, text: str, at: float) -> None:
-        """Close a request: the same words ask anew from now on."""
+        """Close a request: the same words make a new one from now on."""
         ...
 
 
@@ -312,7 +322,7 @@ class Opening(Protocol):
 
     @property
     def place(self) -> str:
-        """Where it is, as people are told."""
+        """Where it is, in the words that people are told."""
         ...
 
     @property
@@ -330,42 +340,42 @@ class Opening(Protocol):
     def looked_at(self, *, or_nothing: bool = False) -> AbstractContextManager[Metastore]:
         """Open it to look, until the end of the block; an empty one if there is none.
 
-        None is made. With `or_nothing` an empty one, too, where it can't be opened; else that
-        raises MetastoreError.
+        Nothing is made. If it can't be opened, that is MetastoreError, or with `or_nothing` an
+        empty one, too.
         """
         ...
 
     def problem_of(self, error: Exception) -> str | None:
-        """What the metastore met long after it was opened, in words; None if it did not raise this.
+        """What is wrong with an open metastore that raised this error, and what to do.
 
-        The words go on from the name of its place, and say what to do.
+        The words follow the name of its place. None if the error is none of a metastore's.
         """
         ...
 
 
 class Mending(Protocol):
-    """What can be done about a project's metastore that is lost, damaged, or an older one."""
+    """What can be done about a project's metastore that is lost, damaged or too old."""
 
     def damage(self) -> str | None:
-        """What is wrong with it, read through; None if nothing is."""
+        """What is wrong with it, after reading all of it; None if nothing is."""
         ...
 
     def made_anew(self, known: Known) -> str | None:
         """Put a new one, with what is `known` in it, into its place.
 
-        The old one is kept aside: where, in words; None if there was none. If this is cut off,
-        either the old one is in its place, or none is, or the new one. MetastoreError if what is
-        there must not be moved.
+        The old one is moved aside; returns where, in words, or None if there was none. If this is
+        cut off, the old one, the new one or none is in its place. MetastoreError if what is there
+        must not be moved.
         """
         ...
 
     def leftovers(self) -> Sequence[Path]:
-        """Its files on this machine that a making left which was cut off."""
+        """The files on this machine that `made_anew` left when it was cut off."""
         ...
 
 
 class MetastorePlace(Opening, Mending, Protocol):
-    """A project's metastore, whether it is open or not, and whether there is one or not."""
+    """A project's metastore, open or not, and even if there is none."""
 
 
 class RunRecord(Runs, PastRuns, Requests, Standing, Protocol):

@@ -1,4 +1,4 @@
-"""A metastore's SQLite file as it is open: its connection, its transactions, its schema.
+"""A metastore's open SQLite file: its connection, its transactions, its schema.
 
 Knows nothing of what is recorded. Transactions are short, begin IMMEDIATE behind a `flock`
 (SQLite's busy timeout starves waiting writers), and do no file I/O inside. SQLite comes from apsw:
@@ -29,7 +29,7 @@ _MIGRATIONS = Statements("migrations")
 class Database:
     """One open file; `open` makes or migrates it, the constructor does not.
 
-    `lock` is the file by which writers wait for each other; None in memory, where there is one.
+    `lock` is the file whose lock writers wait for; None in memory, where there is one writer.
     `may_write` is asked within each transaction: whether the lease of who writes is still held.
     """
 
@@ -42,7 +42,7 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, *, durable: bool = True) -> Self:
-        """The metastore at `path`; made if there is none. Close it when done.
+        """The metastore at `path`, which is made if there is none. The caller closes it.
 
         MetastoreError if the file can't be opened, or is no metastore that this partflow knows.
         """
@@ -59,12 +59,15 @@ class Database:
 
     @classmethod
     def open_existing(cls, path: Path) -> Self:
-        """The metastore at `path`, or an empty one in memory: reading never writes."""
+        """The metastore at `path`, or an empty one in memory: reading makes no file.
+
+        MetastoreError as of `open`.
+        """
         return cls.open(path) if path.exists() else cls.in_memory()
 
     @classmethod
     def in_memory(cls) -> Self:
-        """An empty metastore that lies nowhere, for tests and for who only reads."""
+        """An empty metastore without a file, for tests and for whoever only reads."""
         opened = cls(apsw.Connection(":memory:"), None)
         _create(opened._connection)
         return opened
@@ -82,20 +85,23 @@ class Database:
         self.close()
 
     def fold_in(self) -> None:
-        """Bring the write-ahead log into the file, which can be moved without it then.
+        """Fold the write-ahead log into the file, so that the file can be moved alone.
 
-        Closing does that too, but says nothing if the disk refuses. MetastoreError if another
+        Closing does that too, but does not tell if the disk refuses. MetastoreError if another
         process has the file open.
         """
-        (held, *_), *_ = self._ask(_SQL["fold_in"])
-        if held:
+        (is_busy, *_), *_ = self._ask(_SQL["fold_in"])
+        if is_busy:
             raise MetastoreError(
                 f"{self._path} is held open by another process; end that, and try again"
             )
 
     @property
     def incarnation(self) -> str:
-        """What tells this metastore from one that is made anew in its place."""
+        """What distinguishes this metastore from one that is made anew in its place.
+
+        MetastoreError if it is damaged.
+        """
         with understood("its own number"):
             return str(self._ask(_SQL["incarnation"])[0][0])
 
@@ -128,10 +134,7 @@ class Database:
             self._connection.execute("COMMIT")
 
     def _require_current(self) -> None:
-        """Raise PublishError if another incarnation took the place of what was opened.
-
-        Or if the lease was taken away: then another run may be at the same.
-        """
+        """Raise PublishError if the lease is gone, or another incarnation took this one's place."""
         if not self.may_write():
             raise PublishError(
                 "the lease of this run is gone: somebody removed its file, and another run may "

@@ -20,7 +20,7 @@ _ANEW = "restore a backup, or `partflow state rebuild` makes it anew from the fi
 
 
 def make_folder(folder: Path, *, durable: bool) -> None:
-    """Make a folder with its parents; what is new is in its parent's names after a power cut."""
+    """Make a folder with its parents; if `durable`, they are still there after a power cut."""
     new = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in new if durable else ():
@@ -32,9 +32,10 @@ def make_folder(folder: Path, *, durable: bool) -> None:
 
 
 def connected(path: Path, *, durable: bool) -> apsw.Connection:
-    """A connection to the file, which is made if it is not there; MetastoreError if it can't be.
+    """A connection to the file, which is made if there is none; MetastoreError if that fails.
 
-    Who may not write beside it gets one to read with, unless a run is at it or was killed there.
+    If this user may not write in the folder, it is a connection to read with; not while a run has
+    the file open, or after one was killed with it.
     """
     _make_by_umask(path)
     try:
@@ -47,7 +48,7 @@ def connected(path: Path, *, durable: bool) -> apsw.Connection:
         raise damaged(path, error) from None
     try:
         if Path(f"{path}-wal").exists():
-            raise apsw.ReadOnlyError("a run may be at it")  # what is not in it yet is not seen
+            raise apsw.ReadOnlyError("a run may be at it")  # what is in the log would not be read
         uri = f"file:{quote(str(path))}?immutable=1"
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         return _opened(apsw.Connection(uri, flags), durable=durable)
@@ -59,9 +60,9 @@ def connected(path: Path, *, durable: bool) -> apsw.Connection:
 
 
 def _make_by_umask(path: Path) -> None:
-    """Make the file if it is not there, for whom the umask says; SQLite lets nobody else write.
+    """Make the file if there is none, with all rights that the umask leaves.
 
-    SQLite gives the files beside it the same rights.
+    SQLite would let nobody but the owner write. It gives the files beside it the same rights.
     """
     with suppress(OSError):  # SQLite says what is wrong
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
@@ -77,7 +78,7 @@ def _opened(connection: apsw.Connection, *, durable: bool) -> apsw.Connection:
 
 
 def is_filled(connection: apsw.Connection) -> bool:
-    """Whether a SQLite file has any table."""
+    """Whether a SQLite file has any table; apsw.Error if it cannot be read."""
     return bool(connection.execute(_SQL["any_table"]).fetchall())
 
 
@@ -91,7 +92,7 @@ def require_file(path: Path) -> None:
 
 
 def damaged(path: Path, error: apsw.Error) -> MetastoreError:
-    """What is said of a file that SQLite refuses."""
+    """The error to raise for a file that SQLite refuses."""
     of_disk = isinstance(error, apsw.IOError | apsw.FullError)
     room = "make room if its disk is full, and run again; " if of_disk else ""
     return MetastoreError(
@@ -100,9 +101,10 @@ def damaged(path: Path, error: apsw.Error) -> MetastoreError:
 
 
 def problem_of(error: Exception) -> str | None:
-    """What SQLite met in the middle of its file, long after it was opened; None if it is no such.
+    """What is wrong with a metastore's file that was opened before, and what to do.
 
-    Damage, or a disk that refuses: what was intended then is finished or undone by the next run.
+    None unless the error is of damage, or of a disk that refuses. What was intended then is
+    finished or undone by the next run.
     """
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return f"is damaged ({error}); {_ANEW}"
@@ -121,14 +123,14 @@ def is_empty(path: Path) -> bool:
 
 
 def damage_of(path: Path) -> str | None:
-    """What is wrong with the file of a metastore, read through; None if nothing is."""
+    """What is wrong with the file of a metastore, which is read to its end; None if nothing is."""
     if is_empty(path):
         return "it is empty" if path.exists() else "there is none"
     try:
-        with closing(connected(path, durable=True)) as found:
-            if not found.execute(_SQL["is_ours"]).fetchall():
+        with closing(connected(path, durable=True)) as connection:
+            if not connection.execute(_SQL["is_ours"]).fetchall():
                 return "it is no metastore of partflow's"
-            said = str(found.execute("PRAGMA quick_check(1)").fetchall()[0][0])
+            answer = str(connection.execute("PRAGMA quick_check(1)").fetchall()[0][0])
     except (apsw.Error, MetastoreError) as error:
         return str(error)
-    return None if said == "ok" else said
+    return None if answer == "ok" else answer

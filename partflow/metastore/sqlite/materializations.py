@@ -24,7 +24,7 @@ class SqliteMaterializations(Database):
     """See `Materializations`."""
 
     def records(self, node: str, key: str | None = None) -> list[Record]:
-        """What is current of a node, or of one of its partitions; also what was only claimed."""
+        """What is current of a node, or of one partition of it, even if that was only claimed."""
         if key is None:
             return [record_of(row) for row in self._ask(_SQL["records"], (node,))]
         return [record_of(row) for row in self._ask(_SQL["record"], (node, key))]
@@ -42,17 +42,20 @@ class SqliteMaterializations(Database):
         ]
 
     def changes(self, node: str, after: int) -> list[str]:
-        """The keys of a node's partitions whose content became the present one after a number."""
+        """The keys of a node's partitions whose content changed last after that number."""
         return [str(key) for (key,) in self._ask(_SQL["changes"], (node, after))]
 
     def newer(self, node: str, after: int) -> Columns:
-        """What is current of a node and has a higher number than `after`, as columns."""
+        """What is current of a node and has a higher number than `after`, as columns.
+
+        MetastoreError if a record cannot be understood.
+        """
         rows = self._ask(_SQL["newer"], (node, after))
         with understood(f"the records of {node}"):
             return columns_of(rows)
 
     def seen(self, record: Record) -> list[Seen]:
-        """What was seen while a partition was made, if that record is of this making."""
+        """What was seen while a record's partition was made; nothing if it was made again since."""
         rows = self._ask(_SQL["seen"], (record.node, record.key, record.run))
         with understood(f"what was seen of {record.node}@{record.key}"):
             return [

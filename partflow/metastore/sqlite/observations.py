@@ -19,7 +19,7 @@ class SqliteObservations(Database):
     """See `Observations`."""
 
     def observe(self, records: Sequence[Record], touched: Sequence[Record]) -> None:
-        """Record sources' new contents, and new identities of files with the content they had."""
+        """Record the new contents of sources, and of touched files the new identities."""
         with self._transaction() as c:
             count_changes(c, (r.node for r in records))
             count_changes(c, (r.node for r in touched), restated=True)
@@ -36,9 +36,9 @@ class SqliteObservations(Database):
                 c.execute(_SQL["touch"], values)
 
     def describe(self, looked: Iterable[tuple[str, str, str | None, str]]) -> None:
-        """Record schemas that were looked up: (node, key, content, schema), "" where there is none.
+        """Record schemas that were looked up, each (node, key, content, schema); "" if it has none.
 
-        Each holds for the content that was looked at, and for no other.
+        A schema is recorded only if the partition still has that content.
         """
         rows = list(looked)
         with self._transaction() as c:
@@ -48,7 +48,10 @@ class SqliteObservations(Database):
                 c.execute(_SQL["describe"], (number, node, key, content))
 
     def schemas(self, node: str) -> dict[int | None, str]:
-        """The schemas that a node's partitions have, by number; None and 0 are of no text."""
+        """The schemas that a node's partitions have, by number; "" for None and 0.
+
+        None stands for those that nobody has looked up, 0 for those that have none.
+        """
         texts: dict[int | None, str] = {}
         if self._ask(_SQL["any_unlooked"], (node,)):
             texts[None] = ""
@@ -59,7 +62,7 @@ class SqliteObservations(Database):
         return texts
 
     def unlooked(self, node: str, at_most: int = -1) -> list[str]:
-        """The keys of what nobody has recorded the schema of; all of them if `at_most` is -1."""
+        """The keys of at most so many partitions of unknown schema; of all if `at_most` is -1."""
         return [str(key) for (key,) in self._ask(_SQL["unlooked"], (node, at_most))]
 
     def key_range(self, node: str) -> tuple[str, str]:
@@ -68,7 +71,10 @@ class SqliteObservations(Database):
         return str(first or ""), str(last or "")
 
     def shapes(self, node: str) -> dict[str, tuple[str, tuple[int, int, int, int]]]:
-        """For each key of a node the text of its schema, "" if unknown, and its file's stat."""
+        """For each key of a node the text of its schema, "" if unknown, and its file's stat.
+
+        The stat is size, time of modification, time of change (both in ns) and inode.
+        """
         texts = {int(str(number)): str(text) for number, text in self._ask(_SQL["schemas"])}
         rows = self._connection.execute(_SQL["shapes"], (node,))
         return {r[0]: (texts.get(r[1], ""), r[2:]) for r in rows}

@@ -54,7 +54,7 @@ class SqlitePlace:
             return SqliteMetastore.in_memory()
 
     def problem_of(self, error: Exception) -> str | None:
-        """What SQLite met in the middle of its file."""
+        """What is wrong with an open file that raised this error."""
         return problem_of(error)
 
     def damage(self) -> str | None:
@@ -62,7 +62,7 @@ class SqlitePlace:
         return damage_of(self.path)
 
     def made_anew(self, known: Known) -> str | None:
-        """Make a new file beside the old one, move that aside, and the new one to its place."""
+        """Make a new file beside the old one, move that aside, and put the new one in its place."""
         require_file(self.path)
         new = self.path.with_suffix(".new")
         for left in _sides(new):
@@ -80,11 +80,11 @@ class SqlitePlace:
         return None if aside is None else str(aside)
 
     def leftovers(self) -> Sequence[Path]:
-        """What was being made beside the file."""
+        """The parts of a new file that `made_anew` left."""
         return [path for path in _sides(self.path.with_suffix(".new")) if path.exists()]
 
     def _moved_aside(self) -> Path | None:
-        """Move what is there to another name, which nothing has; that name, if anything was."""
+        """Move the file to a name that is free; returns that name, or None if there is no file."""
         old = [path for path in _sides(self.path) if path.exists()]
         if not old:
             return None

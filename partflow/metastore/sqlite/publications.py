@@ -38,7 +38,7 @@ class SqlitePublications(Database):
         wanted: Iterable[tuple[str, str, int]],
         begun: Iterable[tuple[str, str]] = (),
     ) -> dict[tuple[str, str], int]:
-        """Raise the epoch of each (node, key, start) by one; the new epochs.
+        """Raise the epoch of each (node, key, start) by one; returns the new epochs.
 
         `begun` are the (effect, key) of effects that the owner begins now.
         """
@@ -53,7 +53,7 @@ class SqlitePublications(Database):
         return epochs
 
     def intend(self, intents: Sequence[Intent]) -> None:
-        """Say what is about to be renamed; PublishError if an epoch is no longer the owner's."""
+        """Record what is about to be renamed; PublishError if an epoch is no longer the owner's."""
         with self._transaction() as c:
             for i in intents:
                 _check_epoch(c, i)
@@ -65,7 +65,7 @@ class SqlitePublications(Database):
         failpoint("intended")
 
     def check(self, intents: Sequence[Intent]) -> None:
-        """Raise PublishError if another owner has claimed any of them since.
+        """Raise PublishError if another owner has claimed one of the partitions since.
 
         Or if this metastore is no longer the one in its place: its epochs say nothing then.
         """
@@ -80,10 +80,11 @@ class SqlitePublications(Database):
         log: LogLines | None = None,
         dropped: Sequence[Intent] = (),
     ) -> None:
-        """Make the records of published intents current, by compare-and-swap on their epochs.
+        """Make the records of published intents current, and forget the intents.
 
         In the same transaction the lines are logged, and the `dropped` intents forgotten.
-        PublishError if another owner has claimed any of the published ones since.
+        PublishError, and nothing is written, if another owner has claimed one of the partitions
+        since.
         """
         with self._transaction() as c:
             if log is not None:
@@ -103,7 +104,7 @@ class SqlitePublications(Database):
         failpoint("abandoned")
 
     def intents(self) -> list[Intent]:
-        """What was intended and never committed: a run died, or is at it now."""
+        """The intents that were neither committed nor abandoned, in their order."""
         return [intent_of(row) for row in self._ask(_SQL["intents"])]
 
     def log(self, lines: LogLines, failures: Sequence[tuple[str, str, str]] = ()) -> None:
@@ -122,6 +123,7 @@ def _drop(c: apsw.Connection, intents: Iterable[Intent]) -> None:
 
 
 def _check_epoch(c: apsw.Connection, intent: Intent) -> None:
+    """Raise PublishError if the partition's epoch is not that of the intent."""
     rows = c.execute(_SQL["epoch"], (intent.node, intent.key)).fetchall()
     if not rows or rows[0][0] != intent.epoch:
         other = rows[0][1] if rows else "?"

@@ -1,6 +1,6 @@
-"""Records as rows of the metastore's tables, and back.
+"""Turns records into rows of the metastore's tables, and back.
 
-What writes does so within a transaction of its caller, of which it knows nothing.
+Knows nothing of transactions: what writes here does so within one of its caller.
 """
 
 from __future__ import annotations
@@ -32,40 +32,40 @@ _STEP = tuple(field.name for field in fields(StepLog))
 
 
 def record_of(row: Sequence[Any]) -> Record:
-    """The record in a row, whose columns are in the order of these fields."""
+    """The record in a row, whose columns are in this order; MetastoreError if it can be none."""
     size, mtime_ns, ctime_ns, inode = row[11:15]
-    found = Record(
+    record = Record(
         node=row[0], key=row[1], start=row[2], content=row[3], code=row[4], inputs=row[5] or b"",
         reads=row[6], read_seq=row[7], rows=row[8], nbytes=row[9], sha256=row[10],
         identity=None if size is None else FileIdentity(size, mtime_ns, ctime_ns, inode),
         made_at=row[15], run=row[16], seq=row[17], content_seq=row[18], failure=row[19],
         pinned=bool(row[20]), rules=row[21],
     )  # fmt: skip
-    with understood(f"{found.node}@{found.key}"):
-        return found.checked()
+    with understood(f"{record.node}@{record.key}"):
+        return record.checked()
 
 
 def intent_of(row: Sequence[Any]) -> Intent:
-    """The intent in a row of the table of intents, without its number."""
+    """The intent in a row of its table, without its number; MetastoreError if it can be none."""
     step, node, key, epoch, staged, old, new, record = row
     with understood(f"what is intended of {node}@{key}"):
-        found = Record.from_json(record)
-        if (found.node, found.key) != (node, key):
-            raise ValueError(f"its record is of {found.node}@{found.key}")
-    return Intent(step, node, key, epoch, staged, old, new, found)
+        intended = Record.from_json(record)
+        if (intended.node, intended.key) != (node, key):
+            raise ValueError(f"its record is of {intended.node}@{intended.key}")
+    return Intent(step, node, key, epoch, staged, old, new, intended)
 
 
 def version_of(node: str, number: object) -> int:
-    """How often a node was changed, as its row says; it has room for as many changes again."""
+    """How often a node was changed, as its row says; MetastoreError if that can't be."""
     with understood(f"the changes of {node}"):
-        found = int(str(number))
-        if not 0 <= found <= LARGEST:
-            raise ValueError(f"they are {found}")
-    return found
+        count = int(str(number))
+        if not 0 <= count <= LARGEST:
+            raise ValueError(f"they are {count}")
+    return count
 
 
 def run_of(row: Sequence[Any]) -> RunRow:
-    """The run in a row, whose columns are in the order of the fields."""
+    """The run in a row, whose columns are in the order of the fields; MetastoreError if none."""
     run = RunRow(*row)
     with understood(f"the run {run.id}"):
         require_moment("started_at", run.started_at)
@@ -74,7 +74,7 @@ def run_of(row: Sequence[Any]) -> RunRow:
 
 
 def step_of(row: Sequence[Any]) -> StepLog:
-    """The attempt in a row, whose columns are in the order of the fields."""
+    """The attempt in a row, its columns in the order of the fields; MetastoreError if none."""
     step = StepLog(*(*row[:-1], bool(row[-1])))
     with understood(f"the log of {step.task}@{step.key}"):
         require_moment("began_at", step.began_at)
@@ -84,9 +84,9 @@ def step_of(row: Sequence[Any]) -> StepLog:
 
 
 def count_changes(c: apsw.Connection, nodes: Iterable[str], *, restated: bool = False) -> None:
-    """Count a change of each of the nodes; `restated` if what has its number already was changed.
+    """Count a change of each of the nodes; `restated` if records changed that keep their numbers.
 
-    What is current with a higher number than any before is all that else can have changed.
+    Any other change is a record with a higher number than all before it.
     """
     added = RESTATED if restated else 1
     c.executemany(_SQL["count_change"], [(node, added) for node in sorted(set(nodes))])
@@ -105,7 +105,7 @@ def put(c: apsw.Connection, r: Record, *, epoch: int | None, seq: int | None = N
     c.execute(_SQL["append"], {**history, "seq": seq, "how": r.how, "note": r.note})
     seq = c.last_insert_rowid()
     same = bool(was) and was[0][0] == r.content and r.content is not None
-    # Contents that are equal have the same columns and types.
+    # Equal contents have the same schema.
     kept = was[0][2] if same else None
     current = {
         **history, "epoch": epoch or 0, "seq": seq, "content_seq": was[0][1] if same else seq,
@@ -116,7 +116,7 @@ def put(c: apsw.Connection, r: Record, *, epoch: int | None, seq: int | None = N
 
 
 def schema_id(c: apsw.Connection, text: str) -> int:
-    """The number of a schema; it gets one if it has none."""
+    """The number of a schema, which gets one if it has none."""
     c.execute(_SQL["add_schema"], (text,))
     return int(str(c.execute(_SQL["schema_id"], (text,)).fetchall()[0][0]))
 
@@ -127,7 +127,7 @@ def begin_effects(c: apsw.Connection, begun: Iterable[tuple[str, str, str]]) -> 
 
 
 def end_effects(c: apsw.Connection, ended: Iterable[tuple[str, str, str]]) -> None:
-    """Record that the end of each (effect, key, run) is known.
+    """Record that it is known how each (effect, key, run) ended.
 
     What another run has begun since stays begun.
     """
@@ -149,7 +149,7 @@ def write_log(c: apsw.Connection, lines: LogLines) -> None:
 def write_seen(
     c: apsw.Connection, run: str, made: Sequence[tuple[str, str, Sequence[Seen]]]
 ) -> None:
-    """Replace what is known of each (node, key) that a run made by what was seen meanwhile."""
+    """Replace what was seen of each (node, key) by what was seen while this run made it."""
     if c.execute(_SQL["any_seen"]).fetchall():
         c.executemany(_SQL["forget_seen"], [(node, key) for node, key, _ in made])
     c.executemany(

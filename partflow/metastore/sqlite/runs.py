@@ -25,7 +25,7 @@ class SqliteRuns(Database):
     # --- what runs write: each is one transaction ----------------------------------------------
 
     def begin_run(self, row: RunRow, graph: str) -> None:
-        """Record a run with its graph, of which `row.graph` is the digest; equal ones once."""
+        """Record a run with its graph, whose digest is `row.graph`; equal graphs are kept once."""
         with self._transaction() as c:
             c.execute(_SQL["add_graph"], (row.graph, graph))
             c.execute(_SQL["begin"], _values(row))
@@ -36,12 +36,12 @@ class SqliteRuns(Database):
             return bool(c.execute(_SQL["annotate"], (note, run)).fetchall())
 
     def finish_run(self, row: RunRow) -> None:
-        """Record a run's end; one that did not do all, with a note on it, was cancelled."""
+        """Record a run's end. One that did not do all it had to, and has a note, was cancelled."""
         with self._transaction() as c:
             c.execute(_SQL["finish"], _values(row))
 
     def bury_runs(self, living: Iterable[str]) -> None:
-        """Record of all runs that are said to go on, and are not among the living, that they died.
+        """Record that those runs died that are recorded as running and are not among the living.
 
         Nothing is written if there is none. Requires: nobody takes a lease meanwhile.
         """
@@ -63,7 +63,7 @@ class SqliteRuns(Database):
     def run_rows(self, limit: int = -1, *, since: int | None = None) -> list[RunRow]:
         """The last runs as they are recorded, the newest first; all of them if `limit` is -1.
 
-        Those `since` made something after the materialization of that number, however many.
+        With `since` it is all runs that made something after the materialization of that number.
         """
         if since is None:
             rows = self._ask(_SQL["runs"], (limit,))
@@ -91,12 +91,12 @@ class SqliteRuns(Database):
         return {str(task): (str(first), str(last)) for task, first, last in rows}
 
     def graphs(self, run: str | None = None) -> list[str]:
-        """Every graph that any run had; of one `run` that one, if it was kept."""
+        """Every graph that any run had; if `run` is given its graph alone, if that was kept."""
         rows = self._ask(_SQL["graphs"]) if run is None else self._ask(_SQL["graph"], (run,))
         return [str(document) for (document,) in rows]
 
     def _counted(self, row: RunRow) -> RunRow:
-        """The row of a run that has left no last word, with what its attempts tell."""
+        """The row; of a run that recorded no end, what it did is counted from its attempts."""
         if row.finished_at is not None:
             return row
         rows = self._ask(_SQL["outcomes"], (row.id,))
@@ -108,18 +108,18 @@ class SqliteRuns(Database):
     # --- backfills -----------------------------------------------------------------------------
 
     def ask(self, text: str, since: int, at: float) -> None:
-        """Record a request, made `at` epoch seconds, in the place of an open one of equal words."""
+        """Record a request of `at` epoch seconds; it replaces an open one of the same words."""
         with self._transaction() as c:
             c.execute(_SQL["drop_request"], (text,))
             c.execute(_SQL["add_request"], (text, since, int(at)))
 
     def open_request(self, text: str) -> int | None:
-        """The number since which an open request counts as done; None if none is open."""
+        """From which number on partitions count as done for an open request; None if none is."""
         rows = self._ask(_SQL["open_request"], (text,))
         return int(str(rows[0][0])) if rows else None
 
     def fulfil(self, text: str, at: float) -> None:
-        """Close a request: the same words ask anew from now on."""
+        """Close a request: the same words make a new one from now on."""
         with self._transaction() as c:
             c.execute(_SQL["close_request"], (int(at), text))
 

@@ -42,22 +42,22 @@ class SqliteStanding(Database):
         return self.incarnation, {str(node): version_of(node, number) for node, number in rows}
 
     def newest_at(self) -> int:
-        """When what was made or seen last was, in epoch seconds; 0 if nothing was recorded.
+        """When what was made or observed last was, in epoch seconds.
 
-        Or if nothing was since somebody said that the clock is right. What was brought back or
-        vouched for has the time of when it was once made: it tells nothing of the clock.
+        It is 0 if nothing was recorded since `trust_clock`, or ever. What was put back or accepted
+        does not count: it has the time at which it was once made.
         """
         rows = self._ask(_SQL["newest_at"])
         return int(str(rows[0][0])) if rows else 0
 
     def trust_clock(self) -> None:
-        """Note that what was recorded up to now says nothing against the clock."""
+        """Note that what was recorded up to now is no reason to doubt the clock."""
         with self._transaction() as c:
             c.execute(_SQL["note"], ("clock_trusted", str(self.seq)))
 
     @property
     def shown(self) -> str:
-        """The digest of the declarations for which the catalog was written last; "" if none was."""
+        """What was noted of the catalog that was written last; "" if nothing was."""
         rows = self._ask(_SQL["shown"])
         return str(rows[0][0]) if rows else ""
 
@@ -78,7 +78,7 @@ class SqliteStanding(Database):
             return dict(json.loads(str(rows[0][0]))) if rows else {}
 
     def code_rules(self, digests: Iterable[str]) -> dict[str, int]:
-        """Of those that were ever recorded, the last rules by which each was a fingerprint."""
+        """For each digest that was ever recorded, the last rules under which it was."""
         known: dict[str, int] = {}
         for digest in digests:
             rows = self._ask(_SQL["code_rules"], (digest,))
@@ -87,7 +87,7 @@ class SqliteStanding(Database):
         return known
 
     def effects(self) -> dict[str, int]:
-        """For each effect that was seen, the ordinal that was its newest due one then."""
+        """For each effect the ordinal that was its newest due one when it was first seen."""
         return {str(name): int(str(since)) for name, since in self._ask(_SQL["effects"])}
 
     def begun(self) -> list[tuple[str, str, str]]:
@@ -95,7 +95,7 @@ class SqliteStanding(Database):
         return [(str(node), str(key), str(run)) for node, key, run in self._ask(_SQL["begun"])]
 
     def end_effects(self, ended: Sequence[tuple[str, str, str]]) -> None:
-        """Take it for known what became of each (effect, key, run) that was begun."""
+        """Record that it is known how each begun (effect, key, run) ended."""
         with self._transaction() as c:
             end_effects(c, ended)
 

@@ -1,6 +1,6 @@
-"""SQL by name, from the `.sql` files beside the modules that carry it out.
+"""Reads SQL statements by name from the `.sql` files beside the modules that use them.
 
-Knows nothing of what it says. A statement begins after a line `-- name: its_name` and ends before
+Knows nothing of what they say. A statement begins after a line `-- name: its_name` and ends before
 the next one.
 """
 
@@ -21,7 +21,7 @@ def sql_in(name: str) -> str:
 
 
 class Statements:
-    """The statements of one file; it is read when the first of them is asked for, and once."""
+    """The statements of one file, which is read once, when the first of them is needed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
