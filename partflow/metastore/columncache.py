@@ -1,8 +1,8 @@
 """The columns of what is current, from the metastore or from files that only cache them.
 
-Knows nothing of files of data or of plans. Reading a million records out of SQLite row by row costs
-seconds; one file for each node, with one column after the other, costs a read. The cache's name
-holds the metastore's incarnation and the node's version there: another one is simply not the cache.
+Knows nothing of files of data or of plans. To read a million records out of SQLite row by row takes
+seconds; from one file for each node, with one column after the other, it takes one read. A file's
+name holds the metastore's incarnation and the node's version, so that it is never out of date.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MARK = "partflow columns 5"
 _ENDING = ".columns"
 _HEADER = 192
-"""The bytes before the first column, which begins where a number may begin."""
+"""How many bytes come before the first column: a multiple of eight, as numbers are read there."""
 
 
 class ColumnCache:
@@ -41,27 +41,29 @@ class ColumnCache:
         self._names: list[str] | None = None
 
     def load(self, node: str, *, identities: bool = True) -> Columns:
-        """A node's columns: from the cache, and what it does not hold yet from the metastore.
+        """A node's columns: from the cache, and what that lacks from the metastore.
 
-        The arrays are the caller's own. Without `identities` they are not read from the cache.
+        The arrays are the caller's own. Without `identities` these are not read from the cache.
+        MetastoreError if a record cannot be understood.
         """
         version = self._versions.get(node, 0)
-        found = _cached(self._path(node, version), identities=identities)
-        if found is not None:
-            return found
-        # Unless records were restated, all that is not in an older one has a higher number.
+        columns = _cached(self._path(node, version), identities=identities)
+        if columns is not None:
+            return columns
+        # Unless records were restated, all that an older cache lacks has a higher number.
         older = [
             v for v in self._held(node) if v < version and v // RESTATED == version // RESTATED
         ]
-        found = _cached(self._path(node, max(older)), identities=identities) if older else None
-        last = 0 if found is None else int(found.seq.max(initial=0))
+        columns = _cached(self._path(node, max(older)), identities=identities) if older else None
+        last = 0 if columns is None else int(columns.seq.max(initial=0))
         newer = self._metastore.newer(node, last)
-        return newer if found is None else merged(found, newer)
+        return newer if columns is None else merged(columns, newer)
 
     def refresh(self, nodes: Iterable[str]) -> None:
-        """Write the cache of nodes that have none of the present version; older ones go.
+        """Write the cache of those nodes whose present version has none, and remove older ones.
 
-        Other runs may do so at the same time.
+        Other runs may do so at the same time. OSError if the disk refuses; MetastoreError as of
+        `load`.
         """
         self._incarnation, self._versions = self._metastore.versions()
         self._names = None
@@ -106,9 +108,9 @@ _UNREADABLE = OSError, ValueError, KeyError, TypeError
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file is a cache that can be read."""
+    """Whether a file begins as a cache does, and has the size that it says."""
     with suppress(*_UNREADABLE), open(path, "rb", opener=at_once) as file:
-        return bool(_begun(file))
+        return bool(_header(file))
     return False
 
 
@@ -120,9 +122,9 @@ def _cached(path: Path, *, identities: bool) -> Columns | None:
 
 
 def _write(file: IO[bytes], columns: Columns) -> None:
-    """A header, the identities, then the other columns, one after the other.
+    """Write a header, the identities, then the other columns, one after the other.
 
-    It is not synced: the sums in the header tell a file of which a power cut left a part.
+    It is not synced: by the sums in the header `_read` knows a file that a power cut left in part.
     """
     n, reads, width = len(columns), len(columns.inputs), columns.key.dtype.itemsize
     file.seek(_HEADER)
@@ -139,7 +141,7 @@ def _write(file: IO[bytes], columns: Columns) -> None:
     file.write(header.ljust(_HEADER).encode())
 
 
-def _begun(file: IO[bytes]) -> dict[str, Any]:
+def _header(file: IO[bytes]) -> dict[str, Any]:
     """The header; ValueError, KeyError or TypeError for what `_write` did not write."""
     header: dict[str, Any] = json.loads(file.read(_HEADER))
     if header["mark"] != _MARK:
@@ -151,14 +153,14 @@ def _begun(file: IO[bytes]) -> dict[str, Any]:
 
 
 def _nbytes(n: int, reads: int, width: int) -> int:
-    """The bytes of all columns but the identities."""
+    """How many bytes all columns but the identities have."""
     shapes = layout(n, reads, width).values()
     return sum(kind.itemsize * int(np.prod(shape)) for kind, shape in shapes)
 
 
 def _read(file: IO[bytes], *, identities: bool) -> Columns:
-    """What `_write` wrote; ValueError, KeyError or TypeError if it did not."""
-    header = _begun(file)
+    """The columns that `_write` wrote; ValueError, KeyError or TypeError for anything else."""
+    header = _header(file)
     n, reads, width = header["n"], header["reads"], header["width"]
     file.seek(_HEADER if identities else _HEADER + 32 * n)
     identity = np.zeros((n if identities else 0, 4), "<i8")
@@ -166,18 +168,18 @@ def _read(file: IO[bytes], *, identities: bool) -> Columns:
     file.readinto(identity.data)  # type: ignore[attr-defined]
     file.readinto(rest.data)  # type: ignore[attr-defined]
     sums = [_sum(identity.reshape(-1).view(np.uint8)), 0]
-    found, at = {}, 0
+    columns, at = {}, 0
     for name, (kind, shape) in layout(n, reads, width).items():
         end = at + kind.itemsize * int(np.prod(shape))
         sums[1] += _sum(rest[at:end])
-        found[name] = rest[at:end].view(kind).reshape(shape)
+        columns[name] = rest[at:end].view(kind).reshape(shape)
         at = end
     if sums[1] != header["sums"][1] or (identities and sums[0] != header["sums"][0]):
         raise ValueError("not written to its end")
-    return Columns(**found, identity=identity)
+    return Columns(**columns, identity=identity)
 
 
 def _sum(data: NDArray[np.uint8]) -> int:
-    """The sum of bytes, as numbers of eight of them: at the speed of memory."""
+    """A check sum, at the speed of memory: of the numbers that each eight bytes make."""
     whole = len(data) // 8 * 8
     return (int(data[:whole].view("<u8").sum()) + int(data[whole:].sum())) % 2**62

@@ -1,4 +1,4 @@
-"""What is current of a node as columns: an array for each field, and a record in each place.
+"""What is current of a node as columns: an array for each field, with a place for each record.
 
 Knows nothing of where they are kept.
 """
@@ -19,7 +19,7 @@ _DIGEST = 16
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The records of a node, sorted by start, n of them.
+    """The `n` records of a node, sorted by start.
 
     `start` and `made_at` are epoch seconds; `content` and `code` have two lanes, shape (n, 2);
     `inputs` holds one digest of two lanes for each read, shape (reads, n, 2), so that those of one
@@ -47,13 +47,13 @@ class Columns:
         return len(self.start)
 
     def taken(self, which: NDArray[Any] | slice) -> Columns:
-        """Some of the records: those of a mask, of numbers, or of a slice."""
-        found = {name: getattr(self, name)[which] for name in _PLAIN}
+        """Some of the records: those of a mask, of an array of positions, or of a slice."""
+        plain = {name: getattr(self, name)[which] for name in _PLAIN}
         identity = self.identity[which] if len(self.identity) else self.identity
-        return Columns(**found, inputs=self.inputs[:, which], identity=identity)
+        return Columns(**plain, inputs=self.inputs[:, which], identity=identity)
 
     def digests(self, reads: int) -> NDArray[np.uint64]:
-        """The digests of the first `reads` reads, shape (n, reads, 2); zero where none were."""
+        """The digests of the first `reads` reads, shape (n, reads, 2); zero for none."""
         recorded = self.inputs
         if len(recorded) != reads:
             recorded = np.zeros((reads, len(self), 2), np.uint64)
@@ -66,7 +66,10 @@ _PLAIN = tuple(f.name for f in fields(Columns) if f.name not in {"inputs", "iden
 
 
 def layout(n: int, reads: int, width: int) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
-    """The columns of a file in their order, each with its type and shape: wide numbers first."""
+    """The columns in the order of a file, each with its type and shape; wide numbers first.
+
+    `n` is the number of records, `reads` that of their reads, `width` how many bytes a key has.
+    """
     wide, lanes = np.dtype("<i8"), np.dtype("<u8")
     return {
         "start": (wide, (n,)),
@@ -86,38 +89,39 @@ def layout(n: int, reads: int, width: int) -> dict[str, tuple[np.dtype[Any], tup
 
 
 def merged(old: Columns, new: Columns) -> Columns:
-    """The old records, the new ones in the place of those with their keys."""
+    """The records of both; a new one takes the place of the old one with its key."""
     if not len(new):
         return old
     old = old.taken(~np.isin(old.key, new.key))
     order = np.argsort(np.concatenate([old.start, new.start]), kind="stable")
-    found = {
+    plain = {
         name: np.concatenate([getattr(old, name), getattr(new, name)])[order] for name in _PLAIN
     }
-    reads = max(int(found["reads"].max(initial=0)), 0)
-    inputs = [one.digests(reads).transpose(1, 0, 2) for one in (old, new)]
+    reads = max(int(plain["reads"].max(initial=0)), 0)
+    inputs = [each.digests(reads).transpose(1, 0, 2) for each in (old, new)]
     identity = old.identity
     if len(old.identity) == len(old):
         identity = np.concatenate([old.identity, new.identity])[order]
-    return Columns(**found, inputs=np.concatenate(inputs, axis=1)[:, order], identity=identity)
+    return Columns(**plain, inputs=np.concatenate(inputs, axis=1)[:, order], identity=identity)
 
 
 def columns_of(rows: Sequence[Sequence[Any]]) -> Columns:
-    """The columns of rows, each of them with these fields in this order.
+    """The columns of rows, which have these fields in this order.
 
     Key, start, seq, content, code, inputs, reads, made_at, rows, nbytes, size, mtime_ns, ctime_ns,
-    inode, failed, pinned, rules. Fingerprints and digests become two numbers each.
+    inode, failed, pinned, rules. Each fingerprint and digest becomes two numbers. An error
+    of Python's if a value is none of its field.
     """
     n, reads = len(rows), max((r[6] for r in rows), default=0)
     keys = np.array([r[0].encode() for r in rows], np.bytes_ if rows else "S1")
     kinds = layout(n, max(reads, 0), keys.dtype.itemsize)
-    found = {k: np.array([r[i] for r in rows], kinds[k][0]) for k, i in _POSITIONS.items()}
+    plain = {k: np.array([r[i] for r in rows], kinds[k][0]) for k, i in _POSITIONS.items()}
     inputs = np.zeros(kinds["inputs"][1], np.uint64)
     if reads > 0:
         blobs = b"".join(bytes(r[5] or b"").ljust(reads * _DIGEST, b"\0") for r in rows)
         inputs = np.frombuffer(blobs, "<u8").reshape(n, reads, 2).transpose(1, 0, 2).copy()
     return Columns(
-        **found,
+        **plain,
         key=keys,
         content=_lanes([r[3] for r in rows]),
         code=_lanes([r[4] for r in rows]),
@@ -140,6 +144,6 @@ _POSITIONS: Mapping[str, int] = {
 
 
 def _lanes(texts: list[str | None]) -> NDArray[np.uint64]:
-    """The lanes of many fingerprints at once, shape (n, 2); None is zero."""
+    """The two numbers of each fingerprint, shape (n, 2); zero for None."""
     digits = "".join("0" * 32 if t is None else t[-32:] for t in texts)
     return np.frombuffer(bytes.fromhex(digits), ">u8").astype(np.uint64).reshape(-1, 2)

@@ -1,10 +1,10 @@
 """The journal beside the metastore: what no footer can hold, and a rebuild needs.
 
-Knows nothing of files of data or of plans. A line is a JSON object: a record (remakes that kept the
-file, effects, acceptances, what was observed), a code fingerprint with its parts, an effect with
-the ordinal since which it runs, or one that a run has begun, or that ended and was not done. The
-`seq` of a record's line is the next number at that time: the one that the record was given is not
-lower.
+Knows nothing of files of data or of plans. A line is a JSON object, one of these: a record (of a
+remake that kept its file, an effect, an acceptance, or what was observed); a code fingerprint with
+its parts; an effect with the ordinal since which it runs; an effect that a run has begun; an effect
+that ended and was not done; what was seen while a partition was made. The `seq` of a record's line
+is the next number at that time, and the record's own number is not lower.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from partflow.store.protocol import Journaling, Store
 
 _LARGEST = 2**40
 _TAIL = 2**16
-"""The last line that has a number is looked for in so many bytes before the end."""
+"""How many bytes before the end are searched for the last line that has a number."""
 
 
 @dataclass(slots=True)
 class Journal:
-    """What a journal says; `unread` counts lines that are none of ours, such as a torn last one.
+    """What a journal says; `unread` counts lines that partflow did not write, or not to their end.
 
-    `begun` gives by (effect, key) the run that began an effect whose end the journal does not tell,
-    `seen` by (node, key) the run that made it, and what was seen meanwhile.
+    `codes` gives code fingerprints by digest, `effects` the ordinal since which each effect runs.
+    `begun` gives by (effect, key) the run that began an effect, unless the journal tells its end.
+    `seen` gives by (node, key) the run that made it, and what was seen meanwhile.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -41,21 +42,26 @@ class Journal:
     unread: int = 0
 
     def add(self, line: str) -> None:
-        """Take in one line."""
+        """Add what one line says."""
         try:
-            found = json.loads(line)
-            if "code_parts" in found:
-                rules = _number(found.get("rules", 1))
-                self.codes[str(found["digest"])] = CodeRecord(dict(found["code_parts"]), rules)
-            elif "effect" in found:
-                self.effects[str(found["effect"])] = _number(found["since"])
-            elif "begun" in found:
-                self.begun[str(found["begun"]), str(found["key"])] = str(found["run"])
-            elif "seen" in found:
-                what = tuple(Seen(*(_text(t) for t in one)) for one in found["what"])
-                self.seen[str(found["seen"]), str(found["key"])] = str(found["run"]), what
-            elif "ended" in found:
-                self.begun.pop((str(found["ended"]), str(found["key"])), None)
+            document = json.loads(line)
+            if "code_parts" in document:
+                rules = _number(document.get("rules", 1))
+                self.codes[str(document["digest"])] = CodeRecord(
+                    dict(document["code_parts"]), rules
+                )
+            elif "effect" in document:
+                self.effects[str(document["effect"])] = _number(document["since"])
+            elif "begun" in document:
+                self.begun[str(document["begun"]), str(document["key"])] = str(document["run"])
+            elif "seen" in document:
+                things = tuple(Seen(*(_text(t) for t in thing)) for thing in document["what"])
+                self.seen[str(document["seen"]), str(document["key"])] = (
+                    str(document["run"]),
+                    things,
+                )
+            elif "ended" in document:
+                self.begun.pop((str(document["ended"]), str(document["key"])), None)
             else:
                 record = Record.from_json(line)
                 self.records.append(record)
@@ -66,7 +72,7 @@ class Journal:
 
 
 def _number(value: object) -> int:
-    """The ordinal since which an effect runs, the rules of a code; ValueError if it is none."""
+    """A number in a line; ValueError for anything that partflow would not write as one."""
     if type(value) is not int or abs(value) >= _LARGEST:
         raise ValueError(f"{value!r} is no number of ours")
     return value
@@ -84,54 +90,54 @@ def read_journal(store: Journaling) -> Journal | None:
     lines = store.journaled()
     if lines is None:
         return None
-    found = Journal()
+    journal = Journal()
     for line in lines:
         if line.strip():
-            found.add(line)
-    return found
+            journal.add(line)
+    return journal
 
 
 def record_lines(metastore: Standing, records: Iterable[Record]) -> list[str]:
-    """The lines of records that are about to be recorded."""
+    """The lines to journal for records that are about to be recorded."""
     kept = list(records)
     seq = metastore.seq + 1 if kept else 0
     return [_brief(replace(record, seq=seq)).to_json() for record in kept]
 
 
 def _brief(record: Record) -> Record:
-    """A record without the text of a very wide schema, which a look at the file finds again."""
+    """The record without the text of a very wide schema: a look at the file finds that again."""
     wide = record.schema is not None and len(record.schema) > _TAIL // 8
     return replace(record, schema=None) if wide else record
 
 
 def begun_lines(run: str, effects: Iterable[tuple[str, str]]) -> list[str]:
-    """The lines of each (effect, key) that a run is about to begin."""
+    """The lines to journal for each (effect, key) that a run is about to begin."""
     return [_line({"begun": node, "key": key, "run": run}) for node, key in effects]
 
 
 def seen_lines(run: str, seen: Iterable[tuple[str, str, Sequence[Seen]]]) -> list[str]:
-    """The lines of what was seen while each (node, key) was made, where that is anything."""
+    """The lines to journal for each (node, key) during whose making anything was seen."""
     return [
         _line(
             {
                 "seen": node,
                 "key": key,
                 "run": run,
-                "what": [[one.kind, one.what, one.sha256] for one in found],
+                "what": [[thing.kind, thing.what, thing.sha256] for thing in things],
             }
         )
-        for node, key, found in seen
-        if found
+        for node, key, things in seen
+        if things
     ]
 
 
 def ended_lines(effects: Iterable[tuple[str, str]]) -> list[str]:
-    """The lines of each (effect, key) that was begun and ended, but was not done."""
+    """The lines to journal for each (effect, key) that was begun and ended, but was not done."""
     return [_line({"ended": node, "key": key}) for node, key in effects]
 
 
-def _line(said: object) -> str:
-    return json.dumps(said, sort_keys=True)
+def _line(document: object) -> str:
+    return json.dumps(document, sort_keys=True)
 
 
 def note_seen(
@@ -139,14 +145,15 @@ def note_seen(
 ) -> None:
     """Record what a look at the files found: sources' contents, and files put back or rewritten.
 
-    Of touched files those are journaled whose bytes are others: nothing else ties them to a record.
+    Those of the touched files are journaled whose bytes have changed: a rebuild could not tell of
+    which record they are.
     """
     if not news and not touched:
         return
     now = metastore.seq
-    known = metastore.current([(r.node, r.key) for r in touched])
-    other = [r for r in touched if known[r.node, r.key].sha256 != r.sha256]
-    # What was observed of a source is as new as the number of this moment.
+    recorded = metastore.current([(r.node, r.key) for r in touched])
+    other = [r for r in touched if recorded[r.node, r.key].sha256 != r.sha256]
+    # An observation of a source is as new as the last number at this moment.
     own = [r if r.code is not None else replace(r, read_seq=now) for r in news]
     store.journal(record_lines(metastore, [*own, *other]))
     metastore.observe(own, touched)
@@ -159,13 +166,13 @@ def note_begun(
     effects: dict[str, int],
     anew: frozenset[str] = frozenset(),
 ) -> None:
-    """Record the code fingerprints and the effects that a run knows and no run did before.
+    """Record those code fingerprints and effects of a run that no run before it had.
 
-    Those effects that are to be recorded `anew` are recorded even if one did.
+    Effects in `anew` are recorded even if one had.
     """
     present = {c.digest: CodeRecord(dict(c.parts), RULES) for c in codes}
-    known, had = metastore.code_rules(present), metastore.effects()
-    new_codes = {d: c for d, c in present.items() if known.get(d, 0) < c.rules}
+    recorded, had = metastore.code_rules(present), metastore.effects()
+    new_codes = {d: c for d, c in present.items() if recorded.get(d, 0) < c.rules}
     new_effects = {n: o for n, o in effects.items() if n not in had or n in anew}
     lines: list[object] = [
         {"digest": d, "code_parts": dict(c.parts), "rules": c.rules} for d, c in new_codes.items()
@@ -179,20 +186,20 @@ def note_begun(
 def noted_by_older_rules(
     metastore: CodesAndEffects, codes: Iterable[CodeFingerprint]
 ) -> list[CodeFingerprint]:
-    """Those of the codes that only a run by older rules has recorded.
+    """Those of the codes that were last recorded under older rules of the code fingerprint.
 
-    They are the same under the present rules, which is to be noted: what those count in addition
-    and is added later is a change of the code then.
+    Their fingerprint is the same under the present rules: they have nothing that only these count.
+    That has to be noted: if such a thing is added later, it is a change of the code.
     """
     present = {code.digest: code for code in codes}
-    known = metastore.code_rules(present)
-    return [code for digest, code in present.items() if known.get(digest, RULES) < RULES]
+    recorded = metastore.code_rules(present)
+    return [code for digest, code in present.items() if recorded.get(digest, RULES) < RULES]
 
 
 def note_told(
     metastore: CodesAndEffects, store: Store, told: Sequence[tuple[str, str, str]]
 ) -> None:
-    """Somebody was told of each (effect, key, run) that is perhaps done: it is told no more."""
+    """Note that somebody was told of each (effect, key, run) that is perhaps done: not again."""
     if told:
         store.journal(ended_lines((node, key) for node, key, _ in told))
         metastore.end_effects(told)
@@ -201,7 +208,7 @@ def note_told(
 def require_not_older(metastore: Standing, store: Store) -> None:
     """Raise MetastoreError if a metastore was put back that is older than the journal beside it.
 
-    It would do effects again that are done, and build on acceptances that it has not heard of.
+    It would do effects again that are done, and would not know of later acceptances.
     """
     last, path = _last_seq(store), store.layout.journal
     if last > metastore.seq + 1:
@@ -215,9 +222,9 @@ def require_not_older(metastore: Standing, store: Store) -> None:
 def _last_seq(store: Journaling) -> int:
     """The number in the last line that has one; 0 if none of the last lines has."""
     lines = list(store.journaled(_TAIL) or ())
-    found = Journal()
+    journal = Journal()
     for line in reversed(lines):
-        found.add(line)
-        if found.records:
-            return found.records[0].seq
+        journal.add(line)
+        if journal.records:
+            return journal.records[0].seq
     return 0

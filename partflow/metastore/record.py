@@ -23,10 +23,10 @@ class CodeRecord:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a call did beside reading its inputs: `kind` is file, program or address.
+    """One thing that a call did beside reading its inputs; `kind` is file, program or address.
 
-    `what` is a file's path below the root, a program's name, or `host:port`; `sha256` is that of
-    the file when the call had ended.
+    `what` is a file's path below the root, a program's name, or `host:port`; `sha256` is the
+    file's when the call had ended.
     """
 
     kind: str
@@ -71,27 +71,27 @@ class Record:
     schema: str | None = None
 
     def to_json(self) -> str:
-        """For an intent and the journal."""
-        found = {name: getattr(self, name) for name in _FIELDS}
+        """The record as JSON, as intents and the journal have it."""
+        plain = {name: getattr(self, name) for name in _FIELDS}
         identity = None if self.identity is None else asdict(self.identity)
         return json.dumps(
-            {**found, "inputs": self.inputs.hex(), "identity": identity}, sort_keys=True
+            {**plain, "inputs": self.inputs.hex(), "identity": identity}, sort_keys=True
         )
 
     @staticmethod
     def from_json(text: str) -> Record:
         """The record that `to_json` wrote; ValueError, TypeError or KeyError for anything else."""
-        found = json.loads(text)
-        identity = found.pop("identity")
-        found["inputs"] = bytes.fromhex(found["inputs"])
-        for name, value in (*found.items(), *(identity or {}).items()):
+        document = json.loads(text)
+        identity = document.pop("identity")
+        document["inputs"] = bytes.fromhex(document["inputs"])
+        for name, value in (*document.items(), *(identity or {}).items()):
             _require_kind(name, value)
         return Record(
-            **found, identity=None if identity is None else FileIdentity(**identity)
+            **document, identity=None if identity is None else FileIdentity(**identity)
         ).checked()
 
     def checked(self) -> Record:
-        """Itself; ValueError if its digests are none, or its numbers or its time can't be."""
+        """The record itself; ValueError if a digest, a number or the time in it can be none."""
         if len(self.inputs) % _DIGEST or not self.reads <= len(self.inputs) // _DIGEST:
             raise ValueError(f"{len(self.inputs)} bytes are no digests of {self.reads} reads")
         for text in (self.content, self.code):
@@ -104,10 +104,10 @@ class Record:
 
 
 LARGEST = 2**62
-"""Nothing is numbered or counted higher: there is room for as many again."""
+"""No number or count is higher: there is room above it in eight bytes."""
 
 RESTATED = 1 << 32
-"""What is added to a node's version where records were changed that keep their numbers."""
+"""What a change to records that keep their numbers adds to their node's version."""
 
 LAST_SECOND = 253_402_300_799
 """The last second of the year 9999."""
@@ -120,7 +120,7 @@ _KINDS = {each.name: str(each.type) for each in (*fields(Record), *fields(FileId
 
 
 def require_moment(name: str, at: float) -> None:
-    """Raise ValueError for epoch seconds of a year that has more than four digits, or of none."""
+    """Raise ValueError unless epoch seconds are within LAST_SECOND of the epoch."""
     if not -LAST_SECOND <= at <= LAST_SECOND:
         raise ValueError(f"{name} is {at!r}")
 
@@ -131,7 +131,7 @@ def is_fingerprint(text: str) -> bool:
 
 
 def _require_kind(name: str, value: object) -> None:
-    """Raise ValueError for a value that no such field holds."""
+    """Raise ValueError for a value whose type is none of its field."""
     kind = type(value).__name__.replace("NoneType", "None")
     if kind not in _KINDS[name].split(" | ") or (kind == "int" and not _is_wide(value)):
         raise ValueError(f"{name} is {str(value)[:_SHOWN]!r}")
@@ -222,9 +222,9 @@ class RunRow:
 class LogLines:
     """What is logged of a run, in one transaction with what it has made or failed to make.
 
-    `steps` are attempts that ended `at`, in epoch seconds. `seen` says of each (node, key) that was
-    made what its call was seen to do, and takes the place of what was known of it. `ended` are the
-    (effect, key) of effects that the run had begun, and of which it is known that they aren't done.
+    `steps` are attempts that ended `at`, in epoch seconds. `seen` says for each (node, key) that
+    was made what its call was seen to do; it replaces what was seen before. `ended` are the
+    (effect, key) that the run had begun and that are known not to be done.
     """
 
     run: str
@@ -236,7 +236,7 @@ class LogLines:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a warehouse from elsewhere than a metastore, to fill an empty one with.
+    """What is known of a warehouse without its metastore, to fill an empty one with.
 
     The records are numbered from `first` on. `effects` gives for each the ordinal since which it
     runs; `begun` are the (effect, key, run) of which no end is known; `seen` gives by (node, key)

@@ -1,6 +1,7 @@
-"""What runs did and which backfills were asked for: the log beside what is current.
+"""Records what runs did and which backfills were asked for, beside what is current.
 
-Knows nothing of plans or partitions' contents; no decision reads it but that a backfill goes on.
+Knows nothing of plans or of what partitions hold. Nothing is decided by it, but that a backfill
+that was cut off goes on.
 """
 
 from __future__ import annotations
@@ -28,27 +29,27 @@ class RunLog:
     # --- what a run writes -------------------------------------------------------------------
 
     def begin(self, row: RunRow, graph: str) -> None:
-        """A run has begun, with this graph (the text of `graph_text`); equal ones are kept once."""
+        """Record that a run has begun with this graph, a text of `graph_text`."""
         digest = hashlib.blake2b(graph.encode(), digest_size=16).hexdigest()
         self._metastore.begin_run(replace(row, state="running", graph=digest), graph)
 
     def bury(self, living: Collection[str]) -> None:
-        """Runs that hold no lease any more died, perhaps because somebody killed them.
+        """Record that those runs died that are recorded as running and are not among the living.
 
         Requires: nobody takes a lease meanwhile.
         """
         self._metastore.bury_runs(living)
 
     def steps_ended(self, run: str, at: float, steps: Sequence[StepLog]) -> None:
-        """Attempts of a run have come to an end."""
+        """Record that attempts of a run ended `at` epoch seconds."""
         self._metastore.log(LogLines(run, at, steps))
 
     def finish(self, row: RunRow) -> None:
-        """A run has come to an end; one that did not do all, with a note on it, was cancelled."""
+        """Record a run's end. One that did not do all it had to, and has a note, was cancelled."""
         self._metastore.finish_run(row)
 
     def cut_off(self, run: str, at: float) -> None:
-        """A run has ended in the middle: what it did is counted from its attempts."""
+        """Record that a run was interrupted: what it did is counted from its attempts."""
         (row,) = [row for row in self._metastore.run_rows() if row.id == run]
         self.finish(replace(row, finished_at=at, state="interrupted"))
 
@@ -63,8 +64,8 @@ class RunLog:
 
         The newest is the one that was recorded last, whatever the clock said.
 
-        A run that died is recorded as running until the next one begins: it holds no lease. One
-        that ends while this is asked has left its last word, so that is read again.
+        A run that died is recorded as running until the next one begins, but holds no lease. A run
+        may end between the two questions; then its end is recorded, so the rows are read again.
         """
         rows = self._metastore.run_rows(limit)
         gone = {row.id for row in rows if row.state == "running" and not is_held(row.id)}
@@ -114,8 +115,8 @@ class RunLog:
     def ended_before(self, at: float, now: float) -> list[str]:
         """The runs that began before a moment in epoch seconds and go on no more.
 
-        By the order in which they were begun, where their times disagree with it: a run is no older
-        than any before it, whatever its clock said, and one from later than now tells no time.
+        A run counts as begun no earlier than those that were recorded before it, whatever its clock
+        said. A time later than `now` is a wrong clock's, and does not count.
         """
         ended, began = [], None
         for run, state, started_at in self._metastore.run_starts():
@@ -126,7 +127,7 @@ class RunLog:
         return sorted(ended)
 
     def newest_before(self, now: float) -> float | None:
-        """When the newest run began that began by `now`, both in epoch seconds; None: none did."""
+        """When the last run up to `now` began, both in epoch seconds; None if none did."""
         return max((at for _, _, at in self._metastore.run_starts() if at <= now), default=None)
 
     def forget(self, runs: Sequence[str]) -> None:
@@ -137,7 +138,10 @@ class RunLog:
     # --- backfills ---------------------------------------------------------------------------
 
     def request(self, text: str, at: float, *, again: bool) -> int:
-        """The number since which an open request counts as done; a new one if none is open."""
+        """From which number on partitions count as done for a request of this text.
+
+        That is the number of an open request. If none is open, or `again`, a new one is recorded.
+        """
         since = None if again else self.open_request(text)
         if since is None:
             since = self._metastore.seq + 1
@@ -145,11 +149,11 @@ class RunLog:
         return since
 
     def open_request(self, text: str) -> int | None:
-        """The number of an open request, or None; for a dry run, which records nothing."""
+        """As `request`, but nothing is recorded: None if none is open."""
         return self._metastore.open_request(text)
 
     def fulfil(self, text: str, at: float) -> None:
-        """A request is done: the same words ask anew from now on."""
+        """Close a request: the same words make a new one from now on."""
         self._metastore.fulfil(text, at)
 
 
