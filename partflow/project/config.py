@@ -1,7 +1,7 @@
-"""The project's configuration: a file in the nearest folder upwards, under the environment.
+"""Reads a project's configuration: from its file, the environment, and the options of a command.
 
-Knows nothing of what the values are used for. An option of a command beats the environment beats
-the file beats the default.
+Knows nothing of what the values are used for. An option counts more than the environment, that more
+than the file, and that more than the default.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ PREFIX = "PARTFLOW_"
 _DURABILITIES = ("full", "process")
 _EXECUTORS = ("inline", "processes")
 _BESIDE = (".lock", ".new")
+"""The endings of files that are made beside the metastore."""
 _DIGITS = 20
+"""A text with so many digits is not read as a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """What is configured; `metastore` is empty for the default below the warehouse.
 
-    `jobs` are packages or modules below the root, `pools` limits by name. `history` is how many
-    replaced files of a partition are kept, `runs_kept` for how long runs and their logs are.
+    `jobs` are packages or modules below the root. `pools` gives for a name how many steps may run
+    at once. `history` is how many replaced files of a partition are kept, `runs_kept` for how long
+    runs and their logs are kept.
     """
 
     jobs: tuple[str, ...] = ("jobs",)
@@ -43,7 +46,11 @@ class Config:
 
 
 def find_root(path: str | Path) -> Path:
-    """The nearest folder upwards with a partflow.toml, or a pyproject.toml with [tool.partflow]."""
+    """The nearest folder upwards with a partflow.toml, or a pyproject.toml with [tool.partflow].
+
+    ConfigurationError if there is none, if the working directory is gone, if the path is not UTF-8,
+    or if a pyproject.toml on the way cannot be read.
+    """
     try:
         start = Path(path).resolve()
     except FileNotFoundError:
@@ -68,22 +75,25 @@ def find_root(path: str | Path) -> Path:
 
 
 def read_config(root: Path, environment: Mapping[str, str], overrides: Mapping[str, str]) -> Config:
-    """The configuration of the project at `root`."""
+    """The configuration of the project at `root`; `overrides` are the options of a command.
+
+    ConfigurationError if the file cannot be read, or if a setting is unknown or has a wrong value.
+    """
     path, values = _file(root)
-    known = {f.name for f in fields(Config)}
+    settings = {f.name for f in fields(Config)}
     for key in values:
-        if key not in known:
-            raise _unknown(f"{path}: {key!r}", key, known)
-    given: dict[str, Any] = {k: _typed(f"{path}: {k}", k, v) for k, v in values.items()}
+        if key not in settings:
+            raise _unknown(f"{path}: {key!r}", key, settings)
+    chosen: dict[str, Any] = {k: _typed(f"{path}: {k}", k, v) for k, v in values.items()}
     for name, text in environment.items():
         if not name.startswith(PREFIX):
             continue
         key = name.removeprefix(PREFIX).lower()
-        if key not in known:
-            raise _unknown(f"the environment's {name}", key, known)
-        given[key] = _typed(name, key, text)
-    given |= {k: _typed(f"--{k}", k, v) for k, v in overrides.items()}
-    return Config(**given)
+        if key not in settings:
+            raise _unknown(f"the environment's {name}", key, settings)
+        chosen[key] = _typed(name, key, text)
+    chosen |= {k: _typed(f"--{k}", k, v) for k, v in overrides.items()}
+    return Config(**chosen)
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -99,12 +109,13 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _tools(pyproject: Path) -> Mapping[str, Any]:
-    """The table [tool] of a pyproject.toml; whatever else has that name is somebody else's."""
-    found = _parsed(pyproject).get("tool")
-    return found if isinstance(found, dict) else {}
+    """The table [tool] of a pyproject.toml; empty if what has that name is no table."""
+    table = _parsed(pyproject).get("tool")
+    return table if isinstance(table, dict) else {}
 
 
 def _file(root: Path) -> tuple[Path, Mapping[str, Any]]:
+    """The file with the configuration, and the settings in it."""
     path = root / "partflow.toml"
     if path.is_file():
         return path, _parsed(path)
@@ -115,13 +126,14 @@ def _file(root: Path) -> tuple[Path, Mapping[str, Any]]:
     return path, table
 
 
-def _unknown(where: str, key: str, known: set[str]) -> ConfigurationError:
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+def _unknown(where: str, key: str, settings: set[str]) -> ConfigurationError:
+    near = difflib.get_close_matches(key, settings, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(settings))}"
     return ConfigurationError(f"{where} is no setting of partflow; {hint}")
 
 
 def _typed(where: str, key: str, value: object) -> object:
+    """A setting's value in its type; ConfigurationError if it cannot be one."""
     if key == "jobs":
         return _names(where, value)
     if key == "pools":
@@ -144,7 +156,7 @@ def _typed(where: str, key: str, value: object) -> object:
 
 
 def _is_text(value: str) -> bool:
-    """Whether it can be written down: bytes of a path that are no UTF-8 cannot."""
+    """Whether a text can be encoded as UTF-8: that of a path that is not UTF-8 cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -182,30 +194,30 @@ def _names(where: str, value: object) -> tuple[str, ...]:
 
 
 def _number(where: str, value: object) -> int:
-    """One or more; from the environment as a text."""
-    found = _int(value) if isinstance(value, str) else value
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+    """A whole number from 1; a text of the environment may be one."""
+    number = _int(value) if isinstance(value, str) else value
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise ConfigurationError(f"{where} is {value!r}; give a number, one or more")
-    return found
+    return number
 
 
 def _int(text: str) -> int | str:
-    """The number that a text is, if it is one and not of hundreds of digits."""
+    """The number that a text says; the text itself if it says none, or one of too many digits."""
     return int(text) if text.strip().isdecimal() and len(text) < _DIGITS else text
 
 
 def _span(where: str, value: object) -> timedelta:
     try:
-        found = duration(value, where) if isinstance(value, str) else None
+        span = duration(value, where) if isinstance(value, str) else None
     except DeclarationError:
-        found = None
-    if found is None:
+        span = None
+    if span is None:
         raise ConfigurationError(f"{where} is {value!r}; write a span of time such as '90d'")
-    return found
+    return span
 
 
 def _pools(where: str, value: object) -> dict[str, int]:
-    """Limits by name; from the environment as `api=2,disk=1`."""
+    """The limits of pools by name; a text of the environment says them as `api=2,disk=1`."""
     if isinstance(value, str):
         pairs = [p.partition("=") for p in value.split(",") if p.strip()]
         value = {n.strip(): _int(t) for n, _, t in pairs}

@@ -1,7 +1,7 @@
 """What was run in one project: its runs, their attempts, graphs and logs.
 
-Knows nothing of the user's modules: they are not imported, so that it can be asked while they are
-broken, and at once.
+Knows nothing of the user's modules. They are not imported, so that the history can be asked while
+they are broken, and without waiting for them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _NAMED = 3
 
 
 class History:
-    """The runs of one project, as they were recorded; reading it writes nothing."""
+    """The runs of one project, as they were recorded; reading it writes nothing.
+
+    Whatever asks the metastore raises MetastoreError if that cannot be opened or understood.
+    """
 
     def __init__(self, root: Path, config: Config, store: Store | None = None) -> None:
         self.store = store or store_of(root, config)
@@ -40,7 +43,10 @@ class History:
 
     @classmethod
     def load(cls, path: str | Path = ".", *, overrides: Mapping[str, str] | None = None) -> History:
-        """The history of the project that `path` lies in."""
+        """The history of the project that `path` lies in.
+
+        ConfigurationError if it lies in none, or if the configuration is wrong.
+        """
         root = find_root(path)
         return cls(root, read_config(root, os.environ, overrides or {}))
 
@@ -50,18 +56,21 @@ class History:
             return log.runs(limit, self.leases.is_held)
 
     def run(self, word: str) -> RunRow:
-        """The run of that id, of the only id that begins so, or the `last` one."""
+        """The run of that id, of the only id that begins so, or the `last` one.
+
+        UsageError if there is none, or if several ids begin so.
+        """
         rows = self.runs(1 if word == LAST else 2**62)
         if word == LAST:
             if rows:
                 return rows[0]
             raise UsageError("nothing was run yet")
-        found = [r for r in rows if r.id == word] or [r for r in rows if r.id.startswith(word)]
-        if len(found) == 1 and word:
-            return found[0]
-        if found and word:
-            named = ", ".join(r.id for r in found[:_NAMED])
-            more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+        matching = [r for r in rows if r.id == word] or [r for r in rows if r.id.startswith(word)]
+        if len(matching) == 1 and word:
+            return matching[0]
+        if matching and word:
+            named = ", ".join(r.id for r in matching[:_NAMED])
+            more = f" and {len(matching) - _NAMED:,} more" if len(matching) > _NAMED else ""
             raise UsageError(f"{word!r} is the beginning of {named}{more}; name one of them")
         near = difflib.get_close_matches(word, [r.id for r in rows], n=1)
         hint = f"did you mean {near[0]!r}?" if near else "`partflow runs` lists them"
@@ -73,7 +82,7 @@ class History:
             return log.steps(run)
 
     def graph(self, run: str) -> dict[str, Any] | None:
-        """The graph that a run had, as `graphrecord` writes it; None if it was not kept."""
+        """The graph that a run had, as `graph_document` makes it; None if it was not kept."""
         with self._log() as log:
             text = log.graph(run)
         with understood(f"the graph of the run {run}"):
@@ -81,15 +90,15 @@ class History:
 
     def writers(self) -> dict[str, tuple[str, ...]]:
         """For every dataset, effect and task that was ever in a run, the tasks that make it."""
-        found: dict[str, set[str]] = {}
+        writers: dict[str, set[str]] = {}
         with self._log() as log, understood("the graphs of its runs"):
             for name in log.tasks():
-                found.setdefault(name, set()).add(name)
+                writers.setdefault(name, set()).add(name)
             for document in map(json.loads, log.graphs()):
                 for task in document["tasks"]:
                     for node in (task["name"], *task["writes"]):
-                        found.setdefault(node, set()).add(task["name"])
-        return {name: tuple(sorted(tasks)) for name, tasks in found.items()}
+                        writers.setdefault(node, set()).add(task["name"])
+        return {name: tuple(sorted(tasks)) for name, tasks in writers.items()}
 
     def attempts(self, tasks: tuple[str, ...], key: str) -> list[tuple[str, StepLog]]:
         """Every attempt at a partition by one of the tasks, each with its run, newest run first."""
@@ -107,7 +116,7 @@ class History:
         return path if step.has_log and path.is_file() else None
 
     def cancel(self, row: RunRow, *, gently: bool = False) -> tuple[End, RunRow]:
-        """End a run that goes on: how that went, and its row afterwards; see `Canceller`."""
+        """End a run that goes on; how that went, and the run's row afterwards. See `Canceller`."""
         from partflow.operations.cancel import Canceller
 
         with self.metastore.opened() as metastore:
@@ -118,7 +127,7 @@ class History:
         return end, after
 
     def cut_off(self) -> RunRow:
-        """The last run of this very process, which is over; recorded so if it is not yet."""
+        """The last run of this very process, which is over; records that if nobody has yet."""
         with self.metastore.opened() as metastore:
             log = RunLog(metastore)
             row = next(r for r in log.runs(2**62, lambda _: False) if r.pid == os.getpid())

@@ -1,7 +1,7 @@
 """Imports the user's modules and collects the tasks and datasets that they declare.
 
-Knows nothing of graphs. Nothing registers itself: what modules hold counts. What was made while
-they were imported and none of them holds is told of.
+Knows nothing of graphs. Nothing registers itself: what modules hold counts. There is a warning for
+what was declared while they were imported and none of them holds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from partflow.project.usermodules import ProjectModules
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """What the jobs' modules declare; `left_out` are warnings of what none of them holds."""
+    """What the modules of the jobs declare; `left_out` are warnings of what none of them holds."""
 
     tasks: tuple[Task, ...]
     datasets: tuple[Dataset, ...]
@@ -36,40 +36,38 @@ class Jobs:
 
 
 def load_jobs(root: Path, names: tuple[str, ...]) -> Jobs:
-    """The tasks and datasets of the jobs' modules, every submodule imported.
+    """The tasks and datasets of the jobs' modules; imports these with every submodule.
 
-    What was imported before is not executed again, and what it left out is not told again.
-
-    Raises:
-        DeclarationError, ConfigurationError: for all that is wrong in all modules together.
+    A module that was imported before is not executed again, and gets no warning again. One
+    DeclarationError or ConfigurationError says all that is wrong in all modules.
     """
     _make_importable(root, names)
     importlib.invalidate_caches()
-    found, before = _Imports(root), set(sys.modules)
-    with declaring() as noted:
+    imports, before = _Imports(root), set(sys.modules)
+    with declaring() as load:
         for name in names:
-            found.add_all(name)
-    errors = [*noted.errors, *found.errors.values()]
+            imports.add_all(name)
+    errors = [*load.errors, *imports.errors.values()]
     if errors:
         _forget(root, set(sys.modules) - before)
         raise together(errors)
-    tasks, datasets = held(found.modules.values())
+    tasks, datasets = held(imports.modules.values())
 
     project = ProjectModules(root)
 
     def module_of(name: str) -> tuple[ModuleType, bool] | None:
-        is_own = name in found.modules or _is_own(project, root, name)
-        return (sys.modules[name], name in found.modules) if is_own else None
+        is_own = name in imports.modules or _is_own(project, root, name)
+        return (sys.modules[name], name in imports.modules) if is_own else None
 
     return Jobs(
         tuple(tasks),
         tuple(datasets),
-        tuple(left_out(noted.constructed, tasks, datasets, module_of)),
+        tuple(left_out(load.constructed, tasks, datasets, module_of)),
     )
 
 
 def _forget(root: Path, names: Iterable[str]) -> None:
-    """Let modules of the project be imported anew: what they hold may stand for what was wrong."""
+    """Have modules of the project imported anew: they may hold stand-ins for what was refused."""
     project = ProjectModules(root)
     for name in names:
         if _is_own(project, root, name):
@@ -77,7 +75,7 @@ def _forget(root: Path, names: Iterable[str]) -> None:
 
 
 def _is_own(project: ProjectModules, root: Path, name: str) -> bool:
-    """Whether an imported module is of the project, and not of a library installed below it."""
+    """Whether an imported module is the project's, and not of a library installed below it."""
     file = getattr(sys.modules.get(name), "__file__", None)
     if not isinstance(file, str) or not _is_below(Path(file), root):
         return False
@@ -88,7 +86,7 @@ def _is_own(project: ProjectModules, root: Path, name: str) -> bool:
 
 
 class _Imports:
-    """Modules as they are imported, and what was wrong; one that is broken stops no other."""
+    """The modules that were imported, and the errors by cause; a broken module stops no other."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -99,7 +97,7 @@ class _Imports:
         """Import a module of the jobs and, of a package, every module in it."""
         top = name.split(".", maxsplit=1)[0]
         module = self._imported(name) if self._is_own(top) else None
-        # A folder that the disk would not show for a moment is passed over.
+        # Once more: Python passes over a folder that the disk would not show for a moment.
         if module is not None and self._is_own(top):
             self._add(name, module)
 
@@ -136,7 +134,7 @@ class _Imports:
 def _make_importable(root: Path, names: tuple[str, ...]) -> None:
     """Put the root on `sys.path`, and its folder `src` after it if packages lie in there.
 
-    Where `src` is itself a package, or the jobs are named by it, its content is not importable.
+    If `src` is a package itself, or if the jobs are named by it, it is not put there.
     """
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
@@ -149,25 +147,25 @@ def _make_importable(root: Path, names: tuple[str, ...]) -> None:
 
 
 def require_pools(tasks: Iterable[Task], pools: Mapping[str, int]) -> None:
-    """Raise ConfigurationError for the tasks whose pools have no limit in the configuration."""
+    """Raise ConfigurationError for all tasks whose pools have no limit in the configuration."""
     errors: list[ConfigurationError] = []
-    for one in tasks:
-        pool = one.options.pool
+    for task in tasks:
+        pool = task.options.pool
         if pool is not None and pool not in pools:
             near = difflib.get_close_matches(pool, pools, n=1)
             hint = f"did you mean {near[0]!r}? Else " if near else ""
-            said = (
-                f"{one.place}: task {one.name!r} asks for the pool {pool!r}, which has no limit; "
+            problem = (
+                f"{task.place}: task {task.name!r} asks for the pool {pool!r}, which has no limit; "
                 f"{hint}add {pool} = 2 to [pools] in partflow.toml, or to [tool.partflow.pools] in "
                 "pyproject.toml"
             )
-            errors.append(ConfigurationError(said))
+            errors.append(ConfigurationError(problem))
     if errors:
         raise together(errors)
 
 
 def _require_own(root: Path, top: str) -> None:
-    """Raise ConfigurationError if Python finds a package elsewhere: it is another project's."""
+    """Raise ConfigurationError if Python finds a package elsewhere than below the root."""
     loaded = sys.modules.get(top)
     others = [p for p in _places(top, loaded) if not _is_below(Path(p), root)]
     if not others:
@@ -184,7 +182,7 @@ def _require_own(root: Path, top: str) -> None:
 
 
 def _places(top: str, loaded: ModuleType | None) -> list[str]:
-    """Where Python has a top-level module from, or would take it from; none if it finds none."""
+    """The places that Python has a top-level module from, or would take it from; perhaps none."""
     try:
         spec = importlib.util.find_spec(top) if loaded is None else None
     except (ImportError, ValueError, AttributeError):
@@ -197,40 +195,40 @@ def _places(top: str, loaded: ModuleType | None) -> list[str]:
 
 
 def _is_below(path: Path, root: Path) -> bool:
-    """Whether a path lies below the root, by its words or really."""
+    """Whether a path lies below the root, as it is written or after following links."""
     return path.is_relative_to(root) or path.resolve().is_relative_to(root.resolve())
 
 
 def _told(name: str, root: Path, error: BaseException) -> tuple[str, PartflowError]:
-    """What an import raised, in words; and its cause, which is one for all modules that meet it."""
+    """The cause of an import's error, the same for all modules that meet it; and what to raise."""
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing and (name == missing or name.startswith(f"{missing}.")):
         return missing, ConfigurationError(_missing(name, root))
     parts = name.split(".")
     if missing and parts[0] == SRC and missing.split(".")[0] in parts[1:2]:
-        said = (
+        problem = (
             f"jobs: {name!r} imports {missing!r}, without src; name the jobs so too, "
             f'jobs = ["{parts[1]}"]: packages in the folder src are found'
         )
-        return said, ConfigurationError(said)
+        return problem, ConfigurationError(problem)
     frames = [
         f
         for f in traceback.extract_tb(error.__traceback__)
         if Path(f.filename).is_relative_to(root)
     ]
-    said = "".join(traceback.format_exception_only(error)).strip()
-    cause = f"{frames[-1].filename}:{frames[-1].lineno}: {said}" if frames else said
+    text = "".join(traceback.format_exception_only(error)).strip()
+    cause = f"{frames[-1].filename}:{frames[-1].lineno}: {text}" if frames else text
     if isinstance(error, DeclarationError):
         return cause, error
     if isinstance(error, PartflowError) and frames:
         place = Path(frames[-1].filename).relative_to(root)
         return cause, ConfigurationError(f"{place.as_posix()}:{frames[-1].lineno}: {error}")
     lines = "".join(traceback.format_list(frames))
-    return cause, ConfigurationError(f"jobs: {name!r} cannot be imported:\n{lines}{said}")
+    return cause, ConfigurationError(f"jobs: {name!r} cannot be imported:\n{lines}{text}")
 
 
 def _missing(name: str, root: Path) -> str:
-    """That there is no such module, and where one of its name lies that Python does not look at."""
+    """The message that a module is missing; it names a folder with one that Python passes over."""
     top = name.split(".", maxsplit=1)[0]
     for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
         if any(_is_file(folder / p) for p in (f"{top}/__init__.py", f"{top}.py")):
@@ -244,7 +242,7 @@ def _missing(name: str, root: Path) -> str:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether a file is there to be seen."""
+    """Whether there is a file; False if the disk does not tell."""
     try:
         return path.is_file()
     except OSError:

@@ -18,7 +18,7 @@ from partflow.store.protocol import Store
 
 
 def store_of(root: Path, config: Config) -> Store:
-    """The warehouse that is configured."""
+    """The store of the warehouse that is configured."""
     return LocalStore(
         root, root / config.warehouse, durable=config.durability == "full", history=config.history
     )

@@ -1,6 +1,6 @@
 """Reads the SQL that a project keeps in files of its own, for the modules that use it.
 
-Knows nothing of fingerprints: that such a text is part of a task's code is for others to see.
+Knows nothing of fingerprints; `code` follows such calls, and counts the texts as code of tasks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from partflow.errors import DeclarationError
 from partflow.partitions.declaring import declared_at, refuse
 
 _READ: Final[dict[tuple[str, str], tuple[ModuleSpec, str]]] = {}
-"""By module and path as it wrote it: the text, and the spec, of which a reload makes another."""
+"""The texts by module and by the path in the call, each with the module's spec of that time.
+
+A reload gives the module another spec, and then the file is read again."""
 
 
 def sql_file(path: str) -> str:
@@ -24,8 +26,7 @@ def sql_file(path: str) -> str:
     changes. For that the path has to be written out in the call: `sql_file("queries/clean.sql")`.
     As with modules, one process reads it once, until the calling module is reloaded.
 
-    Raises:
-        DeclarationError: there is no such file, it is not UTF-8, or the path is not relative.
+    DeclarationError if there is no such file, if it is not UTF-8, or if the path is not relative.
     """
     caller = sys._getframe(1).f_globals  # noqa: SLF001 - as in declared_at
     module = caller.get("__file__")
@@ -51,17 +52,14 @@ def _refused(path: str, problem: str) -> str:
 def sql_for(module: ModuleSpec | None, folder: Path, path: str) -> str:
     """The text of a file; for a module, what it was when that module first asked for it.
 
-    So what is fingerprinted is what runs. UTF-8, without a byte order mark, every line end as a
-    newline.
-
-    Raises:
-        OSError: it can't be read.
-        UnicodeDecodeError: it is not UTF-8.
+    So the text that is fingerprinted is the text that runs. It is without a byte order mark, and
+    every line end is a newline. OSError if the file can't be read, UnicodeDecodeError if it is not
+    UTF-8.
     """
     if module is None:
         return (folder / path).read_text("utf-8-sig")
-    known = _READ.get((module.name, path))
-    if known is None or known[0] is not module:
-        known = module, (folder / path).read_text("utf-8-sig")
-        _READ[module.name, path] = known
-    return known[1]
+    kept = _READ.get((module.name, path))
+    if kept is None or kept[0] is not module:
+        kept = module, (folder / path).read_text("utf-8-sig")
+        _READ[module.name, path] = kept
+    return kept[1]

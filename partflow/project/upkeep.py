@@ -1,7 +1,7 @@
 """Puts right what was lost, puts back what was replaced, and sweeps what nobody needs.
 
-Knows nothing of how any of it is done: it takes the lease, opens the metastore, and calls those who
-do. `Project.upkeep` has one.
+Knows nothing of how any of it is done: it takes the lease, opens the metastore, and calls the
+operation. `Project.upkeep` gives one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """The upkeep of one warehouse; `clock` gives epoch nanoseconds."""
+    """The upkeep of one warehouse; `clock` gives epoch nanoseconds.
+
+    What changes anything takes a lease first: BusyError if another run is at it and `controls` do
+    not wait. Those but `rebuild` raise MetastoreError if the metastore is lost, damaged or too
+    old, and UsageError if nothing was run yet.
+    """
 
     graph: Graph
     history: History
@@ -64,13 +69,13 @@ class Upkeep:
         }
         store, place = self.history.store, self.history.metastore
         with self._lease(new_run_id(now_ns), EVERYTHING, controls):
-            found = rebuild(self.graph, store, place, due, now_ns)
+            rebuilt = rebuild(self.graph, store, place, due, now_ns)
             with place.opened() as metastore:
                 ColumnCache(metastore, store.layout.columns).refresh(self.graph.nodes)
-        return found
+        return rebuilt
 
     def kept(self, name: str, key: str) -> tuple[Kept, ...]:
-        """What can be put back of a partition, the newest first."""
+        """What can be put back of a partition, the newest first; UsageError if it can have none."""
         from partflow.operations.rollback import kept_of
 
         with self.history.metastore.looked_at() as metastore:
@@ -79,13 +84,14 @@ class Upkeep:
     def rollback(self, name: str, key: str, to: int | None, controls: Controls) -> PutBack:
         """Put a kept materialization back and pin it, with all outputs of its step.
 
-        `to` is its number, None for the newest that is not the present one.
+        `to` is its number, None for the newest that is not the present one. UsageError if there is
+        none that can be put back.
         """
-        return self._rolling(name, key, controls, lambda one: one.put_back(name, key, to))
+        return self._rolling(name, key, controls, lambda rolling: rolling.put_back(name, key, to))
 
     def release(self, name: str, key: str, controls: Controls) -> PutBack:
         """Let what was put back be made again when its code or inputs say so."""
-        return self._rolling(name, key, controls, lambda one: one.release(name, key))
+        return self._rolling(name, key, controls, lambda rolling: rolling.release(name, key))
 
     def sweep(self, controls: Controls, *, dry_run: bool) -> Sweep:
         """Remove what nobody needs; with `dry_run` only say what that is."""
@@ -99,13 +105,13 @@ class Upkeep:
             return sweep(self.graph, self.history.store, metastore, left, time, dry_run=dry_run)
 
     def undeclared(self) -> tuple[Lying, ...]:
-        """What lies in the warehouse like partitions and is not shown, as nothing declares it."""
+        """The files that lie in the warehouse as partitions do, and that nothing declares."""
         from partflow.operations.undeclared import lying
 
         return lying(self.graph, self.history.store, self.clock() // 10**9)
 
     def move_undeclared(self, names: Sequence[str], controls: Controls) -> tuple[Lying, ...]:
-        """Move what is undeclared of these datasets into the history; what was moved."""
+        """Move what is undeclared of these datasets into the history; returns what was moved."""
         from partflow.operations.undeclared import chosen, moved_away, require_nobody_else
         from partflow.warehouse.views import Views
 
@@ -116,15 +122,15 @@ class Upkeep:
             require_nobody_else(living, self.graph.nodes)
 
         with self._at_work(run, EVERYTHING, controls, alone) as metastore:
-            found = chosen(self.undeclared(), names)
-            moved_away(found, store, metastore)
+            moved = chosen(self.undeclared(), names)
+            moved_away(moved, store, metastore)
             Views(self.graph, store, metastore, self.clock() // 10**9).keep_catalog()
-        return found
+        return moved
 
     def _rolling(
         self, name: str, key: str, controls: Controls, act: Callable[[RollingBack], PutBack]
     ) -> PutBack:
-        """Put back or release under the name of a run of its own."""
+        """Put back or release, as a run of its own."""
         from partflow.operations.rollback import RollingBack, touched_at
 
         run, store = new_run_id(self.clock()), self.history.store
@@ -154,7 +160,11 @@ class Upkeep:
         *,
         mends: bool = True,
     ) -> Iterator[Metastore]:
-        """Hold a lease in a warehouse whose metastore is there; recover what was left."""
+        """Hold a lease, and give the open metastore.
+
+        Before it is taken, `first` is called with the leases that are held, and then what dead runs
+        left is recovered if `mends`.
+        """
         store, place = self.history.store, self.history.metastore
         self.require_not_lost()
         if place.is_empty:

@@ -1,6 +1,6 @@
-"""Finds the modules that are the user's own and reads their text.
+"""Finds the modules that are the user's own, and reads their text and the SQL beside them.
 
-Also the SQL beside them. It does not know what they say: no module is imported or parsed here.
+Knows nothing of what they say: no module is imported or parsed here.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _OWN_PACKAGE: Final = "partflow"
 _IMPORTED: Final[WeakKeyDictionary[ModuleType, tuple[ModuleSpec | None, ModuleSource]]] = (
     WeakKeyDictionary()
 )
-"""The text of modules that this process has imported, whatever was written since.
+"""The text of modules as this process has imported it, with the module's spec of that time.
 
-With the module's spec of that time: a reload gives it another, and then other text counts.
+A reload gives the module another spec, and then the text of that time counts.
 """
 _EDITED: Final = (
     "{0} was edited after it was imported, and this process goes on with what it imported; "
@@ -53,10 +53,10 @@ class ModuleSource:
 
 
 class ProjectModules:
-    """The modules below `root`, each read once.
+    """The modules of the project at `root`, each read once.
 
-    Not the project: what lies in a virtual environment, among installed packages or in a hidden
-    folder, what Python finds outside the root (an editable install), and partflow itself.
+    The project does not include what lies in a virtual environment, among installed packages or in
+    a hidden folder, what Python finds outside of the root (an editable install), nor partflow.
     """
 
     def __init__(self, root: Path) -> None:
@@ -65,26 +65,26 @@ class ProjectModules:
         self._places: dict[str, tuple[Path, ...]] = {}
 
     def source(self, module: str) -> ModuleSource | None:
-        """None: not of the project. A folder without `__init__.py` is a package without text.
+        """The text of a module; None if it is not the project's.
 
-        Raises:
-            OSError, SyntaxError, UnicodeDecodeError: it is the project's, and can't be read.
+        A folder without `__init__.py` is a package without text. OSError, SyntaxError or
+        UnicodeDecodeError if a module of the project can't be read.
         """
         if module not in self._found:
             self._found[module] = self._read(module)
         return self._found[module]
 
     def keep(self, module: ModuleType) -> bool:
-        """Take an imported module's text to be what it was when it was first asked for.
+        """Fix an imported module's text to that of the first call; True if it was edited since.
 
-        Soon after it was imported, or reloaded, that is: what runs is not what was written since.
-        Returns whether it was written since.
+        The first call should come soon after the module is imported or reloaded: what is written to
+        its file later is not what runs.
         """
         name, spec = module.__name__, getattr(module, "__spec__", None)
         try:
             now = self.source(name)
         except (OSError, SyntaxError, UnicodeDecodeError):
-            now = None  # told of when it is needed
+            now = None  # `source` raises it again when the text is needed
         kept = _IMPORTED.get(module)
         if kept is None or kept[0] is not spec:
             if now is None:
@@ -94,16 +94,16 @@ class ProjectModules:
         return now != kept[1]
 
     def sql(self, module: str, path: str) -> tuple[str, str] | None:
-        """What `sql_file(path)` in a module of the project reads: its path from the root, its text.
+        """The path from the root and the text of what `sql_file(path)` in a module reads.
 
-        Of a module that is imported it is what was read first. None: it can't be read, or lies
-        outside of the root.
+        If the module is imported, it is the text that was read first. None if the module is not the
+        project's, or if the file can't be read or lies outside of the root. Raises as `source`.
         """
         source = self.source(module)
         if source is None:
             return None
         folder = (self._root / source.path).parent
-        # By its words: where a link leads does not matter, as for modules.
+        # The path as it is written: where a link leads does not matter, as for modules.
         named = Path(os.path.normpath(folder / path))
         if not named.is_relative_to(os.path.normpath(self._root)):
             return None
@@ -129,13 +129,13 @@ class ProjectModules:
         return self._main(module)
 
     def _folders(self, top: str) -> tuple[Path, ...]:
-        """Where the top-level package may lie: the root, else where Python finds it (`src`)."""
+        """The folders that may hold a top-level package: the root, then where Python finds it."""
         if top not in self._places:
             self._places[top] = (self._root, *_found_by_python(top))
         return self._places[top]
 
     def _main(self, module: str) -> ModuleSource | None:
-        """A script that is being run has no name of its own to be found by."""
+        """The script that is being run: it cannot be found by its name, which is `__main__`."""
         file = getattr(sys.modules.get(module), "__file__", None) if module == "__main__" else None
         path = Path(file) if isinstance(file, str) else None
         if path is None or path.suffix != ".py" or not path.is_file() or not self._is_own(path):
@@ -153,8 +153,8 @@ class ProjectModules:
         return path.resolve().relative_to(self._root.resolve()).as_posix()
 
     def _is_own(self, path: Path) -> bool:
-        # A link that the user put below the root is the user's project wherever it leads; what
-        # Python found by itself has to lie below the root really.
+        # What the user links into the root is the project's, wherever it leads. What Python found
+        # elsewhere has to lie below the root once its links are followed.
         if not path.is_relative_to(self._root):
             if not path.resolve().is_relative_to(self._root.resolve()):
                 return False
@@ -172,11 +172,11 @@ class ProjectModules:
 def codes_of(
     root: Path, jobs: tuple[str, ...] = (), stacklevel: int = 1
 ) -> Callable[[Task], CodeFingerprint]:
-    """Tells the code fingerprints of tasks that are imported, from the text that was imported.
+    """A function that gives a task's code fingerprint, from the text that was imported.
 
-    `jobs` are the modules, and packages of modules, in which tasks are declared.
-    What is edited afterwards does not count: this process would not run it. A warning says so, at
-    the caller that many calls above.
+    `jobs` are the modules, and packages of modules, in which tasks are declared. What was edited
+    after the import does not count, since this process does not run it. A warning says so, at the
+    caller `stacklevel` calls above.
     """
     modules = ProjectModules(root)
     for module in list[object](sys.modules.values()):
@@ -198,9 +198,10 @@ def codes_of(
 
 
 def modules_below(name: str) -> Iterator[str]:
-    """A module that is imported, and those of the package that it is, as jobs are loaded.
+    """The name of an imported module and, if it is a package, those of all modules in it.
 
-    By the folders and not by what else happens to be imported: every process has the same.
+    They are found in its folders, whatever else happens to be imported: so that every process has
+    the same.
     """
     yield name
     for info in pkgutil.iter_modules(getattr(sys.modules.get(name), "__path__", []), f"{name}."):
@@ -209,13 +210,13 @@ def modules_below(name: str) -> Iterator[str]:
 
 
 def _candidates(folder: Path, parts: list[str]) -> tuple[Path, Path]:
-    """A package comes before a module of its name, as it does for Python."""
+    """The files that a module may be; a package comes before a module, as it does for Python."""
     place = folder.joinpath(*parts)
     return place / "__init__.py", place.with_name(f"{parts[-1]}.py")
 
 
 def _holds_python(folder: Path) -> bool:
-    """So that a folder of data is not taken for a package because a library has its name."""
+    """Whether a folder holds Python files, at any depth: a folder of data is no package."""
     return any(path.suffix == ".py" and path.is_file() for path in folder.iterdir()) or any(
         _holds_python(path)
         for path in folder.iterdir()
@@ -224,6 +225,7 @@ def _holds_python(folder: Path) -> bool:
 
 
 def _found_by_python(top: str) -> Iterator[Path]:
+    """The folders in which Python finds a top-level package or module; none if it finds none."""
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError, AttributeError):
