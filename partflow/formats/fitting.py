@@ -113,17 +113,92 @@ def bridged(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
     if not _are_kin(have, wanted):
         problem = f"it is {type_text(have)}, and the schema says {type_text(wanted)}"
         return Misfit(problem, "declare the type that the files have")
+    if have.is_nested() and _hold_digits(have, wanted):
+        return _bridged_within(column, wanted)
     try:
-        cast = column.cast(wanted, strict=False)
-        back = cast.cast(have, strict=False)
+        way = _by_digits if _hold_digits(have, wanted) else _by_value
+        cast, lost = way(column, wanted)
     except pl.exceptions.PolarsError:
         problem = f"{type_text(have)} cannot be made {type_text(wanted)}"
         return Misfit(problem, "declare the type that the files have")
-    lost = column.ne_missing(back)
     if not lost.any():
         return cast
     value = _first(column, lost)
     return Misfit(f"{value!r} is no {type_text(wanted)}", "declare a type that holds it")
+
+
+def _by_value(column: pl.Series, wanted: pl.DataType) -> tuple[pl.Series, pl.Series]:
+    """A column as another type, and a mask of the values that do not come back from it."""
+    cast = column.cast(wanted, strict=False)
+    return cast, column.ne_missing(cast.cast(column.dtype, strict=False))
+
+
+def _by_digits(column: pl.Series, wanted: pl.DataType) -> tuple[pl.Series, pl.Series]:
+    """Decimals as floats or floats as decimals, and a mask of those whose digits are not kept.
+
+    A float stands for the shortest number that is read as it, as it does wherever it is shown.
+    polars calculates with floats from one to the other, and is off in the last digits.
+    """
+    import polars as pl
+
+    texts = _shown(column)
+    exact = texts.cast(pl.Float64, strict=False)
+    if isinstance(wanted, pl.Decimal):
+        cast = texts.cast(wanted, strict=False)
+        return cast, exact.ne_missing(_shown(cast).cast(pl.Float64))
+    cast = exact.cast(wanted) if wanted == pl.Float16() else texts.cast(wanted, strict=False)
+    shown = _shown(cast)
+    lost = exact.ne_missing(shown.cast(pl.Float64))
+    return cast, lost | column.ne_missing(shown.cast(column.dtype, strict=False))
+
+
+def _shown(numbers: pl.Series) -> pl.Series:
+    """Decimals and floats as texts with all their digits; those of Float16 as of Float32."""
+    import polars as pl
+
+    wide = numbers.cast(pl.Float32) if numbers.dtype == pl.Float16 else numbers
+    return wide.cast(pl.String)
+
+
+def _hold_digits(have: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether there are decimals in one of two types of one kind where the other has floats."""
+    import polars as pl
+
+    if isinstance(have, pl.Struct) and isinstance(wanted, pl.Struct):
+        pairs = zip(have.fields, wanted.fields, strict=True)
+        return any(_hold_digits(a.dtype, b.dtype) for a, b in pairs)  # type: ignore[arg-type]
+    if isinstance(have, (pl.List, pl.Array)) and isinstance(wanted, (pl.List, pl.Array)):
+        return _hold_digits(have.inner, wanted.inner)  # type: ignore[arg-type]
+    return (have.is_decimal() and wanted.is_float()) or (have.is_float() and wanted.is_decimal())
+
+
+def _bridged_within(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
+    """Lists, arrays or structs as a type that is nested in the same way."""
+    import polars as pl
+
+    match wanted:
+        case pl.Struct():
+            parts = [bridged(column.struct.field(f.name), f.dtype) for f in wanted.fields]  # type: ignore[arg-type]
+            misfit = next((part for part in parts if isinstance(part, Misfit)), None)
+            if misfit is not None:
+                return misfit
+            return _where(pl.DataFrame(parts).to_struct(column.name), column.is_not_null())
+        case pl.Array():
+            if column.dtype.shape != wanted.shape:  # type: ignore[attr-defined]
+                return Misfit(f"it is {type_text(column.dtype)}, and no {type_text(wanted)}")
+            listed = _bridged_within(column.arr.to_list(), pl.List(wanted.inner))
+            return listed if isinstance(listed, Misfit) else listed.list.to_array(wanted.size)
+        case pl.List():
+            inner: pl.DataType = wanted.inner  # type: ignore[assignment]
+            values = bridged(column.explode(empty_as_null=False, keep_nulls=False), inner)
+            if isinstance(values, Misfit):
+                return values
+            each = pl.element().map_batches(
+                partial(bridged, wanted=inner), return_dtype=inner, is_elementwise=True
+            )
+            return column.list.eval(each)
+        case _:
+            raise AssertionError(f"BUG: {wanted!r} is not nested")
 
 
 def _whole(column: pl.Series, values: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:

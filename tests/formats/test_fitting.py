@@ -2,6 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
+from fractions import Fraction
 
 import polars as pl
 import pytest
@@ -142,6 +143,124 @@ def test_a_column_becomes_another_type_of_its_kind(values, have, wanted):
 def test_what_would_lose_something_is_a_misfit(values, have, wanted):
     column = pl.Series("a", values, dtype=have)
     assert isinstance(bridged(column, wanted), Misfit)
+
+
+NUMBERS = [
+    *(pl.Float16(), pl.Float32(), pl.Float64(), pl.Decimal(9, 2), pl.Decimal(38, 4)),
+    *(pl.Decimal(38, 20), pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64(), pl.Int128()),
+    *(pl.UInt8(), pl.UInt16(), pl.UInt32(), pl.UInt64()),
+]
+PAIRS = [(have, wanted) for have in NUMBERS for wanted in NUMBERS if have != wanted]
+VALUES = [
+    "0",
+    "1",
+    "-1",
+    "1.5",
+    "0.1",
+    "1.23",
+    "127",
+    "128",
+    "255",
+    "2048",
+    "2049",
+    "65504",
+    "65505",
+]
+VALUES += ["70000", "16777216", "16777217", "33554433", "9007199254740992", "9007199254740993"]
+VALUES += ["1e18", "9223372036854775807", "9223372036854775808", "18446744073709551615"]
+VALUES += [
+    "1e20",
+    "0.00005",
+    "0.0001",
+    "1e-20",
+    "123456.78",
+    "0.1234567890123456789",
+    "1e300",
+    "-0.5",
+]
+
+
+def held(value: str, kind: pl.DataType) -> pl.Series | None:
+    """A column of a type that holds the very value, or for a float, that is shown as it."""
+    if kind.is_float():
+        column = pl.Series([float(value)], dtype=pl.Float64).cast(kind)
+        return column if shown(column) == Decimal(value) else None
+    number = Fraction(value)
+    if kind.is_integer():
+        return pl.Series([int(number)], dtype=kind) if _holds_exactly(number, kind) else None
+    scaled = number * 10**kind.scale
+    is_held = scaled.denominator == 1 and abs(scaled) < 10**kind.precision
+    return pl.Series([Decimal(value)], dtype=kind) if is_held else None
+
+
+def shown(column: pl.Series) -> Decimal:
+    """The shortest number that is read as the float; that of Float16 as Float32 has it."""
+    wide = column.cast(pl.Float32) if column.dtype == pl.Float16 else column
+    return Decimal(wide.cast(pl.String)[0])
+
+
+@pytest.mark.parametrize(("have", "wanted"), PAIRS, ids=str)
+def test_a_number_fits_another_type_exactly_if_that_holds_it(have, wanted):
+    for value in VALUES:
+        column = held(value, have)
+        if column is None:
+            continue
+        fitted = bridged(column, wanted)
+        if have.is_float() and not wanted.is_decimal():
+            # Floats are binary: what is shown of them in fewer digits is another number.
+            exact = Fraction(column.cast(pl.Float64)[0])
+            fits = _holds_exactly(exact, wanted)
+        elif have.is_integer() and wanted.is_float():
+            exact = Fraction(value)
+            fits = _holds_exactly(exact, wanted)
+        else:
+            exact, fits = Fraction(value), held(value, wanted) is not None
+        assert isinstance(fitted, pl.Series) == fits, (value, fitted)
+        if fits and not (have.is_decimal() and wanted.is_float()):
+            assert Fraction(fitted[0]) == exact
+
+
+def _holds_exactly(value: Fraction, kind: pl.DataType) -> bool:
+    if kind.is_integer():
+        lowest, highest = (pl.select(each).item() for each in (kind.min(), kind.max()))
+        return value.denominator == 1 and lowest <= value <= highest
+    digits, least, most = {
+        "Float16": (11, -24, 65504),
+        "Float32": (24, -149, 2**128 - 2**104),
+        "Float64": (53, -1074, 2**1024 - 2**971),
+    }[str(kind)]
+    numerator = abs(value.numerator)
+    odd = numerator >> ((numerator & -numerator).bit_length() - 1) if numerator else 0
+    is_binary = value.denominator & (value.denominator - 1) == 0
+    return (
+        is_binary
+        and odd.bit_length() <= digits
+        and value.denominator <= 2**-least
+        and abs(value) <= most
+    )
+
+
+@pytest.mark.parametrize("scale", [2, 4, 10])
+@pytest.mark.parametrize("nested", [lambda kind: kind, pl.List, lambda kind: pl.Array(kind, 1)])
+def test_a_decimal_loses_digits_as_float16_whatever_its_scale_is(scale, nested):
+    column = pl.Series([Decimal("1.23")], dtype=pl.Decimal(20, scale))
+    column = column.implode() if nested is pl.List else column
+    if nested(pl.Int8()) == pl.Array(pl.Int8, 1):
+        column = column.reshape((1, 1))
+    assert isinstance(bridged(column, nested(pl.Float16())), Misfit)
+    fitted = bridged(column, nested(pl.Float64()))
+    assert fitted.dtype == nested(pl.Float64())
+    assert fitted.to_list() in ([1.23], [[1.23]])
+
+
+def test_decimals_in_structs_are_looked_at_by_their_digits():
+    column = pl.Series(
+        [{"k": Decimal("1.23"), "l": 1}, None],
+        dtype=pl.Struct({"k": pl.Decimal(9, 2), "l": pl.Int8}),
+    )
+    assert isinstance(bridged(column, pl.Struct({"k": pl.Float16, "l": pl.Int8})), Misfit)
+    fitted = bridged(column, pl.Struct({"k": pl.Float32, "l": pl.Int16}))
+    assert fitted.to_list() == [{"k": pytest.approx(1.23), "l": 1}, None]
 
 
 @pytest.mark.parametrize("values", [[1500], [None, 1500], [1500, None]])
