@@ -85,9 +85,9 @@ def table_named(
         case "parquet":
             return Parquet(ordered, schema, own)
         case "csv":
-            return Csv(schema)
+            return Csv(schema, ordered=ordered)
         case "ndjson":
-            return Ndjson(schema)
+            return Ndjson(schema, ordered=ordered)
         case _:
             raise KeyError(name)
 

@@ -200,7 +200,8 @@ class Parquet:
             content = fingerprint_parquet(path, ordered=self.ordered)
             return Contents(content, rows, self.schema_text(path))
         frame = self.read(path)
-        return Contents(fingerprint_frame(frame), rows, schema_text(frame.schema), frame)
+        content = fingerprint_frame(frame, ordered=self.ordered)
+        return Contents(content, rows, schema_text(frame.schema), frame)
 
     def schema_text(self, path: Path) -> str:
         """The text of the file's schema; its rows are not read."""

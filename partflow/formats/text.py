@@ -51,11 +51,13 @@ _ZEROS = bytes(64)
 class _Text(ABC):
     """What both formats of text share: they have no footer, so all is told by reading the file.
 
-    Each method raises ReadError for a file that cannot be read, or does not fit the schema.
+    `ordered` says that the order of rows counts in the fingerprint. Each method raises ReadError
+    for a file that cannot be read, or does not fit the schema.
     """
 
     schema: Schema | None = None
     at_once: int = _TEXT_AT_ONCE
+    ordered: bool = False
 
     rules = RULES
 
@@ -68,14 +70,15 @@ class _Text(ABC):
         """All columns of a file for which `read` gave the frame; those left out are text."""
 
     def fingerprint(self, path: Path) -> str:
-        """The fingerprint of the values as read: spacing, quoting and order do not count."""
-        return fingerprint_frame(self.read(path))
+        """The fingerprint of the values as read: spacing and quoting do not count."""
+        return fingerprint_frame(self.read(path), ordered=self.ordered)
 
     def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
         """All that the record holds of a file, with its frame."""
         frame = self.read(path)
         held = schema_text(self.held(path, frame))
-        return Contents(fingerprint_frame(frame), frame.height, held, frame)
+        content = fingerprint_frame(frame, ordered=self.ordered)
+        return Contents(content, frame.height, held, frame)
 
     def schema_text(self, path: Path) -> str:
         """The text of the file's schema as it is read; the whole file is read for it."""

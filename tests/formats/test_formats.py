@@ -54,6 +54,31 @@ def test_ordered_parquet_is_fingerprinted_with_its_order(tmp_path):
     )
 
 
+WRITERS = {
+    "parquet": pl.DataFrame.write_parquet,
+    "csv": pl.DataFrame.write_csv,
+    "ndjson": pl.DataFrame.write_ndjson,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("schema", [None, {"n": pl.Int64}])
+@pytest.mark.parametrize("is_small", [False, True])
+def test_the_order_of_what_others_wrote_counts_iff_the_source_is_sorted(
+    tmp_path, name, schema, is_small
+):
+    path, contents = tmp_path / "f", {}
+    for ordered in (False, True):
+        form = table_named(name, schema, ordered=ordered)
+        for rows in ([1, 2], [2, 1]):
+            WRITERS[name](pl.DataFrame({"n": rows}), path)
+            content = form.contents(path, is_small=is_small).content
+            assert content == form.fingerprint(path)
+            contents[ordered, rows[0]] = content
+    assert contents[False, 1] == contents[False, 2]
+    assert contents[True, 1] != contents[True, 2]
+
+
 def test_a_parquet_file_is_valid_iff_it_holds_what_was_written(tmp_path):
     path = tmp_path / "f"
     Parquet().stage(FRAME, path, {})

@@ -140,3 +140,37 @@ def test_a_schema_of_types_without_brackets_means_what_polars_means_by_them(worl
     assert found["at"].unique().to_list() == frame["at"].to_list()
     assert {str(n) for n in found["n"]} == {"7"}
     assert world.run().ran == 0
+
+
+SORTED = """
+raw = Source("raw", Daily("2024-01-30", end="2024-02-01"), path="landing/{{key}}.{form}"{sort_by})
+sums = Dataset("sums", Daily("2024-01-30", end="2024-02-01"))
+
+@task(reads=[raw], writes=sums)
+def firsts(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.drop("date").head(1)
+"""
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "ndjson"])
+def test_rows_in_another_order_are_another_content_of_a_source_that_is_sorted(world, form):
+    write = {"parquet": "write_parquet", "csv": "write_csv", "ndjson": "write_ndjson"}[form]
+    landing = world.root / "landing"
+    landing.mkdir()
+
+    def deliver(*rows: int) -> None:
+        for key in ("2024-01-30", "2024-01-31"):
+            getattr(pl.DataFrame({"n": rows}), write)(landing / f"{key}.{form}")
+
+    deliver(1, 2)
+    world.jobs(SORTED.format(form=form, sort_by=""))
+    world.run()
+    # What was recorded while order did not count stays, as long as the file does.
+    world.jobs(SORTED.format(form=form, sort_by=", sort_by='n'"))
+    assert world.planned() == {}
+    for rows in ((2, 1), (1, 2)):
+        deliver(*rows)
+        assert len(world.planned()["firsts"]) == 2
+        world.run()
+        assert world.planned() == {}
+        assert world.read("sums")["n"].to_list() == [rows[0]] * 2
