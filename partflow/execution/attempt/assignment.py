@@ -1,6 +1,6 @@
-"""An order with all that carrying it out takes.
+"""An order, with all that is needed to carry it out.
 
-Knows nothing of what is read, called or stored.
+Knows nothing of how an order is carried out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from partflow.warehouse.handover import SMALL, HandOver
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An order with all that carrying it out takes."""
+    """An order, its task, and where the task reads and stages."""
 
     order: Order
     graph: Graph
@@ -30,15 +30,15 @@ class Work:
 
     @property
     def is_small(self) -> bool:
-        """Whether each of its partitions reads little; one that reads nothing may make anything."""
+        """Whether every attempt reads something, and at most 1 MiB."""
         return all(0 < attempt.nbytes <= SMALL for attempt in self.order.attempts)
 
     def is_read(self, dataset: Dataset) -> bool:
-        """Whether any task reads a dataset, so that its frames are worth keeping."""
+        """Whether any task reads the dataset, so that its frames are worth keeping."""
         return next(iter(self.graph.readers(dataset.name)), None) is not None
 
     def staged(self, attempt: Attempt, position: int) -> Path:
-        """Where an output of an attempt is staged."""
+        """The path at which an output of an attempt is staged; its folder is made."""
         return self.store.stage(self.name_of(attempt, position))
 
     def name_of(self, attempt: Attempt, position: int) -> str:
@@ -47,7 +47,7 @@ class Work:
 
 
 def union_of(attempts: Sequence[Attempt], position: int) -> Sequence[int]:
-    """The ordinals that any of the attempts reads at that position, in order."""
+    """The ordinals that these attempts read together in the read at `position`, ascending."""
     if len(attempts) == 1:
         return attempts[0].reads[position]
     return sorted(set().union(*(a.reads[position] for a in attempts)))

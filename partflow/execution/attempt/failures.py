@@ -1,6 +1,6 @@
-"""Why an attempt failed, in the user's terms: what was raised, at which line of their own code.
+"""Says why an attempt failed, in the user's terms: what was raised, at which line of their code.
 
-Knows nothing of what is read, called or stored.
+Knows nothing of how an attempt reads, calls or stores.
 """
 
 from __future__ import annotations
@@ -22,30 +22,38 @@ from partflow.warehouse.reading import keys_of
 
 
 def refused(work: Work, attempt: Attempt, error: BaseException) -> Failure:
-    """Why an attempt could not be stored; nothing of it stays staged."""
+    """The failure of an attempt that could not be stored; its staged files are removed."""
     with suppress(OSError):
         work.store.discard(work.name_of(attempt, i) for i in range(len(work.task.writes)))
     return failure_of(error, work)
 
 
 def _file_behind(error: BaseException, work: Work) -> ReadError | None:
-    """The input file that makes a lazy read fail: polars raises late, and does not name it."""
+    """The error of the file that made a lazy read fail; None if it was none.
+
+    polars raises it only when the frame is computed, and does not name the file.
+    """
     if not type(error).__module__.startswith("polars"):
         return None
-    for i, one in enumerate(work.task.inputs):
-        if one.kind is not ParameterKind.LAZY:  # else partflow has read all of it, or nothing
+    for i, task_input in enumerate(work.task.inputs):
+        if (
+            task_input.kind is not ParameterKind.LAZY
+        ):  # Others were read by partflow, or not at all.
             continue
-        dataset = one.read.dataset
+        dataset = task_input.read.dataset
         keys = keys_of(dataset, union_of(work.order.attempts, i))
         paths = list(work.store.read(dataset, keys).paths)
-        found = explain(paths, table_of(dataset))
-        if found is not None:
-            return found
+        error_of_file = explain(paths, table_of(dataset))
+        if error_of_file is not None:
+            return error_of_file
     return None
 
 
 def failure_of(raised: BaseException, work: Work) -> Failure:
-    """The message and the user's own line; partflow's frames before it are left out."""
+    """The failure for what was raised: its message, the user's own line, and the traceback.
+
+    partflow's own frames are left out of the traceback.
+    """
     error, task, root = _file_behind(raised, work) or raised, work.task, work.store.layout.root
     frames = traceback.extract_tb(error.__traceback__)
     users = [f for f in frames if not Path(f.filename).resolve().is_relative_to(_OWN)]
@@ -60,18 +68,18 @@ def failure_of(raised: BaseException, work: Work) -> Failure:
     known = isinstance(error, PartflowError)
     message = text_of(error) if known else f"{type(error).__name__}: {text_of(error)}"
     if isinstance(error, ResultError) and len(task.writes) == 1:
-        message = f"{error.problem}; {error.advice}"  # whose it is stands before it
+        message = f"{error.problem}; {error.advice}"  # The dataset and key are printed before it.
     elif isinstance(error, OSError) and error.errno and not lines:
         where = error.filename or f"a new file below {work.store.layout.warehouse}"
         message = f"{where}: {error.strerror}; {advice_of(error)}, and run again"
     trace = "" if known or not lines else _trace(error, users)
-    # What goes elsewhere, or is recorded, holds no path of this machine.
+    # Failures are sent and recorded, so they have no absolute path below the project.
     message, trace = (_unstaged(t, work).replace(f"{root}/", "") for t in (message, trace))
     return Failure(message.strip(), place, trace, isinstance(error, ResultError))
 
 
 def _unstaged(message: str, work: Work) -> str:
-    """A message that speaks of a partition, and not of where its new file was staged meanwhile."""
+    """The message with paths of staged files replaced by the names of their partitions."""
     for attempt in work.order.attempts:
         for i, dataset in enumerate(work.task.writes):
             name = f"the new file of {dataset.name}@{shown_key(attempt.lineage.key)}"
@@ -81,7 +89,7 @@ def _unstaged(message: str, work: Work) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """The text of an exception; it may fail to give one."""
+    """The text of an exception, even if its `__str__` raises."""
     try:
         return str(error)
     except Exception as again:  # noqa: BLE001 - the user's own
@@ -89,10 +97,10 @@ def text_of(error: BaseException) -> str:
 
 
 def _innermost(function: Callable[..., object]) -> object:
-    found: object = function
-    while hasattr(found, "__wrapped__") or hasattr(found, "func"):
-        found = getattr(found, "__wrapped__", None) or getattr(found, "func", None)
-    return found
+    inner: object = function
+    while hasattr(inner, "__wrapped__") or hasattr(inner, "func"):
+        inner = getattr(inner, "__wrapped__", None) or getattr(inner, "func", None)
+    return inner
 
 
 def _is_below(filename: str, root: Path) -> bool:

@@ -1,6 +1,6 @@
-"""Carries one order out: read, call, stage, seal. Runs in a worker or in the coordinator.
+"""Carries one order out: read, call, stage, seal. It runs in a worker or in the run's own process.
 
-Knows nothing of plans, of other orders, or of the metastore; it never touches what is published.
+Knows nothing of plans, of other orders, or of the metastore. It never touches what is published.
 """
 
 from __future__ import annotations
@@ -46,14 +46,18 @@ FOOTER = "partflow"
 
 
 def perform(order: Order, graph: Graph, store: Store, frames: HandOver) -> tuple[Outcome, ...]:
-    """Carry an order out: an outcome for each attempt. What goes wrong is in it, not raised."""
+    """Carry an order out; returns an outcome for each attempt.
+
+    Whatever the task or the disk raises becomes an outcome's failure.
+    """
     return call(order, graph, store, frames).stored()
 
 
 def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
-    """Read, call, and check what was returned: all of an order that runs the user's code.
+    """Read the inputs, call the task, and check what it returned: all that runs the user's code.
 
-    A batch whose call fails is told so as a whole: which partition is at fault is not known.
+    If the call of a batch fails, all its attempts fail, since it is not known which is at fault.
+    Nothing that the task raises is raised here.
     """
     meter, work = _Meter(), Work(order, graph, graph.task(order.task), store, frames)
     with (
@@ -66,24 +70,25 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
 
 
 def _inputs(work: Work) -> set[str]:
-    """The paths of all that an order reads."""
+    """The paths of all input files of an order."""
     return {
         str(path)
-        for i, one in enumerate(work.task.inputs)
+        for i, task_input in enumerate(work.task.inputs)
         for path in work.store.read(
-            one.read.dataset, keys_of(one.read.dataset, union_of(work.order.attempts, i))
+            task_input.read.dataset,
+            keys_of(task_input.read.dataset, union_of(work.order.attempts, i)),
         ).paths
     }
 
 
 def _carried_out(work: Work, relations: Relations) -> list[Sequence[Output | Unwritten] | Failure]:
-    """For each attempt what stores its outputs, or why it failed. Nothing lazy is left in it."""
+    """For each attempt its outputs, stored or not, or its failure; nothing lazy is left."""
     attempts = work.order.attempts
     try:
-        if work.task.is_effect:  # which may move files itself
+        if work.task.is_effect:  # An effect may move the files itself.
             _require_as_seen(work)
         results = _parts(work, _called(work, relations))
-    except refusals() as error:  # the user's function may raise anything
+    except refusals() as error:  # The user's function may raise anything.
         failure = failure_of(error, work)
         if len(attempts) > 1 and not isinstance(error, ResultError):
             failure = replace(failure, is_shared=True)
@@ -96,14 +101,14 @@ def _carried_out(work: Work, relations: Relations) -> list[Sequence[Output | Unw
 
 
 class _Meter:
-    """Measures what a call costs this process."""
+    """Measures what a call costs in this process, from when it is made."""
 
     def __init__(self) -> None:
         self._at = time.time()  # noqa: TID251 - only shown
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def cost(self, attempts: int) -> Cost:
-        """The cost of each of the attempts of the call, in equal parts."""
+        """The cost of each attempt of the call; all have an equal part."""
         return Cost(
             self._at,
             (time.perf_counter() - self._wall) / attempts,
@@ -113,13 +118,18 @@ class _Meter:
 
 
 def _called(work: Work, relations: Relations) -> object:
-    """What the user's function returns for the partitions of an order."""
+    """Read the inputs and call the user's function; returns what it returns."""
     attempts, task = work.order.attempts, work.task
     arguments = {
-        one.parameter: read_partitions(
-            work.store, one.read.dataset, union_of(attempts, i), one.kind, work.frames, relations
+        task_input.parameter: read_partitions(
+            work.store,
+            task_input.read.dataset,
+            union_of(attempts, i),
+            task_input.kind,
+            work.frames,
+            relations,
         )
-        for i, one in enumerate(task.inputs)
+        for i, task_input in enumerate(task.inputs)
     }
     if task.partition_parameter is not None:
         first, last = attempts[0].ordinal, attempts[-1].ordinal
@@ -148,9 +158,9 @@ def _parts(work: Work, result: object) -> list[list[object]]:
 
 
 def _lazy_last(results: Sequence[object]) -> list[int]:
-    """The places of the results in the order in which they are taken.
+    """The positions of the results, lazy ones last.
 
-    To compute a lazy one runs the user's code, which may change what else was returned.
+    Computing a lazy result runs the user's code, which may change the other results.
     """
     return sorted(range(len(results)), key=lambda i: is_lazy(results[i]))
 
@@ -165,23 +175,23 @@ def _target(work: Work, dataset: Dataset, ordinals: Sequence[int], key: str) -> 
 def _prepared(
     work: Work, attempt: Attempt, results: Sequence[object]
 ) -> Sequence[Output | Unwritten] | Failure:
-    """What stores the outputs of one attempt; what is too large for memory is streamed at once.
+    """The outputs of one attempt, or its failure; frames too large for memory are stored now.
 
-    Whatever was taken before a lazy one is computed is secured.
+    If one of several results is lazy, those before it are copied or stored before it is computed.
     """
-    found: dict[int, Output | Unwritten] = {}
-    has_lazy = len(results) > 1 and any(is_lazy(one) for one in results)
+    outputs: dict[int, Output | Unwritten] = {}
+    has_lazy = len(results) > 1 and any(is_lazy(result) for result in results)
     try:
         for i in _lazy_last(results):
             prepared = _output(work, attempt, i, results[i])
-            found[i] = secured(prepared) if has_lazy else prepared
-    except refusals() as error:  # a lazy frame runs the user's code here
+            outputs[i] = secured(prepared) if has_lazy else prepared
+    except refusals() as error:  # A lazy frame runs the user's code here.
         return refused(work, attempt, error)
-    return [found[i] for i in range(len(results))]
+    return [outputs[i] for i in range(len(results))]
 
 
 def _require_as_seen(work: Work) -> None:
-    """Raise ReadError if a source's file that is to be read changed since the look at it."""
+    """Raise ReadError if a source's file that is to be read has changed since the plan's look."""
     for attempt in work.order.attempts:
         error = _changed(work, attempt)
         if error is not None:
@@ -189,7 +199,7 @@ def _require_as_seen(work: Work) -> None:
 
 
 def _moved(work: Work, attempt: Attempt) -> Failure | None:
-    """What is said of an attempt that has read such a file."""
+    """The failure of an attempt that has read a file which changed since then; else None."""
     error = _changed(work, attempt)
     if error is None:
         return None
@@ -197,8 +207,10 @@ def _moved(work: Work, attempt: Attempt) -> Failure | None:
 
 
 def _changed(work: Work, attempt: Attempt) -> ReadError | None:
-    for one, ordinals, stamp in zip(work.task.inputs, attempt.reads, attempt.stamps, strict=False):
-        dataset = one.read.dataset
+    for task_input, ordinals, stamp in zip(
+        work.task.inputs, attempt.reads, attempt.stamps, strict=False
+    ):
+        dataset = task_input.read.dataset
         if stamp is None or is_as_seen(work.store, dataset, ordinals, stamp):
             continue
         keys = [dataset.grain.shown(o) for o in sorted({ordinals[0], ordinals[-1]})]
@@ -211,15 +223,18 @@ def _changed(work: Work, attempt: Attempt) -> ReadError | None:
 
 
 def _each_output(task: Task, result: object, key: str) -> list[object]:
-    """One result for each dataset written: itself, or out of a tuple or mapping."""
+    """One result for each dataset written, taken out of a tuple or mapping if there are several.
+
+    ResultError if it is no such tuple or mapping.
+    """
     first = task.writes[0].name
     if task.write_names is not None:
         if not isinstance(result, Mapping) or set(result) != set(task.write_names):
-            found = sorted(result) if isinstance(result, Mapping) else type(result).__name__
+            returned = sorted(result) if isinstance(result, Mapping) else type(result).__name__
             raise ResultError(
                 first,
                 key,
-                f"the task returned {found}",
+                f"the task returned {returned}",
                 f"return a mapping with the keys {sorted(task.write_names)}",
             )
         return [result[n] for n in task.write_names]
@@ -237,7 +252,10 @@ def _each_output(task: Task, result: object, key: str) -> list[object]:
 
 
 def _output(work: Work, attempt: Attempt, position: int, result: object) -> Output | Unwritten:
-    """What stages and seals one output."""
+    """One output: a frame yet to be stored, or a file that is staged and sealed.
+
+    ResultError if the result is not what is declared.
+    """
     import polars as pl
 
     dataset, staged = work.task.writes[position], work.staged(attempt, position)
@@ -248,7 +266,7 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Outp
         metadata = {FOOTER: attempt.lineage.to_json()}
         if isinstance(frame, pl.LazyFrame):
             return streamed_to(work, attempt, dataset, frame, staged, metadata)
-        is_ours = len(work.order.attempts) > 1  # split from a copy
+        is_ours = len(work.order.attempts) > 1  # Split from a copy.
         return Unwritten(work, attempt, dataset, frame, staged, metadata, is_ours)
     if result is None:
         raise ResultError(
@@ -256,7 +274,7 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Outp
         )
     form = object_format_of(dataset)
     form.write(result, staged)
-    form.read(staged)  # what cannot be read back must not be published
+    form.read(staged)  # A file that cannot be read back must not be published.
     sha256, nbytes = file_digest(staged)
     content = form.fingerprint(staged)
     name = work.name_of(attempt, position)

@@ -1,4 +1,4 @@
-"""What a task returned, checked against what was declared and made ready to be stored.
+"""Checks what a task returned against what is declared, and makes it the frame to store.
 
 Knows nothing of tasks, graphs or files: a result and its target come in, a frame comes out.
 """
@@ -35,10 +35,11 @@ _LAZY = frozenset({"polars", "pyarrow", "duckdb", "_duckdb"})
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a result is to be stored as; the values of `column` are those that its rows may have.
+    """What a result is to be stored as.
 
-    `is_small` says that little was read for it, so that a lazy result may be computed in memory.
-    `zone` is the one of the call's DuckDB, whose moments have none of their own.
+    `column` is the partition column, with the values that the result's rows may have in it.
+    `is_small` says that the inputs were small, so that a lazy result may be computed in memory.
+    `zone` is given to DuckDB's moments, which have no zone of their own.
     """
 
     dataset: str
@@ -50,24 +51,25 @@ class Target:
     zone: str = "UTC"
 
     def refuse(self, problem: str, advice: str) -> ResultError:
-        """The error for a result that can't be stored as this."""
+        """The error for a result that cannot be stored as this."""
         return ResultError(self.dataset, self.key, problem, advice)
 
 
 def normalise(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
     """What a task returned, as the frame to store: checked, in the schema's order, sorted.
 
-    A lazy frame is collected if little was read for it, which takes a third of the time; else it
-    stays lazy, to be streamed. Which engine computes it hangs on what was read and on nothing else:
-    two engines add floats in different orders.
+    A lazy frame is collected if the inputs were small, which takes a third of the time; else it
+    stays lazy, to be streamed. Nothing but the inputs' size decides which engine computes it,
+    because two engines add floats in different orders.
 
-    The partition column, if the result carries it, is compared with the partition and dropped; of
-    what stays lazy while it is streamed, so that the error comes from there.
-    Types must be the schema's, but whole numbers and floats may be narrower, a column of nothing
-    but nulls may be untyped, and decimals without fraction (DuckDB's sums) may stand for integers.
+    If the result has the partition column, it is compared with the partition and dropped. For a
+    frame that stays lazy this happens while it is streamed, and so does its error.
+    Types must be the schema's, with three exceptions: whole numbers and floats may be narrower, a
+    column of nulls alone may be untyped, and decimals without a fraction (DuckDB's sums) may take
+    the place of integers.
 
     Raises:
-        ResultError: it is no frame, or not the frame that was declared.
+        ResultError: the result is no frame, or not the frame that is declared.
     """
     import polars as pl
 
@@ -87,13 +89,13 @@ def normalise(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
 
 
 def split(result: object, target: Target) -> list[pl.DataFrame]:
-    """The rows that a batch returned, by partition: a frame for each value of `target.column`.
+    """Split what a batch returned: a frame for each value of `target.column`, in that order.
 
-    A partition without rows gets an empty frame. Rows keep their order; the column goes. The frames
-    share no memory with what was returned.
+    A partition without rows gets an empty frame. Rows keep their order; the column is dropped. The
+    frames share no memory with the result.
 
     Raises:
-        ResultError: it is no frame, lacks the column, or holds rows of other partitions.
+        ResultError: the result is no frame, lacks the column, or has rows of other partitions.
     """
     import polars as pl
 
@@ -115,33 +117,33 @@ def split(result: object, target: Target) -> list[pl.DataFrame]:
     rest = copied(rest)
     del frame, result
     if _rises(values) and _rises(allowed) and allowed.is_unique().all():
-        # The rows of each partition lie together: cutting costs a hundredth of gathering them.
+        # The rows of each partition are neighbours: slicing costs a hundredth of gathering.
         ends = values.search_sorted(allowed, side="right").to_list()
         return [rest[a:b] for a, b in pairwise([0, *ends])]
     return _gathered(rest, values, allowed)
 
 
 def _rises(values: pl.Series) -> bool:
-    """Whether no value is less than the one before it, whatever the series says of itself."""
+    """Whether the values are ascending; the series' own flag is not trusted."""
     return bool((values.slice(1) >= values.slice(0, max(0, values.len() - 1))).all())
 
 
 def _gathered(rest: pl.DataFrame, values: pl.Series, allowed: pl.Series) -> list[pl.DataFrame]:
-    """The rows with each of the values that are allowed, wherever they stand."""
+    """A frame for each allowed value, with the rows that have it, wherever they are."""
     import polars as pl
 
     places, once = pl.int_range(0, allowed.len(), eager=True), allowed.is_first_distinct()
     numbers = values.replace_strict(
         allowed.filter(once), places.filter(once), return_dtype=pl.Int64
     ).alias(_PLACE)
-    found = rest.hstack([numbers]).partition_by(
+    by_place = rest.hstack([numbers]).partition_by(
         _PLACE, maintain_order=True, include_key=False, as_dict=True
     )
-    return [found[(i,)] if (i,) in found else rest.clear() for i in range(allowed.len())]
+    return [by_place[(i,)] if (i,) in by_place else rest.clear() for i in range(allowed.len())]
 
 
 def is_lazy(result: object) -> bool:
-    """Whether what a task returned is computed only when it is asked for, by the user's code."""
+    """Whether a result is lazy, so that computing it may run the user's code."""
     kind = type(result)
     names = ("LazyFrame", "RecordBatchReader", "DuckDBPyRelation")
     return kind.__name__ in names and kind.__module__.partition(".")[0] in _LAZY
@@ -163,7 +165,7 @@ def _as_polars(result: object, target: Target) -> pl.DataFrame | pl.LazyFrame:
             if kind != "RecordBatchReader":
                 return pl.DataFrame(known)
             schema = pl.DataFrame(known.schema.empty_table()).schema
-            # Copied, since what makes the batches may fill the same memory for each.
+            # Copied, because the reader may use the same memory for every batch.
             return streamed((copied(pl.DataFrame(batch)) for batch in known), schema)
         case ("duckdb" | "_duckdb", "DuckDBPyRelation"):
             if refused := alike(known) or refusal(known):
@@ -188,7 +190,7 @@ def _without_column(
         _require_clock(frame[column.name], column, target)
         _require_values(frame[column.name], allowed, target, counted=True)
         rest = frame.clone()
-        rest.drop_in_place(column.name)  # `drop` would go the long way through a query
+        rest.drop_in_place(column.name)  # `drop` would run a query.
         return rest
     schema = frame.collect_schema()
     if column.name not in schema:
@@ -197,7 +199,7 @@ def _without_column(
 
     def check(batch: pl.DataFrame) -> pl.DataFrame:
         _require_clock(batch[column.name], column, target)
-        # Batches come as they are made, so the counts of one would only mislead.
+        # A batch is a part of the frame: the counts of its values would mislead.
         _require_values(batch[column.name], allowed, target, counted=False)
         return batch.drop(column.name)
 
@@ -206,7 +208,7 @@ def _without_column(
 
 
 def _allowed(column: PartitionColumn, dtype: pl.DataType, target: Target) -> pl.Series:
-    """The values that a result's partition column may hold, in the type that it has."""
+    """The values that a result's partition column may have, in the column's type."""
     allowed = _as_type(column.series(), dtype)
     if allowed is None:
         wanted = column.series().dtype
@@ -218,39 +220,39 @@ def _allowed(column: PartitionColumn, dtype: pl.DataType, target: Target) -> pl.
 
 
 def _as_type(allowed: pl.Series, dtype: pl.DataType) -> pl.Series | None:
-    """The values in the type that a result chose for them, or None if that can't hold them."""
+    """The allowed values in the type of a result's column; None if that cannot hold them."""
     import polars as pl
 
     if dtype == allowed.dtype:
         return allowed
     if not isinstance(dtype, pl.Datetime):
         return None
-    if dtype.time_zone is None:  # wall clock of the dataset's zone
+    if dtype.time_zone is None:  # Local time in the dataset's zone.
         naive = allowed.dt.replace_time_zone(None) if allowed.dtype != pl.Date else allowed
         return naive.cast(dtype)
     return None if allowed.dtype == pl.Date else allowed.cast(dtype)
 
 
 def _require_clock(values: pl.Series, column: PartitionColumn, target: Target) -> None:
-    """Refuse naive moments that could be more than one: shown twice, or UTC's as it was before."""
+    """Refuse naive moments that are ambiguous: hours that occur twice, or perhaps UTC."""
     if column.zone is None or getattr(values.dtype, "time_zone", None) is not None:
         return
     moments = column.series()
     shown = moments.dt.replace_time_zone(None)
     back = shown.dt.replace_time_zone(column.zone, ambiguous="null", non_existent="null")
     advice = "return it as the frames that are read have it, or leave it out"
-    what = f"the column {column.name!r} has no time zone"
+    lack = f"the column {column.name!r} has no time zone"
     if values.is_in(shown.filter(back.is_null()).cast(values.dtype).implode()).any():
-        problem = f"{what}, and the clock of {column.zone} is turned back here: which hour is it?"
+        problem = f"{lack}, and the clock of {column.zone} is turned back here: which hour is it?"
         raise target.refuse(problem, advice)
     utc = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     if shown.equals(utc) or not values.len() or not _all_in(values, utc):
         return
     if _all_in(values, shown):
-        problem = f"{what}, and its values may be UTC's clock as well as that of {column.zone}"
+        problem = f"{lack}, and its values may be UTC's clock as well as that of {column.zone}"
     else:
         problem = (
-            f"{what} and holds UTC's clock, as hours did once; without a zone it is read as the "
+            f"{lack} and holds UTC's clock, as hours did once; without a zone it is read as the "
             f"clock of {column.zone}"
         )
     raise target.refuse(problem, advice)
@@ -272,24 +274,24 @@ def _require_values(
         return
     counts = wrong.cast(pl.String).fill_null("null").value_counts(sort=True, name="rows")
     shown = counts.head(_SHOWN).iter_rows()
-    found = [
+    texts = [
         f"{value} ({rows:,} row{'s'[: rows - 1]})" if counted else value for value, rows in shown
     ]
     if counts.height > _SHOWN:
-        found.append(f"{counts.height - _SHOWN:,} more values")
+        texts.append(f"{counts.height - _SHOWN:,} more values")
     whose = "this partition" if allowed.len() == 1 else "these partitions"
-    problem = f"the column {values.name!r} holds {', '.join(found)}, not of {whose}"
+    problem = f"the column {values.name!r} holds {', '.join(texts)}, not of {whose}"
     advice = "return only its rows, or leave the column out"
     raise target.refuse(problem, advice if allowed.len() == 1 else "return only their rows")
 
 
 def _is_only(values: pl.Series, allowed: pl.Series) -> bool:
-    """Whether all values are the one that is allowed."""
+    """Whether every value is the only one that is allowed."""
     import polars as pl
 
     if values.dtype == pl.Date and not values.null_count():
-        one = allowed[0]
-        return not values.len() or (values.min() == one and values.max() == one)
+        value = allowed[0]
+        return not values.len() or (values.min() == value and values.max() == value)
     return bool(values.eq_missing(allowed).all())
 
 
@@ -304,16 +306,16 @@ def _as_declared(
         and frame.dtypes == list(declared.values())
     ):
         return frame
-    found = frame.collect_schema()
-    missing = [name for name in declared if name not in found]
-    extra = [name for name in found if name not in declared]
+    schema = frame.collect_schema()
+    missing = [name for name in declared if name not in schema]
+    extra = [name for name in schema if name not in declared]
     if missing or extra:
         told = [f"lacks {missing}"] * bool(missing) + [f"has {extra} too"] * bool(extra)
         advice = "return the columns of the schema, or change the schema"
         raise target.refuse(f"the frame {' and '.join(told)}", advice)
     for name, wanted in declared.items():
-        if not _widens(found[name], wanted):
-            problem = f"the column {name!r} is {found[name]}, and the schema says {wanted}"
+        if not _widens(schema[name], wanted):
+            problem = f"the column {name!r} is {schema[name]}, and the schema says {wanted}"
             raise target.refuse(problem, f"cast it to {wanted}, or change the schema")
     columns = [pl.col(name).cast(wanted) for name, wanted in declared.items()]
     try:
@@ -323,27 +325,27 @@ def _as_declared(
         raise target.refuse(problem, "cast it, or change the schema") from error
 
 
-def _widens(found: pl.DataType, wanted: pl.DataType) -> bool:
-    """Whether every value of one type stands in the other as it is, or the cast will tell."""
+def _widens(kind: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether the wanted type holds every value of the other, or the cast fails if not."""
     import polars as pl
 
-    if found == wanted or isinstance(found, pl.Null):
+    if kind == wanted or isinstance(kind, pl.Null):
         return True
-    if isinstance(found, pl.List) and isinstance(wanted, pl.List):
-        return _widens(found.inner, wanted.inner)  # type: ignore[arg-type]
-    if isinstance(found, pl.Decimal):
-        return found.scale == 0 and wanted.is_integer()
-    if found.is_integer() and wanted.is_integer():
-        return _holds(wanted, found)
+    if isinstance(kind, pl.List) and isinstance(wanted, pl.List):
+        return _widens(kind.inner, wanted.inner)  # type: ignore[arg-type]
+    if isinstance(kind, pl.Decimal):
+        return kind.scale == 0 and wanted.is_integer()
+    if kind.is_integer() and wanted.is_integer():
+        return _holds(wanted, kind)
     floats = (pl.Float16, pl.Float32, pl.Float64)
-    return found in floats and wanted in floats and floats.index(found) < floats.index(wanted)
+    return kind in floats and wanted in floats and floats.index(kind) < floats.index(wanted)
 
 
-def _holds(wanted: pl.DataType, found: pl.DataType) -> bool:
+def _holds(wanted: pl.DataType, kind: pl.DataType) -> bool:
     """Whether an integer type holds every value of another."""
-    bits = {each: int(str(each).lstrip("UInt")) for each in (wanted, found)}
-    spare = bits[wanted] - bits[found]
-    if wanted.is_signed_integer() == found.is_signed_integer():
+    bits = {each: int(str(each).lstrip("UInt")) for each in (wanted, kind)}
+    spare = bits[wanted] - bits[kind]
+    if wanted.is_signed_integer() == kind.is_signed_integer():
         return spare >= 0
     return wanted.is_signed_integer() and spare > 0
 
@@ -373,17 +375,17 @@ def _require_storable(frame: pl.DataFrame | pl.LazyFrame, target: Target) -> Non
 
 
 def _require_names(frame: pl.DataFrame | pl.LazyFrame, target: Target) -> None:
-    """Refuse names that SQL does not tell apart, or cannot say."""
+    """Refuse column names that are the same in SQL, or that SQL cannot have."""
     own = "" if target.column is None else target.column.name
     seen = {own.lower(): own} if own else {}
     names = frame.columns if hasattr(frame, "height") else frame.collect_schema().names()
     for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if own and other == own:
+        first_name = seen.setdefault(name.lower(), name)
+        if own and first_name == own:
             problem = f"the column {name!r} is in SQL the same as {own!r}, which stands in the path"
             raise target.refuse(problem, "give it another name")
-        if other != name:
-            problem = f"the columns {other!r} and {name!r} are the same in SQL"
+        if first_name != name:
+            problem = f"the columns {first_name!r} and {name!r} are the same in SQL"
             raise target.refuse(problem, "give one of them another name")
         if "\0" in name:
             raise target.refuse(f"the column {name!r} has a zero byte in its name", "rename it")

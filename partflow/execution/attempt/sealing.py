@@ -1,6 +1,6 @@
-"""Stores what calls have returned: encoded together, then each staged, confirmed and sealed.
+"""Stores what calls have returned: encodes small frames together, then stages and seals each.
 
-Knows nothing of the user's code, which has run before; it never touches what is published.
+Knows nothing of the user's code, which has run before. It never touches what is published.
 """
 
 from __future__ import annotations
@@ -32,20 +32,21 @@ if TYPE_CHECKING:
     import polars as pl
 
 TOGETHER = 32 * 2**20
-"""Frames of up to so many bytes in all are encoded in one go."""
+"""Frames of up to this many bytes together are encoded in one query."""
 
 COPIED = 64 * 2**20
-"""What a call returned is copied up to so many bytes a frame; a larger one is stored at once."""
+"""A frame of up to this many bytes is copied before the next call; a larger one is stored."""
 
 _Taken = TypeVar("_Taken")
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A call that has returned: for each attempt its outputs, stored or not, or why it failed.
+    """A call that has returned: for each attempt its outputs, stored or not, or its failure.
 
-    `cost` is that of each attempt so far, in equal parts. What it returned is the caller's, who may
-    change it in the next call: before that, it is `secured` or stored.
+    `cost` is what each attempt has cost so far; all have an equal part. The frames may be in memory
+    of the user's code, which may change them in its next call. So `secured` or `stored` has to be
+    called before that.
     """
 
     order: Order
@@ -61,17 +62,17 @@ class Called:
 
     @property
     def nbytes(self) -> int:
-        """How large in memory is what waits to be stored."""
+        """How many bytes of memory the unwritten frames take."""
         return sum(each.nbytes for each in self.unwritten())
 
     def unwritten(self) -> Iterator[Unwritten]:
-        """What waits to be stored."""
+        """The frames that are not stored yet."""
         for part in self.parts:
             if not isinstance(part, Failure):
                 yield from (each for each in part if isinstance(each, Unwritten))
 
     def secured(self) -> Called:
-        """The same, out of the caller's hands: what waits is copied, or stored at once."""
+        """The same call in memory that no one else can change: frames are copied, or stored now."""
         wall, cpu = time.perf_counter(), time.thread_time()
         parts = tuple(_all_taken(part, secured) for part in self.parts)
         n = max(1, len(parts))
@@ -83,14 +84,15 @@ class Called:
         return replace(self, parts=parts, cost=cost)
 
     def stored(self) -> tuple[Outcome, ...]:
-        """Store the outputs of all attempts, staged and sealed."""
+        """Stage and seal the outputs of all attempts; returns an outcome for each."""
         return stored([self])[0]
 
 
 def stored(calls: Sequence[Called], *, is_beside: bool = False) -> list[tuple[Outcome, ...]]:
-    """Store what calls have returned: for each call an outcome for each of its attempts.
+    """Store what calls have returned; returns for each call an outcome for each attempt.
 
-    `is_beside` the next call, whose cost of the processor then has this in it already.
+    `is_beside` says that the next call runs meanwhile. The processor time of this process then
+    counts as that call's, and is not counted here.
     """
     clock = _no_time if is_beside else time.thread_time
     wall, cpu = time.perf_counter(), clock()
@@ -114,7 +116,7 @@ def _outcome(
     so_far: Cost,
     clock: Callable[[], float],
 ) -> Outcome:
-    """Store the outputs of one attempt, of which encoding has cost that much `so_far`."""
+    """Store the outputs of one attempt; `so_far` is its part of the cost of encoding."""
     attempt, part = called.order.attempts[position], called.parts[position]
     wall, cpu = time.perf_counter(), clock()
     outputs = _all_taken(part, lambda each: each.stored(encoded.get(each)))
@@ -132,7 +134,7 @@ def _outcome(
 def _all_taken(
     part: Sequence[Output | Unwritten] | Failure, take: Callable[[Unwritten], _Taken]
 ) -> tuple[Output | _Taken, ...] | Failure:
-    """What was made of each frame of an attempt that waits to be stored, or why it failed."""
+    """The outputs of an attempt after `take` was called on each unwritten one; or the failure."""
     if isinstance(part, Failure):
         return part
     taken: list[Output | _Taken] = []
@@ -148,18 +150,24 @@ def _all_taken(
 
 
 def _encoded(frames: Sequence[Unwritten]) -> dict[Unwritten, tuple[bytes, str]]:
-    """Small frames encoded together; what polars refuses shows when each is stored by itself."""
+    """Small frames, encoded together; {} if there are few, or if polars refuses one.
+
+    Which one it refuses shows when each is stored by itself.
+    """
     unordered = [each for each in frames if not each.dataset.order]
     if len(unordered) > 1:
         with suppress(*refusals()):
             if sum(each.nbytes for each in unordered) <= TOGETHER:
-                found = encode_frames([(each.frame, each.metadata) for each in unordered])
-                return dict(zip(unordered, found, strict=True))
+                files = encode_frames([(each.frame, each.metadata) for each in unordered])
+                return dict(zip(unordered, files, strict=True))
     return {}
 
 
 def refusals() -> tuple[type[BaseException], ...]:
-    """What the disk or polars may refuse a frame with; a panic of polars is no Exception."""
+    """The exceptions with which the disk or polars may refuse a frame.
+
+    A panic of polars is no `Exception`.
+    """
     import polars as pl
 
     return (Exception, pl.exceptions.PanicException)
@@ -173,7 +181,10 @@ def streamed_to(
     staged: Path,
     metadata: Mapping[str, str],
 ) -> Output:
-    """Stage and seal a frame that may be larger than memory, as it is computed."""
+    """Stage and seal a frame while it is computed; it may be larger than memory.
+
+    ReadError if the file does not hold what was written.
+    """
     held, sha256 = stage_frame(frame, staged, metadata, ordered=bool(dataset.order))
     validate(staged, frame.collect_schema().names(), held.rows)
     output = _sealed(work, attempt, dataset, staged, held, sha256)[0]
@@ -182,10 +193,10 @@ def streamed_to(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unwritten:
-    """A frame in memory that is to be stored: none of the user's code is left in it.
+    """A frame in memory that is to be stored; it is not lazy, so it runs none of the user's code.
 
-    Its memory may be the caller's, unless it `is_ours`; `packed` is the copy that it is then, if
-    it was made for this.
+    Unless it `is_ours`, its memory may belong to the user's code. `packed` is the copy behind the
+    frame, if one was made.
     """
 
     work: Work
@@ -203,9 +214,10 @@ class Unwritten:
         return int(self.frame.estimated_size())
 
     def stored(self, encoded: tuple[bytes, str] | None = None) -> Output:
-        """Stage and seal it, and keep it for those that read it next.
+        """Stage and seal the frame, and keep it for its next readers.
 
-        `encoded` is what its file is to hold, and the fingerprint of that, if it is known already.
+        `encoded` has the bytes of its file and its fingerprint, if it was encoded before. ReadError
+        if the file does not hold what was written.
         """
         work, dataset, frame = self.work, self.dataset, self.frame
         held, sha256 = stage_frame(
@@ -222,10 +234,10 @@ class Unwritten:
 
 
 def secured(output: Output | Unwritten) -> Output | Unwritten:
-    """An output out of the caller's hands: a copy that is to be stored, or stored already.
+    """The output in memory that the user's code cannot change: copied, or stored now.
 
-    A copy costs a tenth of encoding, and what is copied can be encoded beside the next call. What
-    is too large to have twice in memory is stored at once.
+    A copy costs a tenth of encoding, and can be encoded while the next call runs. A frame that is
+    too large to have twice in memory is stored at once.
     """
     if isinstance(output, Output) or output.is_ours:
         return output
@@ -238,11 +250,11 @@ def secured(output: Output | Unwritten) -> Output | Unwritten:
 def _sealed(
     work: Work, attempt: Attempt, dataset: Dataset, staged: Path, held: Contents, sha256: str
 ) -> tuple[Output, tuple[int, int, int]]:
-    """Seal a staged frame; the output, and the identity of its file."""
+    """Seal a staged frame; returns the output, and its file's size, mtime and inode."""
     key = attempt.lineage.key
-    close = False
+    is_close = False
     if dataset.float_tolerance and dataset.name in attempt.present:
-        close = _is_close(dataset, staged, file_of(work.store, dataset, key))
+        is_close = _is_close(dataset, staged, file_of(work.store, dataset, key))
     name = staged_name(str(staged))
     identity = work.store.seal(name)
     output = Output(
@@ -253,7 +265,7 @@ def _sealed(
         held.rows,
         identity[0],
         sha256,
-        close,
+        is_close,
         held.schema,
     )
     return output, identity

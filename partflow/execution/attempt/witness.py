@@ -1,7 +1,7 @@
-"""Sees what a call does beside reading its inputs: files that it opens, programs, addresses.
+"""Sees what a call touches beside its inputs: files that it opens, programs, addresses.
 
-Python's audit events tell of it. Knows nothing of tasks, or of where it is recorded. What libraries
-do outside of Python, such as polars and DuckDB when they read a file, no event tells of.
+Knows nothing of tasks, or of where this is recorded. It listens to Python's audit events. Libraries
+that act outside of Python, such as polars and DuckDB when they read a file, raise no such events.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from typing import Any, Final
 from partflow.metastore.record import Seen
 
 MOST: Final = 100
-"""So many files of one call are named at most; a last one says how many more there were."""
+"""The most files of one call that are named; one more entry says how many others there were."""
 _OTHERS: Final = frozenset({"site-packages", "dist-packages", "node_modules"})
 
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A call that is under way, and what it was seen to do so far; `root` is the project's.
+    """A call that is under way, and what it was seen to touch so far.
 
-    `own` are folders that are partflow's alone, `warehouse` that of all data. Two calls that did
-    the same are two.
+    `root` is the project's folder, `warehouse` that of all data, and `own` that of partflow alone.
+    Calls are compared by identity.
     """
 
     root: str
@@ -45,24 +45,32 @@ class Call:
     addresses: dict[tuple[str, str], None] = field(default_factory=dict)
 
     def seen(self, inputs: Callable[[], Collection[str]]) -> tuple[Seen, ...]:
-        """What it did, in order of names; the files with the SHA-256 that they have now.
+        """What the call touched, in order of names; files with their present SHA-256.
 
-        Left out are its `inputs`, what it wrote itself, and the files of modules.
+        `inputs` gives the paths of its inputs. These are left out, and so are files that the call
+        wrote itself, and files of modules.
         """
         if not (self.opened or self.programs or self.names or self.addresses):
             return ()
         without = self.written.union(inputs()) if self.opened else set[str]()
         files = sorted(set(_without_modules(self.opened)) - without)
         digests = [(path, _digest(path)) for path in files]
-        found = [Seen("file", _below(path, self.root), d) for path, d in digests if d is not None]
-        if len(found) > MOST:
-            found = [*found[:MOST], Seen("file", f"and {len(found) - MOST:,} more", None)]
-        found += [Seen("program", name, None) for name in sorted(self.programs)]
-        # What was asked for by its name is connected to by one of many numbers.
+        seen_files = [
+            Seen("file", _below(path, self.root), d) for path, d in digests if d is not None
+        ]
+        if len(seen_files) > MOST:
+            seen_files = [
+                *seen_files[:MOST],
+                Seen("file", f"and {len(seen_files) - MOST:,} more", None),
+            ]
+        seen_files += [Seen("program", name, None) for name in sorted(self.programs)]
+        # A host that was looked up by name is then connected to by one of its numbers.
         ports = {port for _, port in self.names}
-        spoken = set(self.names) | {one for one in self.addresses if one[1] not in ports}
+        spoken = set(self.names) | {
+            address for address in self.addresses if address[1] not in ports
+        }
         texts = {f"{host}:{port}" if port else host for host, port in spoken}
-        return (*found, *(Seen("address", text, None) for text in sorted(texts)))
+        return (*seen_files, *(Seen("address", text, None) for text in sorted(texts)))
 
 
 _UNDER_WAY: Final[list[Call]] = []
@@ -73,10 +81,10 @@ _DIGESTS: Final[dict[tuple[str, int, int, int], str]] = {}
 
 @contextmanager
 def watched(root: Path, warehouse: Path, own: Path) -> Iterator[Call]:
-    """Watch what this thread does meanwhile, and threads that nobody watches by themselves."""
+    """Watch this thread until the end of the block, and threads that have no call of their own."""
     if not _INSTALLED:
         _INSTALLED.append(True)
-        sys.addaudithook(_hear)  # for as long as the process lives: there is no way to remove it
+        sys.addaudithook(_hear)  # It stays until the process ends: a hook cannot be removed.
     call = Call(f"{root}{os.sep}", f"{warehouse}{os.sep}", f"{own}{os.sep}")
     token = _OWN.set(call)
     _UNDER_WAY.append(call)
@@ -88,7 +96,7 @@ def watched(root: Path, warehouse: Path, own: Path) -> Iterator[Call]:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    """Called at every audit event of the process, so the first line is all that most cost."""
+    """Hear an audit event; most events cost only the first line."""
     if not _UNDER_WAY or event not in _HEARD:
         return
     try:
@@ -96,8 +104,8 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
         if call is not None:
             _HEARD[event](call, arguments)
         elif threading.get_ident() != threading.main_thread().ident:
-            # A thread that a task began, or one that a library did for it: whose, nobody tells.
-            for each in tuple(_UNDER_WAY):  # of which others may end meanwhile
+            # A thread that a task or its library has begun: nobody can tell which task's.
+            for each in tuple(_UNDER_WAY):  # A copy, because other threads may end their calls.
                 if not _is_in(each.warehouse, arguments):
                     _HEARD[event](each, arguments)
     except Exception:  # noqa: BLE001 - what is raised here would end the user's own call
@@ -110,7 +118,7 @@ def _is_in(folder: str, arguments: tuple[Any, ...]) -> bool:
 
 
 def _path(given: object) -> str | None:
-    """The absolute path that was named; None for a descriptor."""
+    """The absolute path for a path that was given; None for a descriptor."""
     if not isinstance(given, str | bytes | os.PathLike):
         return None
     text = os.fsdecode(given)
@@ -141,7 +149,7 @@ def _is_of_interest(call: Call, path: str) -> bool:
 
 
 def _is_sql_of_a_module() -> bool:
-    """Whether `sql_file` reads it: that is code, and counts as such."""
+    """Whether `sql_file` opens the file: then it is code, and its text counts as code."""
     frame: FrameType | None = sys._getframe(3)  # noqa: SLF001 - who opens the file, nothing else tells
     for _ in range(5):
         if frame is None:
@@ -153,11 +161,11 @@ def _is_sql_of_a_module() -> bool:
 
 
 def _began(call: Call, program: object, words: object = ()) -> None:
-    """A program, by its name alone: its arguments may hold what is secret."""
+    """Note a program by its name only, because its arguments may hold secrets."""
     listed = [*words] if isinstance(words, list | tuple) else []
     first = program if program is not None else listed[0]
     name = first if isinstance(first, str) else os.fsdecode(first)  # type: ignore[arg-type]
-    if listed[1:2] == ["-c"] and name.endswith("sh"):  # what a shell is told to do
+    if listed[1:2] == ["-c"] and name.endswith("sh"):  # The command for a shell.
         listed = _words(listed[2])
         name = listed[0]
     call.programs[_below(name, call.root)] = None
@@ -173,7 +181,7 @@ def _commanded(call: Call, command: object) -> None:
 
 
 def _words(command: object) -> list[str]:
-    """The words of a command for a shell; those that are none of the shell's own marks."""
+    """The words of a command for a shell."""
     text = command if isinstance(command, str) else os.fsdecode(command)  # type: ignore[arg-type]
     try:
         return shlex.split(text)
@@ -212,7 +220,7 @@ _HEARD: Final[dict[str, Callable[[Call, tuple[Any, ...]], None]]] = {
 
 
 def _without_modules(paths: Collection[str]) -> Iterator[str]:
-    """The paths that are no file of an imported module; of compiled ones their sources."""
+    """The paths without those of imported modules; a compiled file counts as its source."""
     if not paths:
         return
     modules = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
@@ -228,7 +236,7 @@ def _without_modules(paths: Collection[str]) -> Iterator[str]:
 
 
 def _digest(path: str) -> str | None:
-    """The SHA-256 of a file, read once as long as its stat is the same; None if it is none."""
+    """The SHA-256 of a file, read again only if its stat has changed; None if it is no file."""
     try:
         stat = os.stat(path)  # noqa: PTH116 - a text
         known = path, stat.st_mtime_ns, stat.st_size, stat.st_ino
@@ -246,11 +254,11 @@ def _below(path: str, root: str) -> str:
     return path.removeprefix(root).replace(os.sep, "/")
 
 
-def changed_since(root: Path, one: Seen) -> str:
-    """What became of a file that a call opened: nothing, or that it changed or went since."""
-    if one.kind != "file" or one.sha256 is None:
+def changed_since(root: Path, seen: Seen) -> str:
+    """How a file that a call opened has changed since: "" if it has not, or if it is no file."""
+    if seen.kind != "file" or seen.sha256 is None:
         return ""
-    now = _digest(f"{root}{os.sep}{one.what.replace('/', os.sep)}")
-    if now is None:
+    present = _digest(f"{root}{os.sep}{seen.what.replace('/', os.sep)}")
+    if present is None:
         return "is gone since"
-    return "" if now == one.sha256 else "has changed since"
+    return "" if present == seen.sha256 else "has changed since"
