@@ -115,7 +115,7 @@ def test_a_lost_record_is_made_anew_from_the_bytes_and_the_journal(sales, store)
     store.put("landing", DAYS[0], b"store,qty\nnorth,40\n")
     project(sales, store).materialize()
     before = told(project(sales, store))
-    project(sales, store).history.metastore_path.unlink()
+    project(sales, store).history.metastore.path.unlink()
     with pytest.raises(MetastoreError, match="is lost"):
         project(sales, store).materialize()
     rebuilt = project(sales, store).upkeep.rebuild(Controls())
