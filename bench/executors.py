@@ -24,7 +24,8 @@ from pathlib import Path
 from partflow.execution.executors.capture import Capture
 from partflow.execution.executors.processes import ProcessExecutor
 from partflow.execution.executors.protocol import Executor
-from partflow.execution.executors.routing import Site, executor_for
+from partflow.execution.executors.routing import executor_for
+from partflow.execution.executors.site import Site
 from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.project.project import Project, load_again
 
@@ -119,7 +120,7 @@ def main() -> None:
         load = functools.partial(load_again, root, ())
         sites = {
             "inline": Site(found.graph, found.store, load),
-            "one process": Site(found.graph, found.store, load, only_processes=True),
+            "one process": Site(found.graph, found.store, load, executor="processes"),
             "two processes": Site(found.graph, found.store, load, workers=2),
         }
         executors = {name: executor_for(site) for name, site in sites.items()}

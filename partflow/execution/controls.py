@@ -95,7 +95,7 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """How a run is carried out; if `workers` is above one, they are processes of their own.
+    """How a run is carried out: at most `workers` calls at once, wherever the executor makes them.
 
     With `newest_first` the latest partitions are made first. `retries` overrides what tasks say.
     One call makes at most `batch_size` partitions. `trust_clock` says that the clock is right,

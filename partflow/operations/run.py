@@ -76,7 +76,7 @@ class Carrier:
         size = controls.batch_size
         tuning = Tuning(
             controls.newest_first, controls.retries, self.pools, size,
-            batch_bytes(free_memory(), controls.workers), widths(plan, self.store, size),
+            batch_bytes(free_memory(), self.executor.workers), widths(plan, self.store, size),
         )  # fmt: skip
         runner = Runner(
             row.id, publisher, self.log, self.executor, plan.snapshot.codes, self._now,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from partflow.code.fingerprint import CodeFingerprint
 from partflow.errors import UsageError
 from partflow.execution.controls import Controls, Result, Sample, Summary
+from partflow.execution.executors.site import Site
 from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.journal import note_begun, note_told, noted_by_older_rules
 from partflow.metastore.protocol import Metastore
@@ -184,7 +185,7 @@ class Making:
         from partflow.operations.run import Carrier, newest, seen_ahead
 
         project, metastore, decided = self.project, start.metastore, start.decided
-        executor, log = self._executor(controls.workers, decided), RunLog(metastore)
+        executor, log = self._executor(controls, decided), RunLog(metastore)
         row = begun(run, controls.command, project.clock() / 1e9)
         codes = project.codes.values()
         note_begun(metastore, project.store, codes, newest(decided), seen_ahead(decided))
@@ -199,7 +200,7 @@ class Making:
     def _starter(self, controls: Controls, asked: Asked) -> Starter:
         """Begins what changes the warehouse; it looks at what decides what is asked for."""
         project, looking = self.project, self.looking
-        frames = project.frames if controls.workers <= 1 else None
+        frames = self._site(controls).at_hand
         look = functools.partial(
             looking.observe, verify=controls.verify, asked=asked, frames=frames
         )
@@ -224,15 +225,20 @@ class Making:
 
         return decide
 
-    def _executor(self, workers: int, decided: Plan) -> Executor:
+    def _executor(self, controls: Controls, decided: Plan) -> Executor:
         """What carries the plan out; ConfigurationError if that would not see the store."""
-        from partflow.execution.executors.routing import Site, executor_for
+        from partflow.execution.executors.routing import executor_for
+
+        tasks = [p.task for p in decided.tasks.values() if p.action.any()]
+        return executor_for(self._site(controls), tasks)
+
+    def _site(self, controls: Controls) -> Site:
+        """What may work on the project."""
         from partflow.project.project import load_again
 
         project = self.project
         load = functools.partial(load_again, project.root, tuple(project.overrides.items()))
-        only = project.config.executor == "processes"
-        site = Site(
-            project.graph, project.store, load, workers, project.frames, only_processes=only
-        )
-        return executor_for(site, [p.task for p in decided.tasks.values() if p.action.any()])
+        return Site(
+            project.graph, project.store, load, controls.workers, project.frames,
+            project.config.executor,
+        )  # fmt: skip

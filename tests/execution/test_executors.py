@@ -19,7 +19,8 @@ import pytest
 from partflow.execution.executors.capture import Capture
 from partflow.execution.executors.inline import InlineExecutor
 from partflow.execution.executors.processes import ProcessExecutor
-from partflow.execution.executors.routing import Site, executor_for
+from partflow.execution.executors.routing import executor_for
+from partflow.execution.executors.site import Site
 from partflow.execution.executors.threads import ThreadExecutor
 from partflow.execution.executors.workplace import Workplace
 from partflow.execution.orders import Attempt, Lineage, Order

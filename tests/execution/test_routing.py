@@ -9,7 +9,8 @@ import pytest
 
 from partflow import Daily, Dataset, task
 from partflow.declarations.graph import derive
-from partflow.execution.executors.routing import Place, Site, place_of
+from partflow.execution.executors.routing import place_of
+from partflow.execution.executors.site import Place, Site
 from partflow.execution.orders import Attempt, Lineage, Order
 from partflow.project.project import load_again
 from partflow.store.local import LocalStore
@@ -23,7 +24,8 @@ def site(workers: int, *, only_processes: bool = False) -> Site:
     waits = task(name="waits", writes=Dataset("b", days), executor="threads")(lambda: None)
     store = LocalStore(Path("/nowhere"), Path("/nowhere/warehouse"))
     load = functools.partial(load_again, store.layout.root, ())
-    return Site(derive([plain, waits]), store, load, workers, only_processes=only_processes)
+    executor = "processes" if only_processes else "inline"
+    return Site(derive([plain, waits]), store, load, workers, executor=executor)
 
 
 def order(task="plain", *, attempts=1, number=1, timeout=None, is_alone=False) -> Order:
@@ -70,3 +72,10 @@ def test_a_project_that_wants_processes_has_nothing_carried_out_here_but_threads
         for is_free in (True, False):
             assert place_of(ordered, wanted, is_free=is_free) in (Place.WORKERS, Place.ONE_WORKER)
     assert place_of(order("waits"), wanted, is_free=True) is Place.THREADS
+
+
+def test_frames_are_kept_for_tasks_only_where_this_process_calls_them():
+    here = site(1)
+    assert here.at_hand is here.frames
+    assert site(2).at_hand is None
+    assert site(1, only_processes=True).at_hand is None

@@ -7,36 +7,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import assert_never
 
-from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
 from partflow.errors import ConfigurationError
 from partflow.execution.executors.capture import Capture
 from partflow.execution.executors.inline import InlineExecutor
 from partflow.execution.executors.processes import ProcessExecutor
 from partflow.execution.executors.protocol import Executor
-from partflow.execution.executors.threads import THREADS, ThreadExecutor
+from partflow.execution.executors.site import Place, Site
+from partflow.execution.executors.threads import ThreadExecutor
 from partflow.execution.executors.workermain import Shares
-from partflow.execution.executors.workplace import Load, Workplace
+from partflow.execution.executors.workplace import Workplace
 from partflow.execution.orders import Order, Outcome
 from partflow.process.machine import memory, processors
-from partflow.store.protocol import Store
-from partflow.warehouse.handover import HandOver
 
 _TURN = 0.01
 _MEMORY_SHARE = 0.5
-
-
-class Place(Enum):
-    """Where an order is carried out, in the order in which they are asked for outcomes."""
-
-    ONE_WORKER = auto()  # a process that can be killed, and that has all processors
-    THREADS = auto()
-    WORKERS = auto()  # processes that share the processors, unless there is one only
-    HERE = auto()  # this process: asked last, since it carries orders out while it is asked
 
 
 def place_of(order: Order, site: Site, *, is_free: bool) -> Place:
@@ -151,27 +138,6 @@ def _processes(site: Site, workers: int) -> ProcessExecutor:
         None if workers == 1 else max(1, processors() // workers),
     )
     return ProcessExecutor(site.load, site.graph, site.store, workers, shares)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A project and what may work on it: `workers` above one are processes of their own.
-
-    With `only_processes` a single worker is one, too. `load` loads the project in a worker.
-    """
-
-    graph: Graph
-    store: Store
-    load: Load
-    workers: int = 1
-    frames: HandOver = field(default_factory=HandOver)
-    only_processes: bool = False
-    threads: int = THREADS
-
-    @property
-    def main(self) -> Place:
-        """Where an order goes for which nothing speaks for another place."""
-        return Place.WORKERS if self.workers > 1 or self.only_processes else Place.HERE
 
 
 def executor_for(site: Site, tasks: Iterable[Task] = ()) -> Executor:

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from partflow.execution.executors.capture import Capture
+from partflow.execution.executors.site import THREADS
 from partflow.execution.executors.workplace import Workplace, captured
 from partflow.execution.orders import Order, Outcome
-
-THREADS = 8
-"""How many orders of tasks with `executor="threads"` are carried out at a time."""
 
 
 class ThreadExecutor:
