@@ -182,11 +182,7 @@ def _written(target: str | None) -> Iterator[IO[bytes]]:
         return
     from pathlib import Path
 
-    path = Path(target)
-    private = path.with_name(f".{path.name}.partial")
-    try:
-        with private.open("wb") as file:
-            yield file
-        private.replace(path)
-    finally:
-        private.unlink(missing_ok=True)
+    from partflow.store.replacing import replaced
+
+    with replaced(Path(target)) as new, new.open("wb") as file:
+        yield file

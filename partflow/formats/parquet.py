@@ -29,6 +29,7 @@ from partflow.formats.schemas import instances, schema_text
 from partflow.formats.unreadable import REPLACE, reading, unreadable
 from partflow.formats.widening import common_schema, is_as, widened
 from partflow.store.opening import at_once
+from partflow.store.replacing import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,14 +86,10 @@ class Parquet:
         value.sink_parquet(path, compression="zstd", metadata=dict(metadata))
         if streamed_nan(path):
             written = _scanned(path, None, None)
-            second = path.with_name(f"{path.name}.again")
-            try:
+            with replaced(path) as second:
                 written.sink_parquet(
                     second, compression="zstd", metadata=dict(metadata), statistics=WITHOUT_RANGES
                 )
-                second.replace(path)
-            finally:
-                second.unlink(missing_ok=True)
 
     def write(
         self,

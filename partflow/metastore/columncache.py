@@ -8,7 +8,6 @@ name holds the metastore's incarnation and the node's version, so that it is nev
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from partflow.metastore.columns import Columns, layout, merged
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import RESTATED
 from partflow.store.opening import at_once
+from partflow.store.replacing import replaced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,11 +77,8 @@ class ColumnCache:
             for name in self._listed():
                 if name.startswith(f"{node}-") and name.endswith(_ENDING) and name not in newer:
                     (self._folder / name).unlink(missing_ok=True)
-            path = self._path(node, version)
-            temporary = path.with_name(f"{path.stem}-{os.getpid()}.new")
-            with naming(temporary), temporary.open("wb") as file:
+            with replaced(self._path(node, version)) as new, naming(new), new.open("wb") as file:
                 _write(file, columns)
-            temporary.replace(path)
 
     def _path(self, node: str, version: int) -> Path:
         return self._folder / f"{node}-{self._incarnation}-{version}{_ENDING}"

@@ -5,26 +5,19 @@ Knows nothing of what a plan holds.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from partflow.errors import UsageError
 from partflow.planning.savedplan import SavedPlan, parsed, text_of
+from partflow.store.replacing import replaced
 
 
 def write_plan(path: Path, document: Mapping[str, Any]) -> None:
     """Write a document beside its place, and then rename it; OSError if the disk refuses."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with staged.open("w", encoding="utf-8") as file:
-            file.write(text_of(document))
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
+    with replaced(path, durable=True) as new:
+        new.write_text(text_of(document), encoding="utf-8")
 
 
 def read_plan(path: Path) -> SavedPlan:

@@ -19,6 +19,7 @@ from partflow.metastore.protocol import Metastore, Standing
 from partflow.metastore.runlog import RunLog
 from partflow.operations.undeclared import is_declared
 from partflow.store.protocol import Store
+from partflow.store.replacing import BESIDE
 from partflow.warehouse.catalog import WRITTEN_IN
 
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -133,7 +134,7 @@ def _columns(store: Store, metastore: Standing) -> Iterator[tuple[Swept, Path]]:
     incarnation, versions = metastore.versions()
     present = {f"{node}-{incarnation}-{version}.columns" for node, version in versions.items()}
     for path in _files(store.layout.columns):
-        if path.suffix in {".columns", ".new"} and path.name not in present:
+        if path.suffix in {".columns", BESIDE, ".new"} and path.name not in present:
             yield Swept.COLUMNS, path
 
 
