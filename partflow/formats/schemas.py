@@ -187,11 +187,17 @@ def united_by_rows(
 ) -> tuple[dict[str, pl.DataType], list[Clash]]:
     """As `united`; but if types clash, the schemas of files without rows are left out.
 
-    `has_rows` is called with what names a file, and only if there is a clash.
+    `has_rows` is called with what names a file, and only if there is a clash. A column that no file
+    with rows has gets the type that the schemas come to if each counts once, however many files
+    have it.
     """
     schema, clashes = united(schemas, exact=exact)
     if not clashes:
         return schema, clashes
+    once: dict[str, tuple[Hashable, Schema]] = {}
+    for pair in schemas:
+        once.setdefault(schema_text(pair[1]), pair)
+    schema, _ = united([*once.values()], exact=exact)
     with_rows = [pair for pair in schemas if has_rows(pair[0])] or schemas[:1]
     narrowed, clashes = united(with_rows, exact=exact)
     return {column: narrowed.get(column, kind) for column, kind in schema.items()}, clashes

@@ -108,6 +108,15 @@ def test_what_has_no_rows_has_no_say_where_types_clash():
     assert (schema, clashes) == ({"a": pl.Int8()}, [])
 
 
+def test_how_often_a_schema_is_there_without_rows_decides_nothing():
+    wide, narrow = {"a": pl.UInt64()}, {"a": pl.Int8()}
+    schemas = [("full", {"b": pl.Int8()}), (1, wide), (2, narrow)]
+    heard = [
+        united_by_rows(x, lambda name: name == "full") for x in (schemas, [*schemas, (3, wide)])
+    ]
+    assert heard[0] == heard[1]
+
+
 def test_text_is_never_united():
     _, clashes = united([(1, {"a": pl.Int64()}), (2, {"a": pl.Float64()})], exact=True)
     assert len(clashes) == 1

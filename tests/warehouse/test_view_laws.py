@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import profiles  # noqa: F401 - the number of examples
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from worlds import Disk
 
@@ -145,7 +145,13 @@ def same_everywhere(disk: Disk) -> Shown | None:
     return seen
 
 
+NULLS = pl.DataFrame({"a": [None, None]})
+UNSIGNED = pl.DataFrame(schema={"a": pl.Float32, "order": pl.Date, "b": pl.UInt64})
+SIGNED = pl.DataFrame(schema={"a": pl.Int8, "b": pl.Int8})
+
+
 @settings(max_examples=EXAMPLES)
+@example([NULLS, UNSIGNED, SIGNED, UNSIGNED], 0, 1)
 @given(st.lists(frames(), min_size=4, max_size=4), st.integers(0, 3), st.integers(1, 4))
 def test_all_that_shows_a_dataset_shows_the_same_or_refuses_it(
     days: list[pl.DataFrame], first: int, length: int
