@@ -234,7 +234,9 @@ class Parquet:
         with reading(path):
             try:
                 footer = pq.read_metadata(pa.OSFile(str(path)))
-            except ValueError as error:  # pyarrow's own errors are ValueErrors
+            except pa.ArrowNotImplementedError:  # of a type that Arrow has not
+                return int(self._scan([path], None).collect().estimated_size())
+            except ValueError as error:  # pyarrow's other errors are ValueErrors
                 raise OSError(str(error)) from error
         total = 0
         for g in range(footer.num_row_groups):
@@ -333,12 +335,21 @@ def rows_in(path: Path) -> int:
             if not is_odd and cells > max(_HARMLESS, _DENSE * file.size()):
                 parts = pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE)
                 is_odd = rows != sum(len(part) for part in parts)
+    except pa.ArrowNotImplementedError:  # a type that polars has and Arrow has not: 128 bits
+        return _rows_by_polars(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise unreadable(path, error) from error
     if is_odd:
         problem = f"says that it has {rows:,} rows, and has others"
         raise ReadError(str(path), problem, "replace the file, or make it again")
     return rows
+
+
+def _rows_by_polars(path: Path) -> int:
+    import polars as pl
+
+    with reading(path):
+        return int(_scanned(bytes_or_path(path), None, None).select(pl.len()).collect().item())
 
 
 def validate(path: Path, columns: Sequence[str], rows: int) -> None:
