@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, cast
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.declarations.parameters import ParameterKind
-from partflow.errors import UsageError
+from partflow.errors import ReadError, UsageError
 from partflow.planning.planner import horizon_of
 from partflow.planning.selection import Asked, request_of, told_as_read
 from partflow.planning.selectors import select
-from partflow.store.protocol import Store
-from partflow.warehouse.reading import read_partitions
+from partflow.warehouse.reading import keys_of, read_partitions
+from partflow.warehouse.shapes import Looker
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,14 +36,16 @@ def _of_no_table(dataset: Dataset) -> str:
     return f"{dataset.name} is no table but {kind}; read its files yourself"
 
 
-def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyFrame:
+def read_dataset(looker: Looker, asked: Asked) -> pl.LazyFrame:
     """The rows of those partitions that are asked for and there, with their partition column.
 
     Requires: `asked` selects one name.
 
     Raises:
         UsageError: it names no dataset of tables, or nothing is there and no schema is declared.
+        ReadError: a file of these partitions cannot be read, whatever columns are asked for.
     """
+    graph, store, now = looker.graph, looker.store, looker.now
     (name,) = asked.select
     if name not in graph.datasets:
         select(graph, (name,))  # Raises if there is no such name, and suggests one.
@@ -63,5 +65,7 @@ def read_dataset(graph: Graph, store: Store, asked: Asked, now: int) -> pl.LazyF
             "it declares no schema; `partflow status` shows what "
             "there is"
         )
+    for _, wrong in looker.unread(dataset, keys_of(dataset, ordinals)):
+        raise ReadError(str(store.layout.root / wrong.file), wrong.reason, wrong.advice)
     frame = read_partitions(store, dataset, ordinals, ParameterKind.LAZY)
     return cast("pl.LazyFrame", frame)

@@ -41,8 +41,9 @@ class Looked(Generic[Decided]):
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to do, and nothing to record."""
-        return not (self.footprint.makes or self.seen.news or self.seen.touched)
+        """Whether there is nothing to do, and nothing to record or to say in the catalog."""
+        seen = self.seen
+        return not (self.footprint.makes or seen.news or seen.touched or seen.problems)
 
 
 Decide = Callable[[Metastore, "Observed"], tuple[Decided, Footprint]]

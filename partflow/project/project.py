@@ -276,12 +276,13 @@ class Project:
         return Queries(self)
 
     def read(self, name: str, start: str | None = None, end: str | None = None) -> pl.LazyFrame:
-        """The partitions of a dataset that are there and overlap `[start, end)`, in order."""
-        from partflow.operations.read import read_dataset
-        from partflow.planning.selection import Asked
+        """The partitions of a dataset that are there and overlap `[start, end)`, in order.
 
-        asked = Asked((name,), start=start, end=end)
-        return read_dataset(self.graph, self.store, asked, self.clock() // 1_000_000_000)
+        Raises:
+            UsageError: there is no such dataset, it is no table, or nothing of it is there.
+            ReadError: a file of these partitions cannot be read.
+        """
+        return self._queries.read(name, start, end)
 
     def sql(self, text: str) -> duckdb.DuckDBPyRelation:
         """One SELECT over all datasets as views; it only reads, and only what its filters need.

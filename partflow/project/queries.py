@@ -17,6 +17,7 @@ from partflow.warehouse.views import Views, unlooked
 
 if TYPE_CHECKING:
     import duckdb
+    import polars as pl
 
     from partflow.project.project import Project
     from partflow.warehouse.viewsql import View
@@ -50,6 +51,22 @@ class Queries:
                 if looking.result() == named:
                     return answer
             return query(root, looking.result(), text, access, connection)
+
+    def read(self, name: str, start: str | None, end: str | None) -> pl.LazyFrame:
+        """The rows of a dataset's partitions that are there and overlap `[start, end)`.
+
+        Raises:
+            UsageError: there is no such dataset, it is no table, or nothing of it is there.
+            ReadError: a file of these partitions cannot be read.
+        """
+        from partflow.operations.read import read_dataset
+        from partflow.planning.selection import Asked
+        from partflow.warehouse.shapes import Looker
+
+        project, asked = self.project, Asked((name,), start=start, end=end)
+        with self._recorded() as metastore:
+            now = project.clock() // 1_000_000_000
+            return read_dataset(Looker(project.graph, project.store, metastore, now), asked)
 
     def views(self, text: str) -> list[View]:
         """Every table that a query may mean as a view for DuckDB."""

@@ -21,7 +21,6 @@ from partflow.formats.fingerprint import file_digest
 from partflow.formats.format import Contents
 from partflow.formats.known import AS_FILE, format_of, way_of
 from partflow.formats.schemas import instances, schema_known
-from partflow.formats.unreadable import REPLACE, unreadable
 from partflow.formats.variety import columns_left_out, types_varied
 from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.columns import Columns
@@ -40,9 +39,9 @@ from partflow.planning.snapshot import (
     Varied,
     empty_state,
 )
-from partflow.process.muffling import muffled
 from partflow.store.identity import FileIdentity
 from partflow.store.protocol import Looked, Store, file_of
+from partflow.warehouse.closerlook import contents_at, said_of
 from partflow.warehouse.footers import record_in
 from partflow.warehouse.handover import SMALL, AsRead, HandOver
 from partflow.warehouse.verify import Verify
@@ -426,7 +425,7 @@ def _look_closer(
         if isinstance(error, PermissionError) and not dataset.is_source:
             raise  # A task's file that may not be read is not damaged: it must not be made again.
         seen.condition = Condition.DAMAGED
-        look.observed.problems[dataset.name, record.key] = _said(look.store, dataset, path, error)
+        look.observed.problems[dataset.name, record.key] = said_of(look.store, dataset, path, error)
         return
     present = replace(
         record,
@@ -451,16 +450,6 @@ def _look_closer(
             look.observed.replaced.add((record.node, record.key))
     else:
         _adopt(look, dataset, seen, present)
-
-
-def _said(store: Store, dataset: Dataset, path: Path, error: ReadError | OSError) -> Unreadable:
-    """Why a file cannot be read; neither path nor 'cannot be read' is in the reason, too."""
-    refusal = error if isinstance(error, ReadError) else unreadable(path, error)
-    reason, advice = refusal.problem.removeprefix("cannot be read: "), refusal.advice
-    reason = reason.replace(f"{store.layout.root}/", "")
-    if dataset.is_source and advice == REPLACE:
-        advice = f"have it delivered again, or mend the declaration at {dataset.place}"
-    return Unreadable(str(store.layout.near(path)), reason, advice)
 
 
 def _adopt(look: _Look, dataset: Dataset, seen: _Seen, present: Record) -> None:
@@ -518,15 +507,14 @@ def _contents(
     try:
         if as_file:
             form.require_likely(path)
-        with muffled():
-            contents = form.contents(path, is_small=present_identity.size <= SMALL)
-            if contents.frame is not None:
-                _keep(look, dataset, path, present_identity, contents.frame)
-            return contents, form.rules
+        contents = contents_at(dataset, path, is_small=present_identity.size <= SMALL)
     except ReadError:
         if not as_file:
             raise
         return Contents(f"bytes:{sha256[:32]}", 0, ""), AS_FILE
+    if contents.frame is not None:
+        _keep(look, dataset, path, present_identity, contents.frame)
+    return contents, form.rules
 
 
 def _keep(

@@ -18,10 +18,12 @@ from partflow.formats.csvtext import lines_before
 from partflow.formats.known import format_of
 from partflow.formats.schemas import schema_in, schema_known
 from partflow.metastore.columncache import ColumnCache
+from partflow.planning.snapshot import Unreadable
 from partflow.planning.upstream import horizon_of
 from partflow.process.muffling import muffled
 from partflow.store.identity import FileIdentity
 from partflow.store.protocol import file_of
+from partflow.warehouse.closerlook import contents_at, said_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +62,7 @@ class Shape:
 
     parts: tuple[Part, ...]
     strays: tuple[str, ...] = ()
-    unread: tuple[tuple[str, str], ...] = ()
+    unread: tuple[tuple[str, Unreadable], ...] = ()
 
 
 class Closely(Enum):
@@ -98,6 +100,13 @@ class Looker:
             return Shape((Part((), only),))
         strays = tuple(sorted(keys_there(self.store, dataset, map(str.encode, keys))))
         return self._looked(dataset, keys, strays)
+
+    def unread(self, dataset: Dataset, keys: Sequence[str]) -> tuple[tuple[str, Unreadable], ...]:
+        """What is wrong with the files of these partitions that cannot be read, by their keys.
+
+        As of `shape`, only a file that is not as recorded is read.
+        """
+        return self._looked(dataset, keys, ()).unread
 
     def _only(self, dataset: Dataset, lo: int, hi: int) -> Mapping[str, pl.DataType] | None:
         """The schema of all that is recorded, if it is one, and none of it is out of the range."""
@@ -142,16 +151,17 @@ class Looker:
         recorded = self.metastore.shapes(dataset.name)
         stats = map(tuple, self.store.identities(dataset, keys).tolist())
         groups: dict[tuple[str, int], list[str]] = {}
-        unread: list[tuple[str, str]] = []
+        unread: list[tuple[str, Unreadable]] = []
         for key, stat in zip(keys, cast("Iterator[_Identity]", stats), strict=True):
             if stat[0] < 0:
                 continue
             text, identity = recorded.get(key, ("", None))
             if schema_known(text) is None or not _is_same(dataset, identity, stat):
-                text, problem = self._text(dataset, key)
-                if problem:
-                    unread.append((key, problem))
+                read = self._text(dataset, key, is_new=identity is None)
+                if isinstance(read, Unreadable):
+                    unread.append((key, read))
                     continue
+                text = read
             groups.setdefault((text, self._skip(dataset, key)), []).append(key)
         parts = [Part(tuple(of), schema_in(text), skip) for (text, skip), of in groups.items()]
         if len(parts) == 1 and not strays and not unread:
@@ -165,16 +175,21 @@ class Looker:
                 return lines_before(file_of(self.store, dataset, key))
         return 0
 
-    def _text(self, dataset: Dataset, key: str) -> tuple[str, str]:
-        """The text of a file's schema, or what is wrong with the file."""
+    def _text(self, dataset: Dataset, key: str, *, is_new: bool) -> str | Unreadable:
+        """The text of a file's schema, or what is wrong with the file.
+
+        All of it is read, as a run would do: one of which no run knows may be a fault. What is new
+        of a task is as the task left it, so its footer is enough.
+        """
         path = file_of(self.store, dataset, key)
         try:
-            with muffled():
-                return schema_at(dataset, path) or "[]", ""
-        except ReadError as error:
-            return "", str(error).replace(f"{self.store.layout.root}/", "")
-        except OSError as error:
-            return "", f"{path.relative_to(self.store.layout.root)}: {error.strerror}"
+            if is_new and not dataset.is_source:
+                with muffled():
+                    return schema_at(dataset, path) or "[]"
+            format_of(dataset).require_likely(path)
+            return contents_at(dataset, path, is_small=False).schema or "[]"
+        except (ReadError, OSError) as error:
+            return said_of(self.store, dataset, path, error)
 
 
 def schema_at(dataset: Dataset, path: Path) -> str | None:

@@ -87,9 +87,11 @@ class Views:
         except PublishError as error:
             return str(error)
         # A view that DuckDB refused is tried again at the end of each run: a file may be mended.
+        # One that says that a file cannot be read is, also by runs that have nothing to make.
         kept = "" if problems else f" {digest_kept(path, views)}"
-        if noted != declared + kept:
-            self.metastore.note_shown(declared + kept)
+        shown = "" if any(view.unread for view in views) else declared + kept
+        if noted != shown:
+            self.metastore.note_shown(shown)
         return None
 
     def access(self) -> Access:
@@ -112,6 +114,8 @@ class Views:
         bare = replace(_bare(dataset, self.store), has_files=self.store.has_any(dataset))
         if not bare.has_files:
             return bare
+        path = Path(self.store.layout.root.resolve(), bare.path)
+        bare = replace(bare, is_hive=not _has_named_folders(path, dataset.column))
         looker = Looker(self.graph, self.store, self.metastore, self.now)
         shape = looker.shape(dataset, closely)
         if shape.parts:
@@ -120,8 +124,10 @@ class Views:
             return _shaped(fetched, dataset, shape, self.store)
         if not shape.unread:
             return replace(bare, has_files=False)
-        (key, problem), *_ = shape.unread
-        return replace(bare, problem=f"{dataset.name}@{key} cannot be read: {problem}")
+        unread = _problems(shape)
+        (key, problem), *_ = unread
+        said = f"{dataset.name}@{key} cannot be read: {problem}"
+        return replace(bare, unread=unread, problem=said)
 
 
 def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
@@ -152,7 +158,7 @@ def _fetched(shape: Shape, dataset: Dataset, store: Store) -> dict[str, str]:
 
 def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:
     """The view of files of these shapes; where they clash, it can be turned to others' types."""
-    bare = replace(bare, unread=shape.unread)
+    bare = replace(bare, unread=_problems(shape))
     view, clashes = _view_of(bare, dataset, shape.parts, store)
     if not clashes:
         return view
@@ -164,6 +170,11 @@ def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:
         return replace(other, schema=schema)
 
     return replace(view, turned=turned)
+
+
+def _problems(shape: Shape) -> tuple[tuple[str, str], ...]:
+    """By its key what is wrong with a file that cannot be read, and what to do, in words."""
+    return tuple((key, f"{u.file}: {u.reason}; {u.advice}") for key, u in shape.unread)
 
 
 def _last_of(keys: Sequence[str], part: Part) -> int:
@@ -277,6 +288,11 @@ def _bare(dataset: Dataset, store: Store) -> View:
         column_in_file=dataset.is_source and dataset.column in (schema or {}),
         zone=None if dataset.column is None else dataset.grain.tz,
     )
+
+
+def _has_named_folders(path: Path, column: str | None) -> bool:
+    """Whether a folder in a path with `{key}` is called `name=value`, but for that of a column."""
+    return any("=" in part and part != f"{column}={{key}}" for part in path.parts[:-1])
 
 
 def _template(dataset: Dataset, store: Store) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -59,7 +59,6 @@ _DIALECTS = {
     "ndjson": ("format = 'newline_delimited'", "records = true", "sample_size = -1"),
 }  # fmt: skip
 _SPACES = " \t\n\v\f\r"
-_FILE = "_partflow_file"
 MARK = "partflow: "
 """How the words of an error begin that a view brings up, and not DuckDB."""
 
@@ -83,6 +82,9 @@ class View:
       asks for their rows.
     - With `exact` types must be the same; with `is_complete` no file may lack a column.
     - `problem` says why there can be no view.
+    - With `is_hive` no folder is called `name=value` but for the partition column: DuckDB would
+      take `name` for a column, and for another one than a file's own.
+    - `file_column` is what DuckDB calls the path of each row's file: as no column of the files is.
     """
 
     name: str
@@ -103,6 +105,8 @@ class View:
     problem: str | None = None
     zone: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    is_hive: bool = True
+    file_column: str = "_partflow_file"
 
     @property
     def is_shown(self) -> bool:
@@ -123,10 +127,21 @@ def view_sql(view: View, root: Path | None = None) -> str:
     if not view.has_files:
         select = _select_nothing(view)
     else:
-        parts = [_part(view, root, part) for part in view.parts or (Part((), view.schema or {}),)]
-        parts += [_unread(view)] if view.unread else []
+        view = replace(view, file_column=_file_column(view))
+        # First, so that whoever asks for a few of all rows is told of them too.
+        parts = [_unread(view)] if view.unread else []
+        parts += [_part(view, root, part) for part in view.parts or (Part((), view.schema or {}),)]
         select = "\nunion all ".join(parts)
     return f"create or replace view {quoted_name(view.name)} as {select}"
+
+
+def _file_column(view: View) -> str:
+    """A name for the path of a row's file that none of the files' columns has."""
+    known = {known_as(view.format, column) for part in view.parts for column in part.schema}
+    name = view.file_column
+    while name in known:
+        name += "_"
+    return name
 
 
 def _part(view: View, root: Path | None, part: Part) -> str:
@@ -140,18 +155,26 @@ def _part(view: View, root: Path | None, part: Part) -> str:
 
 
 def _unread(view: View) -> str:
-    """A row for each file that cannot be read; whatever is asked of it but its key is an error."""
-    keys, problems = (", ".join(map(quoted, texts)) for texts in zip(*view.unread, strict=True))
+    """A row for each file that cannot be read: whatever is asked of it fails, also to count it.
+
+    A filter on the key goes below the join, and the error in its condition does not: so it is told
+    of no file that is filtered out.
+    """
     before, between = quoted(f"{MARK}{view.name}@"), quoted(" cannot be read: ")
-    error = f"error({before} || key || {between} || problem)"
+    error = f"error({before} || asked.key || {between} || wrong.problem)"
     columns = {
         column: f"cast({error} as {sql_type(kind)})" for column, kind in (view.schema or {}).items()
     }
     if view.column is not None and not view.column_in_file:
-        columns[view.column] = STARTS[view.key_template].format(key="key")
+        columns[view.column] = STARTS[view.key_template].format(key="asked.key")
     shown = ", ".join(f"{value} as {quoted_name(column)}" for column, value in columns.items())
-    rows = f"select unnest([{keys}]) as key, unnest([{problems}]) as problem"
-    return f"select {shown} from ({rows})"  # noqa: S608 - all is quoted
+    keys = ", ".join(f"({quoted(key)})" for key, _ in view.unread)
+    pairs = ", ".join(f"({quoted(key)}, {quoted(problem)})" for key, problem in view.unread)
+    return (
+        f"select {shown} from (values {keys}) asked(key) "  # noqa: S608 - all is quoted
+        f"left join (values {pairs}) wrong(key, problem) "
+        f"on asked.key = wrong.key and cast({error} as boolean)"
+    )
 
 
 def _is_plain(schema: Schema, held: Schema) -> bool:
@@ -310,7 +333,7 @@ _NO_KEY = ["hive_partitioning = false"]
 
 def _key(view: View, column: str) -> tuple[list[str], str, str]:
     """How a row's key is had in SQL: the reader's options for it, its expression, its column."""
-    if f"/{column}={{key}}/" in f"/{view.path}":
+    if view.is_hive and f"/{column}={{key}}/" in f"/{view.path}":
         types = f"hive_types = {{{quoted(column)}: varchar}}"
         return ["hive_partitioning = true", types], quoted_name(column), column
     digits = "(" + re.escape(view.key_template).replace("0", r"\d") + ")"
@@ -318,8 +341,9 @@ def _key(view: View, column: str) -> tuple[list[str], str, str]:
     # The last of the keys in the path; what stands before it is as the pattern found it.
     before = re.escape(view.path.rpartition("{key}")[0].rpartition("{key}")[2].rpartition("/")[2])
     regexp = quoted(f"{before}{digits}{re.escape(tail)}$")
-    options = ["hive_partitioning = false", f"filename = {quoted(_FILE)}"]
-    return options, f"regexp_extract({quoted_name(_FILE)}, {regexp}, 1)", _FILE
+    name = view.file_column
+    options = ["hive_partitioning = false", f"filename = {quoted(name)}"]
+    return options, f"regexp_extract({quoted_name(name)}, {regexp}, 1)", name
 
 
 def _select_nothing(view: View) -> str:
