@@ -275,17 +275,19 @@ def _holds(considered: Considered, late: Causes) -> _Holds:
 def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, Codes]:
     """State, need, reason, cause and action of each partition.
 
-    Where several rules hold of a partition, the one that is applied last counts: what is blocked
-    counts more than what is not due, and that more than what has not arrived.
+    Where several rules hold of a partition, the one that is applied last counts.
     """
     n, need = len(case.need), case.need
-    needed = (need != Reason.NONE) & ~case.conflict
+    fresh = need == Reason.NONE
+    needed = ~fresh & ~case.conflict
     missing = (need == Reason.NEVER) | (need == Reason.GONE)
     state = np.full(n, State.FRESH, np.uint8)
     state[needed] = np.where(missing[needed], State.MISSING, State.STALE)
     reason, cause = need.copy(), np.where(needed, case.cause, -1).astype(np.int16)
     action = np.where(needed, Action.RUN, Action.NONE).astype(np.uint8)
     is_held = np.zeros(n, np.bool_)
+    # It has to be made, and cannot be: something that it reads has not arrived, is not due, or is
+    # blocked.
     for by, why, becomes in (
         (holds.waits, Reason.NOT_ARRIVED, State.WAITING),
         (holds.late, Reason.NOT_DUE, State.WAITING),
@@ -296,18 +298,21 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
         state[here], reason[here], cause[here], action[here] = becomes, why, by[here], Action.NONE
         if why is Reason.NOT_ARRIVED:
             reason[here & (holds.away == by)] = Reason.AWAY
-    fresh = need == Reason.NONE
+    # It is fresh, perhaps because it is kept; or it is the last good one before a fault.
     reason[fresh] = case.kept[fresh]
-    behind = (holds.faults >= 0) & (need == Reason.NONE)
+    behind = fresh & (holds.faults >= 0)
     state[behind], reason[behind], cause[behind] = (
         State.BLOCKED, Reason.LAST_GOOD, holds.faults[behind]
     )  # fmt: skip
+    # It is somebody's file, which was accepted.
     stays = case.stays
     state[stays], reason[stays], cause[stays] = State.FRESH, Reason.PINNED, -1
-    can_change = ~is_held & ~case.conflict & ~case.pinned
-    maybe = (need == Reason.NONE) & (holds.planned >= 0) & can_change
+    # Something that it reads is made first, and may come out the same.
+    can_change = fresh & ~is_held & ~case.conflict & ~case.pinned
+    maybe = can_change & (holds.planned >= 0)
     reason[maybe], cause[maybe] = Reason.UPSTREAM, holds.planned[maybe]
     action[maybe] = Action.MAYBE
+    # Somebody changed its file: that is theirs to settle.
     changed = case.conflict
     state[changed], reason[changed], cause[changed] = State.BLOCKED, Reason.CHANGED_OUTSIDE, -1
     return state, need, reason, cause, action
