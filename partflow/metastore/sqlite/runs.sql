@@ -20,7 +20,7 @@ UPDATE runs SET state = CASE note WHEN '' THEN 'interrupted' ELSE 'cancelled' EN
 WHERE state = 'running' AND id = ?
 
 -- name: finish
--- One that did not do all, and has a note on it, was cancelled.
+-- One that did not do all it had to, and has a note, was cancelled.
 UPDATE runs SET
     state = CASE WHEN note != '' AND (:state = 'interrupted' OR :cancelled > 0) THEN 'cancelled'
         ELSE :state END,

@@ -7,8 +7,8 @@ SELECT max(seq) FROM materializations
 SELECT node, version FROM nodes
 
 -- name: newest_at
--- Not of what was recorded before somebody said that the clock is right, nor of what was brought
--- back or vouched for, which has the time of when it was once made.
+-- What was recorded before somebody said that the clock is right does not count, nor what was put
+-- back or accepted: that has the time at which it was once made.
 SELECT made_at FROM materializations WHERE seq > coalesce(
     (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'clock_trusted'), 0
 ) AND how IN ('made', 'kept', 'done', 'observed') ORDER BY seq DESC LIMIT 1

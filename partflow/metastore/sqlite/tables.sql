@@ -5,13 +5,12 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT R
 -- The schemas that partitions' files have, as text: columns and types.
 CREATE TABLE schemas (id INTEGER PRIMARY KEY, columns TEXT NOT NULL UNIQUE) STRICT;
 
--- What is current: one row a partition that was ever claimed or observed. `seq` numbers its
--- materialization (0: only claimed), `content_seq` the one since which its content is the present
--- one, `read_seq` the last one that had been recorded when its inputs were read. `pinned` is one
--- that somebody made by hand and that was accepted. `rules` are those by which a source's text was
--- typed and checked: what was read by older ones is read once more.
--- `schema` is one of `schemas`: NULL where nobody
--- has looked yet, 0 where there was nothing to be looked at.
+-- What is current: a row for each partition that was ever claimed or observed. `seq` is the number
+-- of its materialization (0: only claimed), `content_seq` that of the one since which it has its
+-- present content, `read_seq` the last number that had been given when its inputs were read.
+-- `pinned` says that somebody's file was accepted. `rules` are those by which a source's text was
+-- typed and checked: what was read by older ones is read once more. `schema` is one of `schemas`:
+-- NULL where nobody has looked yet, 0 where there is none.
 CREATE TABLE partitions (
     node TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -42,7 +41,7 @@ CREATE TABLE partitions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX partitions_by_schema ON partitions (node, schema) WHERE content IS NOT NULL;
 
--- How often what is current of a node was changed: names the cached columns that are of it.
+-- How often the current records of a node were changed: a number in the names of its cached columns.
 CREATE TABLE nodes (node TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 -- Every materialization and every observed change of a source, in order.
@@ -94,7 +93,7 @@ CREATE TABLE intents (
 ) STRICT;
 
 -- The parts of each code fingerprint, so that `why` can name the function that changed. `rules` is
--- the number of the last rules by which it was that of a task.
+-- the number of the last rules under which a task had it.
 CREATE TABLE codes (
     digest TEXT PRIMARY KEY, parts TEXT NOT NULL, rules INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
@@ -102,7 +101,7 @@ CREATE TABLE codes (
 -- The newest due partition of each effect when it was first seen.
 CREATE TABLE effects (name TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
--- Effects that a run began and of whose end nothing is known: if the run is dead, perhaps done.
+-- Effects that a run began and whose end is not known: if the run is dead, they are perhaps done.
 CREATE TABLE begun (
     node TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -119,10 +118,10 @@ CREATE TABLE requests (
     finished_at INTEGER
 ) STRICT;
 
--- The graphs that runs had, as JSON; runs with one and the same share it.
+-- The graphs that runs had, as JSON; runs with equal graphs share one.
 CREATE TABLE graphs (digest TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
--- One row a run; `request` is what was asked for, in words, `pid` the process that carried it out,
+-- A row for each run; `request` is what was asked for, in words, `pid` the process that carried it out,
 -- `note` what is to be known besides, such as who cancelled it. `graph` is a digest of `graphs`.
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
@@ -144,7 +143,7 @@ CREATE TABLE runs (
     graph TEXT
 ) STRICT;
 
--- One row an attempt at a step. `seconds` and `cpu` are of wall and processor, `memory` is the
+-- A row for each attempt at a step. `seconds` and `cpu` are of wall and processor, `memory` is the
 -- worker's high-water mark in bytes, `worker` the number of its process, `serial` the attempt's own
 -- number in the run; what is not known is 0.
 CREATE TABLE steps (
