@@ -39,7 +39,7 @@ class Looking:
     def plan(
         self, asked: Asked, force: Force | None, verify: Verify, *, with_effects: bool
     ) -> Plan:
-        """What has to be made of what is asked for, and why."""
+        """What has to be made of what is asked for, and why; UsageError as of `request_of`."""
         with self.read() as metastore:
             seen = self.observe(metastore, verify, asked)
         return self.planned(seen, asked, force, with_effects=with_effects)
@@ -95,13 +95,13 @@ class Looking:
         return acceptable(self.planned(seen, asked, None), seen, self.project.store)
 
     def read(self) -> AbstractContextManager[Metastore]:
-        """The metastore to look at; MetastoreError if it is lost and the data is not."""
+        """The metastore, to look at; MetastoreError if it is lost and the data is not."""
         return self.project.metastore.looked_at()
 
     def observe(
         self, metastore: Metastore, verify: Verify, asked: Asked, frames: HandOver | None = None
     ) -> Observed:
-        """What is there of all that decides what is asked for."""
+        """What files and record hold of all that decides what is done for `asked`."""
         project = self.project
         codes = {task: code.digest for task, code in project.codes.items()}
         only, now = needed_for(project.graph, asked), project.clock()
@@ -114,7 +114,7 @@ class Looking:
     def planned(
         self, seen: Observed, asked: Asked, force: Force | None, *, with_effects: bool = False
     ) -> Plan:
-        """The plan of what is asked for, from what was seen."""
+        """The plan of what is asked for, from what was seen; UsageError as of `request_of`."""
         graph = self.project.graph
         states: Mapping[str, frozenset[str]] = {}
         if goes_by_states((*asked.select, *asked.exclude)):
@@ -134,9 +134,10 @@ class Looking:
         return restored(saved, graph, seen.snapshot)
 
     def _older(self, metastore: Metastore) -> dict[str, tuple[str, ...]]:
-        """By task, what its code was under rules of before, unless it was that under later ones.
+        """For each task the fingerprints that its code has under older rules, if it has others now.
 
-        Then something was added to the code since: that is another code, not other rules.
+        One that was recorded under later rules is left out: the code had it under those, too, and
+        has another now, so that the code itself has changed.
         """
         older = {}
         for name, code in self.project.codes.items():
