@@ -14,6 +14,7 @@ from partflow.code.additions import Additions
 from partflow.code.changes import ChangeReader
 from partflow.code.closure import Closure
 from partflow.code.contents import Contents, Named
+from partflow.code.handed import HandedFiles
 from partflow.code.imports import Imports
 from partflow.code.index import Source
 from partflow.code.listing import Lister, Listing, add_part
@@ -86,6 +87,7 @@ class CodeReader:
         self._imported: frozenset[str] | None = None
         self._closures: dict[str, Closure] = {}
         self._first = Graph[Key](lambda key: self._reach.piece(key).leads_to, self._first_contents)
+        self._handed = HandedFiles(self._reach)
         self._lister = Lister()
         self._listing = lru_cache(_LISTINGS_KEPT)(self._list)
 
@@ -115,6 +117,8 @@ class CodeReader:
             self._objects(walk, function)
         closed = self._closure(_module_of(function)).of(walk.keys, walk.loose)
         walk.not_followed.update(closed.not_followed())
+        for _, form in formats:
+            walk.not_followed = self._handed.without_handed(type(form), walk.not_followed)
         for name, text in added:
             walk.add(f"declared.{name}", framed("declared", encoded(text)))
         shared = self._listing(closed.reached.region)

@@ -55,12 +55,26 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class MethodCall:
+    """A call of a method that reads files by its name, unless the project defines it.
+
+    `of` is the class in which `self` has the method, or a name of the module.
+    """
+
+    line: int
+    what: str
+    method: str
+    of: ast.ClassDef | ast.Name
+
+
+@dataclass(frozen=True, slots=True)
 class Mentions:
     """What a piece of syntax refers to, and (line, what) of each thing that can't be followed."""
 
     references: tuple[Reference, ...]
     opaque: tuple[tuple[int, str], ...]
     sight: Sight = field(default_factory=Sight)
+    methods: tuple[MethodCall, ...] = ()
 
 
 class _Local(Enum):
@@ -75,7 +89,7 @@ _Bound = _Local | Origin | str  # a str: another name for that name
 class _Scope:
     names: dict[str, _Bound]
     parent: "_Scope | None"
-    is_class: bool = False
+    of_class: ast.ClassDef | None = None
     globals: set[str] = field(default_factory=set)
 
     def lookup(self, name: str) -> _Bound | None:
@@ -86,7 +100,7 @@ class _Scope:
                 return None
             # A class body's names are not seen by its methods, and a name that it reads may still
             # be the module's (`x = x`), except an import's.
-            visible = not scope.is_class or (
+            visible = scope.of_class is None or (
                 scope is self and isinstance(scope.names.get(name), Origin)
             )
             if visible and name in scope.names:
@@ -100,6 +114,14 @@ class _Scope:
         while scope is not None:
             yield from scope.names
             scope = scope.parent
+
+    def class_of(self, name: str) -> ast.ClassDef | None:
+        """The class in one of whose methods `name` is the first parameter, as `self` is."""
+        scope: _Scope | None = self
+        while scope is not None and name not in scope.names:
+            scope = scope.parent
+        is_first = scope is not None and scope.names[name] is _Local.DEFINED
+        return scope.parent.of_class if scope and scope.parent and is_first else None
 
     def is_variable(self, name: str) -> bool:
         """Whether a call of `name` may call anything."""
@@ -141,6 +163,7 @@ class MentionReader:
         omitted = {id(node) for node in omit}
         self._references: list[Reference] = []
         self._opaque: list[tuple[int, str]] = []
+        self._methods: list[MethodCall] = []
         self._attributes: set[str] = set()
         self._texts: list[tuple[int, str]] = []
         self._sites: list[frozenset[str]] = []
@@ -152,7 +175,8 @@ class MentionReader:
                 stack.extend(self._visited(node, scope))
         self._references.sort(key=lambda reference: reference.line)
         sight = Sight(frozenset(self._attributes), tuple(self._texts), tuple(self._sites))
-        return Mentions(tuple(self._references), tuple(sorted(set(self._opaque))), sight)
+        opaque = tuple(sorted(set(self._opaque)))
+        return Mentions(tuple(self._references), opaque, sight, tuple(self._methods))
 
     def _visited(self, node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
         match node:
@@ -163,7 +187,7 @@ class MentionReader:
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 yield from self._comprehension(node, scope)
             case ast.AnnAssign():
-                inner = [node.target, node.value, node.annotation if scope.is_class else None]
+                inner = [node.target, node.value, node.annotation if scope.of_class else None]
                 yield from ((child, scope) for child in inner if child is not None)
             case ast.Call():
                 yield from self._call(node, scope)
@@ -188,7 +212,7 @@ class MentionReader:
         inner = self._opened(body, scope)
         parameters = _parameters(node.args)
         inner.names.update(dict.fromkeys(parameters, _Local.VARIABLE))
-        if scope.is_class and parameters:
+        if scope.of_class and parameters:
             inner.names[parameters[0]] = (
                 _Local.DEFINED
             )  # `self` or `cls`: the class is being read anyway
@@ -197,7 +221,7 @@ class MentionReader:
     def _class(self, node: ast.ClassDef, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
         yield from ((outer, scope) for outer in (*node.decorator_list, *node.bases, *node.keywords))
         inner = self._opened(node.body, scope)
-        inner.is_class = True
+        inner.of_class = node
         yield from ((statement, inner) for statement in node.body)
 
     def _comprehension(
@@ -252,7 +276,12 @@ class MentionReader:
             case ast.Attribute(value=value, attr=attr):
                 of_anything = not _is_module_name(value, scope)
                 if is_outside_method(attr, node, of_anything=of_anything):
-                    self._opaque.append((node.lineno, f"{_written(value)}.{attr}(...)"))
+                    what = f"{_written(value)}.{attr}(...)"
+                    of = _owner(value, scope)
+                    if of is None:
+                        self._opaque.append((node.lineno, what))
+                    else:
+                        self._methods.append(MethodCall(node.lineno, what, attr, of))
             case _:
                 pass
         if called_name(node.func) in _SQL_CALLS:
@@ -338,6 +367,13 @@ def _is_module_name(node: ast.expr, scope: _Scope) -> bool:
     return name is not None and (
         scope.lookup(name) is None or isinstance(scope.lookup(name), Origin)
     )
+
+
+def _owner(node: ast.expr, scope: _Scope) -> ast.ClassDef | ast.Name | None:
+    """The class that `self` is of, or a name of the module; None for anything else."""
+    if not isinstance(node, ast.Name):
+        return None
+    return scope.class_of(node.id) or (node if scope.lookup(node.id) is None else None)
 
 
 def _how(node: ast.AST) -> _Local:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeGuard
 
 from partflow.code.index import ModuleIndex, Source, Star, Unit, index_of
-from partflow.code.mentions import MentionReader, Mentions, Origin, Reference, Sight
+from partflow.code.mentions import MentionReader, Mentions, MethodCall, Origin, Reference, Sight
 from partflow.code.normalform import (
     FUNCTION_NODES,
     constant_form,
@@ -212,6 +212,11 @@ class Reach:
         libraries: list[tuple[str, ast.Call | None]] = []
         texts = list(mentions.sight.texts)
         opaque = [NotFollowed(f"{path}:{line}", what) for line, what in mentions.opaque]
+        opaque += [
+            NotFollowed(f"{path}:{call.line}", call.what)
+            for call in mentions.methods
+            if not self._is_defined(index, call)
+        ]
         for reference in mentions.references:
             found = self._found(index, reference)
             leads_to.update(dict.fromkeys(found.keys))
@@ -322,11 +327,54 @@ class Reach:
             is_method
             and call
             and is_outside_method(reference.attributes[-1], call, of_anything=True)
+            and not self._is_own_method(found, reference.attributes)
         ):
             start = root if isinstance(root, str) else root.attribute or root.module
             yield f"{'.'.join((start, *reference.attributes))}(...)"
         if isinstance(root, str) and reference.call and self._holds_anything(index, reference):
             yield f"a call through the variable {root!r}"
+
+    def _is_defined(self, index: ModuleIndex, call: MethodCall) -> bool:
+        """Whether a class of the project defines the method that is called."""
+        if isinstance(call.of, ast.ClassDef):
+            return self._has_method(index, call.of, call.method, frozenset())
+        return self._is_own_method(self._stands_for(index, call.of), (call.method,))
+
+    def _is_own_method(self, found: Found, attributes: tuple[str, ...]) -> bool:
+        """Whether attributes of something of the project are a method of a class of the project."""
+        return len(attributes) == 1 and any(
+            self._has_method(home, node, attributes[0], frozenset())
+            for key in found.keys
+            for home, node in self._classes_of(key)
+        )
+
+    def _classes_of(self, key: Key) -> Iterator[tuple[ModuleIndex, ast.ClassDef]]:
+        """The class of that name, or those whose instances the name is given."""
+        index = self.index(key[0])
+        units = index.units.get(key[1], ()) if index else ()
+        if index:
+            yield from ((index, u.node) for u in units if isinstance(u.node, ast.ClassDef))
+        for value in _values(units):
+            if isinstance(value, ast.Call) and index:
+                for module, name in self._stands_for(index, value.func).keys:
+                    home = self.index(module)
+                    for unit in home.units.get(name, ()) if home else ():
+                        if isinstance(unit.node, ast.ClassDef) and home:
+                            yield home, unit.node
+
+    def _has_method(
+        self, index: ModuleIndex, node: ast.ClassDef, name: str, seen: frozenset[Key]
+    ) -> bool:
+        """Whether a class of the project, or one that it derives from, defines a method."""
+        if any(isinstance(each, FUNCTION_NODES) and each.name == name for each in node.body):
+            return True
+        return any(
+            self._has_method(home, base, name, seen | {key})
+            for each in node.bases
+            for key in self._stands_for(index, each).keys
+            if key not in seen
+            for home, base in self._classes_of(key)
+        )
 
     def _opaque_unbound(self, index: ModuleIndex, name: str, reference: Reference) -> Iterator[str]:
         """What a name that its module does not bind may bring in."""

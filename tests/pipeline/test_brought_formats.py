@@ -67,6 +67,10 @@ def declare(world, form: str = FORMAT, jobs: str = JOBS) -> None:
     world.jobs(jobs)
 
 
+def test_nothing_of_a_format_that_reads_its_own_file_is_called_not_followed(shop):
+    assert [code.not_followed for code in shop.project.codes.values()] == [(), ()]
+
+
 def price(world, key: str = LAST):
     return world.root / f"warehouse/price/date={key}/data.toml"
 
