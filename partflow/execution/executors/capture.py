@@ -1,7 +1,8 @@
-"""What is written to stdout, stderr and logging in this process, put into a log for each attempt.
+"""Puts what attempts write to stdout, stderr and logging in this process into their logs.
 
-Knows nothing of orders or runs. It works on Python's own streams, by thread: what libraries and
-child processes write past them, and threads that a task begins, goes where it always went.
+Knows nothing of orders or runs. It replaces Python's own streams, and tells attempts by their
+threads. What libraries and child processes write past these streams is not captured, nor what
+threads write that a task has begun.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class Log:
-    """One attempt's log under one or more names; the file is made when something is written."""
+    """One attempt's log, under one or more paths; the file is made with the first text."""
 
     __slots__ = ("_file", "_paths")
 
@@ -34,7 +35,7 @@ class Log:
         return self._file is not None
 
     def write(self, text: str) -> None:
-        """Write at its end. A full disk must not cost the attempt, nor its log: it is left out."""
+        """Append a text; if the disk refuses it, the text is lost and the attempt goes on."""
         if not text:
             return
         with suppress(OSError, ValueError):  # closed: written by a child that outlived the attempt
@@ -46,7 +47,7 @@ class Log:
             self._file.write(text)
 
     def close(self) -> None:
-        """End it, and give it its other names."""
+        """Close the file, and copy it to its other paths."""
         if self._file is None:
             return
         with suppress(OSError):
@@ -56,10 +57,10 @@ class Log:
 
 
 class Capture:
-    """Python's streams and logging, replaced while an attempt is under way in this process.
+    """Replaces Python's streams while an attempt is under way, and listens to logging.
 
-    What threads without an attempt write goes to the streams that were there. While a debugger
-    follows the code all is shown on these, too, so that `breakpoint()` can be used in a task.
+    What threads without an attempt write goes to the original streams. While a debugger is active,
+    all that is written goes there, too, so that `breakpoint()` can be used in a task.
     """
 
     def __init__(self) -> None:
@@ -72,7 +73,7 @@ class Capture:
 
     @contextmanager
     def into(self, paths: Sequence[Path]) -> Iterator[Log]:
-        """Put what this thread writes into the log at these paths."""
+        """Put what this thread writes into one log at these paths, until the end of the block."""
         log = Log(paths)
         before = _log_here()
         self._replace()
@@ -85,7 +86,7 @@ class Capture:
             log.close()
 
     def close(self) -> None:
-        """Leave logging as it was; an attempt that hangs has its log until it ends."""
+        """Restore logging; an attempt that hangs keeps its log until it ends."""
         with _LOCK:
             if self._records is not None:
                 self._records.leave()
@@ -93,7 +94,7 @@ class Capture:
 
     def _replace(self) -> None:
         with _LOCK:
-            # What a closed one has left hanging does not count: others may have put streams since.
+            # Attempts that hang in a closed capture do not count: streams may have changed since.
             is_under_way = any(each.is_open for each in _ATTEMPTS)
             if self._records is None:
                 self._records = _Records()
@@ -107,7 +108,7 @@ class Capture:
                     setattr(sys, name, stream)
 
     def _put_back(self) -> None:
-        """Put the streams back that were there, unless somebody has put others in their place."""
+        """Restore the original streams, unless somebody has replaced ours meanwhile."""
         with _LOCK:
             _ATTEMPTS.remove(self)
             for name, stream in _STREAMS.items():
@@ -117,12 +118,12 @@ class Capture:
 
 def _log_here() -> Log | None:
     """The log of this thread's attempt; None if it has none."""
-    found: Log | None = getattr(_HERE, "log", None)
-    return found
+    log: Log | None = getattr(_HERE, "log", None)
+    return log
 
 
 class _Stream(io.TextIOBase):
-    """A stream that writes to the log of the thread's attempt, or else to the one before it."""
+    """A stream that writes to the log of the thread's attempt; without one, to the original."""
 
     def __init__(self, name: str) -> None:
         self.there: Any = None
@@ -130,10 +131,10 @@ class _Stream(io.TextIOBase):
 
     @contextmanager
     def _beyond(self) -> Iterator[Any]:
-        """The stream that was there.
+        """The original stream.
 
-        It may be one that a task put around this one and left: then it comes back here, and what
-        the process began with is beyond.
+        A task may have left a stream of its own there, which writes to this one. To end that
+        circle, the second time it is the stream that the process began with.
         """
         if getattr(_HERE, "is_beyond", False):
             yield getattr(sys, f"__{self._name}__")
@@ -146,21 +147,21 @@ class _Stream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # a property where a variable is declared
-        """That of the log."""
+        """The encoding of logs."""
         return "utf-8"
 
     @property
     def errors(self) -> str:  # type: ignore[override]
-        """That of the log."""
+        """How logs encode what is not Unicode text."""
         return "backslashreplace"
 
     @property
     def buffer(self) -> _Bytes:
-        """The same for bytes."""
+        """The stream for bytes that belongs to this one."""
         return _Bytes(self)
 
     def write(self, text: str) -> int:
-        """Write to the log, and before a debugger's eyes."""
+        """Write to the log; without one, or while debugging, to the original stream."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         log = _log_here()
@@ -169,22 +170,22 @@ class _Stream(io.TextIOBase):
         if log is None or _is_debugged():
             with self._beyond() as there:
                 if there is not None:
-                    # A bar that shows the progress holds back what has no line's end, as a prompt.
+                    # A progress bar's stream holds text back until a line ends, even a prompt.
                     getattr(there, "rich_proxied_file", there).write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush the one before; the log is written line by line."""
+        """Flush the original stream; the log is written line by line."""
         with self._beyond() as there, suppress(AttributeError, OSError, ValueError):
             there.flush()
 
     def fileno(self) -> int:
-        """That of the one before: a child process writes there."""
+        """The descriptor of the original stream, to which child processes write."""
         with self._beyond() as there:
             return int(there.fileno())
 
     def isatty(self) -> bool:
-        """Whether somebody sits before it: not before a log."""
+        """Whether the original stream is a terminal; False for a log."""
         if _log_here() is not None and not _is_debugged():
             return False
         with self._beyond() as there:
@@ -195,20 +196,20 @@ class _Stream(io.TextIOBase):
         return True
 
     def close(self) -> None:
-        """Nothing: neither the log nor the one before is a task's to close."""
+        """Do nothing: a task may close neither the log nor the original stream."""
 
 
 class _Bytes(io.BufferedIOBase):
-    """The bytes' side of a stream."""
+    """The stream for bytes beside a stream for text."""
 
     def __init__(self, stream: _Stream) -> None:
         self._stream = stream
 
     def write(self, data: Any) -> int:
-        """Write as text."""
-        found = bytes(data)
-        self._stream.write(found.decode("utf-8", errors="backslashreplace"))
-        return len(found)
+        """Write bytes as text; what is not UTF-8 is escaped."""
+        content = bytes(data)
+        self._stream.write(content.decode("utf-8", errors="backslashreplace"))
+        return len(content)
 
     def flush(self) -> None:
         """Flush the stream."""
@@ -219,19 +220,19 @@ class _Bytes(io.BufferedIOBase):
         return True
 
     def close(self) -> None:
-        """Nothing, as the stream."""
+        """Do nothing, as the stream for text."""
 
 
 _STREAMS: Final = {"stdout": _Stream("stdout"), "stderr": _Stream("stderr")}
-"""They live as long as the process: another thread may be about to write to one at any time."""
+"""They are never removed, because another thread may be writing to one at any time."""
 _ATTEMPTS: Final[list[Capture]] = []
-"""What captures each attempt that is under way in this process."""
+"""For each attempt that is under way in this process, its capture."""
 _LOCK: Final = threading.Lock()
 _HERE: Final = threading.local()
 
 
 class _Records(logging.Handler):
-    """Writes what is logged to the log of the thread's attempt; otherwise it changes nothing."""
+    """A handler that writes to the log of the thread's attempt."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -240,7 +241,7 @@ class _Records(logging.Handler):
         logging.getLogger().addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, with its traceback if it has one."""
+        """Write a record; without an attempt, do what logging does without a handler."""
         log = _log_here()
         if log is not None:
             try:
@@ -254,25 +255,28 @@ class _Records(logging.Handler):
             last.handle(record)
 
     def leave(self) -> None:
-        """Take no more."""
+        """Remove the handler, and restore the level."""
         logging.getLogger().removeHandler(self)
         if self._level_before is not None:
             logging.getLogger().setLevel(self._level_before)
 
 
 def log_to_stderr() -> None:
-    """Let what is logged in a worker go to its stderr, unless the project has seen to that."""
+    """Send what is logged in a worker to its stderr, unless the project does that."""
     root = logging.getLogger()
     if any(type(each) is logging.StreamHandler for each in root.handlers):
         return
     _let_through(root)
-    found = logging.StreamHandler()
-    found.setFormatter(logging.Formatter(_FORMAT))
-    root.addHandler(found)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    root.addHandler(handler)
 
 
 def _let_through(root: logging.Logger) -> int | None:
-    """Let pass what informs, if nobody has set logging up; the level before, if it is changed."""
+    """Set the level to INFO if nobody has configured logging; returns the level before.
+
+    None if it is not changed.
+    """
     if root.handlers or root.level != logging.WARNING:
         return None
     root.setLevel(logging.INFO)
@@ -280,7 +284,7 @@ def _let_through(root: logging.Logger) -> int | None:
 
 
 def _is_debugged() -> bool:
-    """Whether a debugger follows the code."""
+    """Whether a debugger is active."""
     if sys.gettrace() is not None:
         return True
     monitoring = getattr(sys, "monitoring", None)  # Python 3.12 and newer

@@ -17,11 +17,11 @@ from partflow.execution.orders import Order, Outcome
 _AT_ONCE = 32
 _LONG_ENOUGH = 0.25
 _TOGETHER = 16
-"""So many results are stored together, beside the next calls."""
+"""The most calls whose results are stored together, while the next calls run."""
 
 
 class InlineExecutor:
-    """One worker: this process. A few orders are done at a time, to be published together."""
+    """One worker: this process. It does several orders in a row, to publish them together."""
 
     def __init__(self, place: Workplace, capture: Capture) -> None:
         self.slots = _AT_ONCE
@@ -30,59 +30,59 @@ class InlineExecutor:
         self._capture = capture
         self._queue: deque[Order] = deque()
         self._is_broken_off = False
-        # What a call returned is stored beside the next call; polars and the disk let Python go on.
+        # It stores a result while the next call runs: polars and the disk release the GIL.
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="partflow storing")
 
     def submit(self, order: Order) -> None:
-        """Queue it; an effect goes first: by now its beginning is recorded."""
+        """Queue an order; an effect goes first, because it is recorded as begun."""
         if self._is_effect(order):
             self._queue.appendleft(order)
         else:
             self._queue.append(order)
 
     def collect(self, patience: float) -> list[Outcome]:  # noqa: ARG002 - it does not wait
-        """Carry out what is queued, for a quarter of a second at most before the last one.
+        """Carry out queued orders; none is begun later than a quarter of a second after the call.
 
-        A failure is given back at once: after it the run may want to begin nothing more. So is an
-        effect: its end has to be recorded before anything else begins. Broken
-        off by Ctrl-C it gives back what was done before; asked again, it raises what broke it off.
+        It returns after a failure, since the run may want to begin nothing more; and after an
+        effect, whose end has to be recorded before anything else begins. If Ctrl-C breaks it off,
+        it returns what was done before, and the next call raises KeyboardInterrupt.
         """
         if self._is_broken_off:
             raise KeyboardInterrupt
         began = time.monotonic()
         calls: list[Called] = []
-        found: list[_Stored] = []
-        while self._queue and (not (calls or found) or time.monotonic() - began < _LONG_ENOUGH):
+        groups: list[_Stored] = []
+        while self._queue and (not (calls or groups) or time.monotonic() - began < _LONG_ENOUGH):
             order = self._queue.popleft()
             try:
                 calls.append(captured(order, self._place, self._capture).secured())
             except KeyboardInterrupt:
-                if not calls and not found:
+                if not calls and not groups:
                     raise
                 self._is_broken_off = True
                 break
             if calls[-1].has_failed or self._is_effect(order):
                 break
-            if len(calls) >= _TOGETHER or sum(one.nbytes for one in calls) > TOGETHER:
-                found.append(self._beside.submit(stored, calls, is_beside=True))
+            if len(calls) >= _TOGETHER or sum(called.nbytes for called in calls) > TOGETHER:
+                groups.append(self._beside.submit(stored, calls, is_beside=True))
                 calls = []
-                if len(found) > 1 and _has_failed(found[-2]):
+                if len(groups) > 1 and _has_failed(groups[-2]):
                     break
         if calls:
-            found.append(self._beside.submit(stored, calls, is_beside=True))
-        return [o for group in found for outcomes in group.result() for o in outcomes]
+            groups.append(self._beside.submit(stored, calls, is_beside=True))
+        return [o for group in groups for outcomes in group.result() for o in outcomes]
 
     def _is_effect(self, order: Order) -> bool:
         return self._place.graph.task(order.task).is_effect
 
     def recall(self) -> list[Order]:
-        """Empty the queue."""
-        found = list(self._queue)
+        """Take back all queued orders."""
+        orders = list(self._queue)
         self._queue.clear()
-        return found
+        return orders
 
     def close(self) -> None:
-        """Forget the queue; stdout, stderr and logging are as they were."""
+        """Drop the queue, and stop capturing what this process logs."""
         self._queue.clear()
         self._beside.shutdown()
         self._capture.close()
@@ -92,5 +92,5 @@ _Stored = Future[list[tuple[Outcome, ...]]]
 
 
 def _has_failed(group: _Stored) -> bool:
-    """Wait until it is stored, so that no more than a few are not; whether anything was refused."""
-    return any(outcome.failure is not None for found in group.result() for outcome in found)
+    """Wait until a group is stored, which bounds how many are not; whether anything failed."""
+    return any(outcome.failure is not None for outcomes in group.result() for outcome in outcomes)

@@ -1,7 +1,7 @@
-"""Worker processes, each of which can die or be killed by itself: that costs the order it was on.
+"""Worker processes: one that dies, or is killed, costs only the order that it was at.
 
-Knows nothing of what an order makes, but for which of them are neighbours: what reads what a worker
-has just made is kept on that worker, which still has it in memory.
+Of what orders make it knows only which partitions they read and write: an order goes to the worker
+that probably has its inputs in memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from partflow.store.layout import staged_as
 from partflow.store.protocol import Store
 
 AHEAD = 0.05
-"""Seconds of work that a worker is sent ahead, so that it goes on while others' is published."""
+"""Seconds of work that a worker is sent ahead, so that it need not wait for publishing."""
 
 _MOST_AHEAD = 32
 _MOST_HOMES = 2**15
@@ -35,11 +35,11 @@ _Packed = tuple[Order, bytes]
 
 
 class ProcessExecutor:
-    """Up to `workers` spawned processes, each begun when there is work for it.
+    """Up to `workers` spawned processes, each started when there is work for it.
 
-    A worker has the order that it is on, and as many of those to come as take no longer than
-    `AHEAD`, if orders like them have taken so long before; the rest waits here. A worker that ends
-    by itself, or for which an order's time is up, is replaced, and that order comes back as failed.
+    A worker has the order that it is at, and further ones that together are expected to take
+    `AHEAD` seconds; other orders wait here. A worker that dies, or exceeds an order's time limit,
+    is replaced, and that order comes back as failed.
     """
 
     def __init__(
@@ -67,22 +67,22 @@ class ProcessExecutor:
 
     @property
     def is_busy(self) -> bool:
-        """Whether any order is not answered."""
+        """Whether any order has no outcome yet."""
         return bool(self._done) or any(
             self._waiting[n] or (w is not None and w.sent) for n, w in self._workers.items()
         )
 
     def submit(self, order: Order) -> None:
-        """Queue it for the worker that has its inputs at hand, or else for the one with least."""
+        """Queue an order for the worker that has its inputs in memory, or the least loaded one."""
         home = self._homes.of(order) or min(self._waiting, key=self._load_of)
         self._homes.settle(order, home)
         self._waiting[home].append((order, pickle.dumps(order, pickle.HIGHEST_PROTOCOL)))
         self._share_out()
 
     def collect(self, patience: float) -> list[Outcome]:
-        """What the workers have answered; of one that died, why.
+        """The outcomes that workers have given, and failures for orders whose worker has died.
 
-        Raises ConfigurationError if workers cannot load the project, time after time.
+        ConfigurationError if three workers in a row could not load the project.
         """
         until = time.monotonic() + patience
         while not self._done and self.is_busy:
@@ -92,18 +92,18 @@ class ProcessExecutor:
             if not self._done and time.monotonic() >= until:
                 break
         self._listen(0.0)
-        found, self._done = self._done, []
-        return found
+        outcomes, self._done = self._done, []
+        return outcomes
 
     def recall(self) -> list[Order]:
-        """Take back what no worker was sent."""
-        found = [order for queue in self._waiting.values() for order, _ in queue]
+        """Take back the orders that no worker was sent."""
+        orders = [order for queue in self._waiting.values() for order, _ in queue]
         for queue in self._waiting.values():
             queue.clear()
-        return found
+        return orders
 
     def close(self) -> None:
-        """End the workers, whatever they are at; after some seconds they are killed."""
+        """End the workers, whatever they are at; after two seconds they are killed."""
         workers = list(self._alive())
         for worker in workers:
             worker.stop()
@@ -128,7 +128,7 @@ class ProcessExecutor:
     # --- sharing out -------------------------------------------------------------------------
 
     def _share_out(self) -> None:
-        """Send what waits to whoever has nothing to do; then, a little, to those who soon won't."""
+        """Send waiting orders to idle workers; then some to workers that will soon be idle."""
         for number in self._idle():
             if self._waiting[number]:
                 self._send(number, *self._waiting[number].popleft())
@@ -136,7 +136,7 @@ class ProcessExecutor:
             longest = max(self._waiting.values(), key=len)
             if not longest:
                 return
-            self._send(number, *longest.pop())  # the last: so each keeps what are neighbours
+            self._send(number, *longest.pop())  # The last one, so that neighbours stay together.
         for worker in self._alive():
             queue = self._waiting[worker.number]
             while queue and self._is_soon_done(worker, len(queue[0][1])):
@@ -146,7 +146,7 @@ class ProcessExecutor:
         return [n for n, w in self._workers.items() if w is None or (w.takes_more and not w.sent)]
 
     def _is_soon_done(self, worker: Worker, nbytes: int) -> bool:
-        """Whether a worker that has something to do may be sent so many bytes more."""
+        """Whether a busy worker may be sent one more order, of so many bytes."""
         return (
             worker.seconds_ahead < AHEAD
             and worker.bytes_ahead + nbytes <= BYTES_AHEAD
@@ -170,14 +170,14 @@ class ProcessExecutor:
     # --- listening ---------------------------------------------------------------------------
 
     def _listen(self, seconds: float) -> None:
-        """Wait for any worker at most so long; then take all that has come."""
+        """Wait at most so many seconds for any worker; then take all that has come."""
         wait = seconds
         while len(self._done) < _AT_ONCE:
-            found = self._selector.select(wait)
-            for key, _ in found:
+            ready = self._selector.select(wait)
+            for key, _ in ready:
                 worker: Worker = key.data
                 if self._workers[worker.number] is not worker:
-                    continue  # its ending was seen in this very turn
+                    continue  # It was ended in this very turn.
                 if key.fileobj is worker.channel:
                     self._hear(worker)
                 else:
@@ -186,12 +186,12 @@ class ProcessExecutor:
                 if worker.overdue is not None and worker.overdue <= time.monotonic():
                     worker.stop()
             self._share_out()
-            if not found:
+            if not ready:
                 return
             wait = 0.0
 
     def _hear(self, worker: Worker) -> bool:
-        """Take one message; False if there will be no more."""
+        """Take one message of a worker; False if there will be no more."""
         message = worker.hear()
         if message is None:
             with suppress(KeyError):
@@ -205,7 +205,7 @@ class ProcessExecutor:
         return True
 
     def _learn(self, order: Order, outcomes: Sequence[Outcome]) -> None:
-        """How long such orders take, and so how many are to be had at hand."""
+        """Learn how long such orders take, and from that how many slots are useful."""
         seconds = sum(o.cost.seconds for o in outcomes)
         each = seconds / len(outcomes)
         before = self._takes.get(order.task, each)
@@ -217,7 +217,10 @@ class ProcessExecutor:
     # --- endings -----------------------------------------------------------------------------
 
     def _end(self, worker: Worker) -> None:
-        """Bury a worker that has ended; what it was on has failed, what it was to do waits."""
+        """Bury a worker that has ended: the order that it was at has failed, others wait again.
+
+        ConfigurationError if it is the third in a row that could not load the project.
+        """
         while worker.channel.poll() and self._hear(worker):
             pass
         self._workers[worker.number] = None
@@ -236,7 +239,7 @@ class ProcessExecutor:
             self._waiting[worker.number].appendleft((sent.order, sent.payload))
 
     def _given_up(self, worker: Worker, code: int) -> list[Outcome]:
-        """What became of the order that a worker was on when it ended."""
+        """The failures of the order that a worker was at when it ended."""
         sent = worker.sent.popleft()
         order = sent.order
         place, trace = last_place(worker.words, self._store.layout.root)
@@ -251,13 +254,13 @@ class ProcessExecutor:
         return [Outcome(a.serial, (), failure, cost, has_log) for a in order.attempts]
 
     def _bury(self, worker: Worker) -> int:
-        for one in (worker.channel, worker.ending):
+        for source in (worker.channel, worker.ending):
             with suppress(KeyError):
-                self._selector.unregister(one)
+                self._selector.unregister(source)
         return worker.buried()
 
     def _sweep(self, order: Order) -> None:
-        """Remove what a worker that is gone has staged for an order."""
+        """Remove what a worker that has ended has staged for an order."""
         outputs = range(len(self._graph.task(order.task).writes))
         self._store.discard(
             staged_as(order.run, attempt.serial, position)
@@ -269,14 +272,14 @@ class ProcessExecutor:
 def _why(worker: Worker, order: Order, code: int) -> str:
     if not worker.is_stopped:
         return f"a worker process died while it was made ({ended(code)})"
-    said = f"took longer than its timeout of {_spoken(order.timeout or 0.0)}"
+    late = f"took longer than its timeout of {_spoken(order.timeout or 0.0)}"
     return (
-        f"{said}; it did not end when it was asked to, and was killed" if worker.is_killed else said
+        f"{late}; it did not end when it was asked to, and was killed" if worker.is_killed else late
     )
 
 
 def _spoken(seconds: float) -> str:
-    """Seconds as a declaration says them: 500ms, 90s, 5m."""
+    """Seconds in the form of declarations: 500ms, 90s, 5m."""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
@@ -296,9 +299,9 @@ def _not_loaded(worker: Worker, code: int, root: Path) -> ConfigurationError:
 
 
 class Homes:
-    """Which worker has a partition at hand: the one that has made it, or read it last.
+    """Guesses which worker has a partition in memory: the one that made it, or read it last.
 
-    Of the last some thousand partitions. It is a guess that saves reading.
+    It remembers the last 32,768 partitions. A wrong guess only costs another reading.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -306,29 +309,29 @@ class Homes:
         self._homes: dict[tuple[str, int], int] = {}
 
     def of(self, order: Order) -> int | None:
-        """The worker that has what the order reads, or else has made its neighbours."""
+        """The worker that has what an order reads, or that made its neighbours; None if unknown."""
         task, attempt = self._graph.task(order.task), order.attempts[0]
-        for one, ordinals in zip(task.inputs, attempt.reads, strict=True):
+        for task_input, ordinals in zip(task.inputs, attempt.reads, strict=True):
             if ordinals:
-                found = self._homes.get((one.read.dataset.name, ordinals[-1]))
-                if found is not None:
-                    return found
+                home = self._homes.get((task_input.read.dataset.name, ordinals[-1]))
+                if home is not None:
+                    return home
         before, after = attempt.ordinal - 1, order.attempts[-1].ordinal + 1
         for dataset in task.writes:
             for near in (before, after):
-                found = self._homes.get((dataset.name, near))
-                if found is not None:
-                    return found
+                home = self._homes.get((dataset.name, near))
+                if home is not None:
+                    return home
         return None
 
     def settle(self, order: Order, number: int) -> None:
-        """The order goes to that worker."""
+        """Remember that an order goes to that worker."""
         task = self._graph.task(order.task)
         for attempt in order.attempts:
             for dataset in task.writes:
                 self._homes[dataset.name, attempt.ordinal] = number
-        for one, ordinals in zip(task.inputs, order.attempts[-1].reads, strict=True):
+        for task_input, ordinals in zip(task.inputs, order.attempts[-1].reads, strict=True):
             if ordinals:
-                self._homes[one.read.dataset.name, ordinals[-1]] = number
+                self._homes[task_input.read.dataset.name, ordinals[-1]] = number
         while len(self._homes) > _MOST_HOMES:
             del self._homes[next(iter(self._homes))]

@@ -1,4 +1,4 @@
-"""What carries orders out, wherever that is: orders in, outcomes back, in any order.
+"""What every executor is: it takes orders, and gives outcomes back, in any order.
 
 Knows nothing of plans or states, or of how an order is carried out.
 """
@@ -11,33 +11,36 @@ from partflow.execution.orders import Order, Outcome
 
 
 class Executor(Protocol):
-    """Takes orders, and gives back what became of them.
+    """Takes orders, and gives back an outcome for each attempt.
 
-    Each attempt of each order that was submitted and not recalled comes back in one outcome, once,
-    whatever happens to what carries it out. `tests/execution/test_executors.py` holds each executor
-    to what is said here.
+    Every attempt of an order that was submitted and not recalled comes back in exactly one outcome,
+    even if the thread or process that carries it out dies. `tests/execution/test_executors.py`
+    holds each executor to what is said here.
     """
 
     @property
     def slots(self) -> int:
-        """How many orders it takes in hand at once; it may change as it goes on."""
+        """How many orders it can usefully hold at a time; this may change during a run."""
 
     @property
     def workers(self) -> int:
-        """How many of these it carries out at a time."""
+        """How many of these orders it carries out at a time."""
 
     def submit(self, order: Order) -> None:
-        """Take an order, also beyond the slots; never waits."""
+        """Take an order, even if no slot is free; never waits."""
 
     def collect(self, patience: float) -> list[Outcome]:
-        """What became of attempts, as soon as there is any; [] after `patience` seconds.
+        """Wait for outcomes, at most `patience` seconds, and return those that there are.
 
-        And at once if there is nothing that could come. Where this process does the work itself, it
-        does it here, however long it takes. Raises ConfigurationError if it can't carry out any.
+        If no order is in hand, it returns [] at once. An executor that carries orders out in the
+        calling thread does so here, however long it takes.
+
+        Raises:
+            ConfigurationError: it cannot carry out any order.
         """
 
     def recall(self) -> list[Order]:
-        """Give back the orders that were not begun; nothing comes back of them any more."""
+        """Give back the orders that were not begun; they will have no outcome."""
 
     def close(self) -> None:
-        """Stop. What is not done is given up: it is ended if it can be, and else not waited for."""
+        """Stop: what is under way is ended if possible, and is not waited for if not."""

@@ -1,6 +1,6 @@
-"""Sends each order to where it belongs: this process, its threads, or worker processes.
+"""Sends each order to its place: this process, its threads, or worker processes.
 
-Knows nothing of plans or states. `place_of` decides, by the configuration and by what a task asks.
+Knows nothing of plans or states. `place_of` decides by the configuration and the task's options.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _MEMORY_SHARE = 0.5
 
 
 def place_of(order: Order, site: Site, *, is_free: bool) -> Place:
-    """Where an order belongs, by the configuration and by what its task asks for.
+    """Where an order is carried out, by the configuration and the task's options.
 
-    A task with a time limit always goes to a process of its own: nothing else can be stopped. What
-    has nothing beside it goes to where all processors are, if workers share them: this process; or
-    one worker, if it may have to be ended. `is_free` says that no order is in hand.
+    A task with a time limit always goes to a worker process, because only that can be stopped. If
+    workers share the processors, an order that is alone goes to a place that has all of them: this
+    process, or one worker if it may have to be ended. `is_free` says that no order is in hand.
     """
     options = site.graph.task(order.task).options
     has_all = is_free and order.is_alone and site.workers > 1
@@ -44,15 +44,16 @@ def place_of(order: Order, site: Site, *, is_free: bool) -> Place:
 
 
 def _may_end_its_process(order: Order) -> bool:
-    """Whether there is a reason to think so: it failed before, as a worker that died does.
+    """Whether an order may end its process: it is a batch, or an attempt failed before.
 
-    A batch that ends its process is made one by one, if that was a worker.
+    An attempt may have failed because its worker died. If a batch ends a worker, its partitions are
+    made one by one after that.
     """
     return len(order.attempts) > 1 or any(each.number > 1 for each in order.attempts)
 
 
 class RoutedExecutor:
-    """Sends each order where it belongs; what is there is begun when the first order comes."""
+    """Sends each order to the executor of its place, which is made for its first order."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -63,16 +64,16 @@ class RoutedExecutor:
 
     @property
     def slots(self) -> int:
-        """Those of all the executors that take more than one order."""
+        """The slots of all executors that work side by side."""
         return sum(each.slots for each in self._sharing())
 
     @property
     def workers(self) -> int:
-        """Those of all the executors that take more than one order."""
+        """The workers of all executors that work side by side."""
         return sum(each.workers for each in self._sharing())
 
     def submit(self, order: Order) -> None:
-        """Send it where it belongs."""
+        """Give an order to the executor of its place."""
         place = place_of(order, self._site, is_free=not any(self._in_hand.values()))
         if place not in self._executors:
             self._executors[place] = self._begun(place)
@@ -80,7 +81,7 @@ class RoutedExecutor:
         self._executors[place].submit(order)
 
     def collect(self, patience: float) -> list[Outcome]:
-        """What any of them has done; they are asked in turn."""
+        """The outcomes that any executor has; those with orders in hand are asked in turn."""
         until = time.monotonic() + patience
         while True:
             busy = [place for place in Place if self._in_hand[place]]
@@ -97,7 +98,7 @@ class RoutedExecutor:
         return outcomes
 
     def recall(self) -> list[Order]:
-        """Take back what none of them has begun."""
+        """Take back the orders that no executor has begun."""
         orders = []
         for place, executor in self._executors.items():
             recalled = executor.recall()
@@ -107,12 +108,12 @@ class RoutedExecutor:
         return orders
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all executors."""
         for place in sorted(self._executors, key=lambda place: place.value):
             self._executors[place].close()
 
     def _sharing(self) -> list[Executor]:
-        """Those that are at work side by side, and not only where there is nothing else."""
+        """The executors that work side by side: not those for orders that are alone."""
         alone = {Place.HERE, Place.ONE_WORKER} if self._site.workers > 1 else set()
         return [each for place, each in self._executors.items() if place not in alone]
 
@@ -131,7 +132,7 @@ class RoutedExecutor:
 
 
 def _processes(site: Site, workers: int) -> ProcessExecutor:
-    """So many worker processes, each with its share of the machine."""
+    """An executor of so many worker processes, each with its share of the machine."""
     limit = memory()
     shares = Shares(
         None if limit is None else int(limit * _MEMORY_SHARE / workers),
@@ -141,10 +142,10 @@ def _processes(site: Site, workers: int) -> ProcessExecutor:
 
 
 def executor_for(site: Site, tasks: Iterable[Task] = ()) -> Executor:
-    """The executor of a run; processes and threads are begun when there is work for them.
+    """The executor of a run of `tasks`; processes and threads are started when they are needed.
 
     Raises:
-        ConfigurationError: one of its `tasks` would go to a process that does not see the store.
+        ConfigurationError: a task would go to another process, which does not see the store.
     """
     if not site.store.is_shared:
         for task in tasks:
@@ -153,7 +154,7 @@ def executor_for(site: Site, tasks: Iterable[Task] = ()) -> Executor:
 
 
 def _require_here(site: Site, task: Task) -> None:
-    """Raise ConfigurationError if a task goes to other processes: they see none of its inputs."""
+    """Raise ConfigurationError if a task would go to another process, which sees no inputs."""
     if site.main is Place.WORKERS and (task.options.executor != "threads"):
         raise ConfigurationError(
             "the partitions lie in this process, where worker processes do not see them: run with "

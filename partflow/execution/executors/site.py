@@ -1,7 +1,7 @@
 """What may work on a project, and where most of its orders go.
 
-Knows nothing of orders, and loads nothing that carries them out: a look at the warehouse asks what
-will be at hand, whether anything is to be done or not.
+Knows nothing of orders, and imports nothing that carries them out, because a look at the warehouse
+needs it even if nothing is to be done.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ THREADS = 8
 
 
 class Place(Enum):
-    """Where an order is carried out, in the order in which they are asked for outcomes."""
+    """Where an order is carried out; places are asked for outcomes in this order."""
 
-    ONE_WORKER = auto()  # a process that can be killed, and that has all processors
+    ONE_WORKER = auto()  # One process that can be killed and has all processors.
     THREADS = auto()
-    WORKERS = auto()  # processes that share the processors, unless there is one only
-    HERE = auto()  # this process: asked last, since it carries orders out while it is asked
+    WORKERS = auto()  # Processes that share the processors, if there are several.
+    HERE = auto()  # This process; asked last, because it carries orders out when it is asked.
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A project and what may work on it.
+    """A project, and what may work on it.
 
-    At most `workers` orders are carried out at once, beside those of `threads`. `executor` is the
-    word of the configuration: with "processes" also a single worker is a process of its own. `load`
-    loads the project in another process. `frames` are those that this process has at hand.
+    At most `workers` orders are carried out at a time, beside those in up to `threads` threads.
+    `executor` is the setting of that name: with "processes" a single worker is a process, too.
+    `load` loads the project in a worker. `frames` are those that this process has in memory.
     """
 
     graph: Graph
@@ -49,18 +49,18 @@ class Site:
 
     @property
     def only_processes(self) -> bool:
-        """Whether this process carries nothing out by itself."""
+        """Whether this process calls no task itself, except in threads."""
         return self.executor == "processes"
 
     @property
     def main(self) -> Place:
-        """Where an order goes for which nothing speaks for another place."""
+        """The place of orders that need no other."""
         return Place.WORKERS if self.workers > 1 or self.only_processes else Place.HERE
 
     @property
     def at_hand(self) -> HandOver | None:
-        """Where a look keeps the frames that it reads anyway; None if they would not be used.
+        """Where a look keeps the frames that it reads; None if no task would get them.
 
-        Tasks get them from there only if this process calls them.
+        Tasks get them only if this process calls them.
         """
         return self.frames if self.main is Place.HERE else None

@@ -1,7 +1,7 @@
-"""All that a worker process writes to its stdout and stderr, until it is moved into a log.
+"""Holds what a worker process writes to stdout and stderr, until it is moved into a log.
 
-Knows nothing of orders or runs. It works on file descriptors, so that what libraries, child
-processes and a crash write is kept, too.
+Knows nothing of orders or runs. It works on file descriptors, so that it also holds what libraries,
+child processes and a crash write.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _TAIL = 16 * 2**10
 
 
 class Spool:
-    """A file without a name, which a worker and its coordinator have open both.
+    """A file without a name, which both a worker and the run's process have open.
 
-    It outlives the worker, whose last words are in it, and goes when both are gone: there is
-    nothing to sweep. A spool that is pickled while a process is spawned is open in that process.
+    So it outlives the worker, and has the worker's last output. The system removes it when both
+    have closed it. To pass a spool to a worker, pickle it while the worker is spawned: then it is
+    open there, too.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -34,7 +35,7 @@ class Spool:
 
     @classmethod
     def made(cls, folder: Path) -> Spool:
-        """A new one on the disk of that folder, which is made if it is not there."""
+        """A new spool on the disk of a folder, which is made if it is absent."""
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             descriptor = os.dup(file.fileno())
@@ -42,11 +43,11 @@ class Spool:
         return cls(descriptor)
 
     def __reduce__(self) -> tuple[Any, tuple[Any]]:
-        """Open in the process that is being spawned."""
+        """Duplicate the descriptor into the process that is being spawned."""
         return _received, (reduction.DupFd(self._descriptor),)
 
     def take_over(self) -> None:
-        """From now on all that this process and its children write goes here, as it is written."""
+        """Send all that this process and its children write to the spool, without buffering."""
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError, OSError, ValueError):
                 stream.flush()
@@ -55,10 +56,10 @@ class Spool:
         sys.stdout, sys.stderr = _text(1), _text(2)
 
     def move(self, logs: Sequence[Path]) -> bool:
-        """Move what was written to the end of a log; whether there was anything.
+        """Move what was written to the end of a log; whether anything was moved.
 
-        It is one log under as many names. A log that can't be written is given up: it must not cost
-        the attempt, for which the disk has a word of its own.
+        `logs` are the paths of that one log. If it cannot be written, what was written is lost: the
+        attempt must not fail because of its log.
         """
         if not os.fstat(self._descriptor).st_size:
             return False
@@ -74,13 +75,13 @@ class Spool:
         return True
 
     def tail(self) -> str:
-        """The end of what was written: its last 16 KiB at most, from the beginning of a line."""
+        """The end of what was written: at most 16 KiB, from the beginning of a line on."""
         size = os.fstat(self._descriptor).st_size
-        found = os.pread(self._descriptor, _TAIL, max(0, size - _TAIL)).decode(errors="replace")
-        return found if size <= _TAIL else found.partition("\n")[2]
+        end = os.pread(self._descriptor, _TAIL, max(0, size - _TAIL)).decode(errors="replace")
+        return end if size <= _TAIL else end.partition("\n")[2]
 
     def clear(self) -> None:
-        """Forget what was written."""
+        """Drop what was written."""
         os.ftruncate(self._descriptor, 0)
 
     def close(self) -> None:
@@ -102,8 +103,8 @@ def _append(descriptor: int, log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     at = 0
     with log.open("ab") as file:
-        while found := os.pread(descriptor, _AT_ONCE, at):
-            at += file.write(found)
+        while block := os.pread(descriptor, _AT_ONCE, at):
+            at += file.write(block)
 
 
 def _same(log: Path, other: Path) -> None:

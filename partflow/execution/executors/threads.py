@@ -19,8 +19,8 @@ from partflow.execution.orders import Order, Outcome
 class ThreadExecutor:
     """Threads of this process, for tasks that wait for the network more than they compute.
 
-    They are begun as they are needed. A thread can't be killed: one that is still at work when the
-    executor is closed is left alone, and ends with the process.
+    Threads are started when they are needed. A thread cannot be killed: one that is at work when
+    the executor is closed goes on, and ends with the process at the latest.
     """
 
     def __init__(self, place: Workplace, capture: Capture, threads: int = THREADS) -> None:
@@ -34,39 +34,39 @@ class ThreadExecutor:
         self._in_hand = 0
 
     def submit(self, order: Order) -> None:
-        """Queue it for the next thread that has nothing to do."""
+        """Queue an order for the next idle thread."""
         self._in_hand += 1
         self._orders.put(order)
         if len(self._threads) < min(self._in_hand, self.workers):
-            # Daemons: a thread that hangs must not keep the process from ending.
+            # A daemon, because a thread that hangs must not keep the process from ending.
             thread = threading.Thread(target=self._work, name="partflow thread", daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def collect(self, patience: float) -> list[Outcome]:
-        """What the threads have done, waiting at most so many seconds for the first."""
-        found: list[Outcome] = []
+        """The outcomes that threads have, after at most `patience` seconds for the first."""
+        outcomes: list[Outcome] = []
         wait = max(0.0, patience) if self._in_hand else 0.0
         with suppress(queue.Empty):
             while True:
-                found += self._done.get(timeout=wait) if wait else self._done.get_nowait()
+                outcomes += self._done.get(timeout=wait) if wait else self._done.get_nowait()
                 self._in_hand -= 1
                 wait = 0.0
-        return found
+        return outcomes
 
     def recall(self) -> list[Order]:
-        """Take back what no thread has begun."""
-        found = []
+        """Take back the orders that no thread has begun."""
+        orders = []
         with suppress(queue.Empty):
             while True:
                 order = self._orders.get_nowait()
                 if order is not None:
-                    found.append(order)
-        self._in_hand -= len(found)
-        return found
+                    orders.append(order)
+        self._in_hand -= len(orders)
+        return orders
 
     def close(self) -> None:
-        """Let the threads end after what they are at."""
+        """Let each thread end after its present order; does not wait for them."""
         self.recall()
         for _ in self._threads:
             self._orders.put(None)

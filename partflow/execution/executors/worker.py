@@ -1,4 +1,4 @@
-"""One worker process as its coordinator sees it: what it was sent, how long it takes, how it ended.
+"""One worker process, as the run's process sees it: what it was sent, and how it ended.
 
 Knows nothing of other workers, or of what an order is about.
 """
@@ -25,10 +25,10 @@ from partflow.execution.orders import Order
 from partflow.process.machine import thread_settings
 
 BYTES_AHEAD = 64 * 2**10
-"""How many bytes of orders a worker that is busy may be sent."""
+"""How many bytes of orders a busy worker may have."""
 
 GRACE = 2.0
-"""Seconds between being asked to end and being killed."""
+"""How many seconds a worker has to end after it was asked to, before it is killed."""
 
 _OWN = Path(__file__).resolve().parents[2]
 _HEAD = re.compile(r"^(?:Current thread .*|Stack) \(most recent call first\):$", re.MULTILINE)
@@ -43,10 +43,10 @@ _HINTS = {
 
 @dataclass(slots=True)
 class Sent:
-    """An order that a worker has, as it was sent, and when the worker came to it.
+    """An order that a worker has, with its pickled form.
 
-    `seconds` is how long such orders have taken before. `since` is a time of the monotonic clock,
-    `at` the same moment in epoch seconds; 0: not yet.
+    `seconds` is how long it is expected to take. `since` is when the worker came to it, by the
+    monotonic clock, and `at` the same moment in epoch seconds; both are 0 until then.
     """
 
     order: Order
@@ -57,9 +57,10 @@ class Sent:
 
 
 class Worker:
-    """A spawned process: it carries out what it is sent one after the other, and can be killed.
+    """A spawned process that carries out orders one after the other, and can be killed.
 
-    `sent` are the orders that it has not answered, the first of them is the one that it is on.
+    `sent` are the orders that it has not answered; it is at work on the first. `unable` says why it
+    could not load the project. `words` is the last that it wrote, once it is buried.
     """
 
     def __init__(self, load: Load, number: int, folder: Path, shares: Shares) -> None:
@@ -73,7 +74,7 @@ class Worker:
         self._spool = Spool.made(folder)
         self._asked_at: float | None = None
         self._is_killed = False
-        # Spawned and not forked: a process that has used polars hangs when it is forked.
+        # Spawned, not forked: a fork of a process that has used polars hangs.
         context = multiprocessing.get_context("spawn")
         self.channel, theirs = context.Pipe()
         _widen(self.channel.fileno())
@@ -87,10 +88,10 @@ class Worker:
         self.ending = _ending(self._process.pid, self._process.sentinel)
 
     def _start(self, environment: Mapping[str, str]) -> None:
-        """Start it with Ctrl-C held off: until it ignores that, it must not reach it.
+        """Start the process with SIGINT blocked, which it unblocks once it ignores the signal.
 
-        Libraries look into their environment when they are loaded, which a worker does before
-        anything of ours runs in it: so it is born with what is added to it.
+        `environment` is added to its environment from the start, because libraries read that when
+        they are loaded, which happens before any code of ours runs in a worker.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         os.environ.update(environment)
@@ -103,11 +104,11 @@ class Worker:
 
     @property
     def takes_more(self) -> bool:
-        """Whether it will come to what it is sent now."""
+        """Whether it will carry out an order that is sent now."""
         return not self.is_last and self._asked_at is None and self.unable is None
 
     def send(self, sent: Sent) -> None:
-        """Send it a pickled order. If it has died meanwhile, its ending will tell."""
+        """Send it an order; if it has died, nothing is raised, since `ending` tells."""
         self.sent.append(sent)
         self.seconds_ahead += sent.seconds
         self.bytes_ahead += len(sent.payload)
@@ -117,7 +118,7 @@ class Worker:
             self.channel.send_bytes(sent.payload)
 
     def hear(self) -> Message | None:
-        """Its next message; None if there will be no more. Waits for it, if it has not come yet."""
+        """Wait for its next message; None if there will be no more."""
         try:
             message: Message = self.channel.recv()
         except (EOFError, OSError):
@@ -133,15 +134,15 @@ class Worker:
         return message
 
     def answered(self) -> Sent:
-        """The order that its answer is for; from now on it is on the next."""
-        found = self.sent.popleft()
-        self.bytes_ahead -= len(found.payload)
-        self.seconds_ahead -= found.seconds
+        """Take the order of its answer out of `sent`; it is at work on the next one now."""
+        answered = self.sent.popleft()
+        self.bytes_ahead -= len(answered.payload)
+        self.seconds_ahead -= answered.seconds
         if self.sent:
             self._on_first()
         else:
-            self.seconds_ahead = 0.0  # what rounding has left
-        return found
+            self.seconds_ahead = 0.0  # Rounding may have left a little.
+        return answered
 
     def _on_first(self) -> None:
         self.sent[0].since = time.monotonic()
@@ -149,7 +150,7 @@ class Worker:
 
     @property
     def overdue(self) -> float | None:
-        """When, by the monotonic clock, it has to be asked to end, or to be killed."""
+        """When `stop` has to be called, by the monotonic clock; None if it need not be."""
         if self._is_killed:
             return None
         if self._asked_at is not None:
@@ -161,16 +162,16 @@ class Worker:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was asked to end; what it answers then counts for nothing."""
+        """Whether it was asked to end; its answers after that are ignored."""
         return self._asked_at is not None
 
     @property
     def is_killed(self) -> bool:
-        """Whether it did not end when it was asked to."""
+        """Whether it was killed, because it did not end when it was asked to."""
         return self._is_killed
 
     def stop(self) -> None:
-        """Ask it, and what it has started, to end; kill it when it was asked already."""
+        """Ask the worker and its children to end; kill them if they were asked already."""
         if self._asked_at is None:
             self._asked_at = time.monotonic()
             self._signal(signal.SIGTERM)
@@ -179,9 +180,9 @@ class Worker:
             self._signal(signal.SIGKILL)
 
     def buried(self) -> int:
-        """Kill what it has left running, and wait for its end; the exit code.
+        """Kill the worker and its children, and wait for its end; returns its exit code.
 
-        `words` is then the end of what it wrote since its last answer.
+        After that `words` is the end of what it wrote since its last answer.
         """
         self._signal(signal.SIGKILL)
         self._process.join()
@@ -194,17 +195,20 @@ class Worker:
         return 0 if code is None else code
 
     def forget(self, logs: Sequence[Path] = ()) -> bool:
-        """The last: put what it wrote into a log, if one is named; whether there was anything."""
-        found = bool(logs) and self._spool.move(logs)
+        """Close the spool, after moving what it wrote into a log, if one is named.
+
+        Returns whether anything was moved. Call it last.
+        """
+        has_log = bool(logs) and self._spool.move(logs)
         self._spool.close()
-        return found
+        return has_log
 
     def has_ended(self, within: float) -> bool:
-        """Whether it ends within so many seconds."""
+        """Wait at most so many seconds; whether it has ended."""
         return bool(wait([self.ending], max(0.0, within)))
 
     def _signal(self, number: signal.Signals) -> None:
-        """Reach its group; itself, while it has not come to make one."""
+        """Send a signal to its process group; or to it alone, if it has not made a group yet."""
         pid = self._process.pid
         assert pid is not None
         try:
@@ -213,19 +217,19 @@ class Worker:
             if self._process.exitcode is None:
                 os.kill(pid, number)
         except PermissionError:
-            pass  # on some systems a group of which nothing but a zombie is left
+            pass  # On some systems: only a zombie is left of the group.
 
 
 def _widen(descriptor: int) -> None:
-    """Let a channel hold what is sent ahead, and more: sending never waits for a busy worker."""
+    """Enlarge a channel's buffer, so that sending never waits for a busy worker."""
     with socket.socket(fileno=os.dup(descriptor)) as channel:
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * BYTES_AHEAD)
 
 
 def _ending(pid: int | None, sentinel: int) -> int:
-    """A descriptor that can be read when the process has ended.
+    """A descriptor that becomes readable when the process has ended.
 
-    The sentinel is a pipe, which lives on in children of the process that have it, too.
+    The sentinel is only a second choice: it is a pipe, which children of the process may hold open.
     """
     try:
         return os.pidfd_open(pid or 0)
@@ -238,26 +242,29 @@ def ended(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     try:
-        said = (signal.strsignal(-code) or "").lower()
+        name = (signal.strsignal(-code) or "").lower()
         hint = _HINTS.get(signal.Signals(-code), "")
     except ValueError:
         return f"signal {-code}"
-    return f"signal {-code}: {said}{hint}"
+    return f"signal {-code}: {name}{hint}"
 
 
 def last_place(text: str, root: Path) -> tuple[str, str]:
-    """The user's own line in the last stack in a text, and the stack down to it; else empty."""
+    """The user's own line in the last stack trace of a text, and that stack down to the line.
+
+    Both are "" if there is none.
+    """
     heads = list(_HEAD.finditer(text))
     if not heads:
         return "", ""
     shown = [heads[-1][0]]
     for line in text[heads[-1].end() :].splitlines()[1:]:
-        found = _FRAME.match(line)
-        if not found:
+        frame = _FRAME.match(line)
+        if not frame:
             break
         shown.append(line)
-        if _is_users(Path(found[1]), root):
-            place = f"{Path(found[1]).relative_to(root).as_posix()}:{found[2]}"
+        if _is_users(Path(frame[1]), root):
+            place = f"{Path(frame[1]).relative_to(root).as_posix()}:{frame[2]}"
             return place, "\n".join(shown).replace(f"{root}/", "") + "\n"
     return "", ""
 

@@ -1,6 +1,6 @@
-"""The life of a worker process: it gets one order after the other through its channel, and answers.
+"""What a worker process does: it takes orders from its channel, one by one, and answers.
 
-Knows nothing of how orders are shared out; it never publishes.
+Knows nothing of how orders are shared out. It never publishes.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _NEW_OBJECTS = 10_000
 
 
 def with_log(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
-    """The same outcomes, of attempts that have written something."""
+    """The same outcomes, with `has_log` set."""
     return tuple(replace(o, has_log=True) for o in outcomes)
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What a worker may have of the machine; None is no limit.
+    """What a worker may use of the machine; None is no limit.
 
-    Above `memory` bytes of resident memory after an order it ends, and another takes its place:
-    what leaks does not add up. `threads` are those that each numeric library begins.
+    A worker that has more than `memory` bytes of resident memory after an order ends, and a new one
+    replaces it, so that leaks do not add up. `threads` is the number for each numeric library.
     """
 
     memory: int | None = None
@@ -49,7 +49,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What a new worker process is given."""
+    """What a new worker process gets."""
 
     load: Load
     number: int
@@ -71,7 +71,7 @@ class Unable:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of an order; after the last one the worker ends."""
+    """The outcomes of an order; after one that `is_last` the worker ends."""
 
     outcomes: tuple[Outcome, ...]
     is_last: bool
@@ -81,8 +81,8 @@ Message = Ready | Unable | Answer
 
 
 def work(channel: Connection, duty: Duty) -> None:
-    """Be a worker: load the project once, then answer order after order until the channel ends."""
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])  # as in the process of the run
+    """Be a worker: load the project once, then answer orders until the channel is closed."""
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])  # As in the run's process.
     _settle(duty.spool)
     try:
         graph, store, code_of = duty.load()
@@ -104,17 +104,17 @@ def work(channel: Connection, duty: Duty) -> None:
             if duty.spool.move(log_paths(store, order)):
                 outcomes = with_log(outcomes)
             is_last = _has_grown(outcomes[0].cost.memory, at_first, duty.shares.memory)
-            # As send() would, but without looking up how to pickle pipes and the like.
+            # Faster than send(), which can also pickle connections.
             channel.send_bytes(pickle.dumps(Answer(outcomes, is_last), pickle.HIGHEST_PROTOCOL))
             if is_last:
                 return
 
 
 def _settle(spool: Spool) -> None:
-    """Take the place of a worker: a group of processes by itself, and a log for its last words.
+    """Set this process up as a worker: its signals, its process group, and its output.
 
-    Its own group, so that Ctrl-C on the terminal reaches neither it nor what its task has started,
-    and so that both can be ended together.
+    With a process group of its own, Ctrl-C on the terminal reaches neither the worker nor what its
+    task has started, and all of them can be ended together.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -122,22 +122,22 @@ def _settle(spool: Spool) -> None:
     os.setpgid(0, 0)
     spool.take_over()
     faulthandler.enable()
-    # Asked to end, it says where it was.
+    # On SIGTERM it writes its stack trace, and then ends.
     faulthandler.register(signal.SIGTERM, all_threads=False, chain=True)
     threading.Thread(target=_end_with_coordinator, daemon=True).start()
 
 
 def _be_nobodys() -> None:
-    """In a process that a task forked: react to signals as a program does, and not as a worker."""
+    """In a process that a task forked, restore how a program reacts to signals."""
     faulthandler.unregister(signal.SIGTERM)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _end_with_coordinator() -> None:
-    """End this worker and all that it started when the coordinator has died.
+    """Kill this worker and its children when the run's process has died.
 
-    The end of its pipe does not tell alone: what a task has forked there may hold it open.
+    The sentinel's pipe is not enough to tell: a process that a task forked there may hold it open.
     """
     parent = multiprocessing.parent_process()
     if parent is None or parent.pid is None:
@@ -157,18 +157,19 @@ def _flush() -> None:
 
 
 def _has_grown(most: int, at_first: int | None, limit: int | None) -> bool:
-    """Whether it holds more than the limit, and not only because of what loading has brought.
+    """Whether this process has more than `limit` bytes, and twice what it had `at_first`.
 
-    `most` is what it ever held, or 0: while that is below the limit there is nothing to look up.
+    `most` is the most that it ever had; 0 if it is not known. While that is below the limit, the
+    present number need not be looked up.
     """
     if limit is None or at_first is None or 0 < most <= limit:
         return False
-    now = resident()
-    return now is not None and now > max(limit, _GROWN * at_first)
+    present = resident()
+    return present is not None and present > max(limit, _GROWN * at_first)
 
 
 def resident() -> int | None:
-    """The resident memory of this process in bytes; None where the system does not tell."""
+    """The resident memory of this process in bytes; None if the system does not say."""
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - after each order
             pages = file.read().split()[1]

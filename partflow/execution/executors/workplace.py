@@ -1,4 +1,4 @@
-"""A project that is loaded in a process: orders are carried out in it, and what they write is kept.
+"""A project that is loaded in this process, so that orders can be carried out here.
 
 Knows nothing of how orders are shared out, or of whose process it is.
 """
@@ -23,17 +23,17 @@ from partflow.store.protocol import Store
 from partflow.warehouse.handover import HandOver
 
 Loaded = tuple[Graph, Store, Callable[[Task], CodeFingerprint]]
-"""A project that another process has imported, and what tells the code of its tasks."""
+"""A project that this process has imported, and a function for its tasks' fingerprints."""
 Load = Callable[[], Loaded]
-"""Loads the project in another process; has to pickle."""
+"""Loads the project in a worker process; it has to be picklable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A project that is loaded in this process, and what its last orders have left at hand.
+    """A loaded project, with the frames that its last orders have left in memory.
 
-    `number` is that of the worker: 0 is the coordinator itself. Threads may share it. Another
-    process tells by `codes` whether it has imported what the coordinator has.
+    `number` is that of the worker; 0 is the run's own process. Threads may share it. In a worker,
+    `codes` tells whether it has imported the same code as the run's process.
     """
 
     graph: Graph
@@ -43,13 +43,13 @@ class Workplace:
     codes: Codes | None = None
 
     def carry_out(self, order: Order) -> tuple[Outcome, ...]:
-        """An outcome for each attempt of the order."""
+        """Carry an order out; returns an outcome for each attempt."""
         return self.call(order).stored()
 
     def call(self, order: Order) -> Called:
-        """Call the task, which may want to end the process: its attempts have failed then.
+        """Call the task; whatever it raises, even SystemExit, becomes its attempts' failure.
 
-        Only Ctrl-C in the coordinator's main thread goes through: the run is its business.
+        Only KeyboardInterrupt in the main thread of the run's process is raised: it is for the run.
         """
         if self.codes is not None and not self.codes.are_of(order):
             failure = Failure(
@@ -59,7 +59,7 @@ class Workplace:
             return _not_made(order, failure)
         try:
             with own_process_only(), put_back():
-                found = call(order, self.graph, self.store, self.frames)
+                called = call(order, self.graph, self.store, self.frames)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and self._is_coordinating():
                 raise
@@ -69,7 +69,7 @@ class Workplace:
                 is_shared=len(order.attempts) > 1,
             )
             return _not_made(order, failure)
-        return replace(found, cost=replace(found.cost, worker=self.number))
+        return replace(called, cost=replace(called.cost, worker=self.number))
 
     def _is_coordinating(self) -> bool:
         return not self.number and threading.current_thread() is threading.main_thread()
@@ -80,14 +80,14 @@ def _not_made(order: Order, failure: Failure) -> Called:
 
 
 class Codes:
-    """What this process has imported, by the fingerprints of its tasks."""
+    """Compares the code that this process has imported with that of orders."""
 
     def __init__(self, graph: Graph, code_of: Callable[[Task], CodeFingerprint]) -> None:
         self._graph, self._code_of = graph, code_of
         self._known: dict[str, str] = {}
 
     def are_of(self, order: Order) -> bool:
-        """Whether an order is for the code that is imported here; one without a code is."""
+        """Whether an order is for the code that is imported here; true if it names no code."""
         wanted = order.attempts[0].lineage.code
         if wanted and order.task not in self._known:
             self._known[order.task] = self._code_of(self._graph.task(order.task)).digest
@@ -95,13 +95,13 @@ class Codes:
 
 
 def log_paths(store: Store, order: Order) -> list[Path]:
-    """Where the logs of its attempts lie; a batch has one log, under the name of each."""
+    """The paths of an order's logs; a batch has one log, under the name of each attempt."""
     folder = store.layout.logs_of(order.run)
     return [folder / f"{a.serial}.log" for a in order.attempts]
 
 
 def captured(order: Order, place: Workplace, capture: Capture) -> Called:
-    """Call an order's task in this process, and keep what it writes."""
+    """Call an order's task in this process, and keep what it prints and logs."""
     with capture.into(log_paths(place.store, order)) as log:
         called = place.call(order)
     return replace(called, has_log=log.is_there)
