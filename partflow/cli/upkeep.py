@@ -163,7 +163,7 @@ def _move_undeclared(
     return DONE
 
 
-@click.group()
+@click.group(short_help="Mend the record of what was made from what.")
 def state() -> None:
     """The metastore: the record of what was made from what."""
 

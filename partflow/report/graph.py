@@ -15,7 +15,7 @@ from partflow.declarations.mapping import Extent
 from partflow.declarations.task import Task
 from partflow.partitions.keytexts import shown_keys_in
 from partflow.planning.selection import extent_of, grain_of
-from partflow.report.text import aligned, count, printable
+from partflow.report.text import count, printable, tabled
 
 if TYPE_CHECKING:
     from partflow.code.fingerprint import CodeFingerprint
@@ -101,7 +101,7 @@ def listing_lines(report: GraphReport) -> list[str]:
         )
         for d in report.datasets
     ]
-    return aligned([heads, *rows])
+    return tabled([heads, *rows])
 
 
 def paragraphs(report: GraphReport) -> list[str]:

@@ -24,6 +24,7 @@ from partflow.report.text import (
     room,
     size,
     span,
+    tabled,
     width,
 )
 from partflow.report.timeline import Axis
@@ -127,14 +128,9 @@ def runs_lines(rows: Sequence[RunRow]) -> list[str]:
     """The runs, one on each line."""
     if not rows:
         return ["nothing was run yet"]
-    table = aligned([_HEADS, *map(_row, rows)], right=(2, *range(4, 4 + len(_COUNTS))))
-    return [
-        table[0],
-        *(
-            line if row.state == "done" else painted(line, _COLOURS.get(row.state, "yellow"))
-            for line, row in zip(table[1:], rows, strict=True)
-        ),
-    ]
+    colours = [_COLOURS.get(row.state, "yellow") if row.state != "done" else None for row in rows]
+    right = (2, *range(4, 4 + len(_COUNTS)))
+    return tabled([_HEADS, *map(_row, rows)], right, [None, *colours])
 
 
 def run_lines(row: RunRow, steps: Sequence[StepLog]) -> list[str]:

@@ -19,7 +19,7 @@ from partflow.report.document import INLINE
 from partflow.report.faults import FaultReport, fault_reports
 from partflow.report.remarks import Remarks, remarks_of
 from partflow.report.strays import StrayReport, stray_lines, stray_reports
-from partflow.report.text import aligned, count, painted, room, size, span, width
+from partflow.report.text import count, painted, size, span, tabled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,10 @@ _MARKS = {
     State.BLOCKED: ("!", "red"),
 }
 _WORST_LAST = (State.FRESH, State.WAITING, State.STALE, State.MISSING, State.BLOCKED)
-_HEADS = ("dataset", "grain", "range", "fresh", "stale", "missing", "waiting", "blocked", "rows")
+_HEADS = (
+    "dataset", "grain", "range", "fresh", "stale", "missing", "waiting", "blocked", "rows", "size",
+    "",
+)  # fmt: skip
 _NUMBERS = range(3, 10)
 _GAP = "  "
 
@@ -91,18 +94,11 @@ def status_report(
 
 
 def status_lines(report: StatusReport) -> list[str]:
-    """A row for each node, with its bar beside it, or below it if the terminal is too narrow."""
+    """A row for each node, with its bar."""
     if not report.datasets:
         return ["no dataset is selected", *stray_lines(report.undeclared)]
-    rows = aligned([(*_HEADS, "size"), *map(_row, report.datasets)], right=_NUMBERS)
-    widest = max(map(width, rows))
-    space = room()
-    beside = space is None or widest + len(_GAP) + CELLS <= space
-    lines = [rows[0]]
-    for row, each in zip(rows[1:], report.datasets, strict=True):
-        bar = _painted_bar(each.heat)
-        spaces = " " * (widest - width(row))
-        lines += [row + spaces + _GAP + bar] if beside else [row, _GAP + bar]
+    rows = [(*_row(each), _painted_bar(each.heat)) for each in report.datasets]
+    lines = tabled([_HEADS, *rows], right=_NUMBERS)
     return [*lines, *_notes(report.datasets), _legend(), *stray_lines(report.undeclared)]
 
 

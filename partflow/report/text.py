@@ -36,6 +36,38 @@ def aligned(
     return lines
 
 
+def tabled(
+    rows: Sequence[Sequence[str]],
+    right: Collection[int] = (),
+    colours: Sequence[str | None] = (),
+) -> list[str]:
+    """The rows as lines; the first holds the names of the columns, and there are at least two.
+
+    What the terminal has no room for beside the rest stands in further tables below, each of which
+    begins with the first column. `colours` are those of the rows, none if there are none.
+    """
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    lines: list[str] = []
+    for part in _parts(widths, room()):
+        cells = [[row[i] for i in part] for row in rows]
+        table = aligned(cells, right=[at for at, i in enumerate(part) if i in right])
+        lines += [""] if lines else []
+        lines += map(painted, table, colours) if colours else table
+    return lines
+
+
+def _parts(widths: Sequence[int], space: int | None, gap: int = 2) -> list[list[int]]:
+    """The numbers of the columns that stand in each table; 0 in each of them."""
+    parts, taken = [[0, 1]], widths[0] + gap + widths[1]
+    for number, size in enumerate(widths[2:], start=2):
+        taken += gap + size
+        if space is not None and taken > space:
+            parts.append([0])
+            taken = widths[0] + gap + size
+        parts[-1].append(number)
+    return parts
+
+
 def padded(text: str, size: int, *, to_the_right: bool = False) -> str:
     """The text with spaces added until it is `size` cells wide."""
     spaces = " " * (size - width(text))
@@ -135,7 +167,7 @@ def _middle_left_out(line: str) -> str:
 def painted(text: str, colour: str | None, *, dim: bool = False) -> str:
     """The text in a colour; without one if NO_COLOR is set, or stdout is no terminal."""
     shown = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return click.style(text, fg=colour, dim=dim or None) if shown else text
+    return click.style(text, fg=colour, dim=dim or None) if shown and (colour or dim) else text
 
 
 def room(file: IO[Any] | None = None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pyarrow as pa
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partflow.report.rows import write_answer
-from partflow.report.text import aligned, padded, printable, shortened, width
+from partflow.report.text import aligned, padded, printable, shortened, tabled, width
 
 # How many cells a terminal takes for each, by Unicode's East Asian widths and its emoji sequences.
 CELLS = {
@@ -59,6 +60,50 @@ def test_a_text_that_is_shortened_has_no_more_cells_than_asked_and_says_that_it_
 def test_columns_stand_below_one_another_whatever_the_letters_are(rows):
     lines = aligned([(*row, "|") for row in rows], right=(1,))
     assert len({width(line) for line in lines}) == 1
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Makes standard output a terminal of so many cells."""
+
+    def made(columns: int) -> None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    return made
+
+
+STATUS = [
+    ("dataset", "range", "fresh", "rows"),
+    ("clean", "2024-01", "1", "3"),
+    ("ab", "-", "20", "-"),
+]
+
+
+def test_a_table_stands_in_parts_below_one_another_where_the_terminal_is_narrow(terminal):
+    terminal(22)
+    assert tabled(STATUS, right=(2, 3)) == [
+        "dataset  range",
+        "clean    2024-01",
+        "ab       -",
+        "",
+        "dataset  fresh  rows",
+        "clean        1     3",
+        "ab          20     -",
+    ]
+
+
+def test_a_table_is_whole_where_there_is_no_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "10")
+    assert tabled(STATUS) == aligned(STATUS)
+
+
+def test_each_part_of_a_table_has_the_colours_of_its_rows(terminal, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal(20)
+    lines = tabled(STATUS, colours=(None, "red", None))
+    part = [False, True, False]
+    assert [line.startswith("\x1b[31m") for line in lines] == [*part, False, *part]
 
 
 class Terminal(io.BytesIO):
