@@ -177,6 +177,6 @@ def _read(file: IO[bytes], *, identities: bool) -> Columns:
 
 
 def _sum(data: NDArray[np.uint8]) -> int:
-    """A check sum, at the speed of memory: of the numbers that each eight bytes make."""
+    """A check sum at the speed of memory: the data is added up as 64-bit numbers."""
     whole = len(data) // 8 * 8
     return (int(data[:whole].view("<u8").sum()) + int(data[whole:].sum())) % 2**62

@@ -2,8 +2,9 @@
 
 Knows nothing of SQL. Each method is a transaction of its own, or answers one question: no
 connection, no cursor and no lock leaves a metastore. Each Protocol has one concern. `Metastore` is
-all of them together; whoever needs less asks for less. `MetastorePlace` is where one is, open or
-not. The contract tests in `tests/metastore/` say in full what an implementation has to do.
+all of them together; whoever needs less asks for less. What reads raises MetastoreError if what is
+recorded cannot be understood. `MetastorePlace` is where one is, open or not. The contract tests in
+`tests/metastore/` say in full what an implementation has to do.
 """
 
 from __future__ import annotations
@@ -95,10 +96,7 @@ class Materializations(Protocol):
         ...
 
     def newer(self, node: str, after: int) -> Columns:
-        """What is current of a node and has a higher number than `after`, as columns.
-
-        MetastoreError if a record cannot be understood.
-        """
+        """What is current of a node and has a higher number than `after`, as columns."""
         ...
 
     def seen(self, record: Record) -> list[Seen]:

@@ -31,6 +31,8 @@ class Database:
 
     `lock` is the file whose lock writers wait for; None in memory, where there is one writer.
     `may_write` is asked within each transaction: whether the lease of who writes is still held.
+    What reads raises MetastoreError if what is recorded cannot be understood, and what writes
+    raises PublishError if that lease is gone or if another incarnation took this one's place.
     """
 
     def __init__(self, connection: apsw.Connection, lock: Path | None) -> None:

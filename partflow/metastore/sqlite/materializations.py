@@ -46,10 +46,7 @@ class SqliteMaterializations(Database):
         return [str(key) for (key,) in self._ask(_SQL["changes"], (node, after))]
 
     def newer(self, node: str, after: int) -> Columns:
-        """What is current of a node and has a higher number than `after`, as columns.
-
-        MetastoreError if a record cannot be understood.
-        """
+        """What is current of a node and has a higher number than `after`, as columns."""
         rows = self._ask(_SQL["newer"], (node, after))
         with understood(f"the records of {node}"):
             return columns_of(rows)
