@@ -26,7 +26,7 @@ from typing import ClassVar
 _NOT_UNDERSTOOD = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError
 )  # fmt: skip
-"""What code raises that takes a value for one of its own, and it is none."""
+"""What Python raises when a value is not what the code takes it for."""
 
 _ADVICE = {
     errno.EISDIR: "a folder lies where a file should be: move it away",
@@ -156,7 +156,7 @@ def together(errors: Sequence[PartflowError]) -> PartflowError:
 
 @contextmanager
 def understood(what: str) -> Iterator[None]:
-    """Turn what a recorded value raises that partflow never wrote into a MetastoreError.
+    """Turn errors over a recorded value that partflow never wrote into a MetastoreError.
 
     `what` names the value in the message.
     """

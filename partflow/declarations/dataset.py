@@ -252,7 +252,7 @@ class Source(Dataset):
 def _problem_of_path(path: str) -> str | None:
     """What is wrong with a source's path; None if nothing is.
 
-    It may hold what means something elsewhere, and would be taken letter by letter here.
+    A pattern or an address would be taken literally, and find nothing.
     """
     if "://" in path:
         return (

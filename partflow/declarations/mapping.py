@@ -1,7 +1,7 @@
 """Which partitions of a dataset a partition of a task reads: arithmetic on ordinals alone.
 
-Each partition reads one range of ordinals, and a later partition never reads from an earlier begin
-or to an earlier end. Knows nothing of datasets or tasks: grains come in, arrays come out.
+Each partition reads one range of ordinals, which neither begins nor ends before that of an earlier
+partition. Knows nothing of datasets or tasks: grains come in, arrays come out.
 """
 
 from __future__ import annotations

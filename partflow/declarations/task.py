@@ -111,7 +111,7 @@ class Task:
         return tuple((name, own) for name, own in sorted(named.items()) if own is not None)
 
     def _moments(self) -> Iterator[tuple[str, str]]:
-        """The partition columns of moments, and not of dates, in the frames that it reads."""
+        """Named texts of the partition columns in its frames that hold moments, and not dates."""
         for task_input in self.inputs:
             dataset = task_input.read.dataset
             is_frame = task_input.kind not in (ParameterKind.PATHS, ParameterKind.OBJECT)

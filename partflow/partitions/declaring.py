@@ -93,7 +93,7 @@ def declared_at(depth: int = 2) -> Place:
     """The line of the user's code that led here, `?` if none did.
 
     Of its file's path only the parts that the module's name has are kept, and `src` before them.
-    It is looked for from the caller's caller on (with `depth` 2) among what is not partflow's own.
+    The search begins at the caller's caller if `depth` is 2, and passes over partflow's own code.
     """
     frame = _declaring_frame(depth + 1)
     if frame is None:

@@ -152,7 +152,7 @@ class Grain(ABC):
         return written_times(self.starts(ordinals), self.template)
 
     def _composed(self, numbers: list[Ordinals]) -> Ordinals:
-        """The ordinals of keys, of which each number of the template is an array.
+        """The ordinals of keys; `numbers` has an array for each number in them, such as the years.
 
         Numbers that stand in no key may give any ordinal: `_read` writes the keys again to compare.
         """
@@ -230,7 +230,7 @@ class Grain(ABC):
         return self.keys(ordinal, ordinal + 1)[0]
 
     def shown(self, ordinal: int) -> str:
-        """The key as people see it: a time of UTC ends in Z, as their clocks may show another."""
+        """The key as people see it: a time of UTC ends in Z, as their clocks may differ."""
         return shown_key(self.key(ordinal))
 
     def keys(self, lo: int, hi: int) -> list[str]:
@@ -247,7 +247,7 @@ class Grain(ABC):
         return int(self.ordinals([key])[0])
 
     def ordinals(self, keys: Sequence[str]) -> Ordinals:
-        """The ordinals that keys name; UsageError for the first that is none, as of `ordinal`."""
+        """The ordinals that keys name; UsageError for the first text that is no key."""
         plain = [plain_key(key) for key in keys]
         ordinals = self._read(plain)
         if ordinals is None:

@@ -111,7 +111,7 @@ def in_zone(moment: int, tz: str) -> pendulum.DateTime:
 
 
 def same_clock(moment: int, day: int, tz: str) -> int:
-    """The moment on a local day, counted from 1970-01-01, that has the time of day of another."""
+    """The moment on local day `day`, counted from 1970-01-01, with the time of day of `moment`."""
     shown = in_zone(moment, tz).time()
     return moment_of(datetime.combine(_date(day), shown.replace(tzinfo=None)), tz)
 
@@ -182,7 +182,10 @@ def shown_first(tz: str, year: int, local: Seconds) -> Seconds:
 
 
 def shown_ever(tz: str, year: int, local: Seconds) -> Seconds:
-    """All moments at which the clock shows one of them: none if it skips it, perhaps two."""
+    """All moments at which a zone's clock shows one of those times.
+
+    There is none for a time that it skips, and there are two for a time that it shows twice.
+    """
     if tz == "UTC":
         return local
     pieces = _pieces(tz, year)

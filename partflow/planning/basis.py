@@ -32,8 +32,8 @@ _ODD = np.uint64(0x9FB21C651E98DF25)
 class Basis:
     """The partitions of one node that the steps of `task` make, or that steps read if it is None.
 
-    `grain` is the text of its signature. `width` is of how many inputs the digests count. `digest`
-    is over all partitions; `marks` has 32 bits for each of them.
+    `grain` is the text of its signature. `width` is how many inputs have digests that count.
+    `digest` is over all partitions; `marks` has 32 bits for each of them.
     """
 
     node: str

@@ -31,7 +31,7 @@ def restricted(whole: Plan, needed: Mapping[str, Mask]) -> Plan:
 
 
 def needed_of(whole: Plan) -> dict[str, Mask]:
-    """For each task a mask of what is wanted or what that needs, but for what is simply fresh."""
+    """For each task a mask of what is wanted and what that needs, without what is simply fresh."""
     needed = {name: _demand(whole, planned) for name, planned in whole.tasks.items()}
     for planned in reversed(tuple(whole.tasks.values())):
         mine = needed[planned.task.name]

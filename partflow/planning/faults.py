@@ -26,7 +26,7 @@ _SET_CLOCK = (
 
 
 def faults_of(plan: Plan, needed: Mapping[str, Mask] | None) -> tuple[Fault, ...]:
-    """The faults behind a plan's request: that of the clock, then those of sources by the graph.
+    """The faults behind a plan's request: that of the clock first, then those of sources.
 
     `needed` says which partitions of each task the request needs. It is None if everything is
     requested: then every file of a source counts.

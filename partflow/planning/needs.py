@@ -42,8 +42,8 @@ class Look:
 class Considered:
     """The partitions of a task that a plan considers: what is recorded, and what they read now.
 
-    They are neighbours. `own` has the state of each output; `flows` the dataset of each read, as it
-    is now; `reads` the ranges of it.
+    They are neighbours. `own` has the state of each output; `flows` the flow of each dataset that
+    is read; `reads` the ranges of it.
     """
 
     task: Task
@@ -107,7 +107,8 @@ def needs_of(look: Look, considered: Considered) -> tuple[Codes, Causes, Codes]:
 def _differing(considered: Considered, position: int) -> list[Mask]:
     """Masks of where the digest of a read is not the recorded one: one for each output with any.
 
-    That of an optional read may also be as recorded without what is gone or cannot be read.
+    An optional read does not differ either if its digest is the recorded one without what is gone
+    or cannot be read.
     """
     flow, reads, masks = considered.flows[position], considered.reads[position], []
     is_optional = considered.task.inputs[position].read.is_optional
@@ -180,9 +181,10 @@ def _file_reasons(look: Look, task: Task, own: list[DatasetState]) -> list[tuple
 def _unsettled(look: Look, task: Task, state: DatasetState) -> Mask:
     """Which were made before they had settled, and are to be refreshed now.
 
-    A partition settles `settles_after` its interval's end. Those made earlier are refreshed if they
-    have settled by now, or if `refresh_every` has passed since they were made. If
-    the record says that one was made after now, a clock was ahead: it is refreshed, too.
+    A partition has settled once `settles_after` has passed since its interval's end. Those made
+    earlier are refreshed if they have settled by now, or if `refresh_every` has passed since they
+    were made. If the record says that one was made after now, a clock was ahead: it is refreshed,
+    too.
     """
     settles = task.options.settles_after
     every = task.options.refresh_every

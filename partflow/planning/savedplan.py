@@ -274,7 +274,7 @@ def _restored_task(graph: Graph, task: Task, saved: SavedTask) -> TaskPlan:
 
 
 def moved(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> tuple[str, ...]:
-    """What a saved plan rests on and has changed since, a line each; if none, it can be run."""
+    """What has changed of what a saved plan rests on, a line each; if nothing, it can be run."""
     changes = [*_moved_tasks(saved, graph, snapshot), *_moved_bases(saved, graph, snapshot)]
     if changes:
         return tuple(changes)

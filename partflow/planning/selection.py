@@ -81,8 +81,8 @@ def request_of(
 ) -> Request:
     """The request for what is asked for; `states` are as in `select`.
 
-    UsageError if a name is unknown, a date is none, no selected node has a partition of a key, or a
-    range ends before it begins.
+    UsageError if a name is unknown, a date cannot be read, no selected node has a partition of a
+    key, or a range ends before it begins.
     """
     if asked.is_everything:
         return Request(None, force, with_effects)
@@ -163,7 +163,7 @@ def scopes(graph: Graph, request: Request, now: int) -> tuple[Scope, ...]:
 def _partitions(grain: Grain, extent: Extent, asked: Asked) -> PartitionSet | None:
     """The ordinals that are asked for; None if the keys are not of this grain.
 
-    UsageError if a date is none, or if a range ends before it begins.
+    UsageError if a date cannot be read, or if a range ends before it begins.
     """
     top = 2**40 if extent.hi is None else extent.hi
     chosen = PartitionSet.of([(extent.lo, top)])
@@ -201,7 +201,7 @@ def _ordinal(grain: Grain, key: str) -> int | None:
 def _between(
     grain: Grain, start: str | None, end: str | None, extent: tuple[int, int]
 ) -> tuple[int, int]:
-    """The ordinals that overlap `[start, end)`; UsageError if a date is none, or nothing does."""
+    """The ordinals that overlap `[start, end)`; UsageError if a date is wrong or nothing does."""
     if grain.kind == "whole":
         return extent
     begin = None if start is None else grain.moment(start)
@@ -221,7 +221,7 @@ def told_as_read(grain: Grain, start: str | None, end: str | None) -> str:
     """Words in brackets that say by which clock each typed time is read; perhaps "".
 
     There are none where there is no doubt: if all are dates, if all say their zone, or in UTC.
-    UsageError if one of them is no date.
+    UsageError if one of them cannot be read.
     """
     texts = [text for text in (start, end) if text is not None]
     stated = [_OWN_ZONE.search(text) is not None for text in texts]

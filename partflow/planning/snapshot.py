@@ -108,7 +108,7 @@ class Snapshot:
 
     `now` is in epoch seconds; `version` is the last sequence number of the metastore. `codes` gives
     each task's present code fingerprint; `older` gives those that the same code has under older
-    rules, as far as they count as equal to it. `effects_since` gives for an effect the ordinal that
+    rules, and that count as equal. `effects_since` gives for an effect the ordinal that
     was the newest due one when it was first seen; it lacks effects that are new. `perhaps_done`
     gives for an effect each ordinal that a run began before it was cut off, with that run.
 
