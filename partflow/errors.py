@@ -9,6 +9,7 @@ Knows nothing of what raises them. Bugs of partflow's own are `AssertionError("B
       UsageError            what was asked for: a key, a selection, a date, a query
       ReadError             a file that cannot be read as what it should be
         LateReadError       the same, found out while polars computes a lazy frame
+        MovedError          a file that is not the one that was looked at
       ResultError           what a task returned cannot be stored
       PublishError          the disk, or a newer owner, refused what was made
       MetastoreError        the record is newer than this partflow, or damaged
@@ -103,6 +104,10 @@ class LateReadError(ReadError):
     def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, str]]:
         """Survive the way back from another process."""
         return ReadError, (self.path, self.problem, self.advice)
+
+
+class MovedError(ReadError):
+    """A file that is not the one that was looked at, or made, before it was to be read."""
 
 
 class ResultError(PartflowError):

@@ -61,9 +61,10 @@ class Attempt:
     """One try of one step: the step's `number`-th, from 1; `serial` is unique in the run.
 
     `reads` holds the upstream ordinals of each read, and `nbytes` is the size of all their files in
-    bytes. `stamps` holds for each read a digest over its files' stats; None if it is not of a
-    source, or nobody looked at the files. `lineage` is what the footer will carry. `present` names
-    the outputs whose file is in place as recorded: only that can be kept within a tolerance.
+    bytes. `expected` holds for each read the identities of its files, 32 bytes each, as the run
+    found or made them; None if nobody looked at them. `lineage` is what the footer will carry.
+    `present` names the outputs whose file is in place as recorded: only that can be kept within a
+    tolerance.
     """
 
     serial: int
@@ -73,7 +74,7 @@ class Attempt:
     lineage: Lineage
     present: tuple[str, ...] = ()
     nbytes: int = 0
-    stamps: tuple[bytes | None, ...] = ()
+    expected: tuple[bytes | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,11 +44,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class StepNews:
-    """One step's publications, its contents by dataset, and whether any of them has changed."""
+    """One step's publications, its contents by dataset, and whether any of them has changed.
+
+    `files` has by dataset the identities of the files that were put into place.
+    """
 
     publications: tuple[Publication, ...]
     contents: Mapping[str, str]
     changed: bool
+    files: Mapping[str, FileIdentity] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -151,7 +155,8 @@ class Publisher:
             self._epochs.pop((record.node, record.key), None)
             self._seen.pop((record.node, record.key), None)
         self._seen |= self._publishing.seen(self._in_place(news[s] for s in refused))
-        return {s: each for s, each in news.items() if s not in refused}, refused
+        files = {(r.node, r.key): r.identity for r in published.records}
+        return {s: _placed(each, files) for s, each in news.items() if s not in refused}, refused
 
     def _notes(
         self, group: Sequence[Done], news: Mapping[int, StepNews], refused: Collection[int]
@@ -265,6 +270,13 @@ class Publisher:
             run=self.run,
             **more,
         )
+
+
+def _placed(news: StepNews, files: Mapping[tuple[str, str], FileIdentity | None]) -> StepNews:
+    """The news with the files that were put into place; what stayed is as it was looked at."""
+    intents = [p.intent for p in news.publications if p.intent.staged is not None]
+    found = {i.node: files.get((i.node, i.key)) for i in intents}
+    return replace(news, files={name: one for name, one in found.items() if one is not None})
 
 
 def _of_disk(refusal: Refusal) -> Failure:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from partflow.declarations.graph import outputs
 from partflow.execution.controls import Failed, Observer, StopSignal, Summary
 from partflow.execution.executors.protocol import Executor
+from partflow.execution.knownfiles import KnownFiles
 from partflow.execution.livecontents import ReadNow, Size
 from partflow.execution.orders import Attempt, Failure, InputRead, Lineage, Order, Outcome
 from partflow.execution.publisher import Done, Publisher, StepNews
 from partflow.execution.readyqueue import Step
-from partflow.execution.stamps import Stamps
 from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
 from partflow.metastore.record import StepLog
 from partflow.metastore.runlog import RunLog
@@ -54,7 +54,7 @@ class Runner:
     now: Callable[[], float]
     observer: Observer
     stop: StopSignal
-    stamps: Stamps
+    files: KnownFiles
     tuning: Tuning = field(default_factory=Tuning)
     fail_fast: bool = False
     pause: Callable[[float], None] = time.sleep
@@ -159,12 +159,12 @@ class Runner:
         number = state.attempts[step]
         lineage = self._lineage(state, step, reads)
         size = Size(sum(r.size.rows for r in reads), sum(r.size.nbytes for r in reads))
-        stamps = tuple(
-            self.stamps.of(task_input.read.dataset, read)
+        expected = tuple(
+            self.files.of(task_input.read.dataset, read)
             for task_input, read in zip(task.inputs, ordinals, strict=True)
         )
         attempt = Attempt(
-            self._serial, step.ordinal, number, ordinals, lineage, present, size.nbytes, stamps
+            self._serial, step.ordinal, number, ordinals, lineage, present, size.nbytes, expected
         )
         self._in_hand[self._serial] = _InHand(step, attempt, size)
         return attempt
@@ -202,7 +202,10 @@ class Runner:
         for in_hand, outcome in pairs:
             failure = outcome.failure or refused.get(outcome.serial)
             if failure is None:
-                state.handle(_event(in_hand, outcome, published[outcome.serial]))
+                news = published[outcome.serial]
+                for name, identity in news.files.items():
+                    self.files.put(name, in_hand.step.ordinal, identity)
+                state.handle(_event(in_hand, outcome, news))
             else:
                 logs.append(_logged(state, in_hand, outcome, failure))
                 if _is_effect(state, in_hand.step.task) and not failure.is_cut_off:

@@ -15,7 +15,7 @@ from partflow.errors import ReadError, UsageError
 from partflow.planning.planner import horizon_of
 from partflow.planning.selection import Asked, request_of, told_as_read
 from partflow.planning.selectors import select
-from partflow.warehouse.reading import keys_of, read_partitions
+from partflow.warehouse.reading import Wanted, keys_of, read_partitions
 from partflow.warehouse.shapes import Looker
 
 if TYPE_CHECKING:
@@ -67,5 +67,5 @@ def read_dataset(looker: Looker, asked: Asked) -> pl.LazyFrame:
         )
     for _, wrong in looker.unread(dataset, keys_of(dataset, ordinals)):
         raise ReadError(str(store.layout.root / wrong.file), wrong.reason, wrong.advice)
-    frame = read_partitions(store, dataset, ordinals, ParameterKind.LAZY)
+    frame = read_partitions(store, Wanted(dataset, ordinals), ParameterKind.LAZY)
     return cast("pl.LazyFrame", frame)

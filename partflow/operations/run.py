@@ -56,14 +56,14 @@ class Carrier:
     ) -> Summary:
         """Run a plan's steps; the log says how the run ended, even if this raises.
 
-        `stats` is what the plan saw of sources: see `Stamps`. PublishError as for
+        `stats` is what the plan saw of the files: see `KnownFiles`. PublishError as for
         `Runner.carry_out`.
         """
         from partflow.execution.controls import Quiet
+        from partflow.execution.knownfiles import KnownFiles
         from partflow.execution.publisher import Publisher
         from partflow.execution.runner import Runner
         from partflow.execution.sizing import batch_bytes, widths
-        from partflow.execution.stamps import Stamps
         from partflow.execution.state import Tuning
 
         self.log.begin(
@@ -80,7 +80,7 @@ class Carrier:
         )  # fmt: skip
         runner = Runner(
             row.id, publisher, self.log, self.executor, plan.snapshot.codes, self._now,
-            controls.observer or Quiet(), controls.stop, Stamps(plan, stats), tuning,
+            controls.observer or Quiet(), controls.stop, KnownFiles(plan, stats), tuning,
             controls.fail_fast,
         )  # fmt: skip
         try:

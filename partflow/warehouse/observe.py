@@ -68,7 +68,7 @@ class Observed:
     `unreadable`, and shares `varied` and `left_out`.
     `hands` are the present files of tasks that somebody changed by hand, by (dataset, key).
     `replaced` are the (dataset, key) of sources' files that hold other values than were recorded.
-    `versions` are those of the metastore when the look began. `stats` has for each source that was
+    `versions` are those of the metastore when the look began. `stats` has for each dataset that was
     looked at the identities of its files, shape (n, 4), -1 where there is no file.
     """
 
@@ -331,8 +331,7 @@ def _compare(
         differs = (~known | older) & (present[:, 0] >= 0)
     else:
         present = look.stats.of(dataset.name)
-        if dataset.is_source:
-            look.observed.stats[dataset.name] = present
+        look.observed.stats[dataset.name] = present
         if look.verify is Verify.STAT and not older.any() and np.array_equal(present, recorded):
             return
         there = present[:, 0] >= 0

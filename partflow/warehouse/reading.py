@@ -7,12 +7,15 @@ is not read again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.parameters import ParameterKind
-from partflow.errors import ReadError
+from partflow.errors import MovedError, ReadError
 from partflow.formats.connections import Relations
 from partflow.formats.copies import pack
 from partflow.formats.frames import (
@@ -23,17 +26,51 @@ from partflow.formats.frames import (
 )
 from partflow.formats.known import object_format_of, table_of, way_of
 from partflow.formats.parquet import Parquet
-from partflow.store.protocol import Store
+from partflow.partitions.keytexts import shown_key
+from partflow.store.protocol import Fetched, Store
 from partflow.warehouse.handover import SMALL, AsRead, HandOver, identity_of
 
 if TYPE_CHECKING:
     import polars as pl
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Partitions of a dataset that are to be read, by their ordinals.
+
+    `expected` has the identities of their files, 32 bytes each; None reads them as they are.
+    """
+
+    dataset: Dataset
+    ordinals: Sequence[int]
+    expected: bytes | None = None
+
+    def fetched(self, store: Store) -> Fetched:
+        """The paths of the files, or the keys of those that are not as expected."""
+        keys = keys_of(self.dataset, self.ordinals)
+        if self.expected is None:
+            return store.read(self.dataset, keys)
+        rows = np.frombuffer(self.expected, np.int64).reshape(len(keys), 4)
+        return store.read(self.dataset, keys, rows)
+
+    def moved(self, store: Store) -> Sequence[str]:
+        """The keys of the files that are not as expected; none if nothing is."""
+        return () if self.expected is None else self.fetched(store).moved
+
+
+def error_of_moved(dataset: Dataset, keys: Sequence[str]) -> MovedError:
+    """What is said of files that are no longer as a run knows them, by their keys in order."""
+    ends = [shown_key(key) for key in sorted({keys[0], keys[-1]})]
+    return MovedError(
+        f"{dataset.name} {' .. '.join(ends)}",
+        "a file was changed since this run looked at it",
+        "run again: nothing was made of it",
+    )
+
+
 def read_partitions(
     store: Store,
-    dataset: Dataset,
-    ordinals: Sequence[int],
+    wanted: Wanted,
     kind: ParameterKind,
     frames: HandOver | None = None,
     relations: Relations | None = None,
@@ -43,9 +80,13 @@ def read_partitions(
     A frame is taken from `frames`, if that has it. `relations` opens DuckDB's relations.
 
     Raises:
+        MovedError: a file is not as expected.
         ReadError: a file is gone or unreadable, or there is none and no schema to stand for it.
     """
-    paths = list(store.read(dataset, keys_of(dataset, ordinals)).paths)
+    dataset, ordinals, fetched = wanted.dataset, wanted.ordinals, wanted.fetched(store)
+    if fetched.moved:
+        raise error_of_moved(dataset, fetched.moved)
+    paths = list(fetched.paths)
     if frames is not None and paths and kind is not ParameterKind.PATHS:
         frame = _at_hand(dataset, [str(path) for path in paths], ordinals, frames)
         if frame is not None:
@@ -60,7 +101,7 @@ def read_partitions(
             f"declare one: Dataset({dataset.name!r}, ..., schema={{...}})",
         )
     for path in paths:
-        if not path.exists():
+        if wanted.expected is None and not path.exists():
             raise ReadError(str(path), "the file is gone", "run again: it is looked at anew")
     column = partition_column(dataset, ordinals)
     return read_frames(paths, column, table_of(dataset), kind, relations)

@@ -61,6 +61,13 @@ JOBS = """
     def hangs(partition: Partition) -> pl.DataFrame:
         GO_ON.wait(60)
         return pl.DataFrame({"day": [1]})
+
+    landed = Source("landed", DAYS, path="landed/{key}.csv", schema={"day": pl.Int64})
+
+    @task(reads=[made, landed], writes=Dataset("five", DAYS))
+    def reads(own: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+        print("called")
+        return own.select("day").vstack(theirs.select("day"))
     """
 FIRST = 19_723  # 2024-01-01
 
@@ -195,6 +202,40 @@ def test_orders_and_outcomes_are_plain_data_that_means_the_same_elsewhere(projec
     sent = pickle.dumps((orders, outcomes))
     assert pickle.loads(sent) == (orders, outcomes)
     assert str(project.root).encode() not in sent
+
+
+def test_an_input_that_is_not_the_expected_one_is_not_read(world, project, executor):
+    store = project.store
+    datasets = [project.graph.datasets[name] for name in ("made", "landed")]
+    own, theirs = (store.layout.path(dataset, "2024-01-01") for dataset in datasets)
+    own.parent.mkdir(parents=True)
+    pl.DataFrame({"day": [1]}).write_parquet(own)
+    world.write("landed/2024-01-01.csv", "day\n1\n")
+
+    def as_now() -> tuple[bytes, ...]:
+        return tuple(store.identities(dataset, ["2024-01-01"]).tobytes() for dataset in datasets)
+
+    as_expected = reading(executor, as_now(), 1)
+    assert (as_expected.failure, as_expected.has_log) == (None, True)
+    for serial, path in enumerate((own, theirs), 2):
+        expected, beside = as_now(), path.with_name("beside")
+        beside.write_bytes(path.read_bytes())
+        beside.replace(path)
+        outcome = reading(executor, expected, serial)
+        assert outcome.failure.message == (
+            f"{datasets[serial - 2].name} 2024-01-01: a file was changed since this run looked at "
+            "it; run again: nothing was made of it"
+        )
+        assert (outcome.failure.is_final, outcome.outputs, outcome.has_log) == (True, (), False)
+
+
+def reading(executor, expected: tuple[bytes, ...], serial: int):
+    """The outcome of an attempt that reads both inputs of the first day, as they are expected."""
+    lineage = Lineage("reads", "2024-01-01", 0, 1, "", "run", 0, ())
+    reads = ((FIRST,), (FIRST,))
+    attempt = Attempt(serial, FIRST, 1, reads, lineage, nbytes=9, expected=expected)
+    executor.submit(Order("run", "reads", (attempt,)))
+    return collected(executor, 1)[0]
 
 
 def test_what_is_recalled_was_not_begun_and_does_not_come_back(executor, order):

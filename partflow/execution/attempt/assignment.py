@@ -16,6 +16,7 @@ from partflow.execution.orders import Attempt, Order
 from partflow.store.layout import staged_as
 from partflow.store.protocol import Store
 from partflow.warehouse.handover import SMALL, HandOver
+from partflow.warehouse.reading import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class Work:
         """Whether any task reads the dataset, so that its frames are worth keeping."""
         return next(iter(self.graph.readers(dataset.name)), None) is not None
 
+    def wanted(self, position: int) -> Wanted:
+        """What any of its attempts reads at that position, each partition once, in order."""
+        return _wanted(self.task.inputs[position].read.dataset, self.order.attempts, position)
+
     def staged(self, attempt: Attempt, position: int) -> Path:
         """The path at which an output of an attempt is staged; its folder is made."""
         return self.store.stage(self.name_of(attempt, position))
@@ -46,8 +51,29 @@ class Work:
         return staged_as(self.order.run, attempt.serial, position)
 
 
-def union_of(attempts: Sequence[Attempt], position: int) -> Sequence[int]:
-    """The ordinals that these attempts read together in the read at `position`, ascending."""
+def wanted_by(attempt: Attempt, dataset: Dataset, position: int) -> Wanted:
+    """What one attempt reads of a dataset at that position."""
+    expected = attempt.expected[position] if attempt.expected else None
+    return Wanted(dataset, attempt.reads[position], expected)
+
+
+def _wanted(dataset: Dataset, attempts: Sequence[Attempt], position: int) -> Wanted:
+    """What these attempts read of a dataset, with what they expect, if all of them do."""
     if len(attempts) == 1:
-        return attempts[0].reads[position]
-    return sorted(set().union(*(a.reads[position] for a in attempts)))
+        return wanted_by(attempts[0], dataset, position)
+    expected: dict[int, bytes] = {}
+    union: set[int] = set()
+    for attempt in attempts:
+        part = wanted_by(attempt, dataset, position)
+        union.update(part.ordinals)
+        if part.expected is not None:
+            rows = (part.expected[at : at + _ROW] for at in range(0, len(part.expected), _ROW))
+            expected.update(zip(part.ordinals, rows, strict=True))
+    ordinals = sorted(union)
+    if len(expected) < len(ordinals):
+        return Wanted(dataset, ordinals)
+    return Wanted(dataset, ordinals, b"".join(expected[o] for o in ordinals))
+
+
+_ROW = 32
+"""So many bytes has an identity."""

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from partflow.declarations.parameters import ParameterKind
-from partflow.errors import PartflowError, ReadError, ResultError, advice_of
-from partflow.execution.attempt.assignment import Work, union_of
+from partflow.errors import MovedError, PartflowError, ReadError, ResultError, advice_of
+from partflow.execution.attempt.assignment import Work
 from partflow.execution.orders import Attempt, Failure
 from partflow.formats.frames import explain
 from partflow.formats.known import table_of
@@ -41,7 +41,7 @@ def _file_behind(error: BaseException, work: Work) -> ReadError | None:
         ):  # Others were read by partflow, or not at all.
             continue
         dataset = task_input.read.dataset
-        keys = keys_of(dataset, union_of(work.order.attempts, i))
+        keys = keys_of(dataset, work.wanted(i).ordinals)
         paths = list(work.store.read(dataset, keys).paths)
         error_of_file = explain(paths, table_of(dataset))
         if error_of_file is not None:
@@ -75,6 +75,8 @@ def failure_of(raised: BaseException, work: Work) -> Failure:
     trace = "" if known or not lines else _trace(error, users)
     # Failures are sent and recorded, so they have no absolute path below the project.
     message, trace = (_unstaged(t, work).replace(f"{root}/", "") for t in (message, trace))
+    if isinstance(error, MovedError):
+        return Failure(message.strip(), is_final=True)  # no line of the user's is at fault
     return Failure(message.strip(), place, trace, isinstance(error, ResultError))
 
 

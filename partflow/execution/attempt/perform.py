@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
-from partflow.errors import ReadError, ResultError
-from partflow.execution.attempt.assignment import Work, union_of
+from partflow.errors import ResultError
+from partflow.execution.attempt.assignment import Work
 from partflow.execution.attempt.failures import failure_of, refused
 from partflow.execution.attempt.results import Target, is_lazy, normalise, split
 from partflow.execution.attempt.sealing import (
@@ -27,7 +27,6 @@ from partflow.execution.attempt.sealing import (
 )
 from partflow.execution.attempt.witness import watched
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
-from partflow.execution.stamps import is_as_seen
 from partflow.formats.connections import Relations
 from partflow.formats.fingerprint import file_digest
 from partflow.formats.known import object_format_of
@@ -36,7 +35,13 @@ from partflow.partitions.sets import Partition
 from partflow.process.surroundings import own_process_only, put_back
 from partflow.store.protocol import Store
 from partflow.warehouse.handover import HandOver
-from partflow.warehouse.reading import keys_of, partition_column, read_partitions
+from partflow.warehouse.reading import (
+    Wanted,
+    error_of_moved,
+    keys_of,
+    partition_column,
+    read_partitions,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,10 +79,9 @@ def _inputs(work: Work) -> set[str]:
     return {
         str(path)
         for i, task_input in enumerate(work.task.inputs)
-        for path in work.store.read(
-            task_input.read.dataset,
-            keys_of(task_input.read.dataset, union_of(work.order.attempts, i)),
-        ).paths
+        for path in Wanted(task_input.read.dataset, work.wanted(i).ordinals)
+        .fetched(work.store)
+        .paths
     }
 
 
@@ -85,19 +89,17 @@ def _carried_out(work: Work, relations: Relations) -> list[Sequence[Output | Unw
     """For each attempt its outputs, stored or not, or its failure; nothing lazy is left."""
     attempts = work.order.attempts
     try:
-        if work.task.is_effect:  # An effect may move the files itself.
-            _require_as_seen(work)
         results = _parts(work, _called(work, relations))
     except refusals() as error:  # The user's function may raise anything.
         failure = failure_of(error, work)
         if len(attempts) > 1 and not isinstance(error, ResultError):
-            failure = replace(failure, is_shared=True)
+            failure = replace(failure, is_shared=True, is_final=False)
         return [failure for _ in attempts]
     pairs = zip(attempts, results, strict=True)
     parts = [_prepared(work, attempt, part) for attempt, part in pairs]
-    if work.task.is_effect:
+    if work.task.is_effect:  # An effect may move the files itself.
         return parts
-    return [_moved(work, a) or p for a, p in zip(attempts, parts, strict=True)]
+    return _without_moved(work, parts)
 
 
 class _Meter:
@@ -122,12 +124,7 @@ def _called(work: Work, relations: Relations) -> object:
     attempts, task = work.order.attempts, work.task
     arguments = {
         task_input.parameter: read_partitions(
-            work.store,
-            task_input.read.dataset,
-            union_of(attempts, i),
-            task_input.kind,
-            work.frames,
-            relations,
+            work.store, work.wanted(i), task_input.kind, work.frames, relations
         )
         for i, task_input in enumerate(task.inputs)
     }
@@ -190,35 +187,30 @@ def _prepared(
     return [outputs[i] for i in range(len(results))]
 
 
-def _require_as_seen(work: Work) -> None:
-    """Raise ReadError if a source's file that is to be read has changed since the plan's look."""
-    for attempt in work.order.attempts:
-        error = _changed(work, attempt)
-        if error is not None:
-            raise error
+def _without_moved(
+    work: Work, parts: list[Sequence[Output | Unwritten] | Failure]
+) -> list[Sequence[Output | Unwritten] | Failure]:
+    """The same, but a failure for each attempt that read a file which was replaced meanwhile."""
+    attempts = work.order.attempts
+    try:
+        moved_by_read = [work.wanted(i).moved(work.store) for i in range(len(work.task.inputs))]
+    except OSError as error:  # The store does not answer, so nobody knows what was read.
+        return [refused(work, attempt, error) for attempt in attempts]
+    if not any(moved_by_read):
+        return parts
+    pairs = zip(attempts, parts, strict=True)
+    return [_refusal(work, attempt, moved_by_read) or part for attempt, part in pairs]
 
 
-def _moved(work: Work, attempt: Attempt) -> Failure | None:
-    """The failure of an attempt that has read a file which changed since then; else None."""
-    error = _changed(work, attempt)
-    if error is None:
-        return None
-    return replace(refused(work, attempt, error), place="", is_final=True)
-
-
-def _changed(work: Work, attempt: Attempt) -> ReadError | None:
-    for task_input, ordinals, stamp in zip(
-        work.task.inputs, attempt.reads, attempt.stamps, strict=False
-    ):
+def _refusal(
+    work: Work, attempt: Attempt, moved_by_read: Sequence[Sequence[str]]
+) -> Failure | None:
+    """The failure of an attempt that read one of the keys that moved; None if it read none."""
+    for i, (task_input, gone) in enumerate(zip(work.task.inputs, moved_by_read, strict=True)):
         dataset = task_input.read.dataset
-        if stamp is None or is_as_seen(work.store, dataset, ordinals, stamp):
-            continue
-        keys = [dataset.grain.shown(o) for o in sorted({ordinals[0], ordinals[-1]})]
-        return ReadError(
-            f"{dataset.name} {' .. '.join(sorted({keys[0], keys[-1]}))}",
-            "a file was changed since this run looked at it",
-            "run again: nothing was made of it",
-        )
+        keys = [key for key in keys_of(dataset, attempt.reads[i]) if key in gone]
+        if keys:
+            return refused(work, attempt, error_of_moved(dataset, keys))
     return None
 
 
