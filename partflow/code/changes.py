@@ -1,7 +1,6 @@
-"""Finds which statements of a project change what lies elsewhere: in another module, in a library.
+"""Finds the statements of a project that change something elsewhere: a module, a library.
 
-Beside the statements that an index of one module knows. It does not know what a fingerprint
-gathers.
+Those that change names of their own module are in its index. It does not know what a task reaches.
 """
 
 import ast
@@ -32,7 +31,7 @@ from partflow.code.touches import (
 
 _SETTERS: Final = words_of("__setattr__ __delattr__")
 _MAKING: Final = words_of("__init__ __new__ __post_init__ __prepare__")
-"""The methods that run when an instance is made: of a metaclass, a class."""
+"""The methods that run when an instance is made, or a class by its metaclass."""
 _HOOKS: Final = words_of("__init_subclass__")
 
 
@@ -58,10 +57,10 @@ class _Summary:
 
 @dataclass(slots=True)
 class Changes:
-    """The changes that importing a project's modules makes, by what they are of.
+    """The changes that importing a project's modules makes, by what they change.
 
-    `classes` are the classes that derive from one; `callers` are functions that would change a name
-    of another module if they were called: (the function, its place, the name).
+    `classes` has for each class those that derive from it; `callers` are functions that would
+    change a name of another module if they were called: (the function, its place, the name).
     """
 
     of: dict[Kind, dict[Key | str, list[Change]]] = field(default_factory=dict)
@@ -85,16 +84,16 @@ class ChangeReader:
 
     def read(self) -> Changes:
         """Read all changes; those of one name are in the order of modules and lines."""
-        found = Changes()
+        changes = Changes()
         for index in self._modules:
             for unit in index.statements:
-                for kind, what in self._followed(self._touches_of(index, unit, found)):
+                for kind, what in self._followed(self._touches_of(index, unit, changes)):
                     if not self._is_known(index, unit, (kind, what)):
-                        changes = found.of.setdefault(kind, {}).setdefault(what, [])
-                        changes.append(Change(index, unit))
+                        alike = changes.of.setdefault(kind, {}).setdefault(what, [])
+                        alike.append(Change(index, unit))
             for name in index.reaching:
-                self._callers(index, name, found)
-        return found
+                self._callers(index, name, changes)
+        return changes
 
     def _is_known(self, index: ModuleIndex, unit: Unit, touch: Touch) -> bool:
         """Whether the index of the module itself lists the statement under that name."""
@@ -109,7 +108,7 @@ class ChangeReader:
         return what[1] in self._own[index.source.name].get(id(unit.node), ())
 
     def _followed(self, touches: Iterable[Touch]) -> Iterator[Touch]:
-        """Each change once, also those that called functions make, and what those call."""
+        """Each change once, with those that called functions make, and the ones that these call."""
         queue, seen = list(dict.fromkeys(touches)), set[Touch]()
         while queue:
             touch = queue.pop(0)
@@ -127,19 +126,19 @@ class ChangeReader:
                 case _:
                     yield touch
 
-    def _callers(self, index: ModuleIndex, name: str, found: Changes) -> None:
+    def _callers(self, index: ModuleIndex, name: str, changes: Changes) -> None:
         for unit in index.units.get(name, ()):
             if isinstance(unit.node, FUNCTION_NODES):
                 place = f"{index.source.path}:{unit.node.lineno}"
                 for kind, what in sorted(self._summary(index, unit.node).touches, key=str):
                     if kind is Kind.NAME and isinstance(what, tuple):
-                        found.callers.append(((index.source.name, name), place, what))
+                        changes.callers.append(((index.source.name, name), place, what))
 
     # What runs when a module is imported
 
-    def _touches_of(self, index: ModuleIndex, unit: Unit, found: Changes) -> Iterator[Touch]:
+    def _touches_of(self, index: ModuleIndex, unit: Unit, changes: Changes) -> Iterator[Touch]:
         place = Place(index)
-        self._note_classes(index, unit.node, found)
+        self._note_classes(index, unit.node, changes)
         for node, is_statement in executed(unit.node):
             yield from self._special(place, node)
             match node:
@@ -219,7 +218,7 @@ class ChangeReader:
     def _of_library(
         self, place: Place, of: Denoted, attr: str | None, value: ast.expr | None
     ) -> Iterator[Touch]:
-        """What setting an attribute or an item of a library's thing changes."""
+        """What setting an attribute or an item of an object of a library changes."""
         if attr is not None and value is not None and of.libraries and self._is_code(place, value):
             yield Kind.WORD, attr
             return
@@ -264,7 +263,7 @@ class ChangeReader:
     def _handed_on(
         self, place: Place, call: ast.Call, of: Denoted, *, at_top: bool
     ) -> Iterator[Touch]:
-        """What functions change that a function of the project is handed, and lambdas."""
+        """What the functions and lambdas change that a function of the project is handed."""
         given = [call.func, *call.args, *(keyword.value for keyword in call.keywords)]
         for each in given if at_top else ():
             if isinstance(each, ast.Lambda):
@@ -387,7 +386,7 @@ class ChangeReader:
             if any(word in name.lower() for word in REGISTERING):
                 yield from by_library(name, call or ast.Call(function, [], []), loosely=True)
 
-    def _note_classes(self, index: ModuleIndex, statement: ast.stmt, found: Changes) -> None:
+    def _note_classes(self, index: ModuleIndex, statement: ast.stmt, changes: Changes) -> None:
         """Note a class, wherever it is defined, as a subclass of each of its bases."""
         place = Place(index)
         outer = statement.name if isinstance(statement, (*FUNCTION_NODES, ast.ClassDef)) else None
@@ -395,8 +394,8 @@ class ChangeReader:
             if isinstance(node, ast.ClassDef):
                 own = (index.source.name, outer or node.name)
                 for key in (k for base in node.bases for k in self._denoter.of(place, base).keys):
-                    if own not in found.classes.setdefault(key, []):
-                        found.classes[key].append(own)
+                    if own not in changes.classes.setdefault(key, []):
+                        changes.classes[key].append(own)
 
     def _class(self, place: Place, node: ast.ClassDef) -> Iterator[Touch]:
         """What the hooks of its bases and of its metaclass change when a class is made."""
@@ -429,13 +428,14 @@ class ChangeReader:
 
     def _summary_of(self, key: Key) -> _Summary:
         """What calling a function, or making an instance of a class, changes by itself."""
-        index, found = self._reach.index(key[0]), _Summary()
+        index, summary = self._reach.index(key[0]), _Summary()
         for node in self._code(key) if index else ():
-            other = self._summary(index, node) if index else found
-            found = _Summary(
-                found.touches | other.touches, found.changes_arguments or other.changes_arguments
+            other = self._summary(index, node) if index else summary
+            summary = _Summary(
+                summary.touches | other.touches,
+                summary.changes_arguments or other.changes_arguments,
             )
-        return found
+        return summary
 
     def _code(self, key: Key) -> Iterator[ast.AST]:
         """The functions that a call of a name may run."""
@@ -541,13 +541,13 @@ def _names(of: Denoted) -> Iterator[Touch]:
 def _whole(
     function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
 ) -> Iterator[tuple[ast.AST, bool]]:
-    """All of a function's body, and whether each is a call by itself."""
-    by_themselves = set[int]()
+    """All nodes of a function's body, each with whether it is an expression that is a statement."""
+    alone = set[int]()
     for statement in [function.body] if isinstance(function, ast.Lambda) else function.body:
         for node in walk(statement):
             if isinstance(node, ast.Expr):
-                by_themselves.add(id(node.value))
-            yield node, id(node) in by_themselves
+                alone.add(id(node.value))
+            yield node, id(node) in alone
 
 
 def _written_keys(call: ast.Call) -> list[str] | None:

@@ -23,14 +23,14 @@ HARMLESS: Final = words_of("""
 REGISTERING: Final = words_of("""
     register create_ overload implement extend hook listen add_ plugin extension udf
 """)
-"""What is in the names of functions by which a library comes to know a function or a class."""
+"""Words in the names of functions that make a function or a class known to a library."""
 _SETTING: Final = words_of("""
     set seed manual_seed enable disable use config option update load_dotenv default tzset chdir
     putenv reset init install
 """)
-"""What names of functions begin with that set a library's state."""
+"""How the names of functions begin that set a library's state."""
 _SHARED: Final = words_of("get default current root shared")
-"""What names of functions begin with that give what is one for all: `decimal.getcontext`."""
+"""How the names of functions begin that give an object which all share: `decimal.getcontext`."""
 
 _HARMLESS_CALLS: Final = words_of("""
     os.makedirs os.mkdir os.remove os.unlink os.rename os.replace time.sleep
@@ -44,14 +44,14 @@ CHANGING: Final = CHANGING_METHODS | words_of("""
     __delattr__ __delitem__ __iadd__ __iand__ __ior__ __isub__ __ixor__ __setitem__ fill
     insert_column itemset put replace_column setfield setflags
 """)
-"""Methods that change what they are of, those of widely used libraries too."""
+"""Methods that change the object that they are called on, also those of well-known libraries."""
 _CHANGING_FIRST: Final = words_of("""
     bisect.insort bisect.insort_left bisect.insort_right heapq.heapify heapq.heappop heapq.heappush
     heapq.heappushpop heapq.heapreplace numpy.copyto numpy.fill_diagonal numpy.place numpy.put
     numpy.put_along_axis numpy.putmask operator.delitem operator.iadd operator.iand
     operator.iconcat operator.ior operator.isub operator.ixor operator.setitem random.shuffle
 """)
-"""Functions of libraries that change what they are handed first."""
+"""Functions of libraries that change their first argument."""
 _OPERATORS: Final = {
     ast.Add: "add",
     ast.Sub: "sub",
@@ -70,7 +70,7 @@ _OPERATORS: Final = {
 
 
 class Kind(Enum):
-    """What a change is of."""
+    """What a statement changes."""
 
     NAME = "a name of a module"
     MODULE = "any name of a module"
@@ -85,7 +85,7 @@ Touch = tuple[Kind, Key | str]
 
 
 def special_uses(node: ast.AST) -> Iterator[tuple[ast.expr, tuple[str, ...]]]:
-    """The expressions whose special methods a node runs, each with their names."""
+    """The expressions whose special methods a node runs, each with the names of those methods."""
     match node:
         case ast.BinOp(left=left, op=operator, right=right):
             name = _OPERATORS[type(operator)]
@@ -162,5 +162,5 @@ def begins(name: str, words: Iterable[str]) -> bool:
 
 
 def is_shared(name: str) -> bool:
-    """Whether what a call of that name gives is one for all: `decimal.getcontext()`."""
+    """Whether a call of that name gives an object which all share: `decimal.getcontext()`."""
     return begins(name.rpartition(".")[2].lower(), _SHARED)
