@@ -16,7 +16,7 @@ from partflow.code.syntax import children, walk
 
 STAR: Final = "*"
 
-# What Python's own containers are changed by; a call of another method inside a function
+# The methods by which Python's own containers change. A call of another method inside a function
 # (`logger.info`) is not taken for a change.
 CHANGING_METHODS: Final = frozenset(
     [
@@ -76,10 +76,12 @@ class Star:
 
 @dataclass(frozen=True, slots=True)
 class ModuleIndex:
-    """`changers`: which names of the module a call of one of its functions changes.
+    """`changers` has for each function the names of this module that a call of it changes.
 
-    `reaching`: which names of others it changes. `stars` are `from ... import *`, in order.
-    `exports_more`: whether `__all__` may list more names than are written out.
+    `reaching` has those that it changes of other modules. `stars` are `from ... import *`, in
+    order. `exported` are the names that `__all__` lists, None if there is no `__all__`, and
+    `exports_more` says whether it may list more than is written out. `statements` are those that
+    run when the module is imported.
     """
 
     source: Source
@@ -130,8 +132,8 @@ def index_of(source: Source) -> ModuleIndex:
     return ModuleIndex(
         source,
         tree,
-        {name: tuple(found) for name, found in units.items()},
-        {name: tuple(found) for name, found in origins.items()},
+        {name: tuple(each) for name, each in units.items()},
+        {name: tuple(each) for name, each in origins.items()},
         tuple(stars),
         _exported(statements),
         changers,
@@ -144,7 +146,7 @@ def index_of(source: Source) -> ModuleIndex:
 def _flattened(
     body: Iterable[ast.stmt], guards: tuple[tuple[ast.expr, bool], ...]
 ) -> Iterator[tuple[ast.stmt, tuple[tuple[ast.expr, bool], ...]]]:
-    """The statements, those within an `if` by themselves.
+    """The statements, those in the branches of an `if` instead of it.
 
     Loops, `try`, `with` and `match` stay whole: one statement decides whether the next runs.
     """
@@ -172,9 +174,9 @@ def _run(
 
 
 def executed(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
-    """What of a statement runs when its module is imported, and whether it is a call by itself.
+    """The parts of a statement that run when its module is imported.
 
-    The bodies of functions do not.
+    Each comes with whether it is a call that is a statement. Bodies of functions do not run then.
     """
     stack: list[ast.AST] = [statement]
     while stack:
@@ -223,7 +225,7 @@ def _imports(
 
 
 def _within(statement: ast.stmt) -> Iterator[ast.AST]:
-    """The statement and what it holds that runs at the module's top level."""
+    """The statement, and all in it that runs at the top level of the module."""
     stack: list[ast.AST] = [statement]
     while stack:
         node = stack.pop()
@@ -283,7 +285,7 @@ def _called(node: ast.AST) -> Iterator[str]:
 def _of_functions(
     changed: Iterable[tuple[str, set[str]]], imported: set[str], *, of_others: bool
 ) -> dict[str, frozenset[str]]:
-    """What each function changes of the names that are imported, or of those that are not."""
+    """The names that each function changes: imported ones if `of_others`, else the module's own."""
     kept = ((f, names & imported if of_others else names - imported) for f, names in changed)
     return {function: frozenset(names) for function, names in kept if names}
 

@@ -44,9 +44,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a piece of syntax says besides names: attributes, texts with their lines, calls of SQL.
+    """What a piece of syntax says besides names.
 
-    Of each of those calls the names that are bound around it by other than the module.
+    `attributes` are the names of attributes, `texts` literals with their lines. `sites` has for
+    each call of SQL the names that can be seen there and that the module does not bind.
     """
 
     attributes: frozenset[str] = frozenset()

@@ -58,7 +58,7 @@ _CLOCK: Final = """
 """
 _LIBRARIES: Final = words_of(f"{_ENVIRONMENT} {_CODE} {_PROGRAMS} {_FILES} {_CLOCK}")
 _LOOKED_AT: Final = words_of("os.environ os.environb sys.argv sys.stdin sys.modules")
-"""What tells something without being called; other names are told of where they are called."""
+"""Names that bring something in without being called; others do where they are called."""
 _GIVEN_FILES: Final = words_of("""
     csv json logging marshal orjson partflow pickle plistlib simplejson tomli tomllib ujson yaml
     webbrowser
@@ -68,8 +68,8 @@ _READING_CALLS: Final = words_of("load open connect read urlopen")
 _FILE_ARGUMENTS: Final = words_of("model_file filename file_name filepath file_path path_or_buf")
 _READING: Final = ("read_", "scan_", "load_", "fetch_", "open_")
 _READERS: Final = ("read_", "scan_")
-"""What functions' names begin with that may be called by whoever is handed them."""
-# What says nothing of now, given so many arguments.
+"""How the names of functions begin that whoever is handed them may call."""
+# With so many arguments these do not ask the clock.
 _GIVEN_A_TIME: Final = {"time.localtime": 1, "time.gmtime": 1, "time.ctime": 1, "time.strftime": 2}
 _OF_THE_MACHINE: Final = {
     "datetime.datetime.fromtimestamp": 2,
@@ -165,10 +165,10 @@ def in_sql(text: str) -> Iterator[str]:
         yield f"SQL that reads {file!r}"
     if _SQL_FILE_PUT_IN.search(text):
         yield "SQL that reads a file whose name is put in"
-    for found in _SQL_READ.finditer(text):
-        yield f"SQL that calls {found.group(1).lower()}(...)"
-    for found in _SQL_CLOCK.finditer(text):
-        yield f"SQL that asks the clock: {(found.group(1) or found.group(2)).lower()}"
+    for match in _SQL_READ.finditer(text):
+        yield f"SQL that calls {match.group(1).lower()}(...)"
+    for match in _SQL_CLOCK.finditer(text):
+        yield f"SQL that asks the clock: {(match.group(1) or match.group(2)).lower()}"
 
 
 def _beginnings(parts: list[str]) -> Iterator[list[str]]:
