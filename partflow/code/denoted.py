@@ -56,7 +56,7 @@ class Denoted:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an expression stands: in which module, and what a function's own names are there."""
+    """Where an expression stands: the module, and the local names of the function around it."""
 
     index: ModuleIndex
     names: Mapping[str, Local] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Place:
 
 
 class Denoter:
-    """Knows the modules of one project."""
+    """Tells what expressions in the modules of one project stand for."""
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
@@ -101,19 +101,19 @@ class Denoter:
                 return self._any(place, node, depth)
 
     def units(self, key: Key) -> tuple[Unit, ...]:
-        """The statements of a name that are no imports."""
+        """The statements of a name, without imports."""
         index = self._reach.index(key[0])
         units = index.units.get(key[1], ()) if index else ()
         return tuple(unit for unit in units if unit.origin is None)
 
     def _any(self, place: Place, node: ast.expr, depth: int) -> Denoted:
-        """One of several."""
+        """What any of the alternatives of `a if b else c`, `a or b` may stand for."""
         nodes = [node.body, node.orelse] if isinstance(node, ast.IfExp) else []
         nodes = node.values if isinstance(node, ast.BoolOp) else nodes
-        found = Denoted()
+        denoted = Denoted()
         for each in nodes:
-            found.add(self.of(place, each, depth + 1))
-        return found
+            denoted.add(self.of(place, each, depth + 1))
+        return denoted
 
     def _name(self, place: Place, name: str, depth: int) -> Denoted:
         local = place.names.get(name)
@@ -161,12 +161,12 @@ class Denoter:
         return denoted
 
     def _of_name(self, module: str, name: str, depth: int) -> Denoted:
-        found = self._reach.found(module, name)
+        leads = self._reach.found(module, name)
         index = self._reach.index(module)
-        if found.modules or (index and self._is_below(index, name)):
-            return Denoted(modules=found.modules or [f"{module}.{name}"])
-        keys = [key for key in found.keys if self.units(key)] or found.unbound[-1:]
-        denoted = Denoted(keys, libraries=found.libraries)
+        if leads.modules or (index and self._is_below(index, name)):
+            return Denoted(modules=leads.modules or [f"{module}.{name}"])
+        keys = [key for key in leads.keys if self.units(key)] or leads.unbound[-1:]
+        denoted = Denoted(keys, libraries=leads.libraries)
         for key in keys:
             for place, value in self._values(key) if depth < _DEPTH else ():
                 denoted.add(self.of(place, value, depth + 1))
@@ -192,23 +192,23 @@ class Denoter:
     def _attribute(self, of: Denoted, attr: str) -> Denoted:
         if attr == "__dict__":
             return Denoted(of.keys, [], of.modules, of.libraries, of.objects, of.parameters)
-        found = Denoted(
+        denoted = Denoted(
             keys=of.keys,
             libraries=[f"{name}.{attr}" for name in of.libraries],
             objects=of.objects,
             parameters=of.parameters,
         )
         for module in of.modules:
-            found.add(self._of_module(module, attr, 0))
-        return found
+            denoted.add(self._of_module(module, attr, 0))
+        return denoted
 
     def _item(self, place: Place, of: Denoted, at: ast.expr) -> Denoted:
         match at:
             case ast.Constant(value=str() as text) if of.namespaces:
-                found = Denoted()
+                denoted = Denoted()
                 for module in of.namespaces:
-                    found.add(self._of_module(module, text, 0))
-                return found
+                    denoted.add(self._of_module(module, text, 0))
+                return denoted
             case ast.Constant(value=str() as text) if "sys.modules" in of.libraries:
                 return self._module(text)
             case ast.Name(id="__name__") if "sys.modules" in of.libraries:
@@ -246,15 +246,15 @@ class Denoter:
             ):
                 return self._module(text)
             case _:
-                found = Denoted(keys=of.keys, objects=[*of.libraries, *of.objects])
+                denoted = Denoted(keys=of.keys, objects=[*of.libraries, *of.objects])
         for home, value in (each for key in of.keys for each in self._given_back(key)):
-            found.add(self.of(home, value, depth + 1))
+            denoted.add(self.of(home, value, depth + 1))
         passes_on = any(name.startswith("contextlib.") for name in of.libraries)
         for argument in node.args if of.keys or passes_on else ():
             # A function of the project may give back what it is handed.
             if isinstance(argument, ast.Name | ast.Attribute | ast.Subscript):
-                found.add(self.of(place, argument, depth + 1))
-        return found
+                denoted.add(self.of(place, argument, depth + 1))
+        return denoted
 
     def _given_back(self, key: Key) -> tuple[tuple[Place, ast.expr], ...]:
         """The names that a function of the project gives back, or yields."""
@@ -323,7 +323,7 @@ def _bound_in(target: ast.expr) -> set[str]:
 
 
 def _parts(value: ast.expr) -> Iterator[ast.expr]:
-    """The things that a value is, or holds if it is written out."""
+    """The value, or the items of a list, tuple or set that is written out."""
     match value:
         case ast.Tuple(elts=inner) | ast.List(elts=inner) | ast.Set(elts=inner):
             for each in inner:
@@ -338,23 +338,23 @@ def locals_of(
     function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, index: ModuleIndex
 ) -> dict[str, Local]:
     """The local names of a function: what each is assigned or imports; UNKNOWN if it is several."""
-    found: dict[str, Local] = {}
+    names: dict[str, Local] = {}
     outer: set[str] = set()
     for node in walk(function):
         match node:
             case ast.arg(arg=name):
-                found[name] = PARAMETER
-            case ast.Global(names=names):
-                outer.update(names)
+                names[name] = PARAMETER
+            case ast.Global(names=outside):
+                outer.update(outside)
             case ast.Import() | ast.ImportFrom():
                 origins = import_origins(
                     node, index.source.name, is_package=index.source.is_package
                 )
-                found.update(origins)
+                names.update(origins)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                found[name] = UNKNOWN if name in found else value
+                names[name] = UNKNOWN if name in names else value
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                found.setdefault(name, UNKNOWN)
+                names.setdefault(name, UNKNOWN)
             case _:
                 pass
-    return {name: local for name, local in found.items() if name not in outer}
+    return {name: local for name, local in names.items() if name not in outer}

@@ -52,7 +52,7 @@ class Piece:
 
     `files` are (path from the root, digest) of the SQL that it reads. `unbound` are names that it
     asks modules of the project for and that those do not bind themselves; `libraries` are dotted
-    names with their calls, `packages` those of the project that it has as a whole.
+    names with their calls, `packages` are packages of the project that it refers to as a whole.
     """
 
     digest: str
@@ -75,9 +75,9 @@ class Piece:
 class Found:
     """Where a reference leads: names of the project, dotted names of libraries.
 
-    `modules`: those of the project that it is as a whole. `unread`: those whose text can't be read.
-    `unbound`: names that a module is asked for and does not bind. `is_bound`: whether the first
-    module has the name at all.
+    `modules` are modules of the project that it stands for as a whole, `unread` those whose text
+    can't be read, `unbound` names that a module is asked for and does not bind. `is_bound` says
+    whether the module that the reference stands in has its first name at all.
     """
 
     keys: list[Key] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Reach:
         self._forms: dict[int, bytes] = {}
 
     def index(self, module: str) -> ModuleIndex | None:
-        """None: not of the project, or not Python."""
+        """What a module binds; None if it is not of the project, or its text is not Python."""
         if module not in self._indexes:
             self._indexes[module] = None
             try:
@@ -113,14 +113,14 @@ class Reach:
         return self._indexes[module]
 
     def is_unread(self, module: str) -> bool:
-        """Whether it is of the project, and its text can't be read as Python."""
+        """Whether a module is of the project, and its text can't be read as Python."""
         return self.index(module) is None and module in self._unread
 
     def keys(self, module: str, name: str) -> list[Key]:
-        """`name` in `module` and what it is imported from; empty if it is not of the project."""
-        found = Found()
-        self._resolve(found, module, name, ())
-        return found.keys
+        """A name of a module and those that it is imported from; none if not of the project."""
+        leads = Found()
+        self._resolve(leads, module, name, ())
+        return leads.keys
 
     def piece(self, key: Key) -> Piece:
         """The statements of one name, and where they lead."""
@@ -130,9 +130,9 @@ class Reach:
 
     def found(self, module: str, name: str, attributes: tuple[str, ...] = ()) -> Found:
         """Where a name of a module leads, with the attributes that are taken of it."""
-        found = Found()
-        self._resolve(found, module, name, attributes)
-        return found
+        leads = Found()
+        self._resolve(leads, module, name, attributes)
+        return leads
 
     def mentioned(self, index: ModuleIndex, node: ast.AST) -> tuple[Reference, ...]:
         """What syntax at the top level of a module refers to."""
@@ -218,16 +218,16 @@ class Reach:
             if not self._is_defined(index, call)
         ]
         for reference in mentions.references:
-            found = self._found(index, reference)
-            leads_to.update(dict.fromkeys(found.keys))
+            leads = self._found(index, reference)
+            leads_to.update(dict.fromkeys(leads.keys))
             place = f"{path}:{reference.line}"
-            opaque += [NotFollowed(place, what) for what in self._opaque(index, reference, found)]
-            unread = (f"the module {module!r}, whose text is not Python" for module in found.unread)
+            opaque += [NotFollowed(place, what) for what in self._opaque(index, reference, leads)]
+            unread = (f"the module {module!r}, whose text is not Python" for module in leads.unread)
             opaque += [NotFollowed(place, what) for what in unread]
-            unbound.update(dict.fromkeys(found.unbound))
-            packages.update(dict.fromkeys(m for m in found.modules if self._is_package(m)))
-            libraries += [(name, reference.call) for name in found.libraries]
-            if any(own_name(name) == _SQL for name in found.libraries):
+            unbound.update(dict.fromkeys(leads.unbound))
+            packages.update(dict.fromkeys(m for m in leads.modules if self._is_package(m)))
+            libraries += [(name, reference.call) for name in leads.libraries]
+            if any(own_name(name) == _SQL for name in leads.libraries):
                 text = self._sql(index, reference.call)
                 opaque += [NotFollowed(place, text)] if isinstance(text, str) else []
                 files.update([text[:2]] if isinstance(text, tuple) else [])
@@ -256,10 +256,10 @@ class Reach:
                     keywords=[ast.keyword(arg="path", value=ast.Constant(value=str() as path))],
                 )
             ):
-                found = self._sql_of(index.source.name, path) if self._sql_of else None
-                if found is None:
+                file = self._sql_of(index.source.name, path) if self._sql_of else None
+                if file is None:
                     return f"{_SQL}({path!r}): no file of the project that can be read"
-                return found[0], digest_of(framed("sql", encoded(found[1]))), found[1]
+                return file[0], digest_of(framed("sql", encoded(file[1]))), file[1]
             case _:
                 return f"{_SQL}(...) of a path that is not written out"
 
@@ -298,10 +298,10 @@ class Reach:
             first = node.args[:1]
             is_partial = "functools.partial" in self._stands_for(index, node.func).libraries
             return is_partial and any(self._declares(index, each, seen) for each in first)
-        found = self._stands_for(index, node)
-        return any(is_declaring(name) for name in found.libraries) or any(
+        leads = self._stands_for(index, node)
+        return any(is_declaring(name) for name in leads.libraries) or any(
             self._declares(home, value, seen | {key})
-            for key in found.keys
+            for key in leads.keys
             if key not in seen and (home := self.index(key[0]))
             for value in _values(home.units.get(key[1], ()))
         )
@@ -315,19 +315,19 @@ class Reach:
         index = self.index(module)
         return index is not None and index.source.is_package
 
-    def _opaque(self, index: ModuleIndex, reference: Reference, found: Found) -> Iterator[str]:
+    def _opaque(self, index: ModuleIndex, reference: Reference, leads: Found) -> Iterator[str]:
         root, call = reference.root, reference.call
-        if isinstance(root, str) and not found.is_bound:
+        if isinstance(root, str) and not leads.is_bound:
             yield from self._opaque_unbound(index, root, reference)
-        for name in found.libraries:
+        for name in leads.libraries:
             if is_opaque(name, call):
                 yield f"{name}(...)" if call else name
-        is_method = call is not None and reference.attributes and not found.libraries
+        is_method = call is not None and reference.attributes and not leads.libraries
         if (
             is_method
             and call
             and is_outside_method(reference.attributes[-1], call, of_anything=True)
-            and not self._is_own_method(found, reference.attributes)
+            and not self._is_own_method(leads, reference.attributes)
         ):
             start = root if isinstance(root, str) else root.attribute or root.module
             yield f"{'.'.join((start, *reference.attributes))}(...)"
@@ -340,11 +340,11 @@ class Reach:
             return self._has_method(index, call.of, call.method, frozenset())
         return self._is_own_method(self._stands_for(index, call.of), (call.method,))
 
-    def _is_own_method(self, found: Found, attributes: tuple[str, ...]) -> bool:
+    def _is_own_method(self, leads: Found, attributes: tuple[str, ...]) -> bool:
         """Whether attributes of something of the project are a method of a class of the project."""
         return len(attributes) == 1 and any(
             self._has_method(home, node, attributes[0], frozenset())
-            for key in found.keys
+            for key in leads.keys
             for home, node in self._classes_of(key)
         )
 
@@ -392,55 +392,55 @@ class Reach:
     # References
 
     def _found(self, index: ModuleIndex, reference: Reference) -> Found:
-        found = Found()
+        leads = Found()
         if isinstance(reference.root, Origin):
-            self._resolve_origin(found, reference.root, reference.attributes)
+            self._resolve_origin(leads, reference.root, reference.attributes)
         else:
-            self._resolve(found, index.source.name, reference.root, reference.attributes)
-        return found
+            self._resolve(leads, index.source.name, reference.root, reference.attributes)
+        return leads
 
-    def _resolve(self, found: Found, module: str, name: str, attributes: tuple[str, ...]) -> None:
+    def _resolve(self, leads: Found, module: str, name: str, attributes: tuple[str, ...]) -> None:
         step = (module, name, attributes)
         index = self.index(module)
-        if index is None or step in found.seen:
-            found.is_bound = index is not None
+        if index is None or step in leads.seen:
+            leads.is_bound = index is not None
             return
-        found.seen.add(step)
+        leads.seen.add(step)
         if name in index.units:
-            found.keys.append((module, name))
+            leads.keys.append((module, name))
             for origin in index.origins.get(name, ()):
-                self._resolve_origin(found, origin, attributes)
+                self._resolve_origin(leads, origin, attributes)
         elif star := self._star_of(index, name):
-            found.keys.append((module, name))
-            self._resolve(found, star, name, attributes)
+            leads.keys.append((module, name))
+            self._resolve(leads, star, name, attributes)
         elif "__getattr__" in index.units and not hasattr(builtins, name):
-            found.keys.append((module, "__getattr__"))
+            leads.keys.append((module, "__getattr__"))
         elif any(star.module == "partflow" for star in index.stars) and name in _given_by_star():
-            found.libraries.append(f"partflow.{name}")
+            leads.libraries.append(f"partflow.{name}")
         else:
-            found.is_bound = False
-            found.unbound.append((module, name))
+            leads.is_bound = False
+            leads.unbound.append((module, name))
 
-    def _resolve_origin(self, found: Found, origin: Origin, attributes: tuple[str, ...]) -> None:
+    def _resolve_origin(self, leads: Found, origin: Origin, attributes: tuple[str, ...]) -> None:
         chain = attributes if origin.attribute is None else (origin.attribute, *attributes)
         module = origin.module
         while True:
             index = self.index(module)
             if index is None:
-                found.libraries.append(".".join((module, *chain)))
-                found.unread += [module] if module in self._unread else []
+                leads.libraries.append(".".join((module, *chain)))
+                leads.unread += [module] if module in self._unread else []
                 return
             if not chain:
                 # The module itself is handed on: any of its names may be used.
-                found.modules.append(module)
-                found.keys.extend((module, name) for name in index.units)
+                leads.modules.append(module)
+                leads.keys.extend((module, name) for name in index.units)
                 return
             head, *rest = chain
             below = f"{module}.{head}"
             if not self._binds(index, head) and (self.index(below) or self.is_unread(below)):
                 module, chain = below, tuple(rest)
                 continue
-            self._resolve(found, module, head, tuple(rest))
+            self._resolve(leads, module, head, tuple(rest))
             return
 
     def _binds(self, index: ModuleIndex, name: str) -> bool:

@@ -1,6 +1,6 @@
-"""Reads what of functions and classes counts only where somebody reads it: annotations and texts.
+"""Reads what of functions and classes counts only where code reads it: annotations and texts.
 
-It does not know who does.
+It does not know which code is reached.
 """
 
 import ast
@@ -73,21 +73,21 @@ def annotation_nodes(nodes: Iterable[ast.AST]) -> list[ast.AST]:
 
     One in quotes is what it says.
     """
-    found: list[ast.AST] = []
+    annotations: list[ast.AST] = []
     for node in (inner for each in nodes for inner in walk(each)):
         match node:
             case (
                 ast.FunctionDef(returns=ast.expr() as returns)
                 | ast.AsyncFunctionDef(returns=ast.expr() as returns)
             ):
-                found.append(returns)
+                annotations.append(returns)
             case (
                 ast.arg(annotation=ast.expr() as annotation) | ast.AnnAssign(annotation=annotation)
             ):
-                found.append(annotation)
+                annotations.append(annotation)
             case _:
                 pass
-    return [*found, *(inner for each in found for inner in _quoted(each))]
+    return [*annotations, *(inner for each in annotations for inner in _quoted(each))]
 
 
 def _quoted(annotation: ast.AST) -> Iterator[ast.AST]:
@@ -157,29 +157,29 @@ class SignatureReader:
         if "create_function" in piece.sight.attributes:
             nodes = (inner for unit in units for inner in walk(unit.node))
             calls += [n for n in nodes if isinstance(n, ast.Call) and self._may_read(index, n)]
-        found: dict[Key, None] = {}
+        functions: dict[Key, None] = {}
         for call in calls:
             for argument in (*call.args, *(k.value for k in call.keywords)):
                 if isinstance(argument, ast.Name | ast.Attribute):
                     keys = self._found(index, argument).keys
-                    found.update(dict.fromkeys(key for key in keys if self._is_function(key)))
-        return list(found)
+                    functions.update(dict.fromkeys(key for key in keys if self._is_function(key)))
+        return list(functions)
 
     def quoted_fields(self, index: ModuleIndex, units: Sequence[Unit]) -> list[ast.AST]:
         """Annotations in quotes in classes that a library makes something of, as pydantic does."""
-        found: list[ast.AST] = []
+        quoted: list[ast.AST] = []
         for node in (unit.node for unit in units if isinstance(unit.node, ast.ClassDef)):
             if self._is_of_library(index, node, frozenset()):
                 fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
-                found += (inner for field in fields for inner in _quoted(field.annotation))
-        return found
+                quoted += (inner for field in fields for inner in _quoted(field.annotation))
+        return quoted
 
     def _is_of_library(self, index: ModuleIndex, node: ast.ClassDef, seen: frozenset[Key]) -> bool:
         for base in node.bases:
-            found = self._found(index, base)
-            if any(name.partition(".")[0] not in _PLAIN for name in found.libraries):
+            leads = self._found(index, base)
+            if any(name.partition(".")[0] not in _PLAIN for name in leads.libraries):
                 return True
-            for key in set(found.keys) - seen:
+            for key in set(leads.keys) - seen:
                 home = self._reach.index(key[0])
                 if home and any(
                     isinstance(unit.node, ast.ClassDef)
@@ -206,7 +206,11 @@ class SignatureReader:
         return any(isinstance(unit.node, FUNCTION_NODES) for unit in units)
 
     def _is_read_by(self, index: ModuleIndex, decorator: ast.expr) -> bool:
-        """Whether a decorator is a library's, or hands on to one, or is an attribute of a thing."""
+        """Whether a decorator may read annotations.
+
+        It may if it is a library's, if it hands what it decorates on to a library, or if it is an
+        attribute of some object.
+        """
         function = decorator
         while isinstance(function, ast.Call):
             inner, function = function, function.func
@@ -214,19 +218,19 @@ class SignatureReader:
                 return self._is_read_by(index, inner.args[0])
         if not isinstance(function, ast.Name | ast.Attribute):
             return True
-        found = self._found(index, function)
-        if found.libraries:
-            return any(name.partition(".")[0] not in _PLAIN for name in found.libraries)
+        leads = self._found(index, function)
+        if leads.libraries:
+            return any(name.partition(".")[0] not in _PLAIN for name in leads.libraries)
         last = function.attr if isinstance(function, ast.Attribute) else function.id
-        if not found.keys:
+        if not leads.keys:
             # A name of the class or function that it stands in; `size.register` there, too.
             return last not in _ACCESSORS and not hasattr(builtins, last)
-        # `helpers.timed` of a module is a function of its; `size.register` is of a thing.
-        module, name = found.keys[-1]
+        # `helpers.timed` is a function of a module; `size.register` is an attribute of an object.
+        module, name = leads.keys[-1]
         home = self._reach.index(module)
-        is_of_thing = name != last or not (home and home.units.get(name))
-        return (is_of_thing and isinstance(function, ast.Attribute)) or any(
-            self._hands_on(key) for key in found.keys
+        is_of_object = name != last or not (home and home.units.get(name))
+        return (is_of_object and isinstance(function, ast.Attribute)) or any(
+            self._hands_on(key) for key in leads.keys
         )
 
     def _hands_on(self, key: Key) -> bool:
