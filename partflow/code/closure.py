@@ -26,7 +26,7 @@ from partflow.code.touches import Kind, Touch
 from partflow.code.uncounted import own_name
 
 _SEEN_BY_ALL: Final = frozenset(["locale"])
-"""What changes texts and numbers without being named."""
+"""Libraries whose state changes texts and numbers of code that does not name them."""
 _SHARING: Final = {"datetime": ("time",)} | dict.fromkeys(
     ("lightgbm", "pandas", "scipy", "sklearn", "statsmodels", "xgboost"), ("numpy",)
 )
@@ -98,7 +98,7 @@ class Closure:
             now = _Side(reached.beside, beside)
             whole = _Side(region.nodes, region.contents)
             pairs = ((now, now), (now, whole), (whole, now))
-            added = (node for one, other in pairs for node in self._together(one, other))
+            added = (node for side, other in pairs for node in self._together(side, other))
             more = [node for node in added if node not in reached]
             if not more:
                 return Closed(reached, beside)
@@ -169,13 +169,13 @@ class Closure:
             match node:
                 case (Kind() as kind, what):
                     touch: Touch = (kind, what)  # type: ignore[assignment]
-                    found = tuple(by_modules(touch, self._changes.of[kind][touch[1]]))
+                    statements = tuple(by_modules(touch, self._changes.of[kind][touch[1]]))
                 case (str() as module, str() as name):
                     own = self._additions.statements((module, name))
-                    found = () if own is None else (own,)
+                    statements = () if own is None else (own,)
                 case _:
-                    found = ()
-            self._statements[node] = found
+                    statements = ()
+            self._statements[node] = statements
         return self._statements[node]
 
     # What each node leads to

@@ -35,8 +35,8 @@ _LISTINGS_KEPT: Final = 256
 class CodeFingerprint:
     """`parts` are (name, digest), sorted: those that differ between two are what changed.
 
-    `older` are (rules, digest): what this same code was under rules of before, where they give
-    another digest than the present ones.
+    `older` are (rules, digest): the digests of this same code under earlier rules, where they
+    differ from the present one.
     """
 
     digest: str
@@ -73,7 +73,7 @@ class CodeReader:
     """Fingerprints the functions of one project; each module is parsed once.
 
     `modules` are those that are imported before any function runs, wherever they are: what they
-    change in each other counts. Those that they import are found.
+    change in each other counts. What they import need not be named.
     Without `sql_of`, files that are read by `partflow.sql_file` are reported as not followed.
     """
 
@@ -100,8 +100,8 @@ class CodeReader:
     ) -> CodeFingerprint:
         """`declared` are names and texts that count too; they are parts named `declared.<name>`.
 
-        `added` are such that did not count under the rules of before. `formats` are the project's
-        own, by name: what an object holds is the part `format.<name>`, and its class is followed.
+        `added` are such that earlier rules did not count. `formats` are the project's own, by name:
+        what an object holds is the part `format.<name>`, and its class is followed.
         """
         walk = _Walk(objects=[function])
         for name, form in formats:
@@ -264,6 +264,6 @@ def _written_name(function: object) -> str:
         function = inner
 
 
-def _by_place(found: NotFollowed) -> tuple[str, int, str]:
-    path, _, line = found.place.rpartition(":")
-    return path, int(line) if line.isdigit() else 0, found.what
+def _by_place(report: NotFollowed) -> tuple[str, int, str]:
+    path, _, line = report.place.rpartition(":")
+    return path, int(line) if line.isdigit() else 0, report.what

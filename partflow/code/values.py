@@ -60,7 +60,8 @@ _AS_FIRST_NAMED: Final = {
 }
 """The modules of partflow in which these stood when their names first got into fingerprints.
 
-They stay in them, wherever a class stands now, so that what carries one along stays as it is.
+Fingerprints go on using these names, so that a function which holds such an object keeps its
+digest wherever the class stands now.
 """
 _COMPREHENSION = re.compile(r"<(?:list|set|dict)comp>\.(?:<locals>\.)?")
 
@@ -174,7 +175,7 @@ def _beside_items(value: object) -> Iterator[object]:
 
 
 def held_by(form: object) -> object:
-    """What tells a format of a project from another one of its class, as far as it can be seen."""
+    """What tells an object of a project's format from others of its class, if anything does."""
     return form if dataclasses.is_dataclass(form) else getattr(form, "__dict__", None) or type(form)
 
 
