@@ -1,7 +1,7 @@
-"""Named points of publishing at which a test can kill, stop or refuse this very process.
+"""Named points of publishing at which a test can kill or stop this process, or raise an error.
 
-Knows nothing of what is done there. Off unless the environment arms one: then to reach a point
-costs a comparison. It is no setting: `_PARTFLOW_FAILPOINT` is for partflow's own tests.
+Knows nothing of what is done there. All are off unless the environment's `_PARTFLOW_FAILPOINT` arms
+one. That is for partflow's own tests, and is no setting.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from partflow.errors import ConfigurationError
 
 VARIABLE = "_PARTFLOW_FAILPOINT"
 ANY = "any"
-"""Stands for every point: `any:7=kill` is the seventh that is reached, whichever it is."""
+"""Stands for every point: `any:7=kill` kills at the seventh point that is reached."""
 
 
 class FailpointAction(Enum):
-    """What becomes of the process: killed at once, an error of the disk, stopped till woken."""
+    """What happens: SIGKILL, an error of a full or broken disk, or SIGSTOP."""
 
     KILL = "kill"
     FULL = "full"
@@ -31,7 +31,7 @@ class FailpointAction(Enum):
 
 @dataclass(slots=True)
 class _Armed:
-    """The one point that is armed: its name, the passing that counts, and what happens then."""
+    """The armed point: its name, at which passing it acts, and how."""
 
     name: str
     number: int
@@ -40,7 +40,7 @@ class _Armed:
 
 
 def failpoint(name: str) -> None:
-    """Pass the point `name`; OSError, or the end of this process, if it is the one armed."""
+    """Pass the point `name`; if it is armed, OSError, or this process is killed or stopped."""
     armed = _armed()
     if armed is None or armed.name not in (name, ANY):
         return
@@ -59,7 +59,10 @@ def failpoint(name: str) -> None:
 
 @functools.cache
 def _armed() -> _Armed | None:
-    """What the environment arms, written `name=action` or `name:number=action`."""
+    """The point that the environment arms, as `name=action` or `name:number=action`.
+
+    ConfigurationError if it is written otherwise.
+    """
     text = os.environ.get(VARIABLE)
     if not text:
         return None

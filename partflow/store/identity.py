@@ -1,6 +1,6 @@
-"""What tells one state of a file from another without reading it, and when that can be trusted.
+"""Tells one state of a file from another without reading it, and says when that can be trusted.
 
-Knows nothing of datasets or of where files lie.
+Knows nothing of datasets, or of where files lie.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BACKDATED_NS = 2_000_000_000
-"""So much earlier than it was written is a file's time of modification."""
+"""How far a sealed file's time of modification is set back."""
 CLOCK_STEP_NS = 20_000_000
 _COARSE_STEP_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What a file's stat says; equal ones are taken for the same bytes."""
+    """A file's stat, or another store's four numbers; equal ones are taken for equal bytes."""
 
     size: int
     mtime_ns: int
@@ -26,28 +26,28 @@ class FileIdentity:
 
     @classmethod
     def unproven(cls, size: int) -> FileIdentity:
-        """What is recorded of a file whose own identity is no proof: its size alone."""
+        """The identity to record if the file's own is no proof: its size alone."""
         return cls(size, 0, 0, 0)
 
     @property
     def is_unproven(self) -> bool:
-        """Whether it says nothing but a size."""
+        """Whether it has only a size."""
         return not (self.mtime_ns or self.ctime_ns or self.inode)
 
 
 def identity(path: Path) -> FileIdentity | None:
-    """What stat says of a file; None if there is none."""
+    """The identity of a file; None if there is none. OSError if the system refuses its stat."""
     try:
-        found = os.stat(path)
+        stat = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return FileIdentity(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return FileIdentity(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
 def is_settled(found: FileIdentity, now_ns: int) -> bool:
-    """Whether a file is older than its clock's step, so that a later edit must change its stat.
+    """Whether a file is older than one step of its clock, so that any edit must change its stat.
 
-    A whole second stands for a file system that keeps no finer times.
+    A time that is a whole second is taken for one of a file system with steps of two seconds.
     """
     step = _COARSE_STEP_NS if found.mtime_ns % 1_000_000_000 == 0 else CLOCK_STEP_NS
     return max(found.mtime_ns, found.ctime_ns) < now_ns - step

@@ -1,7 +1,7 @@
-"""Where everything of a project lies in its folders on this machine.
+"""Says where everything of a project lies in its folders on this machine.
 
-Knows names and paths, and never touches a disk. Staged and kept files do not end in `.parquet` and
-lie outside of every dataset: nothing else hides a file from `**/*.parquet`.
+Knows names and paths, and never touches a disk. Staged and kept files do not end in `.parquet`, and
+are outside of every dataset: otherwise a reader of `**/*.parquet` would find them.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.store.manystats import Files
 
 STAGED = ".tmp"
-"""How the names of staged files end."""
+"""The ending of staged files' names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The project's folder `root`, and the warehouse's, which may lie elsewhere."""
+    """The project's folder, `root`, and the warehouse's, which need not be below it."""
 
     root: Path
     warehouse: Path
 
     @property
     def private(self) -> Path:
-        """The folder of partflow's own, apart from all datasets."""
+        """The folder in the warehouse that is partflow's own."""
         return self.warehouse / ".partflow"
 
     @property
     def metastore(self) -> Path:
-        """The metastore's file, if no other is configured."""
+        """The file of the metastore, unless another is configured."""
         return self.private / "metastore.sqlite"
 
     @property
@@ -52,29 +52,29 @@ class Layout:
 
     @property
     def journal(self) -> Path:
-        """The file of what a rebuild of the metastore needs beside the footers."""
+        """The journal, which a rebuild of the metastore needs beside the footers."""
         return self.private / "journal.jsonl"
 
     @property
     def logs(self) -> Path:
-        """The folder of what the attempts of runs wrote to their logs."""
+        """The folder of the logs of runs' attempts."""
         return self.private / "logs"
 
     def logs_of(self, run: str) -> Path:
-        """The folder of what one run's attempts wrote; made by whoever writes there."""
+        """The folder of the logs of one run's attempts; whoever writes there makes it."""
         return self.logs / run
 
     @property
     def staging(self) -> Path:
-        """The folder in which runs stage, each in one of its own."""
+        """The folder of staged files, with a folder for each run."""
         return self.private / "staging"
 
     def staged(self, name: str) -> Path:
-        """The file that is staged under a name."""
+        """The path of the file that is staged under a name."""
         return self.staging / staged_name(name)
 
     def fetched_of(self, name: str) -> Path:
-        """The folder in which a store writes a dataset's files down that lie elsewhere, to be read.
+        """The folder into which a store that is elsewhere fetches a dataset's files for reading.
 
         Their paths end as `path` does.
         """
@@ -82,7 +82,7 @@ class Layout:
 
     @property
     def history(self) -> Path:
-        """The folder of replaced files: below it one for each dataset, and in that for each key."""
+        """The folder of replaced files, in a folder for each dataset, and in that for each key."""
         return self.private / "history"
 
     def history_of(self, name: str, key: str) -> Path:
@@ -90,13 +90,13 @@ class Layout:
         return self.history / name / (key or "all")
 
     def path(self, dataset: Dataset, key: str) -> Path:
-        """The one place of a partition's file."""
+        """The path of a partition's file."""
         if isinstance(dataset, Source):
             return self.root / dataset.path_of(key)
         return Path(self.place(dataset, key))
 
     def place(self, dataset: Dataset, key: str) -> str:
-        """The text of `path`: joining paths costs more than a stat."""
+        """The same as `path`, as text: joining paths costs more than a stat."""
         if isinstance(dataset, Source):
             return str(self.path(dataset, key))
         name, column = dataset.stored_as.file_name, dataset.column
@@ -104,7 +104,7 @@ class Layout:
         return f"{self.warehouse}/{dataset.name}/{part}{name}"
 
     def files(self, dataset: Dataset, keys: Sequence[bytes]) -> Files:
-        """Partitions' files, as they lie below one folder."""
+        """Partitions' files as paths below one folder."""
         if isinstance(dataset, Source):
             folder = dataset.path.partition("{key}")[0].rpartition("/")[0]
             cut = len(folder) + 1 if folder else 0
@@ -116,7 +116,7 @@ class Layout:
         return Files(os.fsencode(folder), tuple(map(os.fsencode, parts)), keys)
 
     def near(self, path: Path) -> Path:
-        """A path as it is said: from the project's folder, if it lies below."""
+        """A path for messages: relative to the project's folder, if it is below."""
         return path.relative_to(self.root) if path.is_relative_to(self.root) else path
 
 
@@ -126,8 +126,8 @@ def staged_as(run: str, serial: int, position: int = 0) -> str:
 
 
 def staged_name(text: str) -> str:
-    """`RUN/FILE`, the name under which something is staged, also from the path of its file.
+    """The name RUN/FILE of a staged file, from its name or its path.
 
-    Paths were recorded once, and the project may have been copied or moved since.
+    Older versions recorded paths, and the project may have been moved since.
     """
     return "/".join(PurePath(text).parts[-2:])

@@ -1,7 +1,6 @@
-"""Where bytes lie: one file a partition at a fixed name, staged apart, replaced by rename.
+"""The store in a folder: one file for each partition at a fixed path, replaced by a rename.
 
-Knows nothing of what a file holds, of records or of plans. Staged and kept files never end in
-`.parquet` and lie outside of every dataset: nothing else hides a file from `**/*.parquet`.
+Knows nothing of what a file holds, of records or of plans.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TOLD_OF_SOURCES = [0, 1, 2]
-"""Sizes and times: on some mounts inodes come and go by themselves."""
+"""The columns of sizes and times: on some mounts inodes change by themselves."""
 _TOLD_OF_OWN = [0, 1, 3]
-"""All but the times of the last change of status: a link in the history changes that."""
+"""All columns but the ctime: a link in the history changes that."""
 
 
 class LocalStore(LocalListing):
-    """The warehouse's files, below `warehouse`, and the sources' files below `root`.
+    """The datasets' files below `warehouse`, and the sources' files below `root`.
 
-    Its locks are those of POSIX. A file is replaced under its lock by a rename; a reader has the
-    old one or the new one.
+    Its locks are POSIX locks. A file is replaced under its lock by a rename, so that a reader gets
+    the old one or the new one.
     """
 
     is_shared = True
@@ -54,41 +53,41 @@ class LocalStore(LocalListing):
         self._is_anchored = False
 
     def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
-        """What stat says of each partition's file, shape (n, 4) as `FileIdentity`; -1: no file.
+        """The stat of each partition's file, shape (n, 4), columns as in `FileIdentity`.
 
-        One stat a file, from the folder that all lie below, and a listing of it if one is absent.
+        -1 for no file. It costs a stat for each file, and one listing if any file is absent.
         """
         return stats_of(self.layout.files(dataset, [key.encode() for key in keys]))
 
     def look(self, lots: Mapping[str, tuple[Dataset, Sequence[bytes]]]) -> SideBySide:
-        """The same of very many files, in as many processes as are worth it."""
+        """The identities of very many files, found by as many processes as are worth it."""
         return SideBySide({name: self.layout.files(*lot) for name, lot in lots.items()})
 
     def is_proof(self, found: FileIdentity, now_ns: int) -> bool:
-        """Whether a file is older than its clock's step."""
+        """Whether a file is older than one step of its clock."""
         return is_settled(found, now_ns)
 
     def read(
         self, dataset: Dataset, keys: Sequence[str], expected: NDArray[np.int64] | None = None
     ) -> Fetched:
-        """The partitions' own paths; looked at only if identities are expected."""
+        """The partitions' own paths; the files are looked at only if identities are `expected`."""
         if expected is not None:
             told = _TOLD_OF_SOURCES if dataset.is_source else _TOLD_OF_OWN
-            other = (self.identities(dataset, keys) != expected)[:, told].any(axis=1)
-            if other.any():
-                return Fetched((), tuple(keys[i] for i in other.nonzero()[0].tolist()))
+            is_other = (self.identities(dataset, keys) != expected)[:, told].any(axis=1)
+            if is_other.any():
+                return Fetched((), tuple(keys[i] for i in is_other.nonzero()[0].tolist()))
         return Fetched(tuple(self.layout.path(dataset, key) for key in keys))
 
     def pattern(self, dataset: Dataset) -> str:
-        """The path of its files, as it is from the project's folder, if it lies below."""
+        """The path of a dataset's files, with `{key}`; relative to the project, if below it."""
         if isinstance(dataset, Source):
             return dataset.path
         return self.layout.near(self.layout.path(dataset, "{key}")).as_posix()
 
     def replace(self, dataset: Dataset, key: str, by: Replacement) -> Answer:
-        """Rename a sealed file into its place; what it replaces is kept in the history first.
+        """Rename a sealed file into its place; the file that it replaces is kept first.
 
-        What was seen is compared but for the time of its last change of status: a link to it in the
+        The present file is compared with the one seen without its ctime, because a link in the
         history changes that. Requires: the lock of this partition is held.
         """
         final, staged = self.layout.path(dataset, key), self.layout.staged(by.staged)
@@ -112,9 +111,9 @@ class LocalStore(LocalListing):
     def settle(
         self, places: Iterable[tuple[Dataset, str]], above: Collection[str] = ()
     ) -> dict[tuple[str, str], OSError]:
-        """Sync the folders of partitions' files, and the parents of those that were made for them.
+        """Sync the folders of partitions' files, and the parents of folders made for them.
 
-        A file that this process did not put there may have been by one that died before it synced.
+        A folder is synced even if this process put no file there: one that died may have.
         """
         folders: dict[tuple[str, str], list[Path]] = {}
         for dataset, key in places:
@@ -133,9 +132,9 @@ class LocalStore(LocalListing):
 
     @contextmanager
     def locked(self, partitions: Iterable[tuple[str, str]]) -> Iterator[None]:
-        """Hold the locks of (dataset, key) pairs: one byte each of a lock file a dataset.
+        """Hold the locks of (dataset, key) pairs; each is a byte in the dataset's lock file.
 
-        Taken in order, so that two owners never wait for one another.
+        They are taken in order, so that no two owners wait for each other.
         """
         places = sorted({(name, _slot(key)) for name, key in partitions})
         folder = self.layout.locks
@@ -152,10 +151,10 @@ class LocalStore(LocalListing):
         failpoint("released")
 
     def journal(self, lines: Sequence[str]) -> None:
-        """Append lines, durably, to what a rebuild of the metastore needs beside the footers.
+        """Append lines, durably, to the journal.
 
-        The first line of a process makes the folders durable too, in which all else lies: they may
-        be new, or be those of a run that died before it did. No record is made before a line is.
+        With its first line a process also makes the folders above durable: they may be new, or made
+        by a run that died before it did so. Nothing is recorded before its line is written.
         """
         if not lines:
             return
@@ -163,7 +162,7 @@ class LocalStore(LocalListing):
         with naming(self.layout.journal), open(self.layout.journal, "a+b", opener=at_once) as file:
             if size := file.seek(0, os.SEEK_END):
                 file.seek(size - 1)
-                # A line that was cut off by a crash must not take the next one with it.
+                # If a crash has cut the last line off, ours must not continue it.
                 text = text if file.read(1) == b"\n" else b"\n" + text
             file.write(text)
             file.flush()
@@ -180,7 +179,7 @@ class LocalStore(LocalListing):
         return self._lines(last) if self.layout.journal.exists() else None
 
     def _lines(self, last: int | None) -> Iterator[str]:
-        """The lines of the journal's file, which is open only while they are asked for."""
+        """The lines of the journal; its file is open while they are iterated."""
         with open(self.layout.journal, "rb", opener=at_once) as file:
             if last is not None:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - last))
@@ -188,7 +187,7 @@ class LocalStore(LocalListing):
                 yield line.decode("utf-8", "replace")
 
     def _above(self, folder: Path) -> list[Path]:
-        """A folder of the warehouse and those that it lies in, up to the project's or beside it."""
+        """A folder and those above it, up to the project's, or to the warehouse's parent."""
         top = (
             self.layout.root
             if folder.is_relative_to(self.layout.root)
@@ -198,13 +197,13 @@ class LocalStore(LocalListing):
 
 
 def _slot(key: str) -> int:
-    """A byte of the lock file for a key; two keys on one byte only wait for one another."""
+    """The byte of the lock file for a key; two keys may share one, and then wait for each other."""
     digest = hashlib.blake2b(key.encode(), digest_size=4).digest()
     return int(struct.unpack("<I", digest)[0]) & 0x7FFFFFFF
 
 
 def _made_folders(folder: Path, top: Path) -> list[Path]:
-    """Make a folder with its parents; the parents of those that were new, to be synced."""
+    """Make a folder with its parents; returns the parents of new ones, which have to be synced."""
     _require_within(folder.parent, top)
     try:
         folder.mkdir()
@@ -225,7 +224,7 @@ def _made_folders(folder: Path, top: Path) -> list[Path]:
 
 
 def _require_within(folder: Path, top: Path) -> None:
-    """Raise OSError for a link out of the warehouse: nothing is written through it."""
+    """Raise OSError if a folder is a link out of the warehouse: nothing is written through it."""
     if folder == top or not os.path.islink(folder):
         return
     if not folder.resolve().is_relative_to(top.resolve()):
@@ -233,7 +232,7 @@ def _require_within(folder: Path, top: Path) -> None:
 
 
 def _present(path: Path) -> FileIdentity | None:
-    """The identity of what is to be replaced; links that lead in a circle lead to nothing."""
+    """The identity of a file to be replaced; None if there is none, or links lead in a circle."""
     try:
         return identity(path)
     except OSError as error:
@@ -243,7 +242,7 @@ def _present(path: Path) -> FileIdentity | None:
 
 
 def _is_moved(seen: FileIdentity | None, present: FileIdentity | None) -> bool:
-    """Whether what is there is not what was seen; where nothing is, nothing can be lost."""
+    """Whether the present file is not the one seen; False if either is None."""
     if seen is None or present is None:
         return False
     return (seen.size, seen.mtime_ns, seen.inode) != (

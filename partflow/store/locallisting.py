@@ -1,6 +1,6 @@
-"""What lies in the folders of a warehouse, also what nothing declares.
+"""Lists what lies in the folders of a warehouse, even if nothing declares it.
 
-Knows nothing of what is recorded. A link leads elsewhere: what it leads to does not lie here.
+Knows nothing of what is recorded. Links are left out, because they lead elsewhere.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from partflow.store.stats import folders, listed
 
 
 class LocalListing(LocalPast):
-    """Lists the folders of datasets, and moves what is nobody's into the history."""
+    """Lists the folders of datasets, and moves undeclared files into the history."""
 
     def has_any(self, dataset: Dataset) -> bool:
-        """Whether there is any file of a dataset.
+        """Whether a dataset has any file.
 
-        Not by a pattern, for which all of a folder is listed before its first file is found.
+        It does not use a glob, which lists a whole folder before it gives the first file.
         """
         if dataset.column is None:
             return self.layout.path(dataset, "").exists()
@@ -37,18 +37,18 @@ class LocalListing(LocalPast):
         return False
 
     def keys(self, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
-        """What stands for the key in the names of the folder where a dataset has its files."""
+        """The texts in the place of the key, in the names in a dataset's folder."""
         files = self.layout.files(dataset, [])
         before, after = files.parts[0], files.parts[1].partition(b"/")[0]
-        others = listed(files.folder).difference([before + key + after for key in but])
+        entries = listed(files.folder).difference([before + key + after for key in but])
         return {
             os.fsdecode(name[len(before) : len(name) - len(after)])
-            for name in others
+            for name in entries
             if name.startswith(before) and name.endswith(after)
         }
 
     def names(self) -> list[str]:
-        """The folders in the warehouse, but for partflow's own."""
+        """The folders in the warehouse, except partflow's own."""
         layout = self.layout
         return [name for name in folders(layout.warehouse) if name != layout.private.name]
 
@@ -59,28 +59,31 @@ class LocalListing(LocalPast):
         own: tuple[Dataset, Sequence[str]] | None,
         sources: Collection[Source],
     ) -> Iterator[StoredFile]:
-        """The files in a folder of the warehouse and in those below it but its `own`.
+        """The files in a dataset's folder and in the folders in it, except its `own` partitions.
 
-        Nobody looks into those of its partitions.
+        The folders of its own partitions are not opened.
         """
         folder, wanted = self.layout.warehouse / name, frozenset(files)
         places = self._places(sources)
-        found: list[tuple[str | None, str, Path]]
+        matches: list[tuple[str | None, str, Path]]
         for entry in sorted(listed(folder).difference(_own_names(own))):
             path = folder / entry
             if entry in wanted and path.is_file() and not path.is_symlink():
-                found = [(None, "all", path)]
+                matches = [(None, "all", path)]
             elif "=" in entry and path.is_dir() and not path.is_symlink():
                 column, _, key = entry.partition("=")
-                found = [(column, key, path / each) for each in sorted(wanted & listed(path))]
+                matches = [(column, key, path / each) for each in sorted(wanted & listed(path))]
             else:
                 continue
-            for at, key, file in found:
+            for at, key, file in matches:
                 if not any(file.is_relative_to(place) for place in places):
                     yield StoredFile(name, key, at, file.name, file.lstat().st_size)
 
     def put_away(self, files: Sequence[tuple[StoredFile, int]]) -> None:
-        """Link (or copy) files into the history, and remove them; what else is there stays."""
+        """Link (or copy) files into the history, sync that, and then remove them.
+
+        Folders that are empty after that are removed, too.
+        """
         paths = [self._path_of(file) for file, _ in files]
         kept = {
             self.keep(file.name, file.key, path, number).parent
@@ -92,7 +95,7 @@ class LocalListing(LocalPast):
             path.unlink(missing_ok=True)
         for (file, _), path in zip(files, paths, strict=True):
             for folder in (path.parent, self.layout.warehouse / file.name):
-                with suppress(OSError):  # what somebody else put there stays
+                with suppress(OSError):  # A folder that is not empty stays.
                     folder.rmdir()
         for error in self.sync([self.layout.warehouse]).values():
             raise error
@@ -103,7 +106,7 @@ class LocalListing(LocalPast):
         return folder / (file.file or "")
 
     def _places(self, sources: Collection[Source]) -> list[Path]:
-        """The folders of sources in the warehouse: a source may be kept there."""
+        """The folders of sources; the project's and the warehouse's own are left out."""
         tops = (
             self.layout.root / source.path.partition("{key}")[0].rpartition("/")[0]
             for source in sources
@@ -112,7 +115,7 @@ class LocalListing(LocalPast):
 
 
 def _own_names(own: tuple[Dataset, Sequence[str]] | None) -> set[str]:
-    """What is called in a dataset's folder as one of its partitions is."""
+    """The names of a dataset's partitions in its folder."""
     if own is None:
         return set()
     dataset, keys = own

@@ -1,4 +1,4 @@
-"""What was replaced, in a folder: files below `layout.history`, by dataset, key and number.
+"""The history in a folder: replaced files below `layout.history`, by dataset, key and number.
 
 Knows nothing of where partitions lie.
 """
@@ -17,7 +17,7 @@ from partflow.store.staging import LocalStaging
 from partflow.store.stats import folders, listed
 
 KEPT = 2
-"""How many replaced materializations of a partition are kept, if nothing else is said."""
+"""How many replaced files of a partition are kept by default."""
 
 
 class LocalPast(LocalStaging):
@@ -28,15 +28,15 @@ class LocalPast(LocalStaging):
         self.history = history
 
     def kept(self, name: str, key: str) -> dict[int, Path]:
-        """The files of a partition in the history, by the number of what each was, oldest first."""
+        """The kept files of a partition, by number, the oldest first."""
         folder = self.layout.history_of(name, key)
         files = (folder / file for file in sorted(listed(folder)))
         return {int(p.stem): p for p in files if p.suffix == ".kept" and p.stem.isdecimal()}
 
     def keep(self, name: str, key: str, file: Path, number: int) -> Path:
-        """Link (or copy) a file into the history of a partition; where it is there.
+        """Link (or copy) a file into the history of a partition; returns its path there.
 
-        Where another file has that number already it gets the next one: none is replaced.
+        If another file has the number already, it gets the next one: no kept file is replaced.
         """
         folder = self.layout.history_of(name, key)
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,11 +53,11 @@ class LocalPast(LocalStaging):
         return kept
 
     def past_bound(self, name: str, key: str) -> dict[int, Path]:
-        """The oldest files in a partition's history: those beyond as many as are kept."""
+        """The oldest kept files of a partition: those in excess of `history`."""
         return dict(list(self.kept(name, key).items())[: -self.history])
 
     def forget(self, name: str, key: str, numbers: Iterable[int]) -> None:
-        """Remove files of a partition's history, and its folder with the last of them."""
+        """Remove kept files of a partition, and with the last one its folder."""
         gone = set(numbers)
         if not gone:
             return
@@ -65,7 +65,7 @@ class LocalPast(LocalStaging):
             if number in gone:
                 file.unlink(missing_ok=True)
         folder = self.layout.history_of(name, key)
-        with suppress(OSError):  # something is in it
+        with suppress(OSError):  # It is not empty.
             folder.rmdir()
             folder.parent.rmdir()
 

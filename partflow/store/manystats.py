@@ -1,7 +1,6 @@
-"""Asks for the stats of very many files in several processes: threads of one would take turns.
+"""Asks for the stats of very many files in several processes, because threads would take turns.
 
-Knows nothing of datasets. A process that cannot be started, or that dies, is no error: what it was
-to find is found here then.
+Knows nothing of datasets. If a process cannot be started, or dies, its part is done in this one.
 """
 
 from __future__ import annotations
@@ -27,37 +26,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WORTH = 50_000
-"""So many files are worth a process: their stats take 0.15 s, and to start it 0.02 s."""
+"""The number of files that is worth a process: 0.15 s of stats, for 0.02 s to start it."""
 _MOST = 8
 _WIDTH = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files below a folder, one a key: the path of each is the `parts`, joined by the key."""
+    """Files below a folder, one for each key; a file's path is `parts` joined by its key."""
 
     folder: bytes
     parts: tuple[bytes, ...]
     keys: Sequence[bytes]
 
     def between(self, lo: int, hi: int) -> Files:
-        """Some of the files, by number."""
+        """The files from number `lo` up to `hi`, exclusive."""
         if (lo, hi) == (0, len(self.keys)):
             return self
         return Files(self.folder, self.parts, self.keys[lo:hi])
 
 
 def stats_of(files: Files) -> NDArray[np.int64]:
-    """What stat says of each file, shape (n, 4) as `FileIdentity`; -1: no file."""
-    found = stats.stats(files.folder, files.parts, files.keys)
-    return np.array(found, np.int64).reshape(len(files.keys), 4)
+    """The stat of each file, shape (n, 4), columns as in `FileIdentity`; -1 for no file."""
+    numbers = stats.stats(files.folder, files.parts, files.keys)
+    return np.array(numbers, np.int64).reshape(len(files.keys), 4)
 
 
 class SideBySide(AbstractContextManager["SideBySide"]):
-    """The stats of many lots of files; the first are found here, when they are asked for.
+    """The stats of several lots of files, found by several processes.
 
-    The others are found in other processes, which begin at once: as many in all as are worth it
-    and there are processors for, if their number is not given.
+    The first part of the files is looked at in this process, when it is asked for; other processes
+    begin with the other parts at once. If `processes` is not given, it depends on the number of
+    files and of processors.
     """
 
     def __init__(self, lots: Mapping[str, Files], processes: int | None = None) -> None:
@@ -72,24 +72,24 @@ class SideBySide(AbstractContextManager["SideBySide"]):
         self._others = [_Other(hi - lo, self._share(lo, hi)) for lo, hi in shares]
 
     def of(self, name: str) -> NDArray[np.int64]:
-        """What stat says of the files of one lot, as `stats_of`."""
+        """The stats of the files of one lot, as `stats_of` gives them."""
         lo, hi = self._spans[name]
         cuts = [lo, *(end for end in self._ends if lo < end < hi), hi]
-        found = [self._piece(name, a, b) for a, b in pairwise(cuts)]
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        pieces = [self._piece(name, a, b) for a, b in pairwise(cuts)]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _piece(self, name: str, lo: int, hi: int) -> NDArray[np.int64]:
-        """What stat says of the files `[lo, hi)` of a lot, all lots counted through."""
+        """The stats of files `[lo, hi)` of a lot; numbers count through all lots."""
         share = bisect_right(self._ends, lo) - 1
         if 0 < share <= len(self._others):
-            found = self._others[share - 1].between(lo - self._ends[share], hi - self._ends[share])
-            if found is not None:
-                return found
+            rows = self._others[share - 1].between(lo - self._ends[share], hi - self._ends[share])
+            if rows is not None:
+                return rows
         begin = self._spans[name][0]
         return stats_of(self._lots[name].between(lo - begin, hi - begin))
 
     def _share(self, lo: int, hi: int) -> list[Files]:
-        """The files `[lo, hi)`, all lots counted through."""
+        """The files `[lo, hi)`; numbers count through all lots."""
         return [
             self._lots[name].between(max(a, lo) - a, min(b, hi) - a)
             for name, (a, b) in self._spans.items()
@@ -97,40 +97,40 @@ class SideBySide(AbstractContextManager["SideBySide"]):
         ]
 
     def __exit__(self, *_: object) -> None:
-        """End those that are still at it."""
+        """End the processes that are still at work."""
         for other in self._others:
             other.close()
 
 
 class _Other:
-    """Another process that finds the stats of `n` files, or has died or was never there."""
+    """Another process that finds the stats of `n` files; it may have died, or never started."""
 
     def __init__(self, n: int, files: Sequence[Files]) -> None:
         self._nbytes = n * _WIDTH
         self._pid: int | None = None
-        self._said: IO[bytes] | None = None
+        self._answers: IO[bytes] | None = None
         with suppress(
             OSError, ValueError, TypeError
-        ):  # two of them: Python's own path is not known
-            self._said = TemporaryFile()  # noqa: SIM115 - `close` does
-            self._pid = _begun(files, self._said)
+        ):  # The last two if Python's own path is not known.
+            self._answers = TemporaryFile()  # noqa: SIM115 - `close` does
+            self._pid = _begun(files, self._answers)
 
     def between(self, lo: int, hi: int) -> NDArray[np.int64] | None:
-        """What it found of its files `[lo, hi)`, once it is done; None if it did not find all."""
+        """Wait for it, and return the stats of its files `[lo, hi)`; None if it did not succeed."""
         self._await()
-        if self._said is None or os.fstat(self._said.fileno()).st_size != self._nbytes:
+        if self._answers is None or os.fstat(self._answers.fileno()).st_size != self._nbytes:
             return None
-        found = os.pread(self._said.fileno(), (hi - lo) * _WIDTH, lo * _WIDTH)
-        return np.frombuffer(found, np.int64).reshape(hi - lo, 4)
+        content = os.pread(self._answers.fileno(), (hi - lo) * _WIDTH, lo * _WIDTH)
+        return np.frombuffer(content, np.int64).reshape(hi - lo, 4)
 
     def close(self) -> None:
-        """End it, if it is not done."""
+        """End the process, if it is still at work, and drop its answers."""
         if self._pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
             self._await()
-        if self._said is not None:
-            self._said.close()
+        if self._answers is not None:
+            self._answers.close()
 
     def _await(self) -> None:
         if self._pid is not None:
@@ -139,8 +139,11 @@ class _Other:
             self._pid = None
 
 
-def _begun(files: Sequence[Files], said: IO[bytes]) -> int:
-    """The number of a process that writes the files' stats to `said`: bare, it starts at once."""
+def _begun(files: Sequence[Files], answers: IO[bytes]) -> int:
+    """Start a process that writes the files' stats to `answers`; returns its pid.
+
+    Python is started without its site, which saves most of the time.
+    """
     with TemporaryFile() as asked:
         asked.write(marshal.dumps([(f.folder, f.parts, f.keys) for f in files]))
         asked.flush()
@@ -151,7 +154,7 @@ def _begun(files: Sequence[Files], said: IO[bytes]) -> int:
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, asked.fileno(), 0),
-                (os.POSIX_SPAWN_DUP2, said.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, answers.fileno(), 1),
                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
             ],
         )

@@ -1,7 +1,7 @@
-"""A store that holds partitions in memory: for tests, also for those of users.
+"""A store that holds partitions in memory, for partflow's tests and those of users.
 
-Knows nothing of what files hold. What it stages, and what it writes down to be read, lies in a
-folder: engines read and write files.
+Knows nothing of what files hold. Staged files, and copies to be read, are in a folder, because
+polars and other engines read and write files.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _ABSENT = FileIdentity(-1, -1, -1, -1)
 
 
 class MemoryStore(LocalStaging):
-    """Partitions' bytes in a dictionary; `folder` is for what has to be a file meanwhile.
+    """Partitions' bytes in a dictionary; `folder` is for whatever has to be a file.
 
     An identity is the size and 24 bytes of the SHA-256. Other processes do not see what it holds,
-    so it goes with the executors of one process alone. Sources lie there as well: `put` them.
+    so it can be used only with executors in this process. It also holds sources: `put` them.
     """
 
     is_shared = False
@@ -47,7 +47,7 @@ class MemoryStore(LocalStaging):
         self._lock = RLock()
 
     def put(self, name: str, key: str, content: bytes | None) -> None:
-        """Have a partition hold these bytes, or none, as somebody else would write them."""
+        """Set a partition's bytes, or remove them if None, as somebody outside would."""
         if content is None:
             self._files.pop((name, key), None)
         else:
@@ -68,29 +68,31 @@ class MemoryStore(LocalStaging):
     @contextmanager
     def look(self, lots: Mapping[str, tuple[Dataset, Sequence[bytes]]]) -> Iterator[_Looked]:
         """The identities of all lots."""
-        found = {n: self.identities(d, [k.decode() for k in keys]) for n, (d, keys) in lots.items()}
-        yield _Looked(found)
+        identities = {
+            n: self.identities(d, [k.decode() for k in keys]) for n, (d, keys) in lots.items()
+        }
+        yield _Looked(identities)
 
     def is_proof(self, found: FileIdentity, now_ns: int) -> bool:  # noqa: ARG002 - of the protocol
-        """Yes: it says what the bytes are."""
+        """True: the identity is a digest of the bytes."""
         return True
 
     def read(
         self, dataset: Dataset, keys: Sequence[str], expected: NDArray[np.int64] | None = None
     ) -> Fetched:
-        """Each partition's bytes, written down; nothing lies at the path of one that has none."""
+        """The path of a copy of each partition's bytes; there is no file if it has none."""
         if expected is not None:
-            other = (self.identities(dataset, keys) != expected).any(axis=1)
-            if other.any():
-                return Fetched((), tuple(keys[i] for i in other.nonzero()[0].tolist()))
+            is_other = (self.identities(dataset, keys) != expected).any(axis=1)
+            if is_other.any():
+                return Fetched((), tuple(keys[i] for i in is_other.nonzero()[0].tolist()))
         return Fetched(tuple(self._written_down(dataset, key) for key in keys))
 
     def pattern(self, dataset: Dataset) -> None:  # noqa: ARG002 - of the protocol
-        """None: other programs see nothing of it, but what was written down to be read."""
+        """None: other programs see only copies that `read` has written."""
         return
 
     def replace(self, dataset: Dataset, key: str, by: Replacement) -> Answer:
-        """Take a sealed file's bytes in, if what is there is what was seen."""
+        """Take in a sealed file's bytes, if the present ones are those that were seen."""
         place = dataset.name, key
         with self._lock:
             present = self._files.get(place)
@@ -110,7 +112,7 @@ class MemoryStore(LocalStaging):
         places: Iterable[tuple[Dataset, str]],  # noqa: ARG002 - of the protocol
         above: Collection[str] = (),  # noqa: ARG002
     ) -> dict[tuple[str, str], OSError]:
-        """Refuse nothing: memory is as durable as it gets."""
+        """Do nothing, and refuse nothing."""
         return {}
 
     @contextmanager
@@ -142,35 +144,35 @@ class MemoryStore(LocalStaging):
         own: tuple[Dataset, Sequence[str]] | None,
         sources: Collection[Source],
     ) -> Iterator[StoredFile]:
-        """What bytes there are under a name, and under none of its own keys."""
+        """The bytes under a name that are under none of its own keys."""
         if any(source.name == name for source in sources):
             return
         keys = frozenset(() if own is None else own[1])
-        for other, key in sorted(self._files):
-            if other == name and key not in keys:
+        for dataset_name, key in sorted(self._files):
+            if dataset_name == name and key not in keys:
                 yield StoredFile(name, key, None, None, len(self._files[name, key]))
 
     def put_away(self, files: Sequence[tuple[StoredFile, int]]) -> None:
-        """Keep these bytes, and have them no longer."""
+        """Move these bytes into the history."""
         with self._lock:
             for file, number in files:
                 self._keep((file.name, file.key), self._files.pop((file.name, file.key)), number)
 
     def kept(self, name: str, key: str) -> dict[int, Path]:
-        """What is kept of a partition, written down, by number, the oldest first."""
+        """Paths of copies of a partition's kept bytes, by number, the oldest first."""
         past = self._past.get((name, key), {})
         return {number: self._kept_at(name, key, number) for number in sorted(past)}
 
     def keep(self, name: str, key: str, file: Path, number: int) -> Path:
-        """Keep a file's bytes, under the next number that no others have."""
+        """Keep a file's bytes under `number`, or the next that is free."""
         return self._kept_at(name, key, self._keep((name, key), file.read_bytes(), number))
 
     def past_bound(self, name: str, key: str) -> dict[int, Path]:
-        """The oldest of what is kept: what goes beyond as many as are to be kept."""
+        """The oldest kept bytes of a partition: those in excess of `history`."""
         return dict(list(self.kept(name, key).items())[: -self.history])
 
     def forget(self, name: str, key: str, numbers: Iterable[int]) -> None:
-        """Keep these bytes no longer."""
+        """Remove kept bytes of a partition, by their numbers."""
         past = self._past.get((name, key), {})
         for number in set(numbers) & past.keys():
             del past[number]
@@ -178,7 +180,7 @@ class MemoryStore(LocalStaging):
             self._past.pop((name, key), None)
 
     def histories(self) -> list[tuple[str, str]]:
-        """The partitions of which something is kept."""
+        """The partitions that have kept bytes."""
         return sorted(self._past)
 
     def journal(self, lines: Sequence[str]) -> None:
@@ -190,7 +192,7 @@ class MemoryStore(LocalStaging):
         return iter(tuple(self.lines)) if self.lines else None
 
     def _keep(self, place: tuple[str, str], content: bytes, number: int) -> int:
-        """Keep bytes; their number."""
+        """Keep bytes; returns their number."""
         past = self._past.setdefault(place, {})
         while past.get(number, content) != content:
             number += 1
@@ -203,7 +205,7 @@ class MemoryStore(LocalStaging):
         return path
 
     def _written_down(self, dataset: Dataset, key: str) -> Path:
-        """A copy below the name of its content: who has an older one open keeps it."""
+        """A copy at a path of its own for each content, so that open older copies stay."""
         content = self._files.get((dataset.name, key))
         place = self.layout.near(self.layout.path(dataset, key))
         inner = [part for part in place.parts if part not in {"..", place.anchor}]

@@ -1,4 +1,7 @@
-"""Opens files in whose place somebody may have put something else, and lock files among them."""
+"""Opens files, lock files among them, in whose place there may be a pipe or a folder.
+
+Knows nothing of what the files are for.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ from pathlib import Path
 
 
 class NotAFileError(OSError):
-    """A pipe, a folder or the like lies where a file should be."""
+    """Something else than a regular file, as a pipe or a folder, is where a file should be."""
 
 
 def at_once(path: str, flags: int) -> int:
-    """An opener for `open`: refuses what is no file, such as a pipe that nobody writes to.
+    """An opener for `open` that refuses what is no regular file, and never waits for a pipe.
 
     Raises:
-        NotAFileError: it is something else. A pipe would be waited for otherwise.
-        OSError: it can't be opened.
+        NotAFileError: there is something else than a regular file.
+        OSError: it cannot be opened.
     """
     descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -31,9 +34,10 @@ def at_once(path: str, flags: int) -> int:
 
 @contextmanager
 def alone_with(path: Path) -> Iterator[None]:
-    """Hold the lock of a lock file, which is made if it is not there; wait for whoever holds it.
+    """Wait for the lock of a lock file, and hold it until the end of the block.
 
-    It is given back by itself: a process that a task forked meanwhile has the file open, too.
+    The file is made if it is absent. The lock is released explicitly, not by closing the file: a
+    process that a task has forked may have it open, too. OSError if the file cannot be opened.
     """
     with open(path, "ab", opener=at_once) as file:
         fcntl.flock(file, fcntl.LOCK_EX)

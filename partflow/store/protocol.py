@@ -1,11 +1,11 @@
-"""What a store is to the rest of partflow: where partitions' bytes lie, and how they are replaced.
+"""What every store is: the place of partitions' bytes, and how these are replaced.
 
 Knows nothing of what files hold, nor of what is recorded. `LocalStore` is a folder, `MemoryStore`
 is for tests. `tests/store/test_contract.py` says what each of them, and any other, must do.
 
-An identity is the store's word for one state of a file: 32 bytes, four whole numbers of eight. The
-first is the size in bytes, or -1 where there is no file. The others are what the store likes (times
-and an inode, or an etag): two of the same are the same bytes, and that is all that others know.
+An identity stands for one state of a file. It has 32 bytes, as four whole numbers of 8 bytes. The
+first is the file's size in bytes, or -1 if there is no file. The store chooses the others (times
+and an inode, or an etag). All that the rest of partflow knows: equal identities mean equal bytes.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Place = tuple[Dataset, str]
 
 
 class Answer(Enum):
-    """What became of a replacement.
+    """How a replacement ended.
 
-    MINE: an earlier try had done it, whose answer was lost. MOVED: the file is not the one that it
-    was to replace, and stays.
+    DONE: it is done. MINE: an earlier try, whose answer was lost, had done it. MOVED: the present
+    file is not the one that was to be replaced, and stays.
     """
 
     DONE = "done"
@@ -43,10 +43,10 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A staged file, by its name and SHA-256, that is to replace what a claim `seen`.
+    """A staged file, by its name and SHA-256, and the file that it is to replace.
 
-    `seen` is an identity; None replaces whatever is there. What is replaced is kept in the history
-    under `number`.
+    That is the one whose identity was `seen` by the claim; None replaces any file. The replaced
+    file is kept in the history under `number`.
     """
 
     staged: str
@@ -57,9 +57,10 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Local paths of what was to be read, in order.
+    """Local paths of the files that were to be read, in order of the keys.
 
-    None, if some files are no longer those that were expected: `moved` has their keys.
+    If some files are no longer those that were expected, `moved` has their keys, and there are no
+    paths.
     """
 
     paths: tuple[Path, ...]
@@ -68,10 +69,10 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that is stored under a dataset's name and a key, and how large it is.
+    """A file that is stored under a dataset's name and a key, and its size in bytes.
 
-    `column` and `file` are its partition column and what it is called; None where a store keeps
-    bytes by name and key alone. The key is "all" where there is no partition column.
+    `column` is its partition column and `file` its name; both are None in a store that keeps bytes
+    by dataset and key alone. Without a partition column the key is "all".
     """
 
     name: str
@@ -82,7 +83,7 @@ class StoredFile:
 
 
 class Looked(Protocol):
-    """What a look at many datasets finds."""
+    """The identities that a look at many datasets has found."""
 
     def of(self, name: str) -> NDArray[np.int64]:
         """The identities of one dataset's partitions, shape (n, 4), in the order of their keys."""
@@ -90,33 +91,33 @@ class Looked(Protocol):
 
 
 class Staging(Protocol):
-    """Files that runs write apart from all datasets. They lie on this machine: engines write them.
+    """Files that runs write apart from all datasets, each under a name RUN/FILE.
 
-    Each has a name, RUN/FILE.
+    They are on this machine, because polars and other engines write files.
     """
 
     def stage(self, name: str) -> Path:
-        """The file to be written under a name; its folder is made."""
+        """The path to write for a name; its folder is made."""
         ...
 
     def seal(self, name: str) -> tuple[int, int, int]:
-        """End the writing of a file; its size, time of modification (ns) and inode."""
+        """Call it when a file is written; returns its size, time of modification (ns) and inode."""
         ...
 
     def sync(self, paths: Collection[Path | str]) -> Mapping[str, OSError]:
-        """Make files and folders of this machine durable; by path what the disk refused."""
+        """Make local files and folders durable; returns what the disk refused, by path."""
         ...
 
     def discard(self, names: Iterable[str]) -> None:
-        """Remove files; those that are not there are passed."""
+        """Remove files; names that have no file are ignored."""
         ...
 
     def sweep(self, run: str, wanted: Collection[str] = ()) -> None:
-        """Remove all that a run staged, but for the names that are wanted."""
+        """Remove all that a run staged, except the `wanted` names."""
         ...
 
     def staged_runs(self) -> Sequence[str]:
-        """The runs that have something staged."""
+        """The runs that have staged files."""
         ...
 
 
@@ -130,78 +131,80 @@ class Files(Protocol):
     def look(
         self, lots: Mapping[str, tuple[Dataset, Sequence[bytes]]]
     ) -> AbstractContextManager[Looked]:
-        """The identities of very many files: by the name of each lot a dataset and its keys."""
+        """The identities of very many files; each lot has a name, a dataset and keys."""
         ...
 
     def is_proof(self, found: FileIdentity, now_ns: int) -> bool:
-        """Whether every later edit gives a file another identity than this one, found just now.
+        """Whether any later edit must change this identity, which was found at `now_ns`.
 
-        Times of a file that was written a moment ago are no proof: the clock may not have moved on.
+        The times of a file that was written a moment ago do not prove it: an edit may fall on the
+        same step of the clock.
         """
         ...
 
     def read(
         self, dataset: Dataset, keys: Sequence[str], expected: NDArray[np.int64] | None = None
     ) -> Fetched:
-        """A local path for each partition's file; nothing lies there if the partition has none.
+        """A local path for each partition's file; there is no file if the partition has none.
 
-        If identities are expected, shape (n, 4), the files are those, or it is said which moved.
+        If identities are `expected`, shape (n, 4), the files have them, or the answer says which
+        have moved.
         """
         ...
 
     def pattern(self, dataset: Dataset) -> str | None:
-        """Where other programs read a dataset's files as they lie: a path with `{key}`.
+        """The path, with `{key}`, at which other programs can read a dataset's files in place.
 
-        It is relative to the project's folder if it lies below. None: files have to be read first,
-        which writes them down below `layout.fetched_of` the dataset.
+        It is relative to the project's folder if it is below that. None if files have to be fetched
+        by `read` first, which writes them below `layout.fetched_of` the dataset's name.
         """
         ...
 
 
 class Replacing(Protocol):
-    """Puts files into partitions' places: one a partition, whole at every moment."""
+    """Replaces partitions' files: one for each partition, and whole at every moment."""
 
     def replace(self, dataset: Dataset, key: str, by: Replacement) -> Answer:
-        """Put a sealed and synced file into its place, if what is there was seen by the claim.
+        """Put a sealed and synced file into its place, if the present file is the one seen.
 
         Requires: the lock of this partition is held.
 
         Raises:
-            OSError: it was refused, or its answer was lost: then nobody knows whether it was done.
+            OSError: it was refused; or its answer was lost, and nobody knows whether it was done.
         """
         ...
 
     def settle(
         self, places: Iterable[Place], above: Collection[str] = ()
     ) -> Mapping[tuple[str, str], OSError]:
-        """Make durable what lies at these places; by dataset and key what the disk refused.
+        """Make the files at these places durable; returns what was refused, by dataset and key.
 
-        Of the datasets named in `above` all is made durable that they lie in.
+        For the datasets named in `above` it also makes the folders durable that they are in.
         """
         ...
 
     def locked(self, partitions: Iterable[tuple[str, str]]) -> AbstractContextManager[None]:
-        """Hold the locks of (dataset, key) pairs, where the store has any."""
+        """Hold the locks of (dataset, key) pairs, if the store has locks."""
         ...
 
 
 class Listing(Protocol):
-    """What is stored, also of what is not known yet or no longer declared."""
+    """Says what is stored, even if it is not known yet or no longer declared."""
 
     def has_any(self, dataset: Dataset) -> bool:
-        """Whether any file of a dataset is there; at once, however many there are."""
+        """Whether a dataset has any file; quick, however many there are."""
         ...
 
     def keys(self, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
-        """What stands in the place of the key where a dataset has its files, except `but` these.
+        """The texts in the place of the key under a dataset's name, except those in `but`.
 
-        A file need not be there, nor is all of it a key: the grain tells. Requires: the dataset has
-        a partition column.
+        Not every text need be a key, which the grain tells, nor need it have a file. Requires: the
+        dataset has a partition column.
         """
         ...
 
     def names(self) -> Sequence[str]:
-        """Under which names something is stored as datasets' files are, in order."""
+        """The names under which something is stored in the way of datasets, sorted."""
         ...
 
     def beside(
@@ -211,66 +214,67 @@ class Listing(Protocol):
         own: tuple[Dataset, Sequence[str]] | None,
         sources: Collection[Source],
     ) -> Iterator[StoredFile]:
-        """What is stored under a name and is called as one of these `files`.
+        """The files under a name whose file name is one of `files`.
 
-        Left out is what `own` has, a dataset and its keys, and what lies where `sources` have
-        theirs.
+        The partitions of `own`, a dataset and its keys, are left out, and so are files that lie
+        where `sources` have theirs.
         """
         ...
 
     def put_away(self, files: Sequence[tuple[StoredFile, int]]) -> None:
-        """Move such files into the history, each under its number, durably first.
+        """Move files into the history, each under its number; each is durable there first.
 
         Raises:
-            OSError: the disk refused one; then it is where it was.
+            OSError: the disk refused a file, which then stays where it was.
         """
         ...
 
 
 class Past(Protocol):
-    """What was replaced, kept for a while by dataset, key and number."""
+    """The history: replaced files, kept for a while by dataset, key and number."""
 
     def kept(self, name: str, key: str) -> Mapping[int, Path]:
-        """Local paths of what is kept of a partition, by number, the oldest first."""
+        """Local paths of a partition's kept files, by number, the oldest first."""
         ...
 
     def keep(self, name: str, key: str, file: Path, number: int) -> Path:
-        """Keep a file, under the next number that no other has; a local path of what is kept."""
+        """Keep a file under `number`, or the next that is free; returns a local path of it."""
         ...
 
     def past_bound(self, name: str, key: str) -> Mapping[int, Path]:
-        """The oldest of what is kept: what goes beyond as many as are to be kept."""
+        """The oldest kept files of a partition: those in excess of the number to keep."""
         ...
 
     def forget(self, name: str, key: str, numbers: Iterable[int]) -> None:
-        """Keep these of a partition no longer; those that are not kept are passed."""
+        """Remove kept files of a partition by their numbers; unknown numbers are ignored."""
         ...
 
     def histories(self) -> Sequence[tuple[str, str]]:
-        """Each name and key of which something may be kept, in order."""
+        """Each name and key that may have kept files, sorted."""
         ...
 
 
 class Journaling(Protocol):
-    """Lines that say what a rebuild of the metastore needs beside the footers."""
+    """The journal: lines that a rebuild of the metastore needs beside the footers."""
 
     def journal(self, lines: Sequence[str]) -> None:
         """Append lines, durably."""
         ...
 
     def journaled(self, last: int | None = None) -> Iterator[str] | None:
-        """All lines, or those that end in the `last` so many bytes; None if none was ever appended.
+        """All lines, or those in the last `last` bytes; None if none was ever appended.
 
-        The first of the last ones may be cut.
+        Of the last bytes the first line may be cut.
         """
         ...
 
 
 class Store(Staging, Files, Replacing, Listing, Past, Journaling, Protocol):
-    """All of a store. `layout` says where on this machine lies what is no partition's file.
+    """All of a store.
 
-    A store that is not `durable` syncs nothing: what it holds outlives a process, not a power cut.
-    One that is not `is_shared` lives in this process: others do not see what it holds.
+    `layout` says where on this machine everything is that is no partition's file. A store that is
+    not `durable` syncs nothing: what it holds survives a process, but not a power cut. A store that
+    is not `is_shared` is in this process only, so that other processes do not see what it holds.
     """
 
     layout: Layout
@@ -279,5 +283,5 @@ class Store(Staging, Files, Replacing, Listing, Past, Journaling, Protocol):
 
 
 def file_of(store: Files, dataset: Dataset, key: str) -> Path:
-    """A local path of one partition's file as it is now; nothing lies there if it has none."""
+    """A local path of one partition's present file; there is no file if it has none."""
     return store.read(dataset, [key]).paths[0]

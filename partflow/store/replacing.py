@@ -1,6 +1,6 @@
-"""Writes a file beside its place and moves it there, so that nobody ever sees a part of it.
+"""Writes a file beside its place and then renames it, so that nobody ever sees a part of it.
 
-Knows nothing of partitions: these are replaced under their locks (`protocol.Places.replace`).
+Knows nothing of partitions, which are replaced under their locks (`protocol.Replacing.replace`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BESIDE = ".tmp"
-"""How the name of a file ends that is being written beside its place."""
+"""The ending of a file's name while it is written beside its place."""
 
 
 @contextmanager
 def replaced(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """A path to write to, in the same folder; what lies there at the end of the block replaces it.
+    """A path beside `path` to write to; at the end of the block that file replaces `path`.
 
-    If the block raises, the old file stays and the new one goes. With `durable` the new file's
-    bytes outlive a power cut before it has its name. OSError if the disk refuses that or the name.
+    If the block raises, the old file stays and the new one is removed. With `durable` the new file
+    is synced before it is renamed. OSError if the disk refuses either.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}{BESIDE}")
     try:

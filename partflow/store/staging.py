@@ -1,6 +1,6 @@
-"""The folder on this machine in which runs stage, whatever store what they make is to go into.
+"""The folder on this machine in which runs stage their files, for every kind of store.
 
-Knows nothing of where partitions lie. Engines write files, so staging is a folder for all stores.
+Knows nothing of where partitions lie. It is a folder because polars and other engines write files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIDE_BY_SIDE = 8
 
 
 class LocalStaging:
-    """Stages below `layout.staging`; what is not `durable` is never synced."""
+    """Stages below `layout.staging`; if it is not `durable`, nothing is synced."""
 
     def __init__(self, layout: Layout, *, durable: bool) -> None:
         self.layout = layout
@@ -29,7 +29,7 @@ class LocalStaging:
         self._run = ""
 
     def stage(self, name: str) -> Path:
-        """The file to be written under a name RUN/FILE; its folder is made."""
+        """The path to write for a name RUN/FILE; its folder is made."""
         path = self.layout.staged(name)
         run = path.parent.name
         if run != self._run:
@@ -38,10 +38,10 @@ class LocalStaging:
         return path
 
     def seal(self, name: str) -> tuple[int, int, int]:
-        """End the writing of a staged file; its size, time of modification and inode.
+        """Backdate a staged file that is written; returns its size, mtime (ns) and inode.
 
-        Its time of modification is set back by two seconds, so that an edit by somebody else can
-        never fall on the same step of the clock as our own writing. `sync` makes it durable.
+        Its time of modification is set back by two seconds, so that a later edit cannot fall on the
+        same step of the clock. It does not make the file durable: `sync` does.
         """
         failpoint("staged")
         path = self.layout.staged(name)
@@ -52,12 +52,12 @@ class LocalStaging:
         return stat.st_size, backdated, stat.st_ino
 
     def discard(self, names: Iterable[str]) -> None:
-        """Remove staged files; those that are not there are passed."""
+        """Remove staged files; names that have no file are ignored."""
         for name in names:
             self.layout.staged(name).unlink(missing_ok=True)
 
     def sweep(self, run: str, wanted: Collection[str] = ()) -> None:
-        """Remove what a run staged and did not publish, but for the `wanted` names."""
+        """Remove what a run staged and did not publish, except the `wanted` names."""
         folder, wanted = self.layout.staging / run, set(map(staged_name, wanted))
         self._run = ""
         for name in sorted(listed(folder)):
@@ -67,15 +67,15 @@ class LocalStaging:
             folder.rmdir()
 
     def staged_runs(self) -> list[str]:
-        """The runs that have something staged; what is a link leads elsewhere and is none."""
+        """The runs that have a folder of staged files; links do not count."""
         folder = self.layout.staging
         return sorted(name for name in listed(folder) if not (folder / name).is_symlink())
 
     def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
-        """Make files and folders durable, side by side; those that the disk refused, and why.
+        """Make files and folders durable, several at a time; returns the errors by path.
 
-        Asked for one after the other, each waits for a write of its own; asked for together, they
-        share one. Data that was refused must not be trusted: it is never tried again.
+        Syncs that run at the same time share the disk's waits. A file that the disk refused must
+        not be trusted, nor synced again: a second sync could succeed without its data.
         """
         if not self.durable or not paths:
             return {}
@@ -87,7 +87,7 @@ class LocalStaging:
 
 
 def _synced(path: str) -> OSError | None:
-    """Sync a file or folder; the error that refused it."""
+    """Sync a file or folder; returns the error if the disk refused it."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:

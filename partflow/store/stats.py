@@ -1,6 +1,6 @@
-"""What stat says of many files below a folder. As a program, it says so of others' folders.
+"""Asks for the stats of many files below a folder; as a program, for those of several folders.
 
-Knows nothing of datasets. As a program it is started for its time alone: it imports little.
+Knows nothing of datasets. It imports little, because as a program it is started to save time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sys
 from array import array
 
-TYPE_CHECKING = False  # to import the module `typing` takes as long as all the rest
+TYPE_CHECKING = False  # Importing `typing` would take as long as all the rest.
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import AnyStr
@@ -18,48 +18,49 @@ if TYPE_CHECKING:
 NONE = (-1, -1, -1, -1)
 """Stands for a file that is not there."""
 UNKNOWN = (0, 0, 0, 0)
-"""What there is of a file that stat refuses: unlike any that was recorded, so it is looked at."""
+"""Stands for a file that stat refuses: it equals no recorded one, so the file is read."""
 
 
 def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array[int]:
-    """Size, mtime, ctime (ns) and inode for each key, flat; the path is its `parts` joined by it.
+    """Size, mtime, ctime (ns) and inode for each key, in one flat array.
 
-    Numbers in one row: a tuple for each file would cost half as much again. As soon as a file is
-    not there the folder is listed, and no other is looked for in vain.
+    A file's path below the folder is `parts` joined by its key. A flat array is a third cheaper
+    than tuples. As soon as one file is absent the folder is listed, so that others which are absent
+    cost no stat.
     """
-    found = array("q")
+    numbers = array("q")
     try:
         descriptor = _opened(folder)
-    except OSError as error:  # a folder that is refused may hold any of them
+    except OSError as error:  # A folder that is refused may hold any of the files.
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         for _ in keys:
-            found.extend(NONE if gone else UNKNOWN)
-        return found
-    add, stat, names, is_open = found.extend, os.stat, None, True
+            numbers.extend(NONE if gone else UNKNOWN)
+        return numbers
+    add, stat, names, is_open = numbers.extend, os.stat, None, True
     try:
         for key in keys:
             name = key.join(parts)
             if names is None or name.partition(b"/")[0] in names:
                 try:
-                    one = stat(name, dir_fd=descriptor)
+                    result = stat(name, dir_fd=descriptor)
                 except (FileNotFoundError, NotADirectoryError):
                     if names is None and is_open:
                         names = _listed(folder)
                         is_open = names is not None
-                except OSError:  # links in a circle, no permission: who reads it is told
+                except OSError:  # Links in a circle, or no permission: reading it will say so.
                     add(UNKNOWN)
                     continue
                 else:
-                    add((one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino))
+                    add((result.st_size, result.st_mtime_ns, result.st_ctime_ns, result.st_ino))
                     continue
             add(NONE)
     finally:
         os.close(descriptor)
-    return found
+    return numbers
 
 
 def _opened(folder: bytes) -> int:
-    """A folder, to look for names in it; also where its rights forbid to list it."""
+    """A descriptor of a folder, even if its permissions forbid to list it."""
     try:
         return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except PermissionError:
@@ -69,7 +70,7 @@ def _opened(folder: bytes) -> int:
 
 
 def _listed(folder: bytes) -> set[bytes] | None:
-    """The names in a folder; None where it may not be listed."""
+    """The names in a folder; None if it may not be listed."""
     try:
         return listed(folder)
     except OSError:
@@ -77,7 +78,7 @@ def _listed(folder: bytes) -> set[bytes] | None:
 
 
 def listed(folder: AnyStr | os.PathLike[AnyStr]) -> set[AnyStr]:
-    """The names in a folder; none if it is not there, or no folder."""
+    """The names in a folder; empty if it is absent, or no folder. OSError if it is refused."""
     try:
         with os.scandir(folder) as entries:
             return {e.name for e in entries}
@@ -86,7 +87,7 @@ def listed(folder: AnyStr | os.PathLike[AnyStr]) -> set[AnyStr]:
 
 
 def folders(folder: AnyStr | os.PathLike[AnyStr]) -> list[AnyStr]:
-    """The names of the folders in a folder, sorted; a link leads elsewhere and is passed."""
+    """The names of the folders in a folder, sorted, without links; OSError if it is refused."""
     try:
         with os.scandir(folder) as entries:
             return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
@@ -95,7 +96,7 @@ def folders(folder: AnyStr | os.PathLike[AnyStr]) -> list[AnyStr]:
 
 
 def _answer() -> None:
-    """Say it of what our own parent asks on standard input: (folder, parts, keys), each in turn."""
+    """Answer what our parent process asks on standard input: a list of (folder, parts, keys)."""
     for folder, parts, keys in marshal.load(sys.stdin.buffer):  # noqa: S302  # nosec B302
         stats(folder, parts, keys).tofile(sys.stdout.buffer)
 
