@@ -113,11 +113,16 @@ def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
     tasks = sorted(tasks, key=lambda t: (t.name, t.place))
     mentioned = [d for t in tasks for d in (*t.writes, *(i.read.dataset for i in t.inputs))]
     named: dict[str, Dataset] = {}
-    every = (*datasets, *mentioned)
-    for dataset in every:
+    all_datasets = (*datasets, *mentioned)
+    for dataset in all_datasets:
         named.setdefault(dataset.name, dataset)
+    # Whatever is wrong at one stage is said together; later stages rely on the earlier ones.
     _require_none(
-        [*_twice_declared(every, named), *_twice_named(tasks, named), *_formats_of_one_name(every)]
+        [
+            *_twice_declared(all_datasets, named),
+            *_twice_named(tasks, named),
+            *_formats_of_one_name(all_datasets),
+        ]
     )
     _require_none(p for t in tasks if (p := _problem_of_during(t)) is not None)
     declared = {t.name: declared_extent(t) for t in tasks}
@@ -127,13 +132,15 @@ def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
         [
             *_unwritten(tasks, named),
             *_written_twice(tasks, declared),
-            *(problem for task, each in across for problem in _ill_nested(task, each)),
+            *(problem for task, task_input in across for problem in _ill_nested(task, task_input)),
         ]
     )
     ordered = _ordered(tasks, declared)
     task_extents, dataset_extents = _extents(ordered, named, declared)
     extents = (task_extents, dataset_extents)
-    _require_none(p for task, each in across for p in _begun_within(task, each, *extents))
+    _require_none(
+        p for task, task_input in across for p in _begun_within(task, task_input, *extents)
+    )
     return Graph(ordered, named, task_extents, dataset_extents)
 
 
