@@ -104,11 +104,11 @@ class Patience:
     wait: bool
     waiting: Callable[[str], None]
 
-    def await_end(self, leases: Leases, met: Met, said: str) -> None:
-        """Wait until a run has ended; `said` tells who it is. BusyError unless `wait`."""
+    def await_end(self, leases: Leases, met: Met, who: str) -> None:
+        """Wait until a run has ended; `who` is who runs it, in words. BusyError unless `wait`."""
         if not self.wait:
-            raise BusyError(f"another run is at this: {said}; wait for it, or leave --no-wait out")
-        self.waiting(said)
+            raise BusyError(f"another run is at this: {who}; wait for it, or leave --no-wait out")
+        self.waiting(who)
         leases.await_end(met)
 
 

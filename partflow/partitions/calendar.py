@@ -128,8 +128,8 @@ class _Calendar(Grain):
 class Daily(_Calendar):
     """Local days: each begins when the zone's clock first shows its date or a later one.
 
-    Most are 24 hours long. A day on which the clock is changed is longer or shorter, by an hour
-    or by half of one; a day that the zone skipped has no length.
+    Most are 24 hours long. A day on which the clock is changed is longer or shorter, mostly by an
+    hour; a day that the zone skipped has no length.
     """
 
     kind: ClassVar[str] = "daily"

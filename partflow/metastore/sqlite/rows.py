@@ -147,12 +147,16 @@ def write_log(c: apsw.Connection, lines: LogLines) -> None:
 
 
 def write_seen(
-    c: apsw.Connection, run: str, made: Sequence[tuple[str, str, Sequence[Seen]]]
+    c: apsw.Connection, run: str, materialized: Sequence[tuple[str, str, Sequence[Seen]]]
 ) -> None:
     """Replace what was seen of each (node, key) by what was seen while this run made it."""
     if c.execute(_SQL["any_seen"]).fetchall():
-        c.executemany(_SQL["forget_seen"], [(node, key) for node, key, _ in made])
+        c.executemany(_SQL["forget_seen"], [(node, key) for node, key, _ in materialized])
     c.executemany(
         _SQL["add_seen"],
-        [(node, key, run, s.kind, s.what, s.sha256) for node, key, seen in made for s in seen],
+        [
+            (node, key, run, s.kind, s.what, s.sha256)
+            for node, key, seen in materialized
+            for s in seen
+        ],
     )
