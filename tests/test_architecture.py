@@ -139,6 +139,23 @@ def test_names_keep_to_the_words_of_the_design() -> None:
     assert broken == []
 
 
+def test_no_protocol_asks_for_more_than_six_methods() -> None:
+    large = [
+        f"{relative(path)}: {kind.name}"
+        for path in MODULES
+        for kind in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(kind, ast.ClassDef)
+        and "Protocol" in {ast.unparse(parent) for parent in kind.bases}
+        and sum(isinstance(each, ast.FunctionDef) and not is_property(each) for each in kind.body)
+        > 6
+    ]
+    assert large == []
+
+
+def is_property(function: ast.FunctionDef) -> bool:
+    return "property" in {ast.unparse(each) for each in function.decorator_list}
+
+
 def test_the_drawn_tree_of_errors_is_the_real_one() -> None:
     real = {
         (name, None if kind is errors.PartflowError else kind.__base__.__name__)
