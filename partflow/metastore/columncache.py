@@ -43,8 +43,8 @@ class ColumnCache:
     def load(self, node: str, *, identities: bool = True) -> Columns:
         """A node's columns: from the cache, and what that lacks from the metastore.
 
-        The arrays are the caller's own. Without `identities` these are not read from the cache.
-        MetastoreError if a record cannot be understood.
+        The arrays are the caller's own. What comes from the cache has identities only if
+        `identities`. MetastoreError if a record cannot be understood.
         """
         version = self._versions.get(node, 0)
         columns = _cached(self._path(node, version), identities=identities)

@@ -116,7 +116,7 @@ def begun_lines(run: str, effects: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def seen_lines(run: str, seen: Iterable[tuple[str, str, Sequence[Seen]]]) -> list[str]:
-    """The lines to journal for each (node, key) during whose making anything was seen."""
+    """The lines to journal of what was seen while each (node, key) was made, if anything was."""
     return [
         _line(
             {
