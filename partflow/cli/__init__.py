@@ -152,8 +152,7 @@ def _met_by_metastore(session: Session, error: Exception) -> str | None:
         metastore = session.history().metastore
     except (PartflowError, OSError):
         return None
-    problem = metastore.problem_of(error)
-    return None if problem is None else f"{metastore.place} {problem}"
+    return metastore.problem_of(error)
 
 
 def _print_what_it_can() -> None:

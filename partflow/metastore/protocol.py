@@ -346,7 +346,7 @@ class Opening(Protocol):
     def problem_of(self, error: Exception) -> str | None:
         """What is wrong with an open metastore that raised this error, and what to do.
 
-        The words follow the name of its place. None if the error is none of a metastore's.
+        The words name the metastore. None if the error is none of a metastore's.
         """
         ...
 

@@ -98,7 +98,7 @@ def test_damage_that_shows_long_after_it_was_opened_is_said_in_words(place, path
     path.write_bytes(whole[:half] + bytes(len(whole) - half))
     with place.looked_at() as metastore, pytest.raises(Exception, match="malformed") as met:
         metastore.records("a")
-    assert "is damaged" in str(place.problem_of(met.value))
+    assert f"{path} is damaged" in str(place.problem_of(met.value))
     assert place.damage() is not None
     assert place.problem_of(ValueError("a bug")) is None
 

@@ -54,8 +54,9 @@ class SqlitePlace:
             return SqliteMetastore.in_memory()
 
     def problem_of(self, error: Exception) -> str | None:
-        """What is wrong with an open file that raised this error."""
-        return problem_of(error)
+        """What is wrong with an open file that raised this error; SQLite does not name it."""
+        problem = problem_of(error)
+        return None if problem is None else f"{self.path} {problem}"
 
     def damage(self) -> str | None:
         """What is wrong with the file."""
