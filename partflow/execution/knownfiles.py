@@ -1,8 +1,8 @@
-"""Which files a run's inputs are: those that it looked at, and those that it has made since.
+"""Knows the identities of a run's input files: of those it looked at, and those it made since.
 
-Knows nothing of steps. A reader is told what to expect: another file is not what the footer says
-that a partition was made from. If the first one is put back before the next look, nothing else
-would ever tell.
+Knows nothing of steps. A reader gets the identities that it has to expect, because from another
+file it would make a partition whose footer is wrong. If the first file is put back before the next
+look, nothing else would show it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class KnownFiles:
     """The identities of the files of one plan's datasets.
 
-    `looked` has those of the datasets that were looked at, by name, shape (n, 4); it is not
-    changed.
+    `looked` gives those of the datasets that were looked at, by name, shape (n, 4). Its arrays are
+    not changed.
     """
 
     def __init__(self, plan: Plan, looked: Mapping[str, NDArray[np.int64]]) -> None:
@@ -33,7 +33,7 @@ class KnownFiles:
         self._own: set[str] = set()
 
     def of(self, dataset: Dataset, ordinals: Sequence[int]) -> bytes | None:
-        """The identities of these partitions' files, 32 bytes each; None if nobody looked."""
+        """The identities of these partitions' files, 32 bytes each; None if they are not known."""
         known = self._known.get(dataset.name)
         if known is None or not ordinals:
             return None
@@ -41,7 +41,7 @@ class KnownFiles:
         return rows.tobytes()
 
     def put(self, name: str, ordinal: int, identity: FileIdentity) -> None:
-        """A partition's file was made just now."""
+        """Take in the identity of a file that was just published, if its dataset was looked at."""
         if name not in self._known:
             return
         if name not in self._own:
@@ -51,5 +51,5 @@ class KnownFiles:
         self._known[name][ordinal - self._lo(name)] = row
 
     def _lo(self, name: str) -> int:
-        """The ordinal of the first row."""
+        """The ordinal of a dataset's first row."""
         return self._plan.snapshot.states[name].lo

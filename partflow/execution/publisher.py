@@ -273,10 +273,15 @@ class Publisher:
 
 
 def _placed(news: StepNews, files: Mapping[tuple[str, str], FileIdentity | None]) -> StepNews:
-    """The news with the files that were put into place; what stayed is as it was looked at."""
+    """The news with the identities of the files that were put into place.
+
+    Files that stayed are not among them: theirs are those that the plan saw.
+    """
     intents = [p.intent for p in news.publications if p.intent.staged is not None]
-    found = {i.node: files.get((i.node, i.key)) for i in intents}
-    return replace(news, files={name: one for name, one in found.items() if one is not None})
+    placed = {i.node: files.get((i.node, i.key)) for i in intents}
+    return replace(
+        news, files={name: identity for name, identity in placed.items() if identity is not None}
+    )
 
 
 def _of_disk(refusal: Refusal) -> Failure:

@@ -144,7 +144,10 @@ class FrameFormat(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProjectFormat:
-    """A project's format, under its declared name, with all that partflow asks of a format."""
+    """A project's format, under its declared name, with all that partflow asks of a format.
+
+    ReadError if the project's method raises over a file, or the file cannot be read.
+    """
 
     name: str
     own: Format

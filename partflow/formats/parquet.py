@@ -59,7 +59,8 @@ class Parquet:
     `own` says that tasks wrote the files: a column of the schema that an older file lacks is null.
     Files of others are read as the schema says, if that changes no value. `column` is the partition
     column: all files of one read must have it, or none. `ordered` says that the order of rows
-    counts in the fingerprint.
+    counts in the fingerprint. What reads a file raises ReadError if the file is damaged or gone, or
+    does not fit the schema.
     """
 
     ordered: bool = False

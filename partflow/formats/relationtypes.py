@@ -86,7 +86,8 @@ def extension_in(dtype: Any) -> str | None:
     parts = [getattr(dtype, name, None) for name in ("inner", "key", "value")]
     parts += [field.dtype for field in getattr(dtype, "fields", ())]
     return next(
-        (found for part in parts if part is not None and (found := extension_in(part))), None
+        (extension for part in parts if part is not None and (extension := extension_in(part))),
+        None,
     )
 
 

@@ -40,7 +40,10 @@ class _Armed:
 
 
 def failpoint(name: str) -> None:
-    """Pass the point `name`; if it is armed, OSError, or this process is killed or stopped."""
+    """Pass the point `name`; if it is armed, OSError, or this process is killed or stopped.
+
+    ConfigurationError if the environment arms a point in a wrong form.
+    """
     armed = _armed()
     if armed is None or armed.name not in (name, ANY):
         return

@@ -44,10 +44,10 @@ def identity(path: Path) -> FileIdentity | None:
     return FileIdentity(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
-def is_settled(found: FileIdentity, now_ns: int) -> bool:
+def is_settled(present: FileIdentity, now_ns: int) -> bool:
     """Whether a file is older than one step of its clock, so that any edit must change its stat.
 
     A time that is a whole second is taken for one of a file system with steps of two seconds.
     """
-    step = _COARSE_STEP_NS if found.mtime_ns % 1_000_000_000 == 0 else CLOCK_STEP_NS
-    return max(found.mtime_ns, found.ctime_ns) < now_ns - step
+    step = _COARSE_STEP_NS if present.mtime_ns % 1_000_000_000 == 0 else CLOCK_STEP_NS
+    return max(present.mtime_ns, present.ctime_ns) < now_ns - step

@@ -63,9 +63,9 @@ class LocalStore(LocalListing):
         """The identities of very many files, found by as many processes as are worth it."""
         return SideBySide({name: self.layout.files(*lot) for name, lot in lots.items()})
 
-    def is_proof(self, found: FileIdentity, now_ns: int) -> bool:
+    def is_proof(self, present: FileIdentity, now_ns: int) -> bool:
         """Whether a file is older than one step of its clock."""
-        return is_settled(found, now_ns)
+        return is_settled(present, now_ns)
 
     def read(
         self, dataset: Dataset, keys: Sequence[str], expected: NDArray[np.int64] | None = None

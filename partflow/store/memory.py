@@ -73,7 +73,7 @@ class MemoryStore(LocalStaging):
         }
         yield _Looked(identities)
 
-    def is_proof(self, found: FileIdentity, now_ns: int) -> bool:  # noqa: ARG002 - of the protocol
+    def is_proof(self, present: FileIdentity, now_ns: int) -> bool:  # noqa: ARG002 - of the protocol
         """True: the identity is a digest of the bytes."""
         return True
 
@@ -220,13 +220,13 @@ class MemoryStore(LocalStaging):
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What a look has found, by lot."""
+    """The identities of partitions, by the name of each lot."""
 
-    found: Mapping[str, NDArray[np.int64]]
+    identities: Mapping[str, NDArray[np.int64]]
 
     def of(self, name: str) -> NDArray[np.int64]:
         """The identities of one lot."""
-        return self.found[name]
+        return self.identities[name]
 
 
 def identity_of(content: bytes | None) -> FileIdentity:

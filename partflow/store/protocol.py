@@ -134,7 +134,7 @@ class Files(Protocol):
         """The identities of very many files; each lot has a name, a dataset and keys."""
         ...
 
-    def is_proof(self, found: FileIdentity, now_ns: int) -> bool:
+    def is_proof(self, present: FileIdentity, now_ns: int) -> bool:
         """Whether any later edit must change this identity, which was found at `now_ns`.
 
         The times of a file that was written a moment ago do not prove it: an edit may fall on the
