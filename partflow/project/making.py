@@ -43,7 +43,11 @@ _Planned = Callable[[Observed, RunLog], Plan]
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """What changes one project's warehouse."""
+    """What changes one project's warehouse.
+
+    MetastoreError if the metastore is lost; BusyError if another run is at the same partitions and
+    `controls` do not wait; ClockError if the clock is behind the record, but not of checks.
+    """
 
     project: Project
 
@@ -72,7 +76,10 @@ class Making:
         return self._run(restored, controls, asked)
 
     def backfill(self, asked: Asked, controls: Controls, only: Only, *, again: bool) -> Result:
-        """Make a range again; the request is recorded, so that the same words go on with it."""
+        """Make a range again; the request is recorded, so that the same words go on with it.
+
+        UsageError if nothing is selected, or as of `request_of`.
+        """
         if not asked.select:
             raise UsageError("backfill needs to be told what: a dataset, or a selection of them")
         project, text, since = self.project, asked.words(only), None
@@ -90,7 +97,10 @@ class Making:
         return result
 
     def accept(self, asked: Asked, controls: Controls, sample: Sample | None) -> Accepted:
-        """Record that new code makes the same, and keep the files that somebody changed."""
+        """Record that new code makes the same, and keep the files that somebody changed.
+
+        UsageError if nothing is selected, or as of `request_of`.
+        """
         from partflow.operations.accept import Acceptor
         from partflow.operations.acceptable import acceptable
 
@@ -135,7 +145,7 @@ class Making:
             return read_again(start.decided, start.seen)
 
     def _run(self, planned: _Planned, controls: Controls, asked: Asked) -> Result:
-        """Carry out what is `planned`; a look comes first, and with nothing to do no lease."""
+        """Look, and carry out what `planned` gives; with nothing to do no lease is taken."""
         by_older_rules: list[CodeFingerprint] = []
 
         def decide(metastore: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
@@ -162,7 +172,7 @@ class Making:
         controls: Controls,
         by_older_rules: list[CodeFingerprint],
     ) -> Result:
-        """Make what is decided, and show it in the catalog; with no step only what was seen."""
+        """Carry the plan out, and bring the catalog and the columns' cache up to date."""
         from partflow.project.queries import views_of
 
         project, metastore, decided = self.project, start.metastore, start.decided
