@@ -299,6 +299,17 @@ class PastRuns(Protocol):
         ...
 
 
+class Costs(Protocol):
+    """What was run, as what it takes to run it again."""
+
+    def took(self, tasks: Iterable[str]) -> dict[str, float]:
+        """The mean seconds of the last steps that a run made of each task; absent: none is known.
+
+        In a batch a step counts its share. It is the newest run that made any of the task.
+        """
+        ...
+
+
 class Requests(Protocol):
     """Which backfills were asked for."""
 
@@ -376,7 +387,7 @@ class MetastorePlace(Opening, Mending, Protocol):
     """A project's metastore, open or not, and even if there is none."""
 
 
-class RunRecord(Runs, PastRuns, Requests, Standing, Protocol):
+class RunRecord(Runs, PastRuns, Costs, Requests, Standing, Protocol):
     """What `RunLog` asks of a metastore."""
 
 

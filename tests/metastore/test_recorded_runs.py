@@ -1,4 +1,4 @@
-"""The contract of `Runs`, `PastRuns` and `Requests`."""
+"""The contract of `Runs`, `PastRuns`, `Costs` and `Requests`."""
 
 from __future__ import annotations
 
@@ -186,3 +186,22 @@ def test_equal_words_ask_in_the_place_of_those_before(metastore):
     assert metastore.open_request("backfill clean") == 9
     metastore.fulfil("backfill clean", 3.0)
     assert metastore.open_request("backfill clean") is None
+
+
+def logged(metastore, name: str, *steps: StepLog) -> None:
+    begun(metastore, run(name))
+    metastore.log(LogLines(name, 5.0, steps))
+
+
+def test_what_steps_took_is_told_by_the_newest_run_that_made_any(metastore):
+    logged(metastore, "old", replace(STEP, seconds=8.0), replace(STEP, task="other", seconds=1.0))
+    logged(metastore, "new", replace(STEP, seconds=2.0), replace(STEP, key="2", seconds=4.0))
+    failed = replace(STEP, task="other", state="failed", seconds=60.0)
+    logged(metastore, "failing", failed)
+    assert metastore.took(["clean", "other", "never run"]) == {"clean": 3.0, "other": 1.0}
+
+
+def test_of_many_steps_the_last_tell_what_they_took(metastore):
+    steps = [replace(STEP, key=f"{key:03}", seconds=float(key >= 50)) for key in range(100)]
+    logged(metastore, "a", *steps)
+    assert metastore.took(["clean"]) == {"clean": 1.0}

@@ -16,11 +16,13 @@ from partflow.metastore.sqlite.rows import run_of, step_of
 from partflow.metastore.sqlite.statements import Statements
 
 _SQL = Statements("runs")
+_RUNS, _STEPS = 8, 32
+"""In so many of the newest runs so many of the last steps tell what a task's steps take."""
 _COLUMNS = tuple(field.name for field in fields(RunRow))
 
 
 class SqliteRuns(Database):
-    """See `Runs`, `PastRuns` and `Requests`."""
+    """See `Runs`, `PastRuns`, `Costs` and `Requests`."""
 
     # --- what runs write: each is one transaction ----------------------------------------------
 
@@ -89,6 +91,21 @@ class SqliteRuns(Database):
         """For each task of which any run attempted a step, the first and the last key."""
         rows = self._ask(_SQL["attempted"])
         return {str(task): (str(first), str(last)) for task, first, last in rows}
+
+    def took(self, tasks: Iterable[str]) -> dict[str, float]:
+        """The mean seconds of the last steps that a run made of each task; absent: none is known.
+
+        The newest run that made any of a task is looked for among the last few.
+        """
+        runs = [str(run) for (run,) in self._ask(_SQL["newest"], (_RUNS,))]
+        seconds: dict[str, float] = {}
+        for task in tasks:
+            for run in runs:
+                ((mean,),) = self._ask(_SQL["took"], (run, task, _STEPS))
+                if mean is not None:
+                    seconds[task] = float(mean)
+                    break
+        return seconds
 
     def graphs(self, run: str | None = None) -> list[str]:
         """Every graph that any run had; if `run` is given its graph alone, if that was kept."""

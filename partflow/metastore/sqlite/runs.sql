@@ -61,6 +61,15 @@ SELECT document FROM graphs
 -- name: attempted
 SELECT task, min(key), max(key) FROM steps GROUP BY task ORDER BY task
 
+-- name: newest
+SELECT id FROM runs ORDER BY rowid DESC LIMIT ?
+
+-- name: took
+SELECT avg(seconds) FROM (
+    SELECT seconds FROM steps WHERE run = ? AND task = ? AND state = 'made'
+    ORDER BY key DESC LIMIT ?
+)
+
 -- name: attempts
 -- The columns are in the order in which `step_of` takes them, here and in `steps`.
 SELECT runs.id, task, key, attempt, steps.state, reason, seconds, message, serial, began_at, cpu,
