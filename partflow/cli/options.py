@@ -96,7 +96,12 @@ def carrying(function: Function) -> Function:
             "-n", "--dry-run", is_flag=True, help="Show what would be done, and do nothing."
         ),
         click.option(
-            "-j", "--jobs", type=click.IntRange(1), default=1, metavar="N", help="Worker processes."
+            "-j",
+            "--jobs",
+            type=click.IntRange(1),
+            default=1,
+            metavar="N",
+            help="The most worker processes.",
         ),
         click.option("-x", "--fail-fast", is_flag=True, help="Begin nothing more after a failure."),
         click.option(

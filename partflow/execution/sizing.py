@@ -1,4 +1,4 @@
-"""How large in memory a batch may be, and how large the frames that it reads will be.
+"""How large a run is: what batches take of memory, how many steps there are, what they took.
 
 Knows nothing of steps. Files are compressed: a frame can be thirty times as large as its file. So a
 frame's size is estimated as its rows, which are recorded, times the width of a row, which is taken
@@ -7,12 +7,14 @@ from one of the dataset's files.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 import numpy as np
 
 from partflow.declarations.dataset import Dataset
 from partflow.errors import ReadError
+from partflow.execution.pace import Forecast
 from partflow.execution.readyqueue import batch_limit
 from partflow.formats.known import table_of
 from partflow.planning.planner import Plan
@@ -49,6 +51,16 @@ def widths(plan: Plan, store: Store, batch_size: int | None) -> dict[str, float]
             if dataset.name not in widths_by_name and dataset.stored_as.is_table:
                 widths_by_name |= _width(plan, store, dataset)
     return widths_by_name
+
+
+def forecast_of(plan: Plan, took: Mapping[str, float], batch_size: int | None) -> Forecast:
+    """How many steps there are to be made of each task, and what one took in earlier runs."""
+    planned = {name: each for name, each in plan.tasks.items() if each.action.any()}
+    return Forecast(
+        {name: int(np.count_nonzero(each.action)) for name, each in planned.items()},
+        {name: batch_limit(each.task, batch_size) for name, each in planned.items()},
+        {name: seconds for name, seconds in took.items() if name in planned},
+    )
 
 
 def _width(plan: Plan, store: Store, dataset: Dataset) -> dict[str, float]:

@@ -195,7 +195,7 @@ class Making:
         from partflow.operations.run import Carrier, newest, seen_ahead
 
         project, metastore, decided = self.project, start.metastore, start.decided
-        executor, log = self._executor(controls, decided), RunLog(metastore)
+        executor, log = self._executor(controls, decided, metastore), RunLog(metastore)
         row = begun(run, controls.command, project.clock() / 1e9)
         codes = project.codes.values()
         note_begun(metastore, project.store, codes, newest(decided), seen_ahead(decided))
@@ -235,12 +235,15 @@ class Making:
 
         return decide
 
-    def _executor(self, controls: Controls, decided: Plan) -> Executor:
+    def _executor(self, controls: Controls, decided: Plan, metastore: Metastore) -> Executor:
         """What carries the plan out; ConfigurationError if that would not see the store."""
         from partflow.execution.executors.routing import executor_for
+        from partflow.execution.sizing import forecast_of
 
-        tasks = [p.task for p in decided.tasks.values() if p.action.any()]
-        return executor_for(self._site(controls), tasks)
+        tasks = [planned.task for planned in decided.tasks.values() if planned.action.any()]
+        took = metastore.took(task.name for task in tasks)
+        forecast = forecast_of(decided, took, controls.batch_size)
+        return executor_for(replace(self._site(controls), forecast=forecast), tasks)
 
     def _site(self, controls: Controls) -> Site:
         """What may work on the project."""

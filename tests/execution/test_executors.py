@@ -24,6 +24,7 @@ from partflow.execution.executors.site import Site
 from partflow.execution.executors.threads import ThreadExecutor
 from partflow.execution.executors.workplace import Workplace
 from partflow.execution.orders import Attempt, Lineage, Order
+from partflow.execution.pace import Forecast
 from partflow.project.project import load_again
 
 JOBS = """
@@ -72,9 +73,11 @@ JOBS = """
 FIRST = 19_723  # 2024-01-01
 
 
-def site(project, workers: int = 1) -> Site:
+def site(project, workers: int = 1, **seconds: float) -> Site:
+    """The project with so many workers; of some tasks it is known how many seconds a step takes."""
     load = functools.partial(load_again, project.root, ())
-    return Site(project.graph, project.store, load, workers, project.frames)
+    forecast = Forecast(dict.fromkeys(seconds, 100), {}, seconds)
+    return Site(project.graph, project.store, load, workers, project.frames, forecast=forecast)
 
 
 def here(project) -> Workplace:
@@ -89,6 +92,12 @@ EXECUTORS = {
     ),
     "routed, with one worker": lambda project: executor_for(site(project)),
     "routed, with two workers": lambda project: executor_for(site(project, 2)),
+    "routed, with two workers for small steps": lambda project: executor_for(
+        site(project, 2, makes=0.001)
+    ),
+    "routed, with two workers for large steps": lambda project: executor_for(
+        site(project, 2, makes=9.0)
+    ),
 }
 BESIDE = [name for name in EXECUTORS if name not in ("this process", "routed, with one worker")]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.execution.executors.pace import SMALL, WORTH, Forecast, Pace
+from partflow.execution.pace import SMALL, WARM_UP, WORTH, Forecast, Pace
 
 
 def pace(steps=100, seconds=None, at_once=1):
@@ -43,25 +43,48 @@ def test_what_has_ended_is_worth_no_worker():
     assert long.workers() == 3 / WORTH
 
 
-def test_the_first_steps_of_a_task_tell_what_they_take():
+def test_two_steps_of_a_task_tell_what_they_take():
     first = pace(steps=100)
     first.ended("t", 1, 2.0)
-    assert first.workers() == pytest.approx(99 * 2.0 / WORTH)
+    assert not first.is_known("t")
+    first.ended("t", 1, 2.0)
+    assert first.workers() == pytest.approx(98 * 2.0 / WORTH)
+
+
+def test_a_first_call_that_imports_libraries_tells_little():
+    first = pace(steps=100)
+    first.ended("t", 1, WARM_UP)
+    assert first.workers() == 0
+    first.ended("t", 1, SMALL / 4)
+    assert first.is_small("t", 1)
+
+
+def test_a_first_call_that_takes_longer_than_imports_is_worth_workers():
+    first = pace(steps=101)
+    first.ended("t", 1, WARM_UP + 3.0)
+    assert first.workers() == pytest.approx(100 * 3.0 / WORTH)
 
 
 def test_a_step_that_goes_on_and_on_is_worth_workers_before_it_ends():
     unknown = pace(steps=10)
-    unknown.lasts("t", 1, 0.5)
+    unknown.lasts("t", 1, WARM_UP + 0.5)
     assert unknown.workers() == pytest.approx(10 * 0.5 / WORTH)
     assert not unknown.is_known("t")
     unknown.ended("t", 1, 0.001)
-    assert unknown.is_small("t", 1)
+    assert unknown.workers() == 0
 
 
 def test_a_task_that_was_small_and_is_no_more_is_found_out():
     grown = pace(steps=10, seconds=SMALL / 10)
-    grown.ended("t", 1, 10.0)
+    for _ in range(3):
+        grown.ended("t", 1, 10.0)
     assert not grown.is_small("t", 1)
+
+
+def test_one_step_that_took_long_makes_small_ones_no_longer():
+    small = pace(steps=10, seconds=SMALL / 10)
+    small.ended("t", 1, 10.0)
+    assert small.is_small("t", 1)
 
 
 @given(

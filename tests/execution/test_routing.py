@@ -61,6 +61,28 @@ def test_an_order_goes_where_it_can_be_ended_and_where_the_processors_are(ordere
     assert place_of(ordered, site(workers), is_free=True) is wanted
 
 
+@pytest.mark.parametrize(
+    ("ordered", "wanted"),
+    [
+        (order(), Place.HERE),
+        (order(attempts=3), Place.HERE),
+        (order(number=2), Place.HERE),
+        (TIMED, Place.WORKERS),
+        (order("waits"), Place.THREADS),
+        (order("waits", timeout=9.0), Place.WORKERS),
+    ],
+)
+@pytest.mark.parametrize("is_free", [True, False])
+def test_what_is_small_is_made_here_unless_it_has_to_be_ended(ordered, wanted, is_free):
+    assert place_of(ordered, site(2), is_free=is_free and wanted is not Place.WORKERS,
+                    is_small=True) is wanted  # fmt: skip
+
+
+def test_what_is_small_goes_to_processes_if_the_project_wants_them():
+    wanted = site(2, only_processes=True)
+    assert place_of(order(), wanted, is_free=False, is_small=True) is Place.WORKERS
+
+
 def test_what_has_something_beside_it_does_not_go_to_where_all_processors_are():
     assert place_of(ALONE, site(2), is_free=False) is Place.WORKERS
 
@@ -77,5 +99,5 @@ def test_a_project_that_wants_processes_has_nothing_carried_out_here_but_threads
 def test_frames_are_kept_for_tasks_only_where_this_process_calls_them():
     here = site(1)
     assert here.at_hand is here.frames
-    assert site(2).at_hand is None
+    assert site(2).at_hand is not None, "what is small is made here"
     assert site(1, only_processes=True).at_hand is None

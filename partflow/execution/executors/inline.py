@@ -16,6 +16,7 @@ from partflow.execution.orders import Order, Outcome
 
 _AT_ONCE = 32
 _LONG_ENOUGH = 0.25
+_BESIDE_OTHERS = 0.05
 _TOGETHER = 16
 """The most calls whose results are stored together, while the next calls run."""
 
@@ -40,8 +41,11 @@ class InlineExecutor:
         else:
             self._queue.append(order)
 
-    def collect(self, patience: float) -> list[Outcome]:  # noqa: ARG002 - it does not wait
+    def collect(self, patience: float) -> list[Outcome]:
         """Carry out queued orders; none is begun later than a quarter of a second after the call.
+
+        Or a twentieth, if there is no patience: then workers may be waiting for orders.
+
 
         It returns after a failure, since the run may want to begin nothing more; and after an
         effect, whose end has to be recorded before anything else begins. If Ctrl-C breaks it off,
@@ -49,10 +53,10 @@ class InlineExecutor:
         """
         if self._is_broken_off:
             raise KeyboardInterrupt
-        began = time.monotonic()
+        until = time.monotonic() + (_LONG_ENOUGH if patience else _BESIDE_OTHERS)
         calls: list[Called] = []
         groups: list[_Stored] = []
-        while self._queue and (not (calls or groups) or time.monotonic() - began < _LONG_ENOUGH):
+        while self._queue and (not (calls or groups) or time.monotonic() < until):
             order = self._queue.popleft()
             try:
                 calls.append(captured(order, self._place, self._capture).secured())

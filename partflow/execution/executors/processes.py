@@ -52,6 +52,7 @@ class ProcessExecutor:
     ) -> None:
         self.slots = workers * 2
         self.workers = workers
+        self._most = workers
         self._load = load
         self._shares = shares or Shares()
         self._graph = graph
@@ -66,6 +67,23 @@ class ProcessExecutor:
         self._selector = selectors.DefaultSelector()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is any worker by now."""
+        return any(self._alive())
+
+    def begin_up_to(self, most: int) -> None:
+        """Begin no more than so many workers, and one at least; those that there are stay."""
+        self._most = min(self.workers, max(1, most))
+        self._share_out()
+
+    def under_way(self) -> Iterator[tuple[Order, float]]:
+        """The orders that workers are on, each with the seconds since that was begun."""
+        now = time.monotonic()
+        for worker in self._alive():
+            if worker.sent and worker.sent[0].since:
+                yield worker.sent[0].order, now - worker.sent[0].since
+
+    @property
     def is_busy(self) -> bool:
         """Whether any order has no outcome yet."""
         return bool(self._done) or any(
@@ -74,7 +92,7 @@ class ProcessExecutor:
 
     def submit(self, order: Order) -> None:
         """Queue an order for the worker that has its inputs in memory, or the least loaded one."""
-        home = self._homes.of(order) or min(self._waiting, key=self._load_of)
+        home = self._homes.of(order) or min(self._begun(), key=self._load_of)
         self._homes.settle(order, home)
         self._waiting[home].append((order, pickle.dumps(order, pickle.HIGHEST_PROTOCOL)))
         self._share_out()
@@ -142,8 +160,15 @@ class ProcessExecutor:
             while queue and self._is_soon_done(worker, len(queue[0][1])):
                 self._send(worker.number, *queue.popleft())
 
+    def _begun(self) -> list[int]:
+        """The numbers of the workers that there are, and of those that may be begun."""
+        alive = [worker.number for worker in self._alive()]
+        free = [number for number, worker in self._workers.items() if worker is None]
+        return sorted(alive + free[: max(0, self._most - len(alive))])
+
     def _idle(self) -> list[int]:
-        return [n for n, w in self._workers.items() if w is None or (w.takes_more and not w.sent)]
+        workers = [(number, self._workers[number]) for number in self._begun()]
+        return [n for n, w in workers if w is None or (w.takes_more and not w.sent)]
 
     def _is_soon_done(self, worker: Worker, nbytes: int) -> bool:
         """Whether a busy worker may be sent one more order, of so many bytes."""

@@ -20,23 +20,27 @@ from partflow.execution.executors.threads import ThreadExecutor
 from partflow.execution.executors.workermain import Shares
 from partflow.execution.executors.workplace import Workplace
 from partflow.execution.orders import Order, Outcome
+from partflow.execution.pace import Pace
 from partflow.process.machine import memory, processors
 
 _TURN = 0.01
 _MEMORY_SHARE = 0.5
 
 
-def place_of(order: Order, site: Site, *, is_free: bool) -> Place:
+def place_of(order: Order, site: Site, *, is_free: bool, is_small: bool = False) -> Place:
     """Where an order is carried out, by the configuration and the task's options.
 
     A task with a time limit always goes to a worker process, because only that can be stopped. If
     workers share the processors, an order that is alone goes to a place that has all of them: this
     process, or one worker if it may have to be ended. `is_free` says that no order is in hand.
+    `is_small` says that the order is known to take too little for a worker.
     """
     options = site.graph.task(order.task).options
     has_all = is_free and order.is_alone and site.workers > 1
     if options.executor == "threads" and order.timeout is None:
         return Place.THREADS
+    if is_small and order.timeout is None and not site.only_processes:
+        return Place.HERE
     if not has_all and (order.timeout is None or site.main is Place.WORKERS):
         return site.main
     must_end = order.timeout is not None or site.only_processes or _may_end_its_process(order)
@@ -59,13 +63,23 @@ class RoutedExecutor:
         self._site = site
         self._capture = Capture()
         self._place = Workplace(site.graph, site.store, site.frames)
-        self._executors = {site.main: self._begun(site.main)}
-        self._in_hand: dict[Place, set[int]] = {place: set() for place in Place}
+        self._pace = Pace(site.forecast)
+        self._deadly: set[str] = set()
+        self._is_small_here = False
+        self._workers = _processes(site, site.workers) if site.main is Place.WORKERS else None
+        self._executors: dict[Place, Executor] = {
+            site.main: self._workers or self._begun(site.main)
+        }
+        self._in_hand: dict[Place, dict[int, str]] = {place: {} for place in Place}
 
     @property
     def slots(self) -> int:
-        """The slots of all executors that work side by side."""
-        return sum(each.slots for each in self._sharing())
+        """The slots of all executors that work side by side.
+
+        And those of this process while it makes what is small: to publish some at a time.
+        """
+        own = self._executors[Place.HERE].slots if self._is_small_here else 0
+        return own + sum(each.slots for each in self._sharing())
 
     @property
     def workers(self) -> int:
@@ -74,11 +88,14 @@ class RoutedExecutor:
 
     def submit(self, order: Order) -> None:
         """Give an order to the executor of its place."""
-        place = place_of(order, self._site, is_free=not any(self._in_hand.values()))
+        is_free, is_small = not any(self._in_hand.values()), self._is_small(order)
+        place = place_of(order, self._site, is_free=is_free, is_small=is_small)
+        self._is_small_here = is_small and place is Place.HERE
         if place not in self._executors:
             self._executors[place] = self._begun(place)
-        self._in_hand[place].update(each.serial for each in order.attempts)
+        self._in_hand[place].update((each.serial, order.task) for each in order.attempts)
         self._executors[place].submit(order)
+        self._begin_workers()
 
     def collect(self, patience: float) -> list[Outcome]:
         """The outcomes that any executor has; those with orders in hand are asked in turn."""
@@ -89,12 +106,17 @@ class RoutedExecutor:
             if len(busy) > 1:
                 wait = 0.0 if Place.HERE in busy else min(wait, _TURN)
             outcomes = [each for place in busy for each in self._collected(place, wait)]
+            self._begin_workers()
             if outcomes or not busy or time.monotonic() >= until:
                 return outcomes
 
     def _collected(self, place: Place, wait: float) -> list[Outcome]:
         outcomes = self._executors[place].collect(wait)
-        self._in_hand[place].difference_update(each.serial for each in outcomes)
+        for outcome in outcomes:
+            task = self._in_hand[place].pop(outcome.serial)
+            self._pace.ended(task, 1, outcome.cost.seconds)
+            if outcome.failure is not None and outcome.failure.is_cut_off:
+                self._deadly.add(task)
         return outcomes
 
     def recall(self) -> list[Order]:
@@ -102,8 +124,8 @@ class RoutedExecutor:
         orders = []
         for place, executor in self._executors.items():
             recalled = executor.recall()
-            serials = (each.serial for order in recalled for each in order.attempts)
-            self._in_hand[place].difference_update(serials)
+            for each in (attempt for order in recalled for attempt in order.attempts):
+                del self._in_hand[place][each.serial]
             orders += recalled
         return orders
 
@@ -111,6 +133,27 @@ class RoutedExecutor:
         """Close all executors."""
         for place in sorted(self._executors, key=lambda place: place.value):
             self._executors[place].close()
+
+    def _is_small(self, order: Order) -> bool:
+        """Whether it is known that this process does better to make it than to send it away.
+
+        An effect goes to a worker, where none waits for another; and so does what has ended a
+        worker before.
+        """
+        is_effect = self._site.graph.task(order.task).is_effect
+        if self._workers is None or is_effect or order.task in self._deadly:
+            return False
+        if self._pace.is_small(order.task, len(order.attempts)):
+            return True
+        is_worth_none = self._pace.workers() < 1 and not self._workers.has_begun
+        return is_worth_none and self._pace.is_known(order.task)
+
+    def _begin_workers(self) -> None:
+        """Let as many workers be begun as what is left is worth."""
+        if self._workers is not None:
+            for order, seconds in self._workers.under_way():
+                self._pace.lasts(order.task, len(order.attempts), seconds)
+            self._workers.begin_up_to(int(self._pace.workers()))
 
     def _sharing(self) -> list[Executor]:
         """The executors that work side by side: not those for orders that are alone."""
@@ -123,9 +166,7 @@ class RoutedExecutor:
                 return InlineExecutor(self._place, self._capture)
             case Place.THREADS:
                 return ThreadExecutor(self._place, self._capture, self._site.threads)
-            case Place.WORKERS:
-                return _processes(self._site, self._site.workers)
-            case Place.ONE_WORKER:
+            case Place.WORKERS | Place.ONE_WORKER:
                 return _processes(self._site, 1)
             case _:
                 assert_never(place)

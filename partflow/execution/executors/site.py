@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from partflow.declarations.graph import Graph
+from partflow.execution.pace import Forecast
 from partflow.store.protocol import Store
 from partflow.warehouse.handover import HandOver
 
@@ -36,7 +37,8 @@ class Site:
 
     At most `workers` orders are carried out at a time, beside those in up to `threads` threads.
     `executor` is the setting of that name: with "processes" a single worker is a process, too.
-    `load` loads the project in a worker. `frames` are those that this process has in memory.
+    By the `forecast` no more workers are begun than what is to be made is worth. `load` loads the
+    project in a worker. `frames` are those that this process has in memory.
     """
 
     graph: Graph
@@ -46,6 +48,7 @@ class Site:
     frames: HandOver = field(default_factory=HandOver)
     executor: str = "inline"
     threads: int = THREADS
+    forecast: Forecast = field(default_factory=Forecast)
 
     @property
     def only_processes(self) -> bool:
@@ -59,8 +62,5 @@ class Site:
 
     @property
     def at_hand(self) -> HandOver | None:
-        """Where a look keeps the frames that it reads; None if no task would get them.
-
-        Tasks get them only if this process calls them.
-        """
-        return self.frames if self.main is Place.HERE else None
+        """Where a look keeps the frames that it reads; None if this process calls no task."""
+        return None if self.only_processes else self.frames

@@ -5,6 +5,7 @@ Pure: it is told how many steps are planned, and what they took. It has no clock
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,8 +19,11 @@ processor, and what the coordinator makes it stores and publishes some at a time
 WORTH = 1.5
 """Seconds of work that there must be for each worker; to start one costs half a second."""
 
-_WEIGHT = 0.25
-"""What the newest order counts in the mean of what a task's steps take."""
+WARM_UP = 0.5
+"""Seconds that a task's first call in a process may take beyond what later ones do, for imports."""
+
+_SAMPLES = 5
+"""So many of the last steps of a task tell what one takes: the lower of their middle two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +45,23 @@ class Pace:
     def __init__(self, forecast: Forecast) -> None:
         self._left = dict(forecast.steps)
         self._at_once = forecast.at_once
-        self._seconds = dict(forecast.seconds)
+        self._took = {t: deque([s, s], _SAMPLES) for t, s in forecast.seconds.items()}
         self._lasting: dict[str, float] = {}
 
     def ended(self, task: str, steps: int, seconds: float) -> None:
         """So many steps have ended, which took so many seconds in all."""
         self._left[task] = max(0, self._left.get(task, 0) - steps)
         self._lasting.pop(task, None)
-        each = seconds / steps
-        before = self._seconds.get(task, each)
-        self._seconds[task] = before + (each - before) * _WEIGHT
+        self._took.setdefault(task, deque(maxlen=_SAMPLES)).append(seconds / steps)
 
     def lasts(self, task: str, steps: int, seconds: float) -> None:
         """So many steps of a task are under way for so long; more than was known, perhaps."""
-        self._lasting[task] = max(seconds / steps, self._lasting.get(task, 0.0))
+        each = max(0.0, seconds - WARM_UP) / steps
+        self._lasting[task] = max(each, self._lasting.get(task, 0.0))
 
     def is_known(self, task: str) -> bool:
-        """Whether any step of the task has ended, in this run or an earlier one."""
-        return task in self._seconds
+        """Whether two steps of the task have ended in this run, or one in an earlier run."""
+        return len(self._took.get(task, ())) > 1
 
     def is_small(self, task: str, steps: int) -> bool:
         """Whether an order of so many steps is known to take so little that no worker is worth it.
@@ -79,4 +82,9 @@ class Pace:
         return self._step(task) * left
 
     def _step(self, task: str) -> float:
-        return max(self._seconds.get(task, 0.0), self._lasting.get(task, 0.0))
+        """Seconds that one step takes, as far as that is known; 0 where nothing is."""
+        took = self._took.get(task, deque())
+        usual = (
+            sorted(took)[(len(took) - 1) // 2] if len(took) > 1 else max(0.0, sum(took) - WARM_UP)
+        )
+        return max(usual, self._lasting.get(task, 0.0))
