@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from partflow.code.reach import Key, NotFollowed, Piece
 from partflow.code.signatures import Reading, readings_of
@@ -17,6 +17,7 @@ _WORD: Final = re.compile(r"[^\W\d]\w*")
 _VARIABLE: Final = re.compile(r"@[^\W\d]")
 _IS_SQL: Final = re.compile(r"(?i)\b(from|join|describe|summarize|pivot|table)\b")
 _TEXTS_KEPT: Final = 100_000
+_NONE: Final = frozenset[Any]()
 
 Part = tuple[str, str]
 """The name of a part of a fingerprint, and its digest."""
@@ -56,7 +57,12 @@ def united(several: Iterable[Contents]) -> Contents:
     if len(several) == 1:
         return several[0]
     columns = zip(*map(_columns, several), strict=True)
-    return Contents(*(frozenset().union(*column) for column in columns))
+    return Contents(*(_kept(set().union(*column)) for column in columns))
+
+
+def _kept(items: Iterable[Any]) -> frozenset[Any]:
+    """A frozen set; empty ones, which most are, are one object."""
+    return frozenset(items) or _NONE
 
 
 def contents_of(name: str, piece: Piece) -> Contents:
@@ -65,13 +71,13 @@ def contents_of(name: str, piece: Piece) -> Contents:
     texts = [text for _, text in sight.texts]
     return Contents(
         frozenset([(name, piece.digest), *piece.files]),
-        frozenset(piece.not_followed),
-        modules=frozenset([piece.module]),
-        packages=frozenset(piece.packages),
-        attributes=sight.attributes,
-        sites=frozenset((piece.module, names) for names in sight.sites),
-        tables=frozenset().union(*map(_tables_in, texts)),
-        formulas=frozenset().union(*map(_formula_words_in, texts)),
+        _kept(piece.not_followed),
+        modules=_kept([piece.module]),
+        packages=_kept(piece.packages),
+        attributes=_kept(sight.attributes),
+        sites=_kept((piece.module, names) for names in sight.sites),
+        tables=_kept(word for text in texts for word in _tables_in(text)),
+        formulas=_kept(word for text in texts for word in _formula_words_in(text)),
         readings=readings_of(
             [*sight.attributes, *(text for text in texts if text.isidentifier())],
             [name for _, name in piece.unbound],
