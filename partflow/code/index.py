@@ -16,6 +16,12 @@ from partflow.code.syntax import children, walk
 
 STAR: Final = "*"
 
+# The statements that an import at the top level of a module stands in, or is.
+_WITH_IMPORTS: Final = (
+    *(ast.Import, ast.ImportFrom, ast.If, ast.For, ast.AsyncFor, ast.While),
+    *(ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match),
+)
+
 # The methods by which Python's own containers change. A call of another method inside a function
 # (`logger.info`) is not taken for a change.
 CHANGING_METHODS: Final = frozenset(
@@ -218,7 +224,8 @@ def _is_main_test(test: ast.expr) -> bool:
 def _imports(
     statement: ast.stmt, source: Source
 ) -> Iterator[tuple[ast.Import | ast.ImportFrom, str, Origin]]:
-    for node in _within(statement):
+    # Most statements hold none, and are not worth the walk.
+    for node in _within(statement) if isinstance(statement, _WITH_IMPORTS) else ():
         if isinstance(node, ast.Import | ast.ImportFrom):
             for name, origin in import_origins(node, source.name, is_package=source.is_package):
                 yield node, name, origin

@@ -64,8 +64,7 @@ def normal_form(root: ast.AST, omit: Collection[ast.AST] = ()) -> bytes:
         in_class, node = (True, item.node) if isinstance(item, _InClass) else (False, item)
         if id(node) in omitted or _has_no_effect(node, in_class=in_class):
             continue
-        expanded = _expanded(node, omitted, in_class=in_class)
-        stack.extend(reversed(list(expanded)))
+        stack += reversed(_expanded(node, omitted, in_class=in_class))
     return b"".join(out)
 
 
@@ -90,28 +89,24 @@ def _has_no_effect(node: ast.AST, *, in_class: bool) -> bool:
 
 def _expanded(
     node: ast.AST, omitted: frozenset[int], *, in_class: bool
-) -> Iterator[ast.AST | bytes | _InClass]:
+) -> list[ast.AST | bytes | _InClass]:
     match node:
         case ast.Constant(value=value):
-            yield constant_form(value)
-            return
+            return [constant_form(value)]
         case ast.JoinedStr():
-            yield from _fstring(node)
-            return
+            return list(_fstring(node))
         case ast.AnnAssign(target=target, value=ast.expr() as value) if not in_class:
-            yield b"(6:Assign"
-            yield from (b"7:targets[", target, b"]5:value", value, b")")
-            return
+            return [b"(6:Assign", b"7:targets[", target, b"]5:value", value, b")"]
         case _:
-            yield from _generic(node, omitted, in_class=in_class)
+            return _generic(node, omitted, in_class=in_class)
 
 
 def _generic(
     node: ast.AST, omitted: frozenset[int], *, in_class: bool
-) -> Iterator[ast.AST | bytes | _InClass]:
+) -> list[ast.AST | bytes | _InClass]:
     kind: object = type(node)
     head, fields = _shape_of(kind)
-    yield head
+    expanded: list[ast.AST | bytes | _InClass] = [head]
     opens_class = isinstance(node, ast.ClassDef)
     stays_in_class = (
         in_class and isinstance(node, _STATEMENTS) and not isinstance(node, FUNCTION_NODES)
@@ -123,18 +118,18 @@ def _generic(
             value = [item for item in value if id(item) not in omitted]
         if value is None or value == [] or not _counts(node, field, in_class=in_class):
             continue
-        yield label
+        expanded.append(label)
         inner = (opens_class and field == "body") or stays_in_class
         if isinstance(value, list):
-            yield b"["
-            for item in value:
-                yield _child(item, in_class=inner)
-            yield b"]"
+            expanded.append(b"[")
+            expanded += [_child(item, in_class=inner) for item in value]
+            expanded.append(b"]")
         elif isinstance(value, ast.Name) and not omitted:
-            yield _name_form(value.id)
+            expanded.append(_name_form(value.id))
         else:
-            yield _child(value, in_class=inner)
-    yield b")"
+            expanded.append(_child(value, in_class=inner))
+    expanded.append(b")")
+    return expanded
 
 
 @lru_cache(_NAMES_KEPT)
