@@ -33,7 +33,6 @@ def watched(interrupt: Interrupt) -> Iterator[Observer]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeRemainingColumn,
@@ -41,7 +40,7 @@ def watched(interrupt: Interrupt) -> Iterator[Observer]:
 
     columns = (
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.completed:,}/{task.total:,}"),
         TextColumn("{task.fields[failed]}"),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),

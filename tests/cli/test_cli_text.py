@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 
 import numpy as np
 import pytest
 
-from partflow.cli.progress import Lines, spoken_rate
+from partflow.cli.progress import Lines, spoken_rate, watched
 from partflow.cli.session import Session
 from partflow.cli.stopping import Interrupt
 from partflow.execution.controls import Stop
@@ -71,6 +72,14 @@ def test_without_a_terminal_a_line_says_now_and_then_how_far_it_is(capsys):
         "500 of 2,000 done, 3 failed, 100/s, 15 s left",
         "1,000 of 2,000 done, 3 failed, 100/s, 10 s left",
     ]
+
+
+def test_a_bar_counts_as_all_else_does(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with watched(Interrupt(Stop())) as bar:
+        bar.begun(2000)
+        bar.moved(1000, 3)
+    assert " 1,000/2,000 " in capsys.readouterr().err
 
 
 def test_a_slow_rate_is_said_by_the_minute():
