@@ -6,6 +6,7 @@ and which leases a project has.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from partflow.metastore.flockleases import FlockLeases
@@ -22,6 +23,12 @@ def store_of(root: Path, config: Config) -> Store:
     return LocalStore(
         root, root / config.warehouse, durable=config.durability == "full", history=config.history
     )
+
+
+def brought(store: Store, root: Path) -> Store:
+    """The store that a project was given; from now on it names files from the project's root."""
+    store.layout = replace(store.layout, root=root)
+    return store
 
 
 def metastore_of(root: Path, config: Config, store: Store) -> MetastorePlace:

@@ -19,7 +19,7 @@ from partflow.declarations.graph import Graph, derive
 from partflow.project.config import Config, find_root, read_config
 from partflow.project.history import History
 from partflow.project.loading import load_jobs, require_pools
-from partflow.project.places import store_of
+from partflow.project.places import brought, store_of
 from partflow.project.usermodules import codes_of
 from partflow.warehouse.handover import HandOver
 from partflow.warehouse.verify import Verify
@@ -65,7 +65,7 @@ class Project:
         self.config = config
         self.graph = graph
         self.overrides = overrides
-        self.store = store or store_of(root, config)
+        self.store = store_of(root, config) if store is None else brought(store, root)
         self.frames = HandOver()
         self.code_of = codes_of(root, config.jobs, stacklevel=5)
         self.clock: Callable[[], int] = time.time_ns

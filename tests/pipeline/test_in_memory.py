@@ -190,3 +190,17 @@ def test_a_task_that_may_have_to_be_ended_is_refused_in_memory(world):
     with pytest.raises(ConfigurationError, match="makes_slow has a timeout, so it goes to a proc"):
         project(world, store).materialize()
     assert project(world, store).materialize("quick").summary.ran == 1
+
+
+def test_what_goes_wrong_is_told_by_the_users_own_line(world):
+    world.jobs("""
+        one = Dataset("one", Daily("2024-01-01", "2024-01-02"))
+
+        @task(writes=one)
+        def raises(partition: Partition) -> pl.DataFrame:
+            raise ValueError("there is nothing")
+    """)
+    store = MemoryStore(world.root / "in_memory")
+    (failed,) = project(world, store).materialize().summary.failures
+    assert failed.failure.place == f"{world.package}/tasks.py:8"
+    assert 'raise ValueError("there is nothing")' in failed.failure.trace
