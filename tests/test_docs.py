@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 from imports import put_aside, taken_out
 
+import partflow as public
 from partflow.cli import commands, main
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.options import Options
@@ -292,6 +293,17 @@ def test_every_path_that_a_living_page_or_a_comment_names_is_there() -> None:
         if name not in made_up
         and not any((at / name).exists() for at in (ROOT, ROOT / "partflow/template"))
     ]
+    assert lost == []
+
+
+def test_what_pages_import_from_partflow_or_name_of_it_is_there() -> None:
+    lost = []
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        names = set(re.findall(r"`partflow\.([A-Z]\w+)", text))
+        for listed in re.findall(r"^ *from partflow import (\([^)]*\)|.*)", text, re.MULTILINE):
+            names |= set(re.findall(r"\w+", listed))
+        lost += [f"{page.relative_to(ROOT)}: {name}" for name in names if not hasattr(public, name)]
     assert lost == []
 
 
