@@ -108,7 +108,7 @@ class Observations(Protocol):
     """What a look at files found: sources' contents, files' identities, and schemas."""
 
     def observe(self, records: Sequence[Record], touched: Sequence[Record]) -> None:
-        """Record the new contents of sources, and of touched files the new identities."""
+        """Record the new contents of sources, and of touched files the new stat and schema."""
         ...
 
     def describe(self, looked: Iterable[tuple[str, str, str | None, str]]) -> None:

@@ -19,7 +19,7 @@ class SqliteObservations(Database):
     """See `Observations`."""
 
     def observe(self, records: Sequence[Record], touched: Sequence[Record]) -> None:
-        """Record the new contents of sources, and of touched files the new identities."""
+        """Record the new contents of sources, and of touched files the new stat and schema."""
         with self._transaction() as c:
             count_changes(c, (r.node for r in records))
             count_changes(c, (r.node for r in touched), restated=True)
@@ -32,6 +32,7 @@ class SqliteObservations(Database):
                     "node": record.node, "key": record.key, "sha256": record.sha256,
                     "rules": record.rules, "size": identity.size, "mtime_ns": identity.mtime_ns,
                     "ctime_ns": identity.ctime_ns, "inode": identity.inode,
+                    "schema": schema_id(c, record.schema) if record.schema else None,
                 }  # fmt: skip
                 c.execute(_SQL["touch"], values)
 

@@ -2,7 +2,7 @@
 
 -- name: touch
 UPDATE partitions SET size = :size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns, inode = :inode,
-    nbytes = :size, sha256 = :sha256, rules = :rules
+    nbytes = :size, sha256 = :sha256, rules = :rules, schema = coalesce(:schema, schema)
 WHERE node = :node AND key = :key
 
 -- name: any_unlooked
