@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 2**20
 _FIELD = 2**31 - 1
 _BLANK = re.compile(rb"\n(?:[ \t]*\r?\n|[ \t]+\r?\Z)")
+_SPACES = re.compile(rb"\n[ \t]+\r?(?:\n|\Z)")
 _BARE_CR = re.compile(rb"\r(?!\r*\n)")
 _CR_ALONE = "has lines that end in CR alone, as of old Macs"
 _BEGINNING = 2**16
@@ -130,6 +131,19 @@ class CsvFile:
         if not missing:
             return None
         return pl.Series(self._blank_lines(fields.height), dtype=pl.Boolean)
+
+    def has_lines_of_spaces(self) -> bool:
+        """Whether a line between or after others consists of spaces; of one column it is a value.
+
+        Requires: the file was read, so no line is too short but for these.
+        """
+        with self._bytes() as data:
+            may_have = len(self.names) > 1 and _SPACES.search(data) is not None
+        if not may_have:
+            return False
+        fields = self._fields()
+        blank = self.blank(fields, self.names)  # the spaces may stand in quotation marks
+        return blank is not None and bool((blank & fields.to_series(0).is_not_null()).any())
 
     def batches(self) -> Iterator[pl.DataFrame]:
         """The rows that `rows` would give as text, in batches.

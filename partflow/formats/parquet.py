@@ -25,7 +25,7 @@ from partflow.formats.fingerprint import (
 )
 from partflow.formats.format import VIEW, Contents
 from partflow.formats.notnumbers import WITHOUT_RANGES, statistics_of, streamed_nan
-from partflow.formats.schemas import instances, schema_text
+from partflow.formats.schemas import instances, schema_text, unshown
 from partflow.formats.unreadable import REPLACE, reading, unreadable
 from partflow.formats.widening import common_schema, is_as, widened
 from partflow.store.opening import at_once
@@ -199,11 +199,20 @@ class Parquet:
             return Contents(content, rows, self.schema_text(path))
         frame = self.read(path)
         content = fingerprint_frame(frame, ordered=self.ordered)
-        return Contents(content, rows, schema_text(frame.schema), frame)
+        return Contents(content, rows, self.schema_text(path), frame)
 
     def schema_text(self, path: Path) -> str:
-        """The text of the file's schema; its rows are not read."""
-        return schema_text(self.types(path))
+        """The text of the file's schema; its rows are not read.
+
+        It says whether SQL shows them: others store spans in seconds, of which polars makes
+        milliseconds, and DuckDB sees the numbers alone.
+        """
+        text = schema_text(self.types(path))
+        if self.own or '"Duration","ms"' not in text:
+            return text
+        import pyarrow.parquet as pq
+
+        return unshown(text) if "duration[s]" in str(pq.read_schema(path)) else text
 
     def rows(self, path: Path) -> int:
         """How many rows the file has."""

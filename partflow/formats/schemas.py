@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Schema = Mapping[str, pl.DataType]
 
+_UNSHOWN = " "
+"""Blank space, which `schema_in` passes over, as all readers of JSON do."""
 _DIGITS = 38
 """The most digits that a Decimal has."""
 _WIDTHS = {"Int8": 3, "Int16": 5, "Int32": 10, "Int64": 19}
@@ -49,6 +51,16 @@ class Clash:
 def schema_text(schema: Schema) -> str:
     """The text of a schema for the record; `schema_in` is its inverse."""
     return _text(tuple(schema), tuple(schema.values()))
+
+
+def unshown(text: str | None) -> str:
+    """The text of a schema for a file whose rows tasks read and SQL does not."""
+    return _UNSHOWN + (text or "")
+
+
+def is_unshown(text: str) -> bool:
+    """Whether a schema's text says that SQL does not read the rows of the file."""
+    return text.startswith(_UNSHOWN)
 
 
 @lru_cache(maxsize=256)
@@ -200,6 +212,8 @@ def united_by_rows(
     schema, _ = united([*once.values()], exact=exact)
     with_rows = [pair for pair in schemas if has_rows(pair[0])] or schemas[:1]
     narrowed, clashes = united(with_rows, exact=exact)
+    if exact:  # whoever needs the same columns everywhere asks none of a file without rows
+        return narrowed, clashes
     return {column: narrowed.get(column, kind) for column, kind in schema.items()}, clashes
 
 

@@ -10,7 +10,7 @@ import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from partflow.errors import ReadError
@@ -19,6 +19,7 @@ from partflow.formats.csvtext import beginning_of, opened
 from partflow.formats.fingerprint import fingerprint_frame, type_text
 from partflow.formats.fitting import Misfit, parsed
 from partflow.formats.format import VIEW, Contents
+from partflow.formats.jsonkeys import require_keys_once
 from partflow.formats.jsonlines import (
     has_long_decimals,
     may_have_lost_digits,
@@ -26,7 +27,7 @@ from partflow.formats.jsonlines import (
     require_lines,
 )
 from partflow.formats.jsontext import as_read, fields_in, require_utf8
-from partflow.formats.schemas import instances, schema_text
+from partflow.formats.schemas import instances, schema_text, unshown
 from partflow.formats.texttypes import RULES, typed
 from partflow.formats.unreadable import REPLACE, reading
 from partflow.store.opening import at_once
@@ -140,6 +141,13 @@ class Csv(_Text):
             self.read(path)  # If several things are wrong, it raises the same one as ever.
             raise
 
+    def contents(self, path: Path, *, is_small: bool) -> Contents:
+        """All that the record holds of a file, with its frame, and whether SQL can show it."""
+        contents = super(Csv, self).contents(path, is_small=is_small)
+        with reading(path):
+            has_spaces = opened(path).has_lines_of_spaces()
+        return replace(contents, schema=unshown(contents.schema)) if has_spaces else contents
+
     def memory(self, path: Path) -> int:
         """The bytes of the file, and what polars takes beside for each field."""
         with path.open("rb") as file:
@@ -183,6 +191,13 @@ class Ndjson(_Text):
             if may_have_lost_digits(frame) or has_long_decimals(path, self.schema):
                 require_lines(path, self.schema)
             return _fitted(path, frame, self.schema)
+
+    def contents(self, path: Path, *, is_small: bool) -> Contents:
+        """All that the record holds of a file, with its frame; no line may have a key twice."""
+        contents = super(Ndjson, self).contents(path, is_small=is_small)
+        if contents.frame is not None:
+            require_keys_once(path, contents.frame.schema)
+        return contents
 
     def memory(self, path: Path) -> int:
         """Twice the bytes of the file, as each line names its fields."""
@@ -343,6 +358,8 @@ def _read_alike(form: Csv | Ndjson, paths: Sequence[Path], origin: str | None) -
     schema = next(iter(schemas.values()))
     parts = []
     for path, frame in frames.items():
-        part = frame.select(schema.keys()) if frame.height else pl.DataFrame(schema=schema)
+        # Columns and not their names, of which polars takes `*` and `^...$` for patterns.
+        columns = [frame[name] for name in schema] if frame.height else []
+        part = pl.DataFrame(columns) if columns else pl.DataFrame(schema=schema)
         parts.append(_marked(part, path, origin))
     return pl.concat(parts)

@@ -46,11 +46,11 @@ def common_schema(
         problem = f"column {clash.column!r} is {second_type}, and in {clash.one} it is {first_type}"
         raise ReadError(str(clash.other), problem, _ADVICE)
     if column in schema:
-        within = {path: column in types for path, types in held.items()}
-        if not all(within.values()):
-            whole, lacking = (
-                next(p for p, has in within.items() if has is w) for w in (True, False)
-            )
+        lacking = next(
+            (p for p, types in held.items() if column not in types and has_rows(p)), None
+        )
+        if lacking is not None:
+            whole = next(path for path, types in held.items() if column in types)
             problem = f"the partition column {column!r} is missing, and stands in {whole}"
             raise ReadError(str(lacking), problem, "let it stand in all of the files, or in none")
     return schema

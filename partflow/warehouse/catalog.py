@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 WRITTEN_IN = "catalog-"
 """How the names of the folders begin in which catalogs are written; below partflow's own."""
 
+_OURS = re.compile(f"(?<!'){MARK}")
+"""The mark where it begins what is said, and not in SQL that DuckDB quotes."""
 _READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _SETTINGS: Settings = {
     "autoinstall_known_extensions": False,
@@ -167,7 +169,7 @@ def _zones(views: Sequence[View]) -> list[str]:
 def said_by(error: Exception) -> str:
     """What an error of DuckDB says; where a view raised it, in our own words."""
     text = str(error)
-    return text.partition(MARK)[2] if MARK in text else text
+    return text[ours.end() :] if (ours := _OURS.search(text)) else text
 
 
 def _missed(views: Iterable[View], error: Exception) -> str | None:
@@ -205,7 +207,7 @@ def _answered(
             relation.limit(1).fetchall()
         except duckdb.Error as error:
             first = first or error
-            turned = _turned(views, touched, said_by(error)) if MARK in str(error) else None
+            turned = _turned(views, touched, said_by(error)) if _OURS.search(str(error)) else None
             if turned is None:
                 raise first from None
             _create(connection, turned, root, sql)

@@ -16,7 +16,7 @@ from partflow.declarations.storedas import CSV
 from partflow.errors import ReadError
 from partflow.formats.csvtext import lines_before
 from partflow.formats.known import format_of
-from partflow.formats.schemas import schema_in, schema_known
+from partflow.formats.schemas import is_unshown, schema_in, schema_known
 from partflow.metastore.columncache import ColumnCache
 from partflow.planning.snapshot import Unreadable
 from partflow.planning.upstream import horizon_of
@@ -44,12 +44,14 @@ _Identity = tuple[int, int, int, int]
 class Part:
     """Partitions of one schema, by their keys in order; no keys: all that are there.
 
-    `skip` is how many blank lines stand before the header of each of their files of CSV.
+    With `is_unshown` SQL does not read their rows. `skip` is how many blank lines stand before the
+    header of each of their files of CSV.
     """
 
     keys: tuple[str, ...]
     schema: Mapping[str, pl.DataType]
     skip: int = 0
+    is_unshown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,11 @@ class Looker:
                     continue
                 text = read
             groups.setdefault((text, self._skip(dataset, key)), []).append(key)
-        parts = [Part(tuple(of), schema_in(text), skip) for (text, skip), of in groups.items()]
-        if len(parts) == 1 and not strays and not unread:
+        parts = [
+            Part(tuple(of), schema_in(text), skip, is_unshown(text))
+            for (text, skip), of in groups.items()
+        ]
+        if len(parts) == 1 and not (strays or unread or parts[0].is_unshown):
             parts = [replace(parts[0], keys=())]
         return Shape(tuple(parts), strays, tuple(unread))
 

@@ -85,6 +85,10 @@ def _stored(kind: pl.DataType, expression: str) -> str | None:
 
     if isinstance(kind, pl.Duration):
         return _interval(kind, expression)
+    if kind == pl.Time or kind == pl.Datetime(
+        "ms"
+    ):  # which others store in coarser units, or as dates
+        return f"cast({expression} as {sql_type(kind)})"
     if type(kind).__name__ in {"Int128", "UInt128"}:
         return _huge(expression, signed=type(kind).__name__ == "Int128")
     return None

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
@@ -31,7 +31,6 @@ from partflow.warehouse.shapes import (
     has_catalog,
     keys_there,
 )
-from partflow.warehouse.sqltypes import sql_type
 from partflow.warehouse.viewsql import SAME_IN_SQL, View, known_as
 
 if TYPE_CHECKING:
@@ -126,8 +125,7 @@ class Views:
             return replace(bare, has_files=False)
         unread = _problems(shape)
         (key, problem), *_ = unread
-        said = f"{dataset.name}@{key} cannot be read: {problem}"
-        return replace(bare, unread=unread, problem=said)
+        return replace(bare, unread=unread, problem=f"{dataset.name}@{key} {problem}")
 
 
 def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
@@ -174,7 +172,9 @@ def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:
 
 def _problems(shape: Shape) -> tuple[tuple[str, str], ...]:
     """By its key what is wrong with a file that cannot be read, and what to do, in words."""
-    return tuple((key, f"{u.file}: {u.reason}; {u.advice}") for key, u in shape.unread)
+    return tuple(
+        (key, f"cannot be read: {u.file}: {u.reason}; {u.advice}") for key, u in shape.unread
+    )
 
 
 def _last_of(keys: Sequence[str], part: Part) -> int:
@@ -211,7 +211,10 @@ def _view_of(
 def _named(view: View, dataset: Dataset, schema: Mapping[str, pl.DataType]) -> View:
     """The view of these columns, or what is wrong with their names."""
     in_file = dataset.is_source and dataset.column in schema
-    problem = _problem(dataset, schema, in_file=in_file)
+    held = [pair for part in view.parts for pair in part.schema.items() if pair[0] in schema]
+    problem = _problem(dataset, schema, in_file=in_file) or _of_objects(
+        dataset, [*schema.items(), *held]
+    )
     return replace(view, schema=schema, column_in_file=in_file, problem=problem)
 
 
@@ -247,12 +250,7 @@ def _problem(dataset: Dataset, schema: Mapping[str, pl.DataType], *, in_file: bo
     seen: dict[str, str] = {}
     if dataset.column is not None and not in_file:
         seen[known_as(dataset.stored_as.name, dataset.column)] = dataset.column
-    for column, kind in schema.items():
-        if "STRUCT()" in sql_type(kind):
-            return (
-                f"{dataset.name} has column {column!r} with objects that have no fields, which SQL "
-                "does not have: declare a schema that leaves it out, or read it with Project.read"
-            )
+    for column in schema:
         if not column:
             return (
                 f"{dataset.name} has a column without a name, which SQL does not have: name it "
@@ -263,6 +261,33 @@ def _problem(dataset: Dataset, schema: Mapping[str, pl.DataType], *, in_file: bo
             whose = " (its partition column)" if other == dataset.column else ""
             return f"{dataset.name} has the columns {other!r}{whose} and {column!r}, {SAME_IN_SQL}"
     return None
+
+
+def _of_objects(dataset: Dataset, columns: Iterable[tuple[str, pl.DataType]]) -> str | None:
+    """Why one of these columns of files can be in no view: SQL has no type for its objects."""
+    for column, kind in columns:
+        if odd := _odd_objects(kind):
+            return (
+                f"{dataset.name} has column {column!r} with objects that have {odd}, which SQL "
+                "does not have: declare a schema that leaves it out, or read it with Project.read"
+            )
+    return None
+
+
+def _odd_objects(kind: Any) -> str | None:
+    """What objects within a type have that is no type of SQL; None if there is nothing of it."""
+    inner = kind.fields if hasattr(kind, "fields") else None
+    if inner is None:
+        within = [getattr(kind, name) for name in ("inner", "key", "value") if hasattr(kind, name)]
+        return next(filter(None, map(_odd_objects, within)), None)
+    names = [field.name for field in inner]
+    if not names:
+        return "no fields"
+    if "" in names:
+        return "a field without a name"
+    if len({name.lower() for name in names}) < len(names):
+        return "fields that differ only by case"
+    return next(filter(None, (_odd_objects(field.dtype) for field in inner)), None)
 
 
 def unlooked(graph: Graph, store: Store) -> list[View]:

@@ -78,8 +78,8 @@ class View:
       own type does not fit into that is an error that names both.
     - `turned` is there if some do not fit: it gives the same view with the types of the parts that
       hold these keys, the last key's before the others'.
-    - `unread` are the keys of files that cannot be read, each with what is wrong: an error for who
-      asks for their rows.
+    - `unread` are the keys of files that cannot be read, each with what is said of it: an error for
+      who asks for their rows.
     - With `exact` types must be the same; with `is_complete` no file may lack a column.
     - `problem` says why there can be no view.
     - With `is_hive` no folder is called `name=value` but for the partition column: DuckDB would
@@ -128,10 +128,13 @@ def view_sql(view: View, root: Path | None = None) -> str:
         select = _select_nothing(view)
     else:
         view = replace(view, file_column=_file_column(view))
+        parts = view.parts or (Part((), view.schema or {}),)
+        unshown = [(key, _of_unshown(view, key)) for p in parts if p.is_unshown for key in p.keys]
+        unread = [*view.unread, *unshown]
         # First, so that whoever asks for a few of all rows is told of them too.
-        parts = [_unread(view)] if view.unread else []
-        parts += [_part(view, root, part) for part in view.parts or (Part((), view.schema or {}),)]
-        select = "\nunion all ".join(parts)
+        selects = [_unread(view, unread)] if unread else []
+        selects += [_part(view, root, part) for part in parts if not part.is_unshown]
+        select = "\nunion all ".join(selects)
     return f"create or replace view {quoted_name(view.name)} as {select}"
 
 
@@ -154,22 +157,32 @@ def _part(view: View, root: Path | None, part: Part) -> str:
     return select
 
 
-def _unread(view: View) -> str:
+def _of_unshown(view: View, key: str) -> str:
+    """Why SQL does not show the rows of a file that tasks read."""
+    holds = "lines of spaces alone, which are no rows, and which SQL does not pass over"
+    if view.format == "parquet":
+        holds = "spans of time in seconds, which SQL would take for others"
+    return (
+        f"cannot be shown: {view.path.replace('{key}', key)}: it has {holds}; have it delivered "
+        f"without them, or read {view.name} with Project.read"
+    )
+
+
+def _unread(view: View, unread: Sequence[tuple[str, str]]) -> str:
     """A row for each file that cannot be read: whatever is asked of it fails, also to count it.
 
     A filter on the key goes below the join, and the error in its condition does not: so it is told
     of no file that is filtered out.
     """
-    before, between = quoted(f"{MARK}{view.name}@"), quoted(" cannot be read: ")
-    error = f"error({before} || asked.key || {between} || wrong.problem)"
+    error = f"error({quoted(f'{MARK}{view.name}@')} || asked.key || ' ' || wrong.problem)"
     columns = {
         column: f"cast({error} as {sql_type(kind)})" for column, kind in (view.schema or {}).items()
     }
     if view.column is not None and not view.column_in_file:
         columns[view.column] = STARTS[view.key_template].format(key="asked.key")
     shown = ", ".join(f"{value} as {quoted_name(column)}" for column, value in columns.items())
-    keys = ", ".join(f"({quoted(key)})" for key, _ in view.unread)
-    pairs = ", ".join(f"({quoted(key)}, {quoted(problem)})" for key, problem in view.unread)
+    keys = ", ".join(f"({quoted(key)})" for key, _ in unread)
+    pairs = ", ".join(f"({quoted(key)}, {quoted(problem)})" for key, problem in unread)
     return (
         f"select {shown} from (values {keys}) asked(key) "  # noqa: S608 - all is quoted
         f"left join (values {pairs}) wrong(key, problem) "
@@ -319,11 +332,13 @@ def _texts(view: View, part: Part) -> Iterator[str]:
             yield f"columns = {{{name}: varchar}}, auto_detect = false"
         else:
             yield "all_varchar = true" if part.schema else "sample_size = -1"
-    elif view.format == "ndjson" and part.schema:
+    elif view.format == "ndjson" and (part.schema or view.schema):
         shown = {c: kind for c, kind in part.schema.items() if c in (view.schema or part.schema)}
         kinds = {
             c: "JSON" if _is_json(view, kind) else text_type(kind) for c, kind in shown.items()
         }
+        # DuckDB must be told of a column: of one that no line has where none is known of a file.
+        kinds = kinds or {f"{view.file_column}_": "JSON"}
         types = (f"{quoted(c)}: {quoted(kind)}" for c, kind in kinds.items())
         yield f"columns = {{{', '.join(types)}}}"
 

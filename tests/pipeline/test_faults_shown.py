@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 
 from partflow.errors import PartflowError
+from partflow.formats.text import Csv, _Text
+from partflow.formats.texttypes import RULES
 
 PARQUET = """
 GRAIN = Daily("2024-01-01", "2024-01-03")
@@ -181,3 +183,47 @@ def test_no_name_of_a_column_is_kept_for_partflow(world, ending, name) -> None:
     shown = world.project.sql("select * from raw order by date")
     assert shown.columns == [name, "t", "date"]
     assert shown.fetchall() == catalog(world, "from raw order by date") == world.read("raw").rows()
+
+
+SPACES = """
+GRAIN = Daily("2024-01-01", "2024-01-03")
+raw = Source("raw", GRAIN, path="landing/{key}.csv")
+whole = Dataset("whole", Whole())
+
+@task(reads=[raw], writes=whole)
+def gather(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame
+"""
+
+
+@pytest.mark.parametrize(
+    "text", ["n,t\n1,a\n   \n2,b\n", "n,t\n1,a\n2,b\n  ", "n,t\n1,a\n2,b\n\t\n"]
+)
+def test_lines_of_spaces_are_no_rows_of_tasks_and_queries_say_that_they_stand_there(
+    world, text: str
+) -> None:
+    world.jobs(SPACES)
+    world.write("landing/2024-01-01.csv", "n,t\n3,c\n")
+    (world.root / "landing/2024-01-02.csv").write_text(text)
+    assert not world.project.materialize().faults
+    assert world.read("whole")["n"].to_list() == world.read("raw")["n"].to_list() == [3, 1, 2]
+    said = r"raw@2024-01-02 cannot be shown: landing/2024-01-02.csv: it has lines of spaces alone"
+    for ask in (lambda sql: world.project.sql(sql).fetchall(), lambda sql: catalog(world, sql)):
+        with pytest.raises(duckdb.Error, match=said):
+            ask("select n from raw")
+        assert ask("select n from raw where date < '2024-01-02'") == [(3,)]
+
+
+def test_a_file_read_by_the_rules_of_before_is_looked_at_for_lines_of_spaces(world) -> None:
+    world.jobs(SPACES)
+    for key in ("2024-01-01", "2024-01-02"):
+        (world.root / f"landing/{key}.csv").parent.mkdir(exist_ok=True)
+        (world.root / f"landing/{key}.csv").write_text("n,t\n1,a\n   \n")
+    with pytest.MonkeyPatch.context() as before:
+        before.setattr(Csv, "rules", RULES - 1)
+        before.setattr(Csv, "contents", _Text.contents)
+        world.run()
+    assert world.planned() == {}
+    world.run()
+    with pytest.raises(duckdb.Error, match="lines of spaces alone"):
+        world.project.sql("select n from raw").fetchall()

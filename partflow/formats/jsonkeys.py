@@ -1,0 +1,113 @@
+"""NDJSON lines in which an object has a key twice: no two readers agree on which value counts.
+
+Knows nothing of datasets. polars takes the first value, and infers types from both; most others
+take the last. Python tells of every key, and needs three times as long as polars to read the file,
+so large files are shown to DuckDB first, which refuses such a line within a third of that time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from partflow.errors import ReadError
+from partflow.formats.connections import opened
+from partflow.store.opening import at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import polars as pl
+
+    Schema = Mapping[str, pl.DataType]
+
+_SMALL = 2**18
+"""Python is done with files of up to so many bytes before DuckDB has begun."""
+_ADVICE = "have it delivered with each key once in an object"
+_Pairs = tuple[tuple[str, Any], ...]
+
+
+def require_keys_once(path: Path, schema: Schema) -> None:
+    """Raise ReadError for the first line with a key twice, of those that the schema has.
+
+    Requires: the file was read, so each line is a JSON object or blank.
+    """
+    if path.stat().st_size > _SMALL and _is_read_by_duckdb(path, schema):
+        return
+    with open(path, "rb", opener=at_once) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                pairs = json.loads(line, object_pairs_hook=tuple) if line.strip() else ()
+            except (ValueError, RecursionError):  # what polars reads and Python does not
+                continue
+            key = _twice_in_object(pairs, schema)
+            if key is not None:
+                raise ReadError(str(path), f"line {number:,} has the key {key!r} twice", _ADVICE)
+
+
+def _twice_in_object(pairs: _Pairs, fields: Mapping[str, Any]) -> str | None:
+    """The first of the fields that stands twice in an object, or in an object within it."""
+    known = [(key, value) for key, value in pairs if key in fields]
+    for key, number in Counter(key for key, _ in known).items():
+        if number > 1:
+            return key
+    within = (_twice(value, fields[key]) for key, value in known)
+    return next((key for key in within if key is not None), None)
+
+
+def _twice(value: Any, kind: Any) -> str | None:
+    import polars as pl
+
+    match kind:
+        case pl.Struct() if isinstance(value, tuple):
+            return _twice_in_object(value, {f.name: f.dtype for f in kind.fields})
+        case pl.List() | pl.Array() if isinstance(value, list):
+            within = (_twice(each, kind.inner) for each in value)
+            return next((key for key in within if key is not None), None)
+        case _:
+            return None
+
+
+def _is_read_by_duckdb(path: Path, schema: Schema) -> bool:
+    """Whether DuckDB reads all values of the columns, whatever they are, as it does in a query."""
+    import duckdb
+
+    if not schema or any(letter in str(path) for letter in "*?["):
+        return False
+    columns = ", ".join(f"{_quoted(name)}: {_quoted(_shape(k))}" for name, k in schema.items())
+    source = (
+        f"read_json({_quoted(str(path))}, format = 'newline_delimited', columns = {{{columns}}})"
+    )
+    counts = ", ".join(f"count({_quoted_name(name)})" for name in schema)
+    connection = opened()
+    try:
+        connection.execute(f"select {counts} from {source}").fetchall()  # noqa: S608 - all is quoted
+    except duckdb.Error:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _shape(kind: Any) -> str:
+    """The type of DuckDB that has the objects and lists of a type, and JSON in them."""
+    import polars as pl
+
+    match kind:
+        case pl.Struct():
+            fields = (f"{_quoted_name(f.name)} {_shape(f.dtype)}" for f in kind.fields)
+            return f"STRUCT({', '.join(fields)})" if kind.fields else "JSON"
+        case pl.List() | pl.Array():
+            return f"{_shape(kind.inner)}[]"
+        case _:
+            return "JSON"
+
+
+def _quoted_name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
