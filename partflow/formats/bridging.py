@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from partflow.errors import LateReadError, ReadError
 from partflow.formats.fingerprint import column_in, type_text
 from partflow.formats.fitting import Misfit, bridged
+from partflow.formats.schemas import column_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,13 +82,13 @@ def _columns(paths: Sequence[Path], held: Schema, wanted: Schema) -> Iterator[pl
     for name, kind in wanted.items():
         require_column(path, name, list(held))
         if type_text(held[name]) == type_text(kind):
-            yield pl.col(name)
+            yield column_named(name)
             continue
         _fit(
             path, pl.Series(name, [], held[name]), kind
         )  # Raises now if the type is of another kind.
         fit = partial(_fit_of_some, paths, wanted, kind=kind)
-        yield pl.col(name).map_batches(fit, return_dtype=kind, is_elementwise=True)
+        yield column_named(name).map_batches(fit, return_dtype=kind, is_elementwise=True)
 
 
 def _fit(path: Path, column: pl.Series, kind: pl.DataType) -> pl.Series:

@@ -126,7 +126,9 @@ class CsvFile:
             return fields.to_series().is_null()
         missing = self._missing_at_ends(fields.height, _nulls_at_ends(fields))
         if missing is None:
-            values = _commas(fields.select(texts)) if self._has(b'"') else 0
+            values = (
+                _commas(pl.DataFrame([fields[name] for name in texts])) if self._has(b'"') else 0
+            )
             missing = self._commas_missing(fields.height, values)
         if not missing:
             return None

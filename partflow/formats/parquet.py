@@ -25,7 +25,7 @@ from partflow.formats.fingerprint import (
 )
 from partflow.formats.format import VIEW, Contents
 from partflow.formats.notnumbers import WITHOUT_RANGES, statistics_of, streamed_nan
-from partflow.formats.schemas import instances, schema_text, unshown
+from partflow.formats.schemas import column_named, instances, schema_text, unshown
 from partflow.formats.unreadable import REPLACE, reading, unreadable
 from partflow.formats.widening import common_schema, is_as, widened
 from partflow.store.opening import at_once
@@ -152,7 +152,7 @@ class Parquet:
             there = scan.collect_schema().names()
             for name in wanted:
                 require_column(path, name, there)
-            return fitted(path, scan.select(wanted.keys()).collect(), wanted)
+            return fitted(path, scan.select(map(column_named, wanted)).collect(), wanted)
 
     def columns(self, path: Path) -> list[str]:
         """The names of the file's columns; its rows are not read."""
@@ -178,7 +178,11 @@ class Parquet:
                 require_column(path, name, list(held))
             others = {n: k for n, k in wanted.items() if type_text(held[n]) != type_text(k)}
             if others:
-                fitted(path, _scanned(path, None, None).select(others.keys()).collect(), others)
+                fitted(
+                    path,
+                    _scanned(path, None, None).select(map(column_named, others)).collect(),
+                    others,
+                )
 
     def fingerprint(self, path: Path) -> str:
         """The fingerprint of the values, whoever wrote the file."""

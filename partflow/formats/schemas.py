@@ -161,6 +161,14 @@ def instances(schema: Mapping[str, Any]) -> dict[str, pl.DataType]:
     return {name: _instance(kind) for name, kind in schema.items()}
 
 
+def column_named(name: str) -> pl.Expr:
+    """The column of just that name: polars takes `*` and `^...$` for patterns."""
+    import polars as pl
+    import polars.selectors as cs
+
+    return cs.by_name(name).as_expr() if name[:1] in {"*", "^"} else pl.col(name)
+
+
 # --- several as one ------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from partflow.errors import LateReadError, ReadError
 from partflow.formats.fingerprint import column_in, type_text
-from partflow.formats.schemas import holding, is_rounded, schema_text, united_by_rows
+from partflow.formats.schemas import column_named, holding, is_rounded, schema_text, united_by_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,9 +112,9 @@ def _columns(
             raise ReadError(str(path), problem, "make it again, or change the schema")
         if is_rounded(own, kind):
             tried = partial(_exact, paths)
-            yield pl.col(column).map_batches(tried, return_dtype=kind, is_elementwise=True)
+            yield column_named(column).map_batches(tried, return_dtype=kind, is_elementwise=True)
         else:
-            yield pl.col(column).cast(kind)
+            yield column_named(column).cast(kind)
 
 
 def _exact(paths: Sequence[Path], values: pl.Series) -> pl.Series:

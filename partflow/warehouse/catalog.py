@@ -96,7 +96,7 @@ def digest_kept(path: Path, views: Sequence[View]) -> str:
 
 def _statements(views: Iterable[View]) -> dict[str, str]:
     """By name, the statement that makes each view that can be made."""
-    return {v.name: view_sql(v) for v in views if v.is_shown and v.problem is None}
+    return {v.name: view_sql(v) for v in views if v.is_shown and (v.problem is None or v.is_unread)}
 
 
 @contextmanager

@@ -250,6 +250,8 @@ def _problem(dataset: Dataset, schema: Mapping[str, pl.DataType], *, in_file: bo
     seen: dict[str, str] = {}
     if dataset.column is not None and not in_file:
         seen[known_as(dataset.stored_as.name, dataset.column)] = dataset.column
+    if not schema and (dataset.column is None or dataset.stored_as.is_text):
+        return f"{dataset.name} has no column that is known, and so it is no table of SQL"
     for column in schema:
         if not column:
             return (

@@ -114,6 +114,12 @@ class View:
         return self.has_files or self.schema is not None
 
     @property
+    def is_unread(self) -> bool:
+        """Whether none of its files can be read, so that all that is asked of it is an error."""
+        has_columns = bool(self.schema) or self.column is not None
+        return bool(self.unread) and not self.parts and has_columns
+
+    @property
     def folder(self) -> str:
         """The folder below which all its files lie, relative to the project's root; "" is that."""
         return self.path.partition("{key}")[0].rpartition("/")[0]
@@ -128,7 +134,8 @@ def view_sql(view: View, root: Path | None = None) -> str:
         select = _select_nothing(view)
     else:
         view = replace(view, file_column=_file_column(view))
-        parts = view.parts or (Part((), view.schema or {}),)
+        nothing_known = () if view.unread else (Part((), view.schema or {}),)
+        parts = view.parts or nothing_known
         unshown = [(key, _of_unshown(view, key)) for p in parts if p.is_unshown for key in p.keys]
         unread = [*view.unread, *unshown]
         # First, so that whoever asks for a few of all rows is told of them too.
@@ -314,7 +321,8 @@ def _select(view: View, root: Path | None, part: Part, columns: str) -> str:
         more, key, hidden = _key(view, view.column)
         options += more
         columns += f" exclude ({quoted_name(hidden)})" if columns == "*" else ""
-        columns += f", {STARTS[view.key_template].format(key=key)} as {quoted_name(view.column)}"
+        start = f"{STARTS[view.key_template].format(key=key)} as {quoted_name(view.column)}"
+        columns = f"{columns}, {start}" if columns else start
     reader = _READERS[view.format]
     return f"select {columns} from {reader}({', '.join(options)})"  # noqa: S608 - all is quoted
 
@@ -332,7 +340,7 @@ def _texts(view: View, part: Part) -> Iterator[str]:
             yield f"columns = {{{name}: varchar}}, auto_detect = false"
         else:
             yield "all_varchar = true" if part.schema else "sample_size = -1"
-    elif view.format == "ndjson" and (part.schema or view.schema):
+    elif view.format == "ndjson" and (part.schema or view.schema is not None):
         shown = {c: kind for c, kind in part.schema.items() if c in (view.schema or part.schema)}
         kinds = {
             c: "JSON" if _is_json(view, kind) else text_type(kind) for c, kind in shown.items()

@@ -183,6 +183,12 @@ def looked(ask: Any) -> tuple[list[str], list[str], list[str]] | str:
 @example(Delivery("parquet", [pa.table({"a": pa.array([timedelta(1)], pa.duration("s"))})]))
 @example(Delivery("parquet", [pa.table({"a": pa.array([time(1, 2)], pa.time32("ms"))})]))
 @example(Delivery("parquet", [pa.table({"a": pa.array([date(2024, 1, 1)], pa.date64())})]))
+@example(
+    Delivery("parquet", [pa.table({"^.*$": [1], "b": [1]}), pa.table({"^.*$": [1.5], "b": [1]})])
+)
+@example(Delivery("ndjson", ["{}\n"]))
+@example(Delivery("ndjson", ["{}", '{"a": {"p": 1, "p": 2}}']))
+@example(Delivery("ndjson", ['{"a": 1, "a": 2}'], {"a": pl.Int64}))
 @given(deliveries())
 def test_all_that_shows_a_delivery_shows_what_tasks_read_or_says_why_not(
     delivery: Delivery,
