@@ -176,6 +176,15 @@ def owner_of(run: str) -> str:
     return f"run {run} of {user()}@{socket.gethostname()}, process {os.getpid()}"
 
 
+def is_worker_of(owner: str) -> bool:
+    """Whether this process is a worker of the run of that owner, which waits for its answers."""
+    from multiprocessing import current_process
+
+    # While a worker imports the main script it does not know its parent by multiprocessing yet.
+    parent = f"@{socket.gethostname()}, process {os.getppid()}"
+    return current_process().name.startswith("partflow worker") and owner.endswith(parent)
+
+
 def user() -> str:
     """Who this process works for, as others are told."""
     with suppress(OSError, KeyError):

@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from partflow.errors import UsageError
 from partflow.metastore.journal import note_seen
 from partflow.metastore.leases import Leases, Living, Met, Patience, Taken
 from partflow.metastore.protocol import Metastore
-from partflow.metastore.runlog import owner_of
+from partflow.metastore.runlog import is_worker_of, owner_of
 from partflow.planning.footprint import Footprint
 from partflow.store.identity import CLOCK_STEP_NS
 from partflow.store.protocol import Store
@@ -150,9 +151,15 @@ class Starter:
     def await_end(self, met: Met, controls: Controls) -> None:
         """Wait for a run that is in the way, and say which it is and what it is at.
 
-        BusyError if `controls.wait` is False.
+        BusyError if `controls.wait` is False; UsageError in a worker of that run, which would wait
+        for ever.
         """
         text = met.lease.owner
+        if is_worker_of(text):
+            raise UsageError(
+                f"a worker of {text} begins a run that waits for it; a script keeps its work under "
+                '`if __name__ == "__main__":`, since workers import it, and a task begins no run'
+            )
         if met.at.node:
             text += f", which is at {self._said(met.at.node, met.at.start, met.at.end)}"
         Patience(controls.wait, controls.waiting).await_end(self.leases, met, text)

@@ -396,3 +396,18 @@ def test_what_is_edited_after_a_worker_has_begun_does_not_concern_it(world):
         world.jobs(TELLS.replace("BODY", "x = 1"))
         executor.submit(order(2, code=project.codes["tells"].digest))
         assert [o.failure for o in collected(executor, 1)] == [None]
+
+
+def test_a_script_that_does_its_work_as_it_is_imported_is_told_so_and_does_not_hang(sales):
+    """Its workers import it, and begin the run that they are workers of."""
+    (sales.root / "script.py").write_text(
+        "from partflow import Controls, Project\n"
+        'Project.load(".").materialize(controls=Controls(workers=2))\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=sales.root, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "a task begins no run" in done.stderr
+    assert 'in a script, keep its own work under `if __name__ == "__main__":`' in done.stderr
