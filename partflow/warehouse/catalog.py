@@ -1,6 +1,6 @@
-"""Shows the warehouse to DuckDB: every dataset as a view by its name, for one query or in a file.
+"""Shows the warehouse to DuckDB: a view for each dataset, for one query or in a file.
 
-Knows nothing of tasks or of what is fresh; it is told which datasets there are and reads only.
+Knows nothing of tasks or freshness: it is told which views there are. It never writes a dataset.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import duckdb
 
 WRITTEN_IN = "catalog-"
-"""How the names of the folders begin in which catalogs are written; below partflow's own."""
+"""The beginning of the names of folders, in partflow's own, in which catalogs are written."""
 
 _OURS = re.compile(f"(?<!'){MARK}")
 """The mark where it begins what is said, and not in SQL that DuckDB quotes."""
@@ -49,11 +49,11 @@ class Access:
 
 
 def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, str]:
-    """Makes the file `path` hold these views; a file that holds them already is left alone.
+    """Make the file at `path` hold these views; a file that holds them already is left alone.
 
-    Returns, by name, why a view could not be made: a source's files may not be readable as a table.
-    A new file replaces the old one by rename, since a reader may have that open. The paths in it
-    are relative: it is to be opened from the project's root.
+    Returns by name why a view could not be made, as when a source's files are no tables. A new file
+    replaces the old one by a rename, since a reader may have that open. Paths in it are relative,
+    so it has to be opened from the project's root.
 
     Raises:
         PublishError: the file could not be written.
@@ -69,22 +69,22 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
     try:
         private.mkdir(parents=True, exist_ok=True)
         with _own_folder(private) as folder:
-            made = folder / path.name
-            problems = _make(made, root, wanted)
-            made.replace(path)
+            written = folder / path.name
+            problems = _make(written, root, wanted)
+            written.replace(path)
     except (OSError, duckdb.Error) as error:
-        said = str(error)
+        reason = str(error)
         if isinstance(error, OSError):
-            said = f"{error.strerror}; {advice_of(error)}, and run again"
-        raise PublishError(f"{path} could not be written: {said}") from None
+            reason = f"{error.strerror}; {advice_of(error)}, and run again"
+        raise PublishError(f"{path} could not be written: {reason}") from None
     return refused | problems
 
 
 def digest_kept(path: Path, views: Sequence[View]) -> str:
-    """A digest of these views and of the stat of the catalog that holds them; "" without a file.
+    """A digest of these views and of the catalog's stat; "" if there is no catalog.
 
-    Whoever noted it after a catalog was written knows without opening the file that it holds them
-    still.
+    If it equals the one that was noted when the catalog was written, the catalog holds these views:
+    the file need not be opened to know that.
     """
     try:
         stat = path.stat()
@@ -101,7 +101,7 @@ def _statements(views: Iterable[View]) -> dict[str, str]:
 
 @contextmanager
 def _own_folder(private: Path) -> Iterator[Path]:
-    """A new folder for a catalog that is being written, with the rights that the umask gives."""
+    """A new folder, with the permissions of the umask, until the end of the block."""
     folder = private / f"{WRITTEN_IN}{uuid.uuid4().hex[:8]}"
     folder.mkdir()
     try:
@@ -111,7 +111,7 @@ def _own_folder(private: Path) -> Iterator[Path]:
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A connection for one query."""
+    """A connection for one query; the caller closes it."""
     return opened(settings=_SETTINGS)
 
 
@@ -122,15 +122,16 @@ def query(
     access: Access,
     connection: duckdb.DuckDBPyConnection | None = None,
 ) -> duckdb.DuckDBPyRelation:
-    """The result of one SELECT over the views, read lazily; the working directory plays no part.
+    """The result of one SELECT over the views, read lazily.
 
-    Moments are shown, cut and cast by the clock of one zone: that of the views it names, or UTC if
-    these have several (`zones_differ` says so). `connection` comes from `connect`; whoever wants to
-    interrupt the query hands one in. Nothing is read but what `access` has. What is wrong with a
-    row is an error of DuckDB, raised while the result is read.
+    Moments are shown, truncated and cast in the zone of the views that it names, or in UTC if these
+    have several (`zones_differ` says so). A caller that wants to interrupt the query passes a
+    `connection` from `connect`. The query can read only what `access` has, and does not depend on
+    the working directory. For a row that is wrong, DuckDB raises its own error while the result is
+    read.
 
     Raises:
-        UsageError: it is no query, or names what is not there.
+        UsageError: it is no SELECT, or names a table that is not there or cannot be shown.
     """
     import duckdb
 
@@ -151,10 +152,7 @@ def query(
 
 
 def zones_differ(views: Sequence[View], sql: str) -> str | None:
-    """That a query's moments are shown in UTC because what it names has several zones; else None.
-
-    A sentence for people.
-    """
+    """A sentence saying that moments are shown in UTC, if the named views have several zones."""
     named = [view for view in views if _names(view, sql)]
     if len(zones := _zones(named)) <= 1:
         return None
@@ -167,13 +165,13 @@ def _zones(views: Sequence[View]) -> list[str]:
 
 
 def said_by(error: Exception) -> str:
-    """What an error of DuckDB says; where a view raised it, in our own words."""
+    """The text of an error of DuckDB; of one that a view raises, only our own words."""
     text = str(error)
     return text[ours.end() :] if (ours := _OURS.search(text)) else text
 
 
 def _missed(views: Iterable[View], error: Exception) -> str | None:
-    """That a table which DuckDB misses is a dataset of which nothing is known yet; None if not."""
+    """A sentence for a missing table that is a dataset without partitions and schema; else None."""
     missed = re.search(r"^Catalog Error: Table with name (\S+) does not exist", str(error))
     for view in views:
         if missed and not view.is_shown and missed[1].lower() == view.name.lower():
@@ -187,11 +185,11 @@ def _missed(views: Iterable[View], error: Exception) -> str | None:
 def _answered(
     connection: duckdb.DuckDBPyConnection, root: Path, views: Sequence[View], sql: str
 ) -> duckdb.DuckDBPyRelation:
-    """The result of a query; where parts of a dataset clash, by the types of those that it reads.
+    """The result of a query; if parts of a dataset clash, in the types of those that it reads.
 
-    Which those are DuckDB alone knows. An error names a partition that is read and clashes with
-    what is shown, so the view is turned to its types, until what is read agrees, or a partition
-    clashes for the second time.
+    Only DuckDB knows which parts a query reads. If it raises an error, that names a partition which
+    is read and clashes with the view's types. Then the view is made anew with that partition's
+    types, until no error is left, or the same partition clashes a second time.
     """
     import duckdb
 
@@ -215,10 +213,10 @@ def _answered(
             return relation
 
 
-def _turned(views: Sequence[View], touched: dict[str, list[str]], said: str) -> View | None:
-    """The view turned to the partition that an error names; None if it was already, or none is."""
+def _turned(views: Sequence[View], touched: dict[str, list[str]], message: str) -> View | None:
+    """The view with the types of the partition that an error names; None if it had them."""
     for view in views:
-        key = clashing(view, said) if view.turned else None
+        key = clashing(view, message) if view.turned else None
         if view.turned and key is not None and key not in touched[view.name]:
             touched[view.name].append(key)
             return view.turned(touched[view.name])
@@ -226,7 +224,7 @@ def _turned(views: Sequence[View], touched: dict[str, list[str]], said: str) -> 
 
 
 def _create(connection: duckdb.DuckDBPyConnection, view: View, root: Path, sql: str) -> None:
-    """Make a view; what cannot be one is told of where it is asked for."""
+    """Make a view; if it cannot be made, DuckDB's error is raised if the query names it."""
     import duckdb
 
     try:
@@ -237,15 +235,18 @@ def _create(connection: duckdb.DuckDBPyConnection, view: View, root: Path, sql: 
 
 
 def _names(view: View, sql: str) -> bool:
-    """Whether a query could mean a view."""
+    """Whether a query has the name of a view in it."""
     return re.search(rf"\b{view.name}\b", sql, re.IGNORECASE) is not None
 
 
 def _stored(path: Path) -> dict[str, str] | None:
-    """The statements of a catalog, None if there is none to be read (a shell may have it open)."""
+    """The statements in a catalog by name; None if it is absent or cannot be read.
+
+    It cannot be read while a DuckDB shell has it open.
+    """
     import duckdb
 
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # DuckDB would wait for a pipe.
         return None
     try:
         with closing(opened(path, read_only=True)) as connection:
@@ -258,13 +259,13 @@ def _make(path: Path, root: Path, statements: Mapping[str, str]) -> dict[str, st
     import duckdb
 
     problems = {}
-    # DuckDB looks at the files when a view is made, and takes commas in its search path for
-    # separators, and ? and \ in the path of a database for more than they are: so it is shown the
-    # root under a name that has none, and makes its file beside that.
+    # DuckDB opens the files when it makes a view. In its search path a comma is a separator, and in
+    # the path of a database `?` and `\` are special. So it gets a link to the root whose path has
+    # none of these, and makes its file beside that.
     with tempfile.TemporaryDirectory(prefix="partflow-") as folder:
-        link, made = Path(folder) / "root", Path(folder) / path.name
+        link, database = Path(folder) / "root", Path(folder) / path.name
         link.symlink_to(root.resolve(), target_is_directory=True)
-        with closing(opened(made, settings=_SETTINGS)) as connection:
+        with closing(opened(database, settings=_SETTINGS)) as connection:
             connection.execute(f"set file_search_path = {quoted(os.fspath(link))}")
             connection.execute("create schema partflow")
             connection.execute("create table partflow.views (name varchar, sql varchar)")
@@ -275,20 +276,23 @@ def _make(path: Path, root: Path, statements: Mapping[str, str]) -> dict[str, st
                     problems[name] = str(error)
                 else:
                     connection.execute("insert into partflow.views values (?, ?)", [name, sql])
-        shutil.copyfile(made, path)
+        shutil.copyfile(database, path)
     with path.open("rb+") as file:
-        os.fsync(file.fileno())  # a power cut must not leave a part of it under its name
+        os.fsync(file.fileno())  # After a power cut there must be no part of it under its name.
     return problems
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, root: Path, access: Access, zone: str) -> None:
-    """States the zone, and leaves the connection what it may read, never partflow's own folder."""
+    """Set the zone, and then restrict the connection to what it may read.
+
+    partflow's own folder is never readable.
+    """
     if connection.execute("select current_setting('lock_configuration')").fetchall() == [(True,)]:
-        return  # by an earlier query of the same call
+        return  # It is restricted already, by an earlier query.
     state_zone(connection, zone)
     folders = {os.path.normpath(root / folder) for folder in access.folders}
     files = {os.path.normpath(root / file) for file in access.files}
-    # DuckDB compares patterns as they are written, so what must be escaped is there twice.
+    # DuckDB compares texts, so a path with characters of patterns is listed with its escaped form.
     for option, paths in (("allowed_directories", folders), ("allowed_paths", files)):
         texts = sorted(paths | {literal(path) for path in paths})
         connection.execute(f"set {option} = [{', '.join(map(quoted, texts))}]")
@@ -297,10 +301,10 @@ def _lock(connection: duckdb.DuckDBPyConnection, root: Path, access: Access, zon
 
 
 def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Refuses all but one SELECT that only reads.
+    """Raise UsageError for all but a single SELECT that only reads.
 
-    Its type does not tell: a WITH may hold an INSERT or a COPY to a file and is a SELECT still. So
-    the parsed tree must consist of nodes that read.
+    The statement's type is not enough: a SELECT can have an INSERT or a COPY in its WITH. So every
+    node of the parsed statement has to be one that reads.
     """
     import duckdb
 

@@ -1,6 +1,6 @@
-"""Which files of a dataset are shown, and what columns each has: recorded, else looked up.
+"""Finds which files of a dataset are shown, and the columns of each, by the record or by a look.
 
-Knows nothing of SQL or of freshness: what is there is shown, whatever it was made from.
+Knows nothing of SQL or of freshness: files that are there are shown, whatever they were made from.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Part:
 class Shape:
     """The partitions of a dataset that are shown, in parts of one schema, by their first key.
 
-    `strays` are keys, as their files are called, of what lies beside them and is not shown;
-    `unread` says by its key what is wrong with a file that cannot be read; it is in no part.
+    `strays` are the keys of files that lie beside them and are not shown. `unread` says by key what
+    is wrong with files that cannot be read; these are in no part.
     """
 
     parts: tuple[Part, ...]
@@ -68,7 +68,7 @@ class Shape:
 
 
 class Closely(Enum):
-    """How far what tasks made is looked at: each looks at what those before it do, and at more."""
+    """How closely files of tasks are looked at; each looks at more than the one before it."""
 
     RECORD = "at what is recorded"
     NAMES = "at what lies in the folder, by its name"
@@ -77,7 +77,7 @@ class Closely(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Looker:
-    """What looking at shapes needs; `now` in epoch seconds."""
+    """Finds the shapes of datasets; `now` is in epoch seconds."""
 
     graph: Graph
     store: Store
@@ -85,9 +85,10 @@ class Looker:
     now: int
 
     def shape(self, dataset: Dataset, closely: Closely) -> Shape:
-        """The shape of a dataset, by its files as far as `closely` says, and else by the record.
+        """The shape of a dataset, from the record, and from its files as closely as is said.
 
-        The record of a source says nothing of what has come since, so its files are looked at.
+        The files of a source are always looked at, because the record does not have those that came
+        after it.
         """
         if dataset.column is None:
             return self._looked(dataset, [dataset.grain.key(0)], ())
@@ -104,14 +105,14 @@ class Looker:
         return self._looked(dataset, keys, strays)
 
     def unread(self, dataset: Dataset, keys: Sequence[str]) -> tuple[tuple[str, Unreadable], ...]:
-        """What is wrong with the files of these partitions that cannot be read, by their keys.
+        """What is wrong with those of these partitions' files that cannot be read, by key.
 
-        As of `shape`, only a file that is not as recorded is read.
+        As for `shape`, only files are read that are not as recorded.
         """
         return self._looked(dataset, keys, ()).unread
 
     def _only(self, dataset: Dataset, lo: int, hi: int) -> Mapping[str, pl.DataType] | None:
-        """The schema of all that is recorded, if it is one, and none of it is out of the range."""
+        """The schema of all that is recorded; None if there are several, or keys out of range."""
         known = self.metastore.schemas(dataset.name)
         if len(known) != 1:
             return None
@@ -124,9 +125,9 @@ class Looker:
         )
 
     def _is_as_recorded(self, dataset: Dataset, keys: Sequence[str]) -> bool:
-        """Whether the files are those that are recorded, and no other has the name of a key.
+        """Whether the files are the recorded ones, and no others are named like a key.
 
-        In arrays: one by one it would take as long again as the query.
+        They are compared as arrays: one by one they would take as long as the query itself.
         """
         import numpy as np
 
@@ -135,11 +136,11 @@ class Looker:
         at = np.minimum(np.searchsorted(names, columns.key), len(names) - 1)
         recorded = np.full((len(names), 4), -1, np.int64)
         recorded[at[names[at] == columns.key]] = columns.identity[names[at] == columns.key]
-        same = np.array_equal(recorded, self.store.identities(dataset, keys))
-        return same and not keys_there(self.store, dataset, names.tolist())
+        is_same = np.array_equal(recorded, self.store.identities(dataset, keys))
+        return is_same and not keys_there(self.store, dataset, names.tolist())
 
     def _unrecorded(self, dataset: Dataset) -> set[str]:
-        """What has the shape of a key in the folder, and no record: a pattern would find it."""
+        """Keys in the folder that have no record, but that a pattern for files would match."""
         return keys_there(self.store, dataset, self._columns(dataset).key.tolist())
 
     def _columns(self, dataset: Dataset) -> Columns:
@@ -149,7 +150,7 @@ class Looker:
         return horizon_of(self.graph, dataset.name, self.now)
 
     def _looked(self, dataset: Dataset, keys: Sequence[str], strays: tuple[str, ...]) -> Shape:
-        """The shape of these partitions, as far as they are there."""
+        """The shape of those of these partitions that are there, from a look at each file."""
         recorded = self.metastore.shapes(dataset.name)
         stats = map(tuple, self.store.identities(dataset, keys).tolist())
         groups: dict[tuple[str, int], list[str]] = {}
@@ -159,11 +160,11 @@ class Looker:
                 continue
             text, identity = recorded.get(key, ("", None))
             if schema_known(text) is None or not _is_same(dataset, identity, stat):
-                read = self._text(dataset, key, is_new=identity is None)
-                if isinstance(read, Unreadable):
-                    unread.append((key, read))
+                text_or_fault = self._text(dataset, key, is_new=identity is None)
+                if isinstance(text_or_fault, Unreadable):
+                    unread.append((key, text_or_fault))
                     continue
-                text = read
+                text = text_or_fault
             groups.setdefault((text, self._skip(dataset, key)), []).append(key)
         parts = [
             Part(tuple(of), schema_in(text), skip, is_unshown(text))
@@ -174,17 +175,17 @@ class Looker:
         return Shape(tuple(parts), strays, tuple(unread))
 
     def _skip(self, dataset: Dataset, key: str) -> int:
-        """How many blank lines stand before the header of a file of CSV; 0 if nothing is known."""
+        """The number of blank lines before the header of a CSV file; 0 if it cannot be told."""
         if dataset.stored_as is CSV:
-            with suppress(ReadError, OSError):  # which who reads its rows is told
+            with suppress(ReadError, OSError):  # Reading its rows will say so.
                 return lines_before(file_of(self.store, dataset, key))
         return 0
 
     def _text(self, dataset: Dataset, key: str, *, is_new: bool) -> str | Unreadable:
         """The text of a file's schema, or what is wrong with the file.
 
-        All of it is read, as a run would do: one of which no run knows may be a fault. What is new
-        of a task is as the task left it, so its footer is enough.
+        The whole file is read, as a run would do, because it may be at fault. Only the footer is
+        read of a task's file that is not recorded yet: it is as the task left it.
         """
         path = file_of(self.store, dataset, key)
         try:
@@ -198,17 +199,17 @@ class Looker:
 
 
 def schema_at(dataset: Dataset, path: Path) -> str | None:
-    """The text of a file's schema; None for what is no table. ReadError if it can't be read.
+    """The text of a file's schema; None for what is no table. ReadError if it cannot be read.
 
-    That of text is as it is read: only its values tell.
+    A file of text is read to the end for it, because only its values tell the types.
     """
     return format_of(dataset).schema_text(path)
 
 
 def describe(graph: Graph, store: Store, metastore: Metastore) -> None:
-    """Look up and record the schemas that are not recorded: those of a warehouse from before.
+    """Look up and record the schemas that older versions did not record.
 
-    For a file that is gone, or is not the one that was recorded, "" is recorded: nothing is known.
+    If a file is gone, or is not the recorded one, "" is recorded, which means: not known.
     """
     looked_up = []
     for dataset in graph.datasets.values():
@@ -236,7 +237,7 @@ def is_described(graph: Graph, metastore: Observations) -> bool:
 
 
 def is_shown(graph: Graph, store: Store, metastore: Metastore) -> bool:
-    """Whether the catalog, if there is to be one, is there and shows what is declared."""
+    """Whether the catalog is there and shows what is declared; True if there is to be none."""
     if not has_catalog(graph, store):
         return True
     declared = metastore.shown.partition(" ")[0]
@@ -244,13 +245,13 @@ def is_shown(graph: Graph, store: Store, metastore: Metastore) -> bool:
 
 
 def has_catalog(graph: Graph, store: Store) -> bool:
-    """Whether other programs can read all tables where they lie."""
+    """Whether there is to be a catalog: all tables' files can be read in place."""
     tables = (d for d in graph.datasets.values() if d.stored_as.is_table)
     return all(store.pattern(dataset) is not None for dataset in tables)
 
 
 def digest_shown(graph: Graph) -> str:
-    """A digest of all that is declared and decides what is shown of the datasets."""
+    """A digest of all declarations that decide what is shown of the datasets."""
     extents = graph.dataset_extents
     declared = [
         (name, extents[name].lo, extents[name].hi, d.grain.describe(), d.column, d.stored_as.name,
@@ -261,17 +262,14 @@ def digest_shown(graph: Graph) -> str:
 
 
 CATALOG = "catalog.duckdb"
-"""What the file is called in the warehouse in which DuckDB finds a view of every dataset."""
+"""The name of the file in the warehouse that has a view of every dataset for DuckDB."""
 
 _SHOWN = 2
-"""The number of the rules by which a catalog is written; who changes them raises it."""
+"""The number of the rules by which a catalog is written; raise it when they change."""
 
 
 def keys_there(store: Store, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
-    """What has the shape of a key of the dataset's grain where its files lie.
-
-    Of what is there the keys `but` are left out.
-    """
+    """The texts under a dataset's name that have the shape of its grain's keys, except `but`."""
     template = dataset.grain.template
     return {key for key in store.keys(dataset, but) if key.translate(_DIGITS) == template}
 
@@ -280,11 +278,11 @@ _DIGITS = str.maketrans("123456789", "000000000")
 
 
 def _is_same(dataset: Dataset, recorded: _Identity | None, present: _Identity) -> bool:
-    """Whether a file is the one that was recorded.
+    """Whether a file is the recorded one.
 
-    The times of a file that was recorded while it was young prove nothing, so none are recorded.
-    Such a file of text is taken for the same if its size is: otherwise each query would read it
-    from end to end. If it is another one after all, what does not fit is an error where it is read.
+    Of a file that was too young when it was recorded, only the size is recorded. If such a file is
+    text, an equal size is enough: otherwise each query would read it to the end. If it is another
+    file after all, a value that does not fit the schema is an error when it is read.
     """
     if recorded == present:
         return True

@@ -1,6 +1,6 @@
-"""Which of DuckDB's types shows a polars type, and the expression that does so.
+"""Says which of DuckDB's types shows a polars type, and by which SQL expression.
 
-Knows nothing of files or views: a type and an expression come in, text comes out.
+Knows nothing of files or views: a type and an expression come in, text of SQL comes out.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _NAMES = {
 _PARTS = {"ms": ("to_milliseconds", 1), "us": ("to_microseconds", 1)}
 _BYTES = 16
 _LARGEST_HALF = 65504
-"""A Float16 holds no larger number, and 11 bits of each."""
+"""The largest number of a Float16, which holds 11 bits of each number."""
 
 
 def sql_type(kind: Any, *, words: bool = False) -> str:
-    """The name of the type as which DuckDB shows a polars type; an Enum is text.
+    """The name of DuckDB's type that shows a polars type; an Enum is shown as text.
 
-    With `words` it is the type that holds an Enum's words and no other.
+    With `words` an Enum has DuckDB's type of just its words.
     """
     import polars as pl
 
@@ -60,7 +60,7 @@ def sql_type(kind: Any, *, words: bool = False) -> str:
 
 
 def text_type(kind: pl.DataType) -> str:
-    """The type that DuckDB is to read from text as which a polars type was read."""
+    """The type as which DuckDB is to read a column of text that polars reads as `kind`."""
     import polars as pl
 
     if isinstance(kind, pl.Enum):
@@ -70,17 +70,17 @@ def text_type(kind: pl.DataType) -> str:
 
 
 def is_stored_so(kind: pl.DataType) -> bool:
-    """Whether DuckDB reads what a Parquet file holds of a type as the type that shows it."""
+    """Whether DuckDB reads a type from Parquet as the type that shows it, without an expression."""
     return _changed(kind, "x", _stored) is None
 
 
 def stored(kind: pl.DataType, expression: str) -> str:
-    """The expression of what a Parquet file holds, as the type that shows it."""
+    """An expression for a value from a Parquet file, as the type that shows it."""
     return _changed(kind, expression, _stored) or expression
 
 
 def _stored(kind: pl.DataType, expression: str) -> str | None:
-    """As `stored` of what is no list, map or struct; None where it is shown as it is."""
+    """As `stored`, for types that are not nested; None if the value needs no expression."""
     import polars as pl
 
     if isinstance(kind, pl.Duration):
@@ -95,9 +95,9 @@ def _stored(kind: pl.DataType, expression: str) -> str | None:
 
 
 def _changed(kind: Any, expression: str, change: _Change) -> str | None:
-    """The expression with `change` made at each value in it; None where there is none to be made.
+    """The expression with `change` applied to each value in it; None if nothing is changed.
 
-    Values within lists, maps and structs are changed one by one, whatever holds them.
+    It is applied to single values, also within lists, maps and structs.
     """
     import polars as pl
 
@@ -130,10 +130,11 @@ def _changed_map(kind: Any, expression: str, change: _Change) -> str | None:
     return f"case when {expression} is not null then map({', '.join(parts)}) end"
 
 
-def of_text(kind: pl.DataType, expression: str, said: str) -> str:
-    """The expression of text in a CSV file as the type that shows it; `said` if it is no such.
+def of_text(kind: pl.DataType, expression: str, error: str) -> str:
+    """An expression for text in a CSV file as the type that shows it.
 
-    The empty text is null but for what is text itself, as where tasks read it.
+    `error` is the SQL for a text that is no value of the type. Empty text is null, unless the type
+    is text, too; so it is where tasks read it.
     """
     import polars as pl
 
@@ -142,55 +143,58 @@ def of_text(kind: pl.DataType, expression: str, said: str) -> str:
     cast = f"try_cast({expression} as {sql_type(kind, words=True)})"
     if isinstance(kind, pl.Enum):
         no_word = f"{expression} is not null and {cast} is null"
-        return f"case when {no_word} then {said} else {expression} end"
+        return f"case when {no_word} then {error} else {expression} end"
     odd = f"{expression} <> '' and {cast} is null"
-    if kind.is_integer():  # DuckDB would round
+    if kind.is_integer():  # DuckDB would round it.
         odd += "".join(f" or contains({expression}, '{letter}')" for letter in ".eE")
     if isinstance(kind, pl.Decimal):
         odd += f" or regexp_matches({expression}, '[.][0-9]{{{kind.scale}}}0*[1-9]|[eE]')"
-    return f"case when {odd} then {said} else {cast} end"
+    return f"case when {odd} then {error} else {cast} end"
 
 
 def text_of_json(expression: str) -> str:
-    """The expression of the text of a JSON value; of whole numbers without a fraction."""
+    """An expression for the text of a JSON value; a fraction of `.0` is left out."""
     return f"regexp_replace(json_extract_string({expression}, '$'), '^(-?[0-9]+)[.]0$', '\\1')"
 
 
-def of_json(expression: str, said: str) -> str:
-    """The expression of a JSON value as the text that tasks read of it; else the error `said`.
+def of_json(expression: str, error: str) -> str:
+    """An expression for a JSON value as the text that tasks get for it.
 
-    Tasks get the text of lists and objects, and of very large and very small numbers, as polars
-    writes it, which SQL cannot.
+    `error` is the SQL for values whose text SQL cannot write as polars does: lists, objects, and
+    very large and very small numbers.
     """
     text = f"json_extract_string({expression}, '$')"
-    number = f"case when contains({text}, 'e') then {said} else {text_of_json(expression)} end"
+    number = f"case when contains({text}, 'e') then {error} else {text_of_json(expression)} end"
     return (
         f"case json_type({expression}) when 'DOUBLE' then {number} "
-        f"when 'OBJECT' then {said} when 'ARRAY' then {said} else {text} end"
+        f"when 'OBJECT' then {error} when 'ARRAY' then {error} else {text} end"
     )
 
 
-def widened(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) -> str:
-    """The expression as a wider type; `said` is the SQL of the error for digits that are lost."""
+def widened(kind: pl.DataType, wanted: pl.DataType, expression: str, error: str) -> str:
+    """The expression as a wider type; `error` is the SQL for a value that would lose digits."""
     if sql_type(kind) == sql_type(wanted):
         return expression
     cast = f"cast({expression} as {sql_type(wanted)})"
     if not is_rounded(kind, wanted):
         return cast
     same = f"cast({cast} as HUGEINT) = {expression}"
-    return f"case when {expression} is null or {same} then {cast} else {said} end"
+    return f"case when {expression} is null or {same} then {cast} else {error} end"
 
 
-def unchanged(kind: pl.DataType, wanted: pl.DataType, expression: str, said: str) -> str:
-    """The expression as another type where it is the same when it is cast back; else the error."""
+def unchanged(kind: pl.DataType, wanted: pl.DataType, expression: str, error: str) -> str:
+    """The expression as another type; `error` for a value that differs when it is cast back."""
     cast = f"try_cast({expression} as {sql_type(wanted, words=True)})"
     held = _changed(wanted, cast, _rounded) or cast
     same = f"try_cast({held} as {sql_type(kind)}) is not distinct from {expression}"
-    return f"case when {same} then cast({cast} as {sql_type(wanted)}) else {said} end"
+    return f"case when {same} then cast({cast} as {sql_type(wanted)}) else {error} end"
 
 
 def _rounded(kind: pl.DataType, expression: str) -> str | None:
-    """What a type holds of a value of the finer type that shows it; None if that holds no more."""
+    """An expression that cuts a value of a shown type to what its polars type holds.
+
+    None if the shown type holds no more.
+    """
     import polars as pl
 
     if isinstance(kind, pl.Datetime | pl.Duration) and kind.time_unit == "ms":
@@ -205,17 +209,17 @@ def _rounded(kind: pl.DataType, expression: str) -> str | None:
 
 
 def quoted_name(name: str) -> str:
-    """A name as SQL has it, whatever is in it: keywords too."""
+    """A name quoted for SQL, which may be a keyword or have any characters."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def quoted(text: str) -> str:
-    """A text as SQL has it."""
+    """A text quoted for SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def _interval(kind: pl.Duration, expression: str) -> str:
-    """A span of time from a whole number; DuckDB has no nanoseconds in one."""
+    """An INTERVAL from a whole number; an error for nanoseconds, which it cannot hold."""
     if kind.time_unit == "ns":
         lost = "error('a span has nanoseconds, which no INTERVAL holds: cast it to pl.Duration')"
         whole = f"to_microseconds({expression} // 1000)"
@@ -225,7 +229,7 @@ def _interval(kind: pl.Duration, expression: str) -> str:
 
 
 def _huge(expression: str, *, signed: bool) -> str:
-    """A whole number of 128 bits from the bytes in which polars stores it, the lowest first."""
+    """A whole number of 128 bits from the 16 bytes in which polars stores it, lowest first."""
     digits = f"hex({expression})"
     turned = " || ".join(f"substr({digits}, {2 * i + 1}, 2)" for i in range(_BYTES - 1, -1, -1))
     number = f"cast('0x' || {turned} as UHUGEINT)"

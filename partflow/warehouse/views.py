@@ -1,6 +1,6 @@
-"""The datasets of a warehouse as views for DuckDB: which, where, and of what shape.
+"""Describes the datasets of a warehouse as views for DuckDB: where their files are, and columns.
 
-Knows nothing of DuckDB's words; `viewsql` and `catalog` have those.
+Knows no SQL: `viewsql` and `catalog` have that.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The views of one warehouse, as its files are at `now`, in epoch seconds."""
+    """The views of one warehouse at `now`, in epoch seconds."""
 
     graph: Graph
     store: Store
@@ -47,16 +47,16 @@ class Views:
     now: int
 
     def named_in(self, sql: str) -> list[View]:
-        """The views of what a query could name; all if it names none.
+        """The views that a query names; all, if it names none.
 
-        What tasks made is as it is recorded: see `looked`.
+        For files of tasks the record is trusted: `looked` gives views that do not trust it.
         """
         tables = _tables(self.graph)
         named = [d for d in tables if re.search(rf"\b{d.name}\b", sql, re.IGNORECASE)]
         return [self._view(dataset, Closely.RECORD) for dataset in named or tables]
 
     def looked(self, views: Sequence[View]) -> list[View]:
-        """The same views by a look at each file: one that somebody changed may have other types."""
+        """The same views after a look at each file: one changed by hand may have other types."""
         datasets = [self.graph.datasets[view.name] for view in views]
         return [
             view if dataset.is_source else self._view(dataset, Closely.FILES)
@@ -64,15 +64,17 @@ class Views:
         ]
 
     def keep_catalog(self) -> str | None:
-        """Write the warehouse's catalog if its views are not the present ones, or there is none.
+        """Write the warehouse's catalog, if it is absent or its views are not the present ones.
 
-        There is none where files have to be fetched: other programs read nothing there.
+        No catalog is written for a store whose files have to be fetched, because other programs
+        cannot read those.
 
-        The metastore notes a digest of the declarations that it shows: by that a run with nothing
-        to make sees whether they have changed. And it notes one of the views and of the file's
-        stat: by that a run sees that the file holds them, without DuckDB, which takes 0.1 s to
-        import. If the catalog cannot be written, the reason is returned and not raised, since the
-        run has made what it was to make.
+        The metastore notes two digests. By the one of the declarations, a run with nothing to make
+        sees whether they have changed. By the one of the views and the file's stat, a run sees that
+        the file holds these views without importing DuckDB, which takes 0.1 s.
+
+        Returns why the catalog could not be written, else None. It is not raised, since the run has
+        made all that it had to make.
         """
         if not has_catalog(self.graph, self.store):
             return None
@@ -85,8 +87,8 @@ class Views:
             problems = write_catalog(self.store.layout.root, path, views)
         except PublishError as error:
             return str(error)
-        # A view that DuckDB refused is tried again at the end of each run: a file may be mended.
-        # One that says that a file cannot be read is, also by runs that have nothing to make.
+        # A view that DuckDB refused is tried again by each run that makes something; one with a
+        # file that cannot be read also by runs that make nothing: the file may have been mended.
         kept = "" if problems else f" {digest_kept(path, views)}"
         shown = "" if any(view.unread for view in views) else declared + kept
         if noted != shown:
@@ -94,7 +96,7 @@ class Views:
         return None
 
     def access(self) -> Access:
-        """What a query may read: the folders of all that is declared, and nothing of partflow's."""
+        """What a query may read: the files of all datasets, and none of partflow's own."""
         folders, files = set(), set()
         for dataset in self.graph.datasets.values():
             view = _bare(dataset, self.store)
@@ -129,9 +131,9 @@ class Views:
 
 
 def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
-    """The shape with every file by its key, where no pattern finds just its own.
+    """The shape with the keys of all files, if no pattern matches just these files.
 
-    A pattern would be tried on others' files, or files have to be fetched.
+    That is so if files have to be fetched, or if a pattern would also be tried on other files.
     """
     if store.pattern(dataset) is not None and not _is_open(dataset, store):
         return shape
@@ -143,7 +145,7 @@ def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
 
 
 def _fetched(shape: Shape, dataset: Dataset, store: Store) -> dict[str, str]:
-    """By key where its file was written down to be read; nothing if it is read where it lies."""
+    """The paths of fetched files by key; {} if files are read in place."""
     if store.pattern(dataset) is not None:
         return {}
     if dataset.column is None:
@@ -155,7 +157,7 @@ def _fetched(shape: Shape, dataset: Dataset, store: Store) -> dict[str, str]:
 
 
 def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:
-    """The view of files of these shapes; where they clash, it can be turned to others' types."""
+    """The view of files of these shapes; if they clash, its `turned` gives other types."""
     bare = replace(bare, unread=_problems(shape))
     view, clashes = _view_of(bare, dataset, shape.parts, store)
     if not clashes:
@@ -178,14 +180,14 @@ def _problems(shape: Shape) -> tuple[tuple[str, str], ...]:
 
 
 def _last_of(keys: Sequence[str], part: Part) -> int:
-    """The place of the last of some keys that a part has, counted from 1; 0 if it has none."""
+    """The position in `keys`, from 1, of the last key that a part has; 0 if it has none."""
     return max((place for place, key in enumerate(keys, 1) if key in part.keys), default=0)
 
 
 def _view_of(
     bare: View, dataset: Dataset, parts: Sequence[Part], store: Store
 ) -> tuple[View, list[Clash]]:
-    """The view in which the last part's types stand, and what they cannot hold of the others'."""
+    """The view with the types of the last part, and its clashes with other parts."""
     if dataset.schema is not None:
         schema = instances(dataset.schema)
         again = "have it delivered again" if dataset.is_source else "make it again"
@@ -209,7 +211,7 @@ def _view_of(
 
 
 def _named(view: View, dataset: Dataset, schema: Mapping[str, pl.DataType]) -> View:
-    """The view of these columns, or what is wrong with their names."""
+    """The view with these columns, or with the problem that they are."""
     in_file = dataset.is_source and dataset.column in schema
     held = [pair for part in view.parts for pair in part.schema.items() if pair[0] in schema]
     problem = _problem(dataset, schema, in_file=in_file) or _of_objects(
@@ -219,7 +221,7 @@ def _named(view: View, dataset: Dataset, schema: Mapping[str, pl.DataType]) -> V
 
 
 def _rows(dataset: Dataset, store: Store, key: str) -> int:
-    """How many rows a partition has; one that can't be read has some, which cannot be read."""
+    """The number of rows of a partition; 1 if its file cannot be read."""
     try:
         return table_of(dataset).rows(file_of(store, dataset, key))
     except (ReadError, OSError):
@@ -231,7 +233,10 @@ def _first_key(part: Part) -> str:
 
 
 def _origin(parts: Mapping[str, Part], column: str, kind: pl.DataType) -> str:
-    """The key of the last part that has a column as this type, else of the last that it holds."""
+    """The key of the last part whose column has this type; else of the last that has it.
+
+    Parts in which the column has only nulls are asked last.
+    """
     has = {k: p.schema[column] for k, p in parts.items() if column in p.schema}
     within = [k for k, own in has.items() if type_text(own) != "Null"] or [*has]
     return next((k for k in reversed(within) if type_text(has[k]) == type_text(kind)), within[-1])
@@ -246,7 +251,10 @@ def _advice(dataset: Dataset) -> str:
 
 
 def _problem(dataset: Dataset, schema: Mapping[str, pl.DataType], *, in_file: bool) -> str | None:
-    """Why these columns can be no view: SQL does not tell names apart that differ by case."""
+    """Why a view cannot have these columns; None if it can.
+
+    SQL needs names, and does not tell names apart that differ only by case.
+    """
     seen: dict[str, str] = {}
     if dataset.column is not None and not in_file:
         seen[known_as(dataset.stored_as.name, dataset.column)] = dataset.column
@@ -293,7 +301,7 @@ def _odd_objects(kind: Any) -> str | None:
 
 
 def unlooked(graph: Graph, store: Store) -> list[View]:
-    """The view of every dataset that is a table, without a look at what there is of it."""
+    """The view of every dataset of tables, without a look at its files."""
     return [_bare(dataset, store) for dataset in _tables(graph)]
 
 
@@ -302,7 +310,7 @@ def _tables(graph: Graph) -> list[Dataset]:
 
 
 def _bare(dataset: Dataset, store: Store) -> View:
-    """The view of a dataset of whose files nothing is known."""
+    """The view of a dataset, from its declaration alone."""
     schema = None if dataset.schema is None else instances(dataset.schema)
     return View(
         name=dataset.name,
@@ -318,18 +326,18 @@ def _bare(dataset: Dataset, store: Store) -> View:
 
 
 def _has_named_folders(path: Path, column: str | None) -> bool:
-    """Whether a folder in a path with `{key}` is called `name=value`, but for that of a column."""
+    """Whether a folder is called `name=value`, other than that of the partition column."""
     return any("=" in part and part != f"{column}={{key}}" for part in path.parts[:-1])
 
 
 def _template(dataset: Dataset, store: Store) -> str:
-    """The path of a dataset's files, with `{key}`; what is fetched has one that ends so."""
+    """The path of a dataset's files, with `{key}`; paths of fetched files end in the same way."""
     place = store.layout.near(store.layout.path(dataset, "{key}"))
     return store.pattern(dataset) or place.as_posix()
 
 
 def _is_open(dataset: Dataset, store: Store) -> bool:
-    """Whether a source's files lie in the root, or above what is partflow's own."""
+    """Whether a source's folder has the project or partflow's own folder in it."""
     if not isinstance(dataset, Source):
         return False
     before = dataset.path.partition("{key}")[0].rpartition("/")[0]

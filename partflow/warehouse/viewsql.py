@@ -1,6 +1,6 @@
-"""A dataset as DuckDB sees it, and the statement that makes it a view.
+"""A dataset as DuckDB sees it, and the SQL statement that makes it a view.
 
-Knows nothing of connections, or of which files are there: it is told of what schemas they are.
+Knows nothing of connections, or of how files are looked at: it is told their schemas.
 """
 
 from __future__ import annotations
@@ -43,15 +43,16 @@ STARTS = {
     "0000-00-00T00": "(strptime({key}, '%Y-%m-%dT%H') at time zone 'UTC')",
     "0000-00-00T0000": "(strptime({key}, '%Y-%m-%dT%H%M') at time zone 'UTC')",
 }
-"""The start of a partition by the shape of its key, as DuckDB works it out for each file.
+"""SQL for the start of a partition, by the shape of its key.
 
-A filter on it is tried on these before files are opened, so that only those that match are read.
+DuckDB computes it from a file's path. So a filter on it is applied before files are opened, and
+only files that match are read.
 """
 _READERS = {"parquet": "read_parquet", "csv": "read_csv", "ndjson": "read_json"}
 _DIALECTS = {
-    # Statistics leave NaN out, and files are skipped by them unless it is said that some hold it.
+    # Statistics do not count NaN; without this option DuckDB would skip files by them.
     "parquet": ("can_have_nan = true",),
-    # Nothing is left to a guess, by which `#` began a comment and a line of text a header.
+    # DuckDB guesses what is not given: `#` could begin a comment, or a row of texts be a header.
     "csv": (
         "header = true", "delim = ','", "quote = '\"'", "escape = '\"'", "comment = ''",
         "allow_quoted_nulls = false", "strict_mode = false", "max_line_size = 2147483647",
@@ -60,7 +61,7 @@ _DIALECTS = {
 }  # fmt: skip
 _SPACES = " \t\n\v\f\r"
 MARK = "partflow: "
-"""How the words of an error begin that a view brings up, and not DuckDB."""
+"""The beginning of an error's text that a view raises, in contrast to DuckDB's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ class View:
 
     - `path` is relative to the project's root, with `{key}` for a partition's key, which has the
       shape `key_template` (a 0 for each digit).
-    - `files` are by key the paths of what was written down to be read, which end as `path` does;
-      with none, files are read where they lie.
-    - `column` and `zone` are those of the partition column, None for a dataset that has none.
+    - `files` are the paths of fetched files by key, which end as `path` does; without them files
+      are read in place.
+    - `column` and `zone` are those of the partition column; None if the dataset has none.
     - `schema` has the columns that are shown, as polars types; with None they are what files have.
     - `parts` are the files in groups of one schema each; with none, all files that are there.
     - `origins` says for each column from which partition its type is. A row of a partition whose
@@ -110,7 +111,7 @@ class View:
 
     @property
     def is_shown(self) -> bool:
-        """Whether anything is known of its columns."""
+        """Whether its columns are known, from files or a schema."""
         return self.has_files or self.schema is not None
 
     @property
@@ -121,12 +122,12 @@ class View:
 
     @property
     def folder(self) -> str:
-        """The folder below which all its files lie, relative to the project's root; "" is that."""
+        """The folder above all its files, relative to the project's root; "" is the root."""
         return self.path.partition("{key}")[0].rpartition("/")[0]
 
 
 def view_sql(view: View, root: Path | None = None) -> str:
-    """The statement that makes the view, over paths under `root` or relative to the project.
+    """The statement that makes the view, with paths below `root`, or relative ones if that is None.
 
     Requires: `view.is_shown` and no problem.
     """
@@ -146,7 +147,7 @@ def view_sql(view: View, root: Path | None = None) -> str:
 
 
 def _file_column(view: View) -> str:
-    """A name for the path of a row's file that none of the files' columns has."""
+    """A name for the path of a row's file that no column of the files has."""
     known = {known_as(view.format, column) for part in view.parts for column in part.schema}
     name = view.file_column
     while name in known:
@@ -155,11 +156,11 @@ def _file_column(view: View) -> str:
 
 
 def _part(view: View, root: Path | None, part: Part) -> str:
-    """The rows of the files of one schema, as the view shows them."""
+    """A SELECT for the rows of files of one schema, as the view shows them."""
     if view.schema is None or (view.format == "parquet" and _is_plain(view.schema, part.schema)):
         return _select(view, root, part, "*")
     select = _select(view, root, part, ", ".join(_shown(view, part)))
-    if view.format == "csv" and len(part.schema) == 1:  # a blank line, which is no row
+    if view.format == "csv" and len(part.schema) == 1:  # A blank line is no row.
         select += f" where {_name(view, *part.schema)} is not null"
     return select
 
@@ -178,8 +179,8 @@ def _of_unshown(view: View, key: str) -> str:
 def _unread(view: View, unread: Sequence[tuple[str, str]]) -> str:
     """A row for each file that cannot be read: whatever is asked of it fails, also to count it.
 
-    A filter on the key goes below the join, and the error in its condition does not: so it is told
-    of no file that is filtered out.
+    DuckDB applies a filter on the key below the join, and evaluates the join's condition, which
+    raises the error, after it. So a file that is filtered out raises none.
     """
     error = f"error({quoted(f'{MARK}{view.name}@')} || asked.key || ' ' || wrong.problem)"
     columns = {
@@ -198,14 +199,15 @@ def _unread(view: View, unread: Sequence[tuple[str, str]]) -> str:
 
 
 def _is_plain(schema: Schema, held: Schema) -> bool:
-    """Whether files are shown as DuckDB reads them."""
+    """Whether files can be shown exactly as DuckDB reads them."""
     return [*schema] == [*held] and all(_is_shown_so(k, schema[c]) for c, k in held.items())
 
 
 def _is_shown_so(kind: pl.DataType, wanted: pl.DataType) -> bool:
-    """Whether what DuckDB reads of a type is what is wanted, of which it shows no finer one.
+    """Whether DuckDB reads a type as the wanted one, and no value can be finer than that.
 
-    DuckDB has one type for milliseconds and microseconds, for text and for words, for all zones.
+    Equal SQL types are not enough: DuckDB has one type for milliseconds and microseconds, one for
+    text and words, and one for all zones.
     """
     if sql_type(kind) != sql_type(wanted) or not is_stored_so(kind):
         return False
@@ -227,7 +229,7 @@ def _shown(view: View, part: Part) -> Iterator[str]:
 
 def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.DataType) -> str:
     name = _name(view, column)
-    is_partition = column == view.column  # which stands in all files, or in none
+    is_partition = column == view.column  # It is in all files, or in none.
     if kind is None and not view.is_complete and not is_partition:
         return f"cast(null as {sql_type(wanted)})"
     differs = view.exact and kind is not None and type_text(kind) != type_text(wanted)
@@ -236,8 +238,10 @@ def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.Da
     both = None if kind is None or differs else holding(kind, wanted)
     if kind is None or both is None or type_text(both) != type_text(wanted):
         lacks = "missing" if kind is None else type_text(kind)
-        said = f", and {type_text(wanted)} in {view.origins.get(column, 'its schema')}; "
-        error = _error(view, f"column {column!r} is {lacks} in {view.name}@", said + view.advice)
+        differs_from = f", and {type_text(wanted)} in {view.origins.get(column, 'its schema')}; "
+        error = _error(
+            view, f"column {column!r} is {lacks} in {view.name}@", differs_from + view.advice
+        )
         if kind is not None and view.is_complete and not view.exact and is_bridged(kind, wanted):
             return unchanged(kind, wanted, stored(kind, name), error)
         return f"cast({error} as {sql_type(wanted)})"
@@ -249,7 +253,7 @@ def _expression(view: View, column: str, kind: pl.DataType | None, wanted: pl.Da
 
 
 def _of_text(view: View, column: str, kind: pl.DataType, wanted: pl.DataType) -> str | None:
-    """The expression of a field of text as the wanted type; None if DuckDB reads it as that."""
+    """An expression for a field of text as the wanted type; None if DuckDB reads it as that."""
     name, whose = _name(view, column), f"column {column!r} of {view.name}@"
     no_such = f" holds text that is no {type_text(wanted)}; {view.advice}"
     if view.format == "csv":
@@ -263,7 +267,7 @@ def _of_text(view: View, column: str, kind: pl.DataType, wanted: pl.DataType) ->
 
 
 def _is_json(view: View, kind: pl.DataType) -> bool:
-    """Whether a field of NDJSON is read as JSON: with a schema it may hold what only text tells."""
+    """Whether a field of NDJSON is read as JSON, because DuckDB's type would lose something."""
     return _is_words(kind) or not (view.exact or kind.is_nested())
 
 
@@ -276,7 +280,7 @@ def _name(view: View, column: str) -> str:
 
 
 def known_as(form: str, column: str) -> str:
-    """What DuckDB knows a column of a file as, in lower case: of CSV without spaces around it."""
+    """DuckDB's name for a column of a file, in lower case; in CSV without spaces around it."""
     return _trimmed(form, column).lower()
 
 
@@ -285,12 +289,12 @@ def _trimmed(form: str, column: str) -> str:
 
 
 def _twins(form: str, columns: Iterable[str]) -> dict[str, str]:
-    """For each of a file's columns that DuckDB takes for another one, that one."""
+    """Pairs of a file's columns that DuckDB takes for the same, each by the other."""
     seen: dict[str, str] = {}
     twins: dict[str, str] = {}
     for column in columns:
-        if (other := seen.setdefault(known_as(form, column), column)) != column:
-            twins |= {column: other, other: column}
+        if (first_name := seen.setdefault(known_as(form, column), column)) != column:
+            twins |= {column: first_name, first_name: column}
     return twins
 
 
@@ -299,20 +303,20 @@ SAME_IN_SQL = (
 )
 
 
-def clashing(view: View, said: str) -> str | None:
-    """The key of the partition of which an error of the view says that its type does not fit."""
-    match = re.search(rf" in {re.escape(view.name)}@(\S+), and ", said)
+def clashing(view: View, message: str) -> str | None:
+    """The key of the partition whose type does not fit, from an error of the view; else None."""
+    match = re.search(rf" in {re.escape(view.name)}@(\S+), and ", message)
     return match[1] if match else None
 
 
 def _error(view: View, before: str, after: str) -> str:
-    """The SQL of an error that names the row's partition. It is not worked out before a row is."""
+    """SQL that raises an error which names the row's partition, once it is evaluated for a row."""
     key = "'all'" if view.column is None else _key(view, view.column)[1]
     return f"error({quoted(MARK + before)} || {key} || {quoted(after)})"
 
 
 def _select(view: View, root: Path | None, part: Part, columns: str) -> str:
-    """These columns, in SQL, of the files of a part."""
+    """A SELECT of these columns, given as SQL, from the files of a part."""
     options = [_files(view, root, part.keys), *_DIALECTS[view.format], *_texts(view, part)]
     if view.column is None or view.column_in_file:
         needs_key = view.column is not None and "error(" in columns
@@ -328,13 +332,14 @@ def _select(view: View, root: Path | None, part: Part, columns: str) -> str:
 
 
 def _texts(view: View, part: Part) -> Iterator[str]:
-    """How the fields of text are to be read, where it is known; CSV as the text that they are.
+    """The reader's options on how fields of text are read, as far as their schema is known.
 
-    So its columns go by their names in any order, and a file that lacks one is an error.
+    All of CSV is read as text. Then columns are found by their names in any order, and a file that
+    lacks one is an error.
     """
     if view.format == "csv":
         yield f"skip = {part.skip}"
-        if part.skip and len(part.schema) == 1:  # DuckDB does not find such a header
+        if part.skip and len(part.schema) == 1:  # DuckDB does not find the header then.
             (column,) = part.schema
             name = quoted(_trimmed(view.format, column))
             yield f"columns = {{{name}: varchar}}, auto_detect = false"
@@ -355,13 +360,13 @@ _NO_KEY = ["hive_partitioning = false"]
 
 
 def _key(view: View, column: str) -> tuple[list[str], str, str]:
-    """How a row's key is had in SQL: the reader's options for it, its expression, its column."""
+    """How SQL gets a row's key: the reader's options, the expression, and its column."""
     if view.is_hive and f"/{column}={{key}}/" in f"/{view.path}":
         types = f"hive_types = {{{quoted(column)}: varchar}}"
         return ["hive_partitioning = true", types], quoted_name(column), column
     digits = "(" + re.escape(view.key_template).replace("0", r"\d") + ")"
     tail = view.path.rpartition("{key}")[2]
-    # The last of the keys in the path; what stands before it is as the pattern found it.
+    # The last key in the path counts; the text before it is part of the regular expression.
     before = re.escape(view.path.rpartition("{key}")[0].rpartition("{key}")[2].rpartition("/")[2])
     regexp = quoted(f"{before}{digits}{re.escape(tail)}$")
     name = view.file_column
@@ -378,9 +383,9 @@ def _select_nothing(view: View) -> str:
 
 
 def _files(view: View, root: Path | None, keys: Sequence[str]) -> str:
-    """A pattern for the view's files, which only keys of the grain's shape match.
+    """SQL for the view's files: a pattern that only keys of the grain's shape match.
 
-    With `keys` it is a list of these partitions' files, each as a pattern for it alone.
+    With `keys`, or if files were fetched, it is a list of files, each escaped as a pattern.
     """
     if view.files:
         places = (literal(view.files[key]) for key in keys or view.files)
@@ -397,5 +402,5 @@ def _placed(path: str, root: Path | None) -> str:
 
 
 def literal(path: str) -> str:
-    """The path as a pattern that matches nothing else."""
+    """The path, escaped as a pattern that matches only itself."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
