@@ -1,8 +1,8 @@
-"""NDJSON lines in which an object has a key twice: no two readers agree on which value counts.
+"""Refuses NDJSON in which an object has a key twice, because readers differ in which value counts.
 
-Knows nothing of datasets. polars takes the first value, and infers types from both; most others
-take the last. Python tells of every key, and needs three times as long as polars to read the file,
-so large files are shown to DuckDB first, which refuses such a line within a third of that time.
+Knows nothing of datasets. polars takes the first value, but infers types from both; most others
+take the last. Python can see every key, but takes three times as long as polars takes to read the
+file. So large files are read by DuckDB first, which refuses such a line in a third of that time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Schema = Mapping[str, pl.DataType]
 
 _SMALL = 2**18
-"""Python is done with files of up to so many bytes before DuckDB has begun."""
+"""Files of up to this many bytes are checked by Python before DuckDB could begin."""
 _ADVICE = "have it delivered with each key once in an object"
 _Pairs = tuple[tuple[str, Any], ...]
 
@@ -40,7 +40,7 @@ def require_keys_once(path: Path, schema: Schema) -> None:
         for number, line in enumerate(file, 1):
             try:
                 pairs = json.loads(line, object_pairs_hook=tuple) if line.strip() else ()
-            except (ValueError, RecursionError):  # what polars reads and Python does not
+            except (ValueError, RecursionError):  # polars reads it, and Python does not.
                 continue
             key = _twice_in_object(pairs, schema)
             if key is not None:
@@ -48,7 +48,7 @@ def require_keys_once(path: Path, schema: Schema) -> None:
 
 
 def _twice_in_object(pairs: _Pairs, fields: Mapping[str, Any]) -> str | None:
-    """The first of the fields that stands twice in an object, or in an object within it."""
+    """The first field that occurs twice in an object, or in an object within it; else None."""
     known = [(key, value) for key, value in pairs if key in fields]
     for key, number in Counter(key for key, _ in known).items():
         if number > 1:
@@ -71,7 +71,7 @@ def _twice(value: Any, kind: Any) -> str | None:
 
 
 def _is_read_by_duckdb(path: Path, schema: Schema) -> bool:
-    """Whether DuckDB reads all values of the columns, whatever they are, as it does in a query."""
+    """Whether DuckDB reads all values of the columns without an error."""
     import duckdb
 
     if not schema or any(letter in str(path) for letter in "*?["):
@@ -92,7 +92,7 @@ def _is_read_by_duckdb(path: Path, schema: Schema) -> bool:
 
 
 def _shape(kind: Any) -> str:
-    """The type of DuckDB that has the objects and lists of a type, and JSON in them."""
+    """DuckDB's type with the objects and lists of a polars type; all other values are JSON."""
     import polars as pl
 
     match kind:

@@ -31,7 +31,7 @@ WRITTEN_IN = "catalog-"
 """The beginning of the names of folders, in partflow's own, in which catalogs are written."""
 
 _OURS = re.compile(f"(?<!'){MARK}")
-"""The mark where it begins what is said, and not in SQL that DuckDB quotes."""
+"""Matches the mark where an error's own text begins, and not where DuckDB quotes SQL."""
 _READING_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _SETTINGS: Settings = {
     "autoinstall_known_extensions": False,
@@ -95,7 +95,7 @@ def digest_kept(path: Path, views: Sequence[View]) -> str:
 
 
 def _statements(views: Iterable[View]) -> dict[str, str]:
-    """By name, the statement that makes each view that can be made."""
+    """The statements of views that can be made, by name; unreadable files are no hindrance."""
     return {v.name: view_sql(v) for v in views if v.is_shown and (v.problem is None or v.is_unread)}
 
 

@@ -42,10 +42,10 @@ _Identity = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Partitions of one schema, by their keys in order; no keys: all that are there.
+    """Partitions whose files have one schema, by their keys in order; no keys stand for all.
 
-    With `is_unshown` SQL does not read their rows. `skip` is how many blank lines stand before the
-    header of each of their files of CSV.
+    `is_unshown` says that SQL cannot read their rows. `skip` is the number of blank lines before
+    the header of each file, if they are CSV.
     """
 
     keys: tuple[str, ...]

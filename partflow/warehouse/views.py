@@ -173,7 +173,7 @@ def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:
 
 
 def _problems(shape: Shape) -> tuple[tuple[str, str], ...]:
-    """By its key what is wrong with a file that cannot be read, and what to do, in words."""
+    """Sentences about the files that cannot be read, by key."""
     return tuple(
         (key, f"cannot be read: {u.file}: {u.reason}; {u.advice}") for key, u in shape.unread
     )
@@ -274,7 +274,7 @@ def _problem(dataset: Dataset, schema: Mapping[str, pl.DataType], *, in_file: bo
 
 
 def _of_objects(dataset: Dataset, columns: Iterable[tuple[str, pl.DataType]]) -> str | None:
-    """Why one of these columns of files can be in no view: SQL has no type for its objects."""
+    """Why a view cannot have one of these columns, whose objects SQL has no type for; else None."""
     for column, kind in columns:
         if odd := _odd_objects(kind):
             return (
@@ -285,7 +285,7 @@ def _of_objects(dataset: Dataset, columns: Iterable[tuple[str, pl.DataType]]) ->
 
 
 def _odd_objects(kind: Any) -> str | None:
-    """What objects within a type have that is no type of SQL; None if there is nothing of it."""
+    """What the objects in a type have that SQL's types have not; None if nothing."""
     inner = kind.fields if hasattr(kind, "fields") else None
     if inner is None:
         within = [getattr(kind, name) for name in ("inner", "key", "value") if hasattr(kind, name)]

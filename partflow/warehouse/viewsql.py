@@ -73,19 +73,19 @@ class View:
     - `files` are the paths of fetched files by key, which end as `path` does; without them files
       are read in place.
     - `column` and `zone` are those of the partition column; None if the dataset has none.
-    - `schema` has the columns that are shown, as polars types; with None they are what files have.
-    - `parts` are the files in groups of one schema each; with none, all files that are there.
-    - `origins` says for each column from which partition its type is. A row of a partition whose
-      own type does not fit into that is an error that names both.
-    - `turned` is there if some do not fit: it gives the same view with the types of the parts that
-      hold these keys, the last key's before the others'.
-    - `unread` are the keys of files that cannot be read, each with what is said of it: an error for
-      who asks for their rows.
+    - `schema` has the columns that are shown, as polars types; if it is None, the files' columns.
+    - `parts` are the files in groups of one schema each; without them, all files that are there.
+    - `origins` says from which partition the type of each column is. To read a row of a partition
+      whose type does not fit is an error that names both partitions.
+    - `turned` is given if some parts do not fit. It gives the same view with the types of the parts
+      that have these keys; the last key comes first.
+    - `unread` has a sentence for each key whose file cannot be read. To read its rows is an error
+      with that sentence.
     - With `exact` types must be the same; with `is_complete` no file may lack a column.
     - `problem` says why there can be no view.
-    - With `is_hive` no folder is called `name=value` but for the partition column: DuckDB would
-      take `name` for a column, and for another one than a file's own.
-    - `file_column` is what DuckDB calls the path of each row's file: as no column of the files is.
+    - `is_hive` says that no folder is called `name=value`, except for the partition column. In any
+      other such folder DuckDB would take `name` for a column.
+    - `file_column` is a name for the path of each row's file that no column of the files has.
     """
 
     name: str
@@ -139,7 +139,7 @@ def view_sql(view: View, root: Path | None = None) -> str:
         parts = view.parts or nothing_known
         unshown = [(key, _of_unshown(view, key)) for p in parts if p.is_unshown for key in p.keys]
         unread = [*view.unread, *unshown]
-        # First, so that whoever asks for a few of all rows is told of them too.
+        # First, so that even a query for a few rows meets their errors.
         selects = [_unread(view, unread)] if unread else []
         selects += [_part(view, root, part) for part in parts if not part.is_unshown]
         select = "\nunion all ".join(selects)
@@ -166,7 +166,7 @@ def _part(view: View, root: Path | None, part: Part) -> str:
 
 
 def _of_unshown(view: View, key: str) -> str:
-    """Why SQL does not show the rows of a file that tasks read."""
+    """The sentence for a file that tasks can read and SQL cannot show."""
     holds = "lines of spaces alone, which are no rows, and which SQL does not pass over"
     if view.format == "parquet":
         holds = "spans of time in seconds, which SQL would take for others"
@@ -177,7 +177,7 @@ def _of_unshown(view: View, key: str) -> str:
 
 
 def _unread(view: View, unread: Sequence[tuple[str, str]]) -> str:
-    """A row for each file that cannot be read: whatever is asked of it fails, also to count it.
+    """A SELECT with a row for each file that cannot be read; any use of it, even a count, fails.
 
     DuckDB applies a filter on the key below the join, and evaluates the join's condition, which
     raises the error, after it. So a file that is filtered out raises none.
