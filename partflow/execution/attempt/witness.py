@@ -53,7 +53,7 @@ class Call:
         if not (self.opened or self.programs or self.names or self.addresses):
             return ()
         without = self.written.union(inputs()) if self.opened else set[str]()
-        files = sorted(set(_without_modules(self.opened)) - without)
+        files = sorted(_without_modules(self.opened.keys() - without))
         digests = [(path, _digest(path)) for path in files]
         seen_files = [
             Seen("file", _below(path, self.root), d) for path, d in digests if d is not None
@@ -131,6 +131,8 @@ def _opened(call: Call, arguments: tuple[Any, ...]) -> None:
         return
     if isinstance(mode, str):
         makes, adds = "w" in mode or "x" in mode, "a" in mode
+    elif flags & getattr(os, "O_DIRECTORY", 0):
+        return  # a folder, as the store opens one to look at many of its files
     else:
         makes, adds = bool(flags & os.O_TRUNC), False
         adds = not makes and flags & (os.O_WRONLY | os.O_RDWR) == os.O_WRONLY
