@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,8 +14,7 @@ from partflow.store.failpoints import failpoint
 from partflow.store.identity import BACKDATED_NS
 from partflow.store.layout import Layout, staged_name
 from partflow.store.stats import listed
-
-_SIDE_BY_SIDE = 8
+from partflow.store.syncing import Syncing
 
 
 class LocalStaging:
@@ -25,7 +23,7 @@ class LocalStaging:
     def __init__(self, layout: Layout, *, durable: bool) -> None:
         self.layout = layout
         self.durable = durable
-        self._pool: ThreadPoolExecutor | None = None
+        self._syncing = Syncing(layout.staging)
         self._run = ""
 
     def stage(self, name: str) -> Path:
@@ -72,28 +70,13 @@ class LocalStaging:
         return sorted(name for name in listed(folder) if not (folder / name).is_symlink())
 
     def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
-        """Make files and folders durable, several at a time; returns the errors by path.
+        """Make files and folders durable, all together; returns the errors by path.
 
-        Syncs that run at the same time share the disk's waits. A file that the disk refused must
-        not be trusted, nor synced again: a second sync could succeed without its data.
+        A file that the disk refused must not be trusted, nor synced again: a second sync could
+        succeed without its data.
         """
         if not self.durable or not paths:
             return {}
-        names = [str(path) for path in paths]
-        self._pool = self._pool or ThreadPoolExecutor(_SIDE_BY_SIDE)
-        answers = list(zip(names, self._pool.map(_synced, names), strict=True))
+        errors = self._syncing.sync([str(path) for path in paths])
         failpoint("synced")
-        return {name: error for name, error in answers if error is not None}
-
-
-def _synced(path: str) -> OSError | None:
-    """Sync a file or folder; returns the error if the disk refused it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        return OSError(error.errno, error.strerror, path)
-    return None
+        return errors

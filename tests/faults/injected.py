@@ -40,13 +40,14 @@ class Tracer:
     """Runs commands under strace; knows which of their calls are about the warehouse."""
 
     shop: Shop
+    protocol: str = ""
     _places: dict[tuple[str, ...], dict[str, list[int]]] = field(default_factory=dict)
     _written: set[str] = field(default_factory=set)
 
     def trace(self, root: Path, words: list[str], given: list[str]) -> tuple[int | None, list[str]]:
         """How a run of that command ended, and what strace said of its calls, each with paths."""
         nursery, log = self.shop.nursery, root / "strace.txt"
-        pid = nursery.start(root, held=True, words=words, run=RUN)
+        pid = nursery.start(root, held=True, words=words, run=RUN, protocol=self.protocol)
         assert nursery.wait(pid) is None
         own = [word.replace("-PID", f"-{pid}") for word in given]
         command = [str(STRACE), "-f", "-qq", "-y", "-p", str(pid), "-o", str(log), *own]

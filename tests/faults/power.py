@@ -114,6 +114,7 @@ class Disk:
     volatile: str = "warehouse"
     told: str = ""
     _numbers: dict[str, File] = field(default_factory=dict)
+    _begun: list[list[Contents | Folder]] = field(default_factory=list)
 
     @classmethod
     def of(cls, before: Mapping[str, bytes | None]) -> Disk:
@@ -153,6 +154,19 @@ class Disk:
                 if not self._is_volatile(op.path):
                     self.files[op.file].begin()
                     self.files[op.file].end()
+            case _:
+                self._sync(op)
+
+    def _sync(self, op: Op) -> None:
+        """A sync of a file, of a folder, or of all that there is begins or ends."""
+        match op.kind:
+            case "begin all":
+                self._begun.append([*self.files.values(), *self.folders.values()])
+                for each in self._begun[-1]:
+                    each.begin()
+            case "end all":
+                for each in self._begun.pop(0):
+                    each.end()
             case "begin":
                 self._synced(op.file).begin()
             case "end":

@@ -27,6 +27,7 @@ from partflow.planning.footprint import Footprint
 from partflow.store.failpoints import failpoint
 from partflow.store.local import LocalStore
 from partflow.store.protocol import Answer, Replacement
+from partflow.store.syncing import Pace, Syncing
 from partflow.warehouse.publishing import Publication, Published, Publishing
 
 
@@ -101,6 +102,37 @@ class UnsyncedFolders(LocalStore):
         return super().sync([path for path in paths if not Path(path).is_dir()])
 
 
+class Always(Pace):
+    """Never waits for anything else first."""
+
+    def may_be_whole(self) -> bool:
+        return True
+
+
+class WholeDisk(LocalStore):
+    """Syncs all of the file system for each group, however small: that is right."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._syncing = Syncing(self.layout.staging, at_least=1, pace=Always())
+
+
+class WholeDiskTooEarly(LocalStore):
+    """Syncs all of the file system once for each file: when it is staged, before it is written."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._syncing = Syncing(self.layout.staging, at_least=1, pace=Always())
+
+    def stage(self, name: str) -> Path:
+        path = super().stage(name)
+        super().sync([path.parent])
+        return path
+
+    def sync(self, paths: Collection[Path | str]) -> dict[str, OSError]:
+        return {}
+
+
 class UnsyncedRecord(SqliteMetastore):
     """Takes a transaction for durable when it is only written."""
 
@@ -127,6 +159,8 @@ PROTOCOLS = {
     "unsynced files": (UnsyncedFiles,),
     "unsynced folders": (UnsyncedFolders,),
     "unsynced record": (UnsyncedRecord,),
+    "whole disk": (WholeDisk,),
+    "whole disk too early": (WholeDiskTooEarly,),
 }
 
 

@@ -14,11 +14,12 @@ PARTS = 12 if ALL else 1
 SAMPLE = 2
 
 
-@pytest.fixture(scope="module", params=["made", "empty"])
+@pytest.fixture(scope="module", params=[("made", ""), ("empty", ""), ("made", "whole disk")])
 def watched(request) -> tuple[Shop, Watched]:
     """A run that ended well, and what it did; recorded once."""
-    shop = request.getfixturevalue(request.param)
-    return shop, recorded(shop.nursery, shop.copy())
+    name, protocol = request.param
+    shop = request.getfixturevalue(name)
+    return shop, recorded(shop.nursery, shop.copy(), protocol)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -45,6 +45,22 @@ def test_a_run_that_ends_at_any_system_call_is_ended_by_the_same_command(
             tracer.shop.check_death(root)
 
 
+@pytest.mark.parametrize("what", ["signal=SIGKILL", "error=EIO", "error=ENOSPC"])
+def test_a_run_whose_whole_disk_cannot_be_synced_is_ended_by_the_same_command(
+    made: Shop, what, cases
+):
+    tracer = Tracer(made, "whole disk")
+    numbers = [*tracer.numbers("syncfs", what, ["materialize"], made.copy)]
+    for number in numbers if ALL else numbers[:2]:
+        root = made.copy()
+        code, was_hit = tracer.fail(root, "syncfs", what, number, ["materialize"])
+        assert was_hit
+        cases(1)
+        assert code == KILLED if "KILL" in what else code == 1, said(root)
+        assert "Traceback" not in said(root), (number, said(root))
+        made.check_death(root)
+
+
 @pytest.mark.parametrize(("point", "passing"), HALF_DONE)
 @pytest.mark.parametrize(("name", "what"), KINDS)
 def test_a_recovery_that_ends_at_any_system_call_is_ended_by_the_same_command(

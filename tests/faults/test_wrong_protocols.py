@@ -52,9 +52,17 @@ def test_an_owner_that_is_not_fenced_off_is_caught_by_sleeps_at_failpoints(
 
 
 @pytest.mark.skipif(STRACE is None, reason="strace is not on this machine")
-@pytest.mark.parametrize("protocol", ["unsynced files", "unsynced folders", "unsynced record"])
-def test_a_sync_that_is_left_out_is_caught_by_power_cuts(made: Shop, protocol):
+@pytest.mark.parametrize(
+    "protocol", ["unsynced files", "unsynced folders", "unsynced record", "whole disk too early"]
+)
+def test_a_sync_that_is_left_out_or_comes_too_early_is_caught_by_power_cuts(made: Shop, protocol):
     assert caught(cuts(made, protocol))
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace is not on this machine")
+def test_a_sync_of_the_whole_disk_is_as_good_as_one_of_each_file(made: Shop):
+    for case in cuts(made, "whole disk"):
+        case()
 
 
 @pytest.mark.skipif(not ALL, reason="both runs go on at once: `make torture` has time for that")

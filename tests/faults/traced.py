@@ -23,7 +23,7 @@ _TOLD = 2
 _CALLS = (
     "open,openat,openat2,creat,close,dup,dup2,dup3,fcntl,chdir,fchdir,read,readv,lseek,write,writev,"
     "pwrite64,pwritev,pwritev2,truncate,ftruncate,fallocate,rename,renameat,renameat2,link,linkat,"
-    "unlink,unlinkat,mkdir,mkdirat,rmdir,symlink,symlinkat,fsync,fdatasync,sync_file_range,mmap,"
+    "unlink,unlinkat,mkdir,mkdirat,rmdir,symlink,symlinkat,fsync,fdatasync,syncfs,sync_file_range,mmap,"
     "copy_file_range,sendfile,splice,io_uring_setup,clone,clone3,fork,vfork"
 )
 _LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+|\?)(?: .*)?$", re.DOTALL)
@@ -37,8 +37,9 @@ class Op:
     """One change of the files, or a word on them.
 
     `kind` is create, mkdir, link, rename (to `other`), unlink, write, truncate, begin and end (of a
-    sync), or told. `path` is below the folder that is watched. `file` numbers what was made there,
-    a file or a folder, so that it is known under whatever name it has then.
+    sync), begin all and end all (of a sync of the whole file system), or told. `path` is below the
+    folder that is watched. `file` numbers what was made there, a file or a folder, so that it is
+    known under whatever name it has then.
     """
 
     kind: str
@@ -125,6 +126,8 @@ class Reading:
         """Take in that a call begins: a sync holds for what was written before it began."""
         if name == "close":
             self._open.pop(int(given[0]), None)
+        if name == "syncfs":
+            self._add("begin all")
         if name in {"fsync", "fdatasync"} and (found := self._open.get(int(given[0]))):
             self._add("begin", found.path, found.file)
 
@@ -254,6 +257,9 @@ class Reading:
             self._add("end", found.path, found.file)
 
     _call_fdatasync = _call_fsync
+
+    def _call_syncfs(self, given: list, _: int) -> None:
+        self._add("end all")
 
     def _call_clone(self, given: list, _: int) -> None:
         assert "CLONE_THREAD" in str(given), "the run started another process"
