@@ -84,12 +84,11 @@ class FlockLeases:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "leader"
         with path.open("ab") as file, _not_in_children(file.fileno()):
-            try:
+            leads = None  # what the block raises has nothing to do with the lock
+            with suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield None
-            else:
-                yield functools.partial(_is_at, path, os.fstat(file.fileno()).st_ino)
+                leads = functools.partial(_is_at, path, os.fstat(file.fileno()).st_ino)
+            yield leads
 
     def _path(self, run: str) -> Path:
         return self.folder / f"{run}{_SUFFIX}"

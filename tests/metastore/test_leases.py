@@ -33,9 +33,13 @@ from partflow.metastore.flockleases import FlockLeases
 from partflow.planning.footprint import EVERYTHING
 leases, how = FlockLeases(Path(sys.argv[1])), sys.argv[2]
 with leases.taken("1", "run 1 of somebody", EVERYTHING) if how == "runs" else leases.lead() as held:
-    if how == "leads with a child" and os.fork() == 0:
-        sys.stdin.read()
-        os._exit(0)
+    if how == "leads with a child":
+        runs, says = os.pipe()
+        if os.fork() == 0:
+            os.write(says, b"by now it has given up what it got of the lease")
+            sys.stdin.read()
+            os._exit(0)
+        os.read(runs, 1)
     print("held" if held else "not held", flush=True)
     sys.stdin.read()
 """
