@@ -243,7 +243,7 @@ class Closure:
             for word in other.contents.tables - bound if self._reach.index(module) else ():
                 yield from self._tables(module, word)
             for word in other.contents.formulas - bound:
-                yield from self._reach.found(module, word).keys
+                yield from self._reach.leads(module, word).keys
 
     def _reading(self, reading: Reading, of: "_Side") -> Iterator[Node]:
         if reading is Reading.SUBCLASSES:
@@ -257,7 +257,7 @@ class Closure:
 
     def _tables(self, module: str, word: str) -> Iterator[Key]:
         """What a word of SQL stands for where it is run, if it may be a frame."""
-        for key in self._reach.found(module, word).keys:
+        for key in self._reach.leads(module, word).keys:
             home = self._reach.index(key[0])
             units = home.units.get(key[1], ()) if home else ()
             values = [getattr(unit.node, "value", None) for unit in units]
@@ -275,7 +275,7 @@ class Closure:
             own_name(name) is not None
             for reference in references
             if isinstance(reference.root, str)
-            for name in self._reach.found(
+            for name in self._reach.leads(
                 index.source.name, reference.root, reference.attributes
             ).libraries
         )

@@ -161,7 +161,7 @@ class Denoter:
         return denoted
 
     def _of_name(self, module: str, name: str, depth: int) -> Denoted:
-        leads = self._reach.found(module, name)
+        leads = self._reach.leads(module, name)
         index = self._reach.index(module)
         if leads.modules or (index and self._is_below(index, name)):
             return Denoted(modules=leads.modules or [f"{module}.{name}"])

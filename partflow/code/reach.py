@@ -72,7 +72,7 @@ class Piece:
 
 
 @dataclass(slots=True)
-class Found:
+class Leads:
     """Where a reference leads: names of the project, dotted names of libraries.
 
     `modules` are modules of the project that it stands for as a whole, `unread` those whose text
@@ -118,7 +118,7 @@ class Reach:
 
     def keys(self, module: str, name: str) -> list[Key]:
         """A name of a module and those that it is imported from; none if not of the project."""
-        leads = Found()
+        leads = Leads()
         self._resolve(leads, module, name, ())
         return leads.keys
 
@@ -128,9 +128,9 @@ class Reach:
             self._pieces[key] = self._read(key)
         return self._pieces[key]
 
-    def found(self, module: str, name: str, attributes: tuple[str, ...] = ()) -> Found:
+    def leads(self, module: str, name: str, attributes: tuple[str, ...] = ()) -> Leads:
         """Where a name of a module leads, with the attributes that are taken of it."""
-        leads = Found()
+        leads = Leads()
         self._resolve(leads, module, name, attributes)
         return leads
 
@@ -218,7 +218,7 @@ class Reach:
             if not self._is_defined(index, call)
         ]
         for reference in mentions.references:
-            leads = self._found(index, reference)
+            leads = self._leads(index, reference)
             leads_to.update(dict.fromkeys(leads.keys))
             place = f"{path}:{reference.line}"
             opaque += [NotFollowed(place, what) for what in self._opaque(index, reference, leads)]
@@ -276,7 +276,7 @@ class Reach:
             argument
             for reference in mentions.references
             if reference.call
-            for name in self._found(index, reference).libraries
+            for name in self._leads(index, reference).libraries
             for argument in uncounted_arguments(name, reference.call)
         ]
         omit = [*decorators, *arguments]
@@ -306,16 +306,16 @@ class Reach:
             for value in _values(home.units.get(key[1], ()))
         )
 
-    def _stands_for(self, index: ModuleIndex, node: ast.expr) -> Found:
+    def _stands_for(self, index: ModuleIndex, node: ast.expr) -> Leads:
         is_name = isinstance(node, ast.Name | ast.Attribute)
         references = self._mentions(index, [node], []).references if is_name else ()
-        return self._found(index, references[0]) if references else Found()
+        return self._leads(index, references[0]) if references else Leads()
 
     def _is_package(self, module: str) -> bool:
         index = self.index(module)
         return index is not None and index.source.is_package
 
-    def _opaque(self, index: ModuleIndex, reference: Reference, leads: Found) -> Iterator[str]:
+    def _opaque(self, index: ModuleIndex, reference: Reference, leads: Leads) -> Iterator[str]:
         root, call = reference.root, reference.call
         if isinstance(root, str) and not leads.is_bound:
             yield from self._opaque_unbound(index, root, reference)
@@ -340,7 +340,7 @@ class Reach:
             return self._has_method(index, call.of, call.method, frozenset())
         return self._is_own_method(self._stands_for(index, call.of), (call.method,))
 
-    def _is_own_method(self, leads: Found, attributes: tuple[str, ...]) -> bool:
+    def _is_own_method(self, leads: Leads, attributes: tuple[str, ...]) -> bool:
         """Whether attributes of something of the project are a method of a class of the project."""
         return len(attributes) == 1 and any(
             self._has_method(home, node, attributes[0], frozenset())
@@ -391,15 +391,15 @@ class Reach:
 
     # References
 
-    def _found(self, index: ModuleIndex, reference: Reference) -> Found:
-        leads = Found()
+    def _leads(self, index: ModuleIndex, reference: Reference) -> Leads:
+        leads = Leads()
         if isinstance(reference.root, Origin):
             self._resolve_origin(leads, reference.root, reference.attributes)
         else:
             self._resolve(leads, index.source.name, reference.root, reference.attributes)
         return leads
 
-    def _resolve(self, leads: Found, module: str, name: str, attributes: tuple[str, ...]) -> None:
+    def _resolve(self, leads: Leads, module: str, name: str, attributes: tuple[str, ...]) -> None:
         step = (module, name, attributes)
         index = self.index(module)
         if index is None or step in leads.seen:
@@ -421,7 +421,7 @@ class Reach:
             leads.is_bound = False
             leads.unbound.append((module, name))
 
-    def _resolve_origin(self, leads: Found, origin: Origin, attributes: tuple[str, ...]) -> None:
+    def _resolve_origin(self, leads: Leads, origin: Origin, attributes: tuple[str, ...]) -> None:
         chain = attributes if origin.attribute is None else (origin.attribute, *attributes)
         module = origin.module
         while True:

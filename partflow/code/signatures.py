@@ -15,7 +15,7 @@ from partflow.code.index import ModuleIndex, Unit
 from partflow.code.mentions import called_name
 from partflow.code.normalform import FUNCTION_NODES, encoded, framed, normal_form
 from partflow.code.outside import words_of
-from partflow.code.reach import Found, Key, Piece, Reach
+from partflow.code.reach import Key, Leads, Piece, Reach
 from partflow.code.syntax import walk
 
 _PLAIN: Final = words_of("""
@@ -161,7 +161,7 @@ class SignatureReader:
         for call in calls:
             for argument in (*call.args, *(k.value for k in call.keywords)):
                 if isinstance(argument, ast.Name | ast.Attribute):
-                    keys = self._found(index, argument).keys
+                    keys = self._leads(index, argument).keys
                     functions.update(dict.fromkeys(key for key in keys if self._is_function(key)))
         return list(functions)
 
@@ -176,7 +176,7 @@ class SignatureReader:
 
     def _is_of_library(self, index: ModuleIndex, node: ast.ClassDef, seen: frozenset[Key]) -> bool:
         for base in node.bases:
-            leads = self._found(index, base)
+            leads = self._leads(index, base)
             if any(name.partition(".")[0] not in _PLAIN for name in leads.libraries):
                 return True
             for key in set(leads.keys) - seen:
@@ -197,7 +197,7 @@ class SignatureReader:
             function = function.func
         if not isinstance(function, ast.Name | ast.Attribute):
             return False
-        names = self._found(index, function).libraries
+        names = self._leads(index, function).libraries
         return any(name.partition(".")[0] not in _CALLING for name in names)
 
     def _is_function(self, key: Key) -> bool:
@@ -214,11 +214,11 @@ class SignatureReader:
         function = decorator
         while isinstance(function, ast.Call):
             inner, function = function, function.func
-            if inner.args and "functools.partial" in self._found(index, function).libraries:
+            if inner.args and "functools.partial" in self._leads(index, function).libraries:
                 return self._is_read_by(index, inner.args[0])
         if not isinstance(function, ast.Name | ast.Attribute):
             return True
-        leads = self._found(index, function)
+        leads = self._leads(index, function)
         if leads.libraries:
             return any(name.partition(".")[0] not in _PLAIN for name in leads.libraries)
         last = function.attr if isinstance(function, ast.Attribute) else function.id
@@ -257,11 +257,11 @@ class SignatureReader:
                 return True
         return False
 
-    def _found(self, index: ModuleIndex, node: ast.expr) -> Found:
+    def _leads(self, index: ModuleIndex, node: ast.expr) -> Leads:
         attributes: list[str] = []
         while isinstance(node, ast.Attribute):
             attributes.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name):
-            return Found()
-        return self._reach.found(index.source.name, node.id, tuple(reversed(attributes)))
+            return Leads()
+        return self._reach.leads(index.source.name, node.id, tuple(reversed(attributes)))
