@@ -3,6 +3,7 @@
 And small projects on disk, loaded as a user's is: write files, run, look.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,11 @@ from pathlib import Path
 import profiles  # noqa: F401 - it loads the profile
 import pytest
 from projects import DAYS, SALES, World
+
+# Python takes compiled code for that of a file of the same size and second. Tests write modules
+# anew within one, as nobody else does; so nothing is compiled to a file, here and in what is begun.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell has Ctrl-C ignored by what it starts in the background; what tests start inherits it.
