@@ -13,10 +13,12 @@ from contextlib import suppress
 import numpy as np
 
 from partflow.declarations.dataset import Dataset
+from partflow.declarations.graph import outputs
 from partflow.errors import ReadError
 from partflow.execution.pace import Forecast
 from partflow.execution.readyqueue import batch_limit
 from partflow.formats.known import table_of
+from partflow.planning.digests import lanes
 from partflow.planning.planner import Plan
 from partflow.planning.snapshot import Condition
 from partflow.store.protocol import Store, file_of
@@ -54,13 +56,25 @@ def widths(plan: Plan, store: Store, batch_size: int | None) -> dict[str, float]
 
 
 def forecast_of(plan: Plan, took: Mapping[str, float], batch_size: int | None) -> Forecast:
-    """How many steps there are to be made of each task, and what one took in earlier runs."""
+    """How many steps there are to be made of each task, and what one took in earlier runs.
+
+    `took` is told of tasks only of which a partition is recorded that the present code made: other
+    code may take longer, or end its process.
+    """
     planned = {name: each for name, each in plan.tasks.items() if each.action.any()}
     return Forecast(
         {name: int(np.count_nonzero(each.action)) for name, each in planned.items()},
         {name: batch_limit(each.task, batch_size) for name, each in planned.items()},
-        {name: seconds for name, seconds in took.items() if name in planned},
+        {name: seconds for name, seconds in took.items() if _has_made(plan, name)},
     )
+
+
+def _has_made(plan: Plan, name: str) -> bool:
+    """Whether the task's present code has made a partition that is recorded."""
+    task = plan.tasks[name].task
+    state = plan.snapshot.states[outputs(task)[0]]
+    present = np.array(lanes(plan.snapshot.codes[name]), np.uint64)
+    return bool((state.code == present).all(axis=1).any())
 
 
 def _width(plan: Plan, store: Store, dataset: Dataset) -> dict[str, float]:

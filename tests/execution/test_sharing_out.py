@@ -48,6 +48,12 @@ def test_steps_that_took_little_in_the_last_run_are_made_by_the_coordinator(slow
     assert second == [0] * STEPS
 
 
+def test_steps_of_other_code_than_took_little_go_to_workers_first(slow, world):
+    slow(0.0)
+    world.jobs(JOBS.replace("seconds < 0", "seconds < 1"))
+    assert slow(0.0, retries=0).count(0) == 0, "it ends its process now"
+
+
 def test_steps_that_took_long_are_shared_out(slow):
     slow(0.5)
     assert set(slow(0.4)) == {1, 2}
