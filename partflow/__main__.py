@@ -11,7 +11,6 @@ import signal
 import sys
 from types import FrameType
 
-from partflow.process.garbage import begin_loading
 from partflow.process.streams import set_up
 from partflow.process.surroundings import react
 
@@ -27,7 +26,6 @@ def program() -> int:
     SIGTERM and SIGHUP end it as Ctrl-C does, also while modules are imported. What comes after the
     first ends it at once, but for a run, which has ways of its own.
     """
-    begin_loading()
     set_up()
     atexit.register(_ignore)  # the first to be registered is the last to be called
     try:
