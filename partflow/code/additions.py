@@ -17,7 +17,7 @@ from partflow.code.mentions import Origin
 from partflow.code.normalform import FUNCTION_NODES, digest_of, encoded, framed, normal_form
 from partflow.code.reach import Key, Piece, Reach, guard_forms, origin_form
 from partflow.code.signatures import (
-    Reading,
+    Introspection,
     SignatureReader,
     annotation_nodes,
     annotations_form,
@@ -71,15 +71,15 @@ class Additions:
         other = self._reach.index(star.module)
         return other is not None and (other.exports(name) or other.exports_more)
 
-    def read_by_code(self, reading: Reading, of: Statements) -> Iterator[Named]:
+    def read_by_code(self, reading: Introspection, of: Statements) -> Iterator[Named]:
         """What of statements counts because reached code reads such."""
         nodes, name = [unit.node for unit in of.units], f"{of.name} ({reading.value})"
         match reading:
-            case Reading.ANNOTATIONS if annotation_nodes(nodes):
+            case Introspection.ANNOTATIONS if annotation_nodes(nodes):
                 yield name, self._annotations(of.index, nodes)
-            case Reading.DOCSTRINGS:
+            case Introspection.DOCSTRINGS:
                 yield name, _text_piece(of.index, docstrings_form(nodes))
-            case Reading.TEXT:
+            case Introspection.TEXT:
                 yield name, _text_piece(of.index, text_form(of.index, of.units))
             case _:
                 pass

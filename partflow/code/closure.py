@@ -15,13 +15,13 @@ from typing import Final
 
 from partflow.code.additions import Additions, Statements, by_modules
 from partflow.code.changes import Changes
-from partflow.code.contents import Contents, Named, contents_of, united, words_of_piece
+from partflow.code.contents import CodeContents, Named, contents_of, united, words_of_piece
 from partflow.code.imports import Imports
 from partflow.code.index import ModuleIndex
 from partflow.code.normalform import FUNCTION_NODES
 from partflow.code.reach import Key, NotFollowed, Piece, Reach
-from partflow.code.regions import Graph, Reached, Region
-from partflow.code.signatures import Reading
+from partflow.code.regions import Reached, Region, Regions
+from partflow.code.signatures import Introspection
 from partflow.code.touches import Kind, Touch
 from partflow.code.uncounted import own_name
 
@@ -40,7 +40,7 @@ class _Beside(Enum):
     DOCSTRING = "the docstring of a module"
 
 
-Node = tuple[str | Kind | Reading | _Beside, object]
+Node = tuple[str | Kind | Introspection | _Beside, object]
 """A `Key`; a `Touch`, which stands for the statements that change it; what is read of the
 statements of one of these; or one of those beside them."""
 
@@ -50,7 +50,7 @@ class Closed:
     """All that is reached: a region that many tasks may share, and what is beside it."""
 
     reached: Reached[Node]
-    beside: Contents
+    beside: CodeContents
 
     def not_followed(self) -> Iterator[NotFollowed]:
         """What can't be followed, and calls that would change what is reached."""
@@ -80,7 +80,7 @@ class Closure:
             report = function, NotFollowed(place, what)
             self._callers.setdefault((module, name), []).append(report)
         self._changers: dict[str, dict[str, list[tuple[Key, NotFollowed]]]] = {}
-        self._graph = Graph[Node](self._leads, self._contents)
+        self._graph = Regions[Node](self._leads, self._contents)
         self._settled = lru_cache(_REGIONS_KEPT)(self._settle)
 
     def of(self, keys: Iterable[Key], loose: Iterable[Named]) -> Closed:
@@ -117,7 +117,7 @@ class Closure:
 
     # What each node holds
 
-    def _contents(self, node: Node) -> Contents:
+    def _contents(self, node: Node) -> CodeContents:
         contents = united([contents_of(name, piece) for name, piece in self._pieces(node)])
         callers = self._callers_of(node)
         return replace(contents, callers=contents.callers | callers) if callers else contents
@@ -151,7 +151,7 @@ class Closure:
                     yield from self._additions.of_name((module, name))
             case (_Beside.DOCSTRING, str() as module):
                 yield from self._additions.docstring_of(module)
-            case (Reading() as reading, of):
+            case (Introspection() as reading, of):
                 for statements in self._statements_of(of):  # type: ignore[arg-type]
                     yield from self._additions.read_by_code(reading, statements)
             case (Kind(), _):
@@ -245,13 +245,13 @@ class Closure:
             for word in other.contents.formulas - bound:
                 yield from self._reach.leads(module, word).keys
 
-    def _reading(self, reading: Reading, of: "_Side") -> Iterator[Node]:
-        if reading is Reading.SUBCLASSES:
+    def _reading(self, reading: Introspection, of: "_Side") -> Iterator[Node]:
+        if reading is Introspection.SUBCLASSES:
             for key in of.nodes & self._changes.classes.keys():
                 yield from self._changes.classes[key]  # type: ignore[index]
             return
         yield from ((reading, node) for node in of.nodes if self._statements_of(node))
-        if reading is Reading.DOCSTRINGS:
+        if reading is Introspection.DOCSTRINGS:
             modules = of.contents.modules
             yield from ((_Beside.DOCSTRING, module) for module in modules)
 
@@ -286,7 +286,7 @@ class _Side:
     """Some of what is reached."""
 
     nodes: frozenset[Node]
-    contents: Contents
+    contents: CodeContents
 
 
 def _changers_in(index: ModuleIndex) -> dict[str, list[tuple[Key, NotFollowed]]]:

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from partflow.code.reach import Key, NotFollowed, Piece
-from partflow.code.signatures import Reading, readings_of
+from partflow.code.signatures import Introspection, readings_of
 
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _VARIABLE: Final = re.compile(r"@[^\W\d]")
@@ -28,7 +28,7 @@ Site = tuple[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class CodeContents:
     """What some pieces hold together.
 
     `callers` are functions that would change what is reached if they were called. `packages` are
@@ -45,19 +45,19 @@ class Contents:
     sites: frozenset[Site] = frozenset()
     tables: frozenset[str] = frozenset()
     formulas: frozenset[str] = frozenset()
-    readings: frozenset[Reading] = frozenset()
+    readings: frozenset[Introspection] = frozenset()
 
 
-_columns = attrgetter(*(field.name for field in fields(Contents)))
+_columns = attrgetter(*(field.name for field in fields(CodeContents)))
 
 
-def united(several: Iterable[Contents]) -> Contents:
+def united(several: Iterable[CodeContents]) -> CodeContents:
     """What all of them hold together."""
     several = list(several)
     if len(several) == 1:
         return several[0]
     columns = zip(*map(_columns, several), strict=True)
-    return Contents(*(_kept(set().union(*column)) for column in columns))
+    return CodeContents(*(_kept(set().union(*column)) for column in columns))
 
 
 def _kept(items: Iterable[Any]) -> frozenset[Any]:
@@ -65,11 +65,11 @@ def _kept(items: Iterable[Any]) -> frozenset[Any]:
     return frozenset(items) or _NONE
 
 
-def contents_of(name: str, piece: Piece) -> Contents:
+def contents_of(name: str, piece: Piece) -> CodeContents:
     """What one piece holds, as the part `name`."""
     sight = piece.sight
     texts = [text for _, text in sight.texts]
-    return Contents(
+    return CodeContents(
         frozenset([(name, piece.digest), *piece.files]),
         _kept(piece.not_followed),
         modules=_kept([piece.module]),

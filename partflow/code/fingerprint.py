@@ -13,14 +13,14 @@ from typing import Any, Final
 from partflow.code.additions import Additions
 from partflow.code.changes import ChangeReader
 from partflow.code.closure import Closure
-from partflow.code.contents import Contents, Named
+from partflow.code.contents import CodeContents, Named
 from partflow.code.handed import HandedFiles
 from partflow.code.imports import Imports
 from partflow.code.index import Source
-from partflow.code.listing import Lister, Listing, add_part
+from partflow.code.listing import Lister, PartList, add_part
 from partflow.code.normalform import digest_of, encoded, framed
 from partflow.code.reach import Key, NotFollowed, Reach, SourceOf, SqlOf
-from partflow.code.regions import Graph, Region
+from partflow.code.regions import Region, Regions
 from partflow.code.values import bytecode, captured, held_by, name_of, plain_qualname
 
 __all__ = ["RULES", "CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf", "SqlOf"]
@@ -86,7 +86,9 @@ class CodeReader:
         self._roots = tuple(modules)
         self._imported: frozenset[str] | None = None
         self._closures: dict[str, Closure] = {}
-        self._first = Graph[Key](lambda key: self._reach.piece(key).leads_to, self._first_contents)
+        self._first = Regions[Key](
+            lambda key: self._reach.piece(key).leads_to, self._first_contents
+        )
         self._handed = HandedFiles(self._reach)
         self._lister = Lister()
         self._listing = lru_cache(_LISTINGS_KEPT)(self._list)
@@ -134,11 +136,11 @@ class CodeReader:
         beside = self._first.contents(reached.beside)
         return self._lister.digest(walk.parts, beside.parts, self._listing(reached.region))[0]
 
-    def _first_contents(self, key: Key) -> Contents:
+    def _first_contents(self, key: Key) -> CodeContents:
         piece = self._reach.piece(key)
-        return Contents(frozenset([(".".join(key), piece.digest), *piece.files]))
+        return CodeContents(frozenset([(".".join(key), piece.digest), *piece.files]))
 
-    def _list(self, region: Region[Any]) -> Listing:
+    def _list(self, region: Region[Any]) -> PartList:
         return self._lister.listing(region.contents.parts)
 
     def _closure(self, module: str) -> Closure:

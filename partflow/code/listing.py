@@ -16,7 +16,7 @@ _TAG: Final = "partflow code 1"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Listing:
+class PartList:
     """Parts, sorted, with what of them is digested: that of part `i` begins at `starts[i]`."""
 
     parts: tuple[Part, ...]
@@ -31,7 +31,7 @@ class Lister:
     def __init__(self) -> None:
         self._known: dict[Part, tuple[Part, bytes]] = {}
 
-    def listing(self, parts: Iterable[Part]) -> Listing:
+    def listing(self, parts: Iterable[Part]) -> PartList:
         """Parts that many tasks have."""
         digests = dict[str, str]()
         for name, digest in sorted(parts):
@@ -41,10 +41,10 @@ class Lister:
         for _, frame in known:
             starts.append(at := at + len(frame))
         content = b"".join(frame for _, frame in known)
-        return Listing(tuple(part for part, _ in known), digests, content, tuple(starts))
+        return PartList(tuple(part for part, _ in known), digests, content, tuple(starts))
 
     def digest(
-        self, own: Mapping[str, str], beside: Iterable[Part], shared: Listing
+        self, own: Mapping[str, str], beside: Iterable[Part], shared: PartList
     ) -> tuple[str, tuple[Part, ...]]:
         """The digest over all parts, and the parts, sorted; `own` keep their names."""
         digests = dict(own)
@@ -53,7 +53,7 @@ class Lister:
         if any(shared.digests.get(name, digest) != digest for name, digest in digests.items()):
             for name, digest in shared.parts:
                 add_part(digests, name, digest)
-            shared = Listing((), {}, b"", (0,))
+            shared = PartList((), {}, b"", (0,))
         added = sorted(part for part in digests.items() if part[0] not in shared.digests)
         parts = list[Part]()
         hashed = blake2b(opening(_TAG, len(shared.parts) + len(added)), digest_size=16)

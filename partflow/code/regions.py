@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
-from partflow.code.contents import Contents, united
+from partflow.code.contents import CodeContents, united
 
 Node = TypeVar("Node")
 
@@ -23,7 +23,7 @@ class Region(Generic[Node]):
     """`contents` are those of all `nodes`."""
 
     nodes: frozenset[Node] = frozenset()
-    contents: Contents = field(default_factory=Contents)
+    contents: CodeContents = field(default_factory=CodeContents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Reached(Generic[Node]):
         return node in self.region.nodes or node in self.beside
 
 
-class Graph(Generic[Node]):
+class Regions(Generic[Node]):
     """Nodes that lead to others, as far as anybody asks for them.
 
     Nodes that lead to each other make one component. Where a component leads to many nodes, they
@@ -45,13 +45,13 @@ class Graph(Generic[Node]):
     """
 
     def __init__(
-        self, leads: Callable[[Node], Iterable[Node]], contents: Callable[[Node], Contents]
+        self, leads: Callable[[Node], Iterable[Node]], contents: Callable[[Node], CodeContents]
     ) -> None:
         self.nothing: Final[Region[Node]] = Region()
         self._leads_of = leads
         self._contents_of = contents
         self._leads: dict[Node, tuple[Node, ...]] = {}
-        self._contents: dict[Node, Contents] = {}
+        self._contents: dict[Node, CodeContents] = {}
         self._region_of: dict[Node, Region[Node] | None] = {}
         self._both = lru_cache(_UNIONS_KEPT)(self._unite)
 
@@ -83,7 +83,7 @@ class Graph(Generic[Node]):
         contents = united([reached.region.contents, self.contents(reached.beside)])
         return Region(reached.region.nodes | reached.beside, contents)
 
-    def contents(self, nodes: Collection[Node]) -> Contents:
+    def contents(self, nodes: Collection[Node]) -> CodeContents:
         """What nodes hold, each read once."""
         for node in nodes:
             if node not in self._contents:

@@ -33,7 +33,7 @@ _CALLING: Final = _PLAIN | words_of("""
 _ACCESSORS: Final = words_of("setter getter deleter")
 
 
-class Reading(Enum):
+class Introspection(Enum):
     """What counts only where reached code reads it; the value is in the names of parts."""
 
     ANNOTATIONS = "annotations"
@@ -43,20 +43,22 @@ class Reading(Enum):
 
 
 _READ_BY: Final = {
-    Reading.ANNOTATIONS: words_of("""
+    Introspection.ANNOTATIONS: words_of("""
         __annotations__ __annotate__ __signature__ get_type_hints get_annotations getfullargspec
         signature Signature
         """),
-    Reading.DOCSTRINGS: words_of("__code__ __doc__ getdoc render_doc help"),
-    Reading.TEXT: words_of("getsource getsourcelines findsource getcomments getblock getsegment"),
-    Reading.SUBCLASSES: words_of("__subclasses__"),
+    Introspection.DOCSTRINGS: words_of("__code__ __doc__ getdoc render_doc help"),
+    Introspection.TEXT: words_of(
+        "getsource getsourcelines findsource getcomments getblock getsegment"
+    ),
+    Introspection.SUBCLASSES: words_of("__subclasses__"),
 }
 _READING: Final = frozenset[str]().union(*_READ_BY.values())
 
 
 def readings_of(
     said: Iterable[str], unbound: Iterable[str], libraries: Iterable[str]
-) -> frozenset[Reading]:
+) -> frozenset[Introspection]:
     """What code reads, as far as it tells by what it says.
 
     `said` are its attributes and texts, `unbound` names that no module of the project binds, and

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from partflow.declarations.dataset import Dataset, Source
-from partflow.store.manystats import Files
+from partflow.store.manystats import FileLot
 
 STAGED = ".tmp"
 """The ending of staged files' names."""
@@ -103,7 +103,7 @@ class Layout:
         part = "" if column is None else f"{column}={key}/"
         return f"{self.warehouse}/{dataset.name}/{part}{name}"
 
-    def files(self, dataset: Dataset, keys: Sequence[bytes]) -> Files:
+    def files(self, dataset: Dataset, keys: Sequence[bytes]) -> FileLot:
         """Partitions' files as paths below one folder."""
         if isinstance(dataset, Source):
             folder = dataset.path.partition("{key}")[0].rpartition("/")[0]
@@ -113,7 +113,7 @@ class Layout:
             name = dataset.stored_as.file_name
             folder = f"{self.warehouse}/{dataset.name}"
             parts = [name] if dataset.column is None else [f"{dataset.column}=", f"/{name}"]
-        return Files(os.fsencode(folder), tuple(map(os.fsencode, parts)), keys)
+        return FileLot(os.fsencode(folder), tuple(map(os.fsencode, parts)), keys)
 
     def near(self, path: Path) -> Path:
         """A path for messages: relative to the project's folder, if it is below."""

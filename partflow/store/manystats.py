@@ -32,21 +32,21 @@ _WIDTH = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class FileLot:
     """Files below a folder, one for each key; a file's path is `parts` joined by its key."""
 
     folder: bytes
     parts: tuple[bytes, ...]
     keys: Sequence[bytes]
 
-    def between(self, lo: int, hi: int) -> Files:
+    def between(self, lo: int, hi: int) -> FileLot:
         """The files from number `lo` up to `hi`, exclusive."""
         if (lo, hi) == (0, len(self.keys)):
             return self
-        return Files(self.folder, self.parts, self.keys[lo:hi])
+        return FileLot(self.folder, self.parts, self.keys[lo:hi])
 
 
-def stats_of(files: Files) -> NDArray[np.int64]:
+def stats_of(files: FileLot) -> NDArray[np.int64]:
     """The stat of each file, shape (n, 4), columns as in `FileIdentity`; -1 for no file."""
     numbers = stats.stats(files.folder, files.parts, files.keys)
     return np.array(numbers, np.int64).reshape(len(files.keys), 4)
@@ -60,7 +60,7 @@ class SideBySide(AbstractContextManager["SideBySide"]):
     files and of processors.
     """
 
-    def __init__(self, lots: Mapping[str, Files], processes: int | None = None) -> None:
+    def __init__(self, lots: Mapping[str, FileLot], processes: int | None = None) -> None:
         edges = [0, *accumulate(len(lot.keys) for lot in lots.values())]
         n = edges[-1]
         if processes is None:
@@ -88,7 +88,7 @@ class SideBySide(AbstractContextManager["SideBySide"]):
         begin = self._spans[name][0]
         return stats_of(self._lots[name].between(lo - begin, hi - begin))
 
-    def _share(self, lo: int, hi: int) -> list[Files]:
+    def _share(self, lo: int, hi: int) -> list[FileLot]:
         """The files `[lo, hi)`; numbers count through all lots."""
         return [
             self._lots[name].between(max(a, lo) - a, min(b, hi) - a)
@@ -105,7 +105,7 @@ class SideBySide(AbstractContextManager["SideBySide"]):
 class _Other:
     """Another process that finds the stats of `n` files; it may have died, or never started."""
 
-    def __init__(self, n: int, files: Sequence[Files]) -> None:
+    def __init__(self, n: int, files: Sequence[FileLot]) -> None:
         self._nbytes = n * _WIDTH
         self._pid: int | None = None
         self._answers: IO[bytes] | None = None
@@ -139,7 +139,7 @@ class _Other:
             self._pid = None
 
 
-def _begun(files: Sequence[Files], answers: IO[bytes]) -> int:
+def _begun(files: Sequence[FileLot], answers: IO[bytes]) -> int:
     """Start a process that writes the files' stats to `answers`; returns its pid.
 
     Python is started without its site, which saves most of the time.

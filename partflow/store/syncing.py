@@ -40,11 +40,13 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 16, 1024
 class Syncing:
     """Syncs groups of files and folders on one file system, that of `folder`."""
 
-    def __init__(self, folder: Path, *, at_least: int = AT_LEAST, pace: Pace | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, at_least: int = AT_LEAST, pace: SyncPace | None = None
+    ) -> None:
         self._at_least = at_least
         self._pool: ThreadPoolExecutor | None = None
-        self._whole = _Whole(folder)
-        self._pace = pace or Pace()
+        self._whole = _FileSystem(folder)
+        self._pace = pace or SyncPace()
 
     def sync(self, paths: Sequence[str]) -> dict[str, OSError]:
         """Make them durable; returns the errors by path.
@@ -73,7 +75,7 @@ class Syncing:
         )
 
 
-class Pace:
+class SyncPace:
     """Judges from what syncs took whether the whole file system is worth the wait. Has no clock."""
 
     def __init__(self) -> None:
@@ -102,7 +104,7 @@ class Pace:
             self._next_pause = _FIRST_PAUSE
 
 
-class _Whole:
+class _FileSystem:
     """The file system of a folder, by a descriptor that is open as long as this is.
 
     Without a descriptor, or where `syncfs` is not to be relied on, it `is_known` as nothing.

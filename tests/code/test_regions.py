@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.code.contents import Contents
+from partflow.code.contents import CodeContents
 from partflow.code.listing import Lister, add_part
 from partflow.code.normalform import digest_of, encoded, framed
-from partflow.code.regions import Graph, Reached
+from partflow.code.regions import Reached, Regions
 
 Leads = dict[int, list[int]]
 
@@ -18,8 +18,8 @@ leads = st.integers(1, 90).flatmap(
 )
 
 
-def contents(node: int) -> Contents:
-    return Contents(parts=frozenset([(f"part {node}", "digest")]))
+def contents(node: int) -> CodeContents:
+    return CodeContents(parts=frozenset([(f"part {node}", "digest")]))
 
 
 def all_of(reached: Reached[int]) -> frozenset[int]:
@@ -38,7 +38,7 @@ def searched(leads: Leads, start: list[int]) -> set[int]:
 
 @given(leads, st.data())
 def test_reaches_what_a_plain_search_reaches_whatever_was_asked_before(leads, data):
-    graph = Graph(lambda node: leads[node], contents)
+    graph = Regions(lambda node: leads[node], contents)
     starts = st.lists(st.sampled_from(sorted(leads)), min_size=1, max_size=3)
     for start in data.draw(st.lists(starts, min_size=1, max_size=6)):
         reached = graph.reach(start)
@@ -48,7 +48,7 @@ def test_reaches_what_a_plain_search_reaches_whatever_was_asked_before(leads, da
 
 @given(leads, st.data())
 def test_goes_on_from_what_was_reached_before(leads, data):
-    graph = Graph(lambda node: leads[node], contents)
+    graph = Regions(lambda node: leads[node], contents)
     first, second = (data.draw(st.sampled_from(sorted(leads))) for _ in range(2))
     reached = graph.reach([second], graph.reach([first]))
     assert all_of(reached) == searched(leads, [first, second])
@@ -56,7 +56,7 @@ def test_goes_on_from_what_was_reached_before(leads, data):
 
 @given(leads, st.data())
 def test_a_region_holds_what_its_nodes_hold(leads, data):
-    graph = Graph(lambda node: leads[node], contents)
+    graph = Regions(lambda node: leads[node], contents)
     reached = graph.reach([data.draw(st.sampled_from(sorted(leads)))])
     region = graph.region(reached)
     assert region.nodes == all_of(reached)
@@ -64,7 +64,7 @@ def test_a_region_holds_what_its_nodes_hold(leads, data):
 
 
 def test_nodes_that_all_lead_to_each_other_have_one_region():
-    graph = Graph(lambda node: [(node + 1) % 1000], contents)
+    graph = Regions(lambda node: [(node + 1) % 1000], contents)
     regions = {id(graph.reach([node]).region) for node in range(1000)}
     assert len(regions) == 1
     assert len(graph.reach([7]).region.nodes) == 1000
@@ -77,7 +77,7 @@ def test_each_node_is_asked_once_where_it_leads():
         asked.append(node)
         return list(range(node)) if node == 500 else [500]
 
-    graph = Graph(leads, contents)
+    graph = Regions(leads, contents)
     for node in range(600):
         graph.reach([node])
     assert sorted(asked) == list(range(600))

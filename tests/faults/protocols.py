@@ -27,7 +27,7 @@ from partflow.planning.footprint import Footprint
 from partflow.store.failpoints import failpoint
 from partflow.store.local import LocalStore
 from partflow.store.protocol import Answer, Replacement
-from partflow.store.syncing import Pace, Syncing
+from partflow.store.syncing import Syncing, SyncPace
 from partflow.warehouse.publishing import Publication, Published, Publishing
 
 
@@ -102,7 +102,7 @@ class UnsyncedFolders(LocalStore):
         return super().sync([path for path in paths if not Path(path).is_dir()])
 
 
-class Always(Pace):
+class Always(SyncPace):
     """Never waits for anything else first."""
 
     def may_be_whole(self) -> bool:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from partflow.store.manystats import Files, SideBySide, stats_of
+from partflow.store.manystats import FileLot, SideBySide, stats_of
 
 KEYS = [f"{i:03d}".encode() for i in range(40)]
 
 
-def lots(root: Path) -> dict[str, Files]:
+def lots(root: Path) -> dict[str, FileLot]:
     """A lot with some files absent, one in a folder that is not there, an empty one, a flat one."""
     for key in KEYS[:30]:
         file = root / "parted" / f"day={key.decode()}" / "data"
@@ -24,11 +24,11 @@ def lots(root: Path) -> dict[str, Files]:
     for key in KEYS[10:]:
         (root / "flät" / f"{key.decode()}.csv").write_bytes(key * 2)
     return {
-        "parted": Files(os.fsencode(root / "parted"), (b"day=", b"/data"), KEYS),
-        "nowhere": Files(os.fsencode(root / "nowhere"), (b"", b""), KEYS[:7]),
-        "empty": Files(os.fsencode(root / "parted"), (b"day=", b"/data"), []),
-        "flat": Files(os.fsencode(root / "flät"), (b"", b".csv"), KEYS),
-        "whole": Files(os.fsencode(root / "flät"), (b"020.csv",), [b"all"]),
+        "parted": FileLot(os.fsencode(root / "parted"), (b"day=", b"/data"), KEYS),
+        "nowhere": FileLot(os.fsencode(root / "nowhere"), (b"", b""), KEYS[:7]),
+        "empty": FileLot(os.fsencode(root / "parted"), (b"day=", b"/data"), []),
+        "flat": FileLot(os.fsencode(root / "flät"), (b"", b".csv"), KEYS),
+        "whole": FileLot(os.fsencode(root / "flät"), (b"020.csv",), [b"all"]),
     }
 
 
@@ -52,7 +52,7 @@ def test_the_files_are_the_same_however_many_processes_share_them(tmp_path, proc
 
 
 def test_without_any_files_nobody_is_asked():
-    with SideBySide({"none": Files(b"/nowhere", (b"",), [])}, 2) as stats:
+    with SideBySide({"none": FileLot(b"/nowhere", (b"",), [])}, 2) as stats:
         assert stats.of("none").shape == (0, 4)
 
 
@@ -78,7 +78,7 @@ def test_a_file_that_stat_refuses_is_told_from_one_that_is_not_there(tmp_path, p
 def test_of_a_folder_that_is_refused_every_file_is_to_be_looked_at_whoever_looks(tmp_path):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
-    files = Files(os.fsencode(loop), (b"", b""), KEYS)
+    files = FileLot(os.fsencode(loop), (b"", b""), KEYS)
     with SideBySide({"one": files}, 2) as stats:
         assert (stats.of("one") == 0).all()
 

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partflow.store import syncing
-from partflow.store.syncing import Pace, Syncing
+from partflow.store.syncing import Syncing, SyncPace
 
 
 def test_the_first_group_is_synced_file_by_file_since_nothing_is_known_of_the_disk():
-    pace = Pace()
+    pace = SyncPace()
     assert not pace.may_be_whole()
     pace.each(10, 0.01)
     assert pace.may_be_whole()
 
 
 def test_after_others_had_to_be_waited_for_files_are_synced_by_themselves_for_a_while():
-    pace = Pace()
+    pace = SyncPace()
     pace.each(10, 0.01)
     pace.whole(10, 1.0, failed=False)
     assert [pace.may_be_whole() for _ in range(17)] == [False] * 16 + [True]
@@ -29,7 +29,7 @@ def test_after_others_had_to_be_waited_for_files_are_synced_by_themselves_for_a_
 
 
 def test_a_whole_disk_that_takes_no_longer_than_its_files_goes_on():
-    pace = Pace()
+    pace = SyncPace()
     pace.each(100, 1.0)
     for _ in range(3):
         pace.whole(100, 1.5, failed=False)
@@ -37,7 +37,7 @@ def test_a_whole_disk_that_takes_no_longer_than_its_files_goes_on():
 
 
 def test_after_an_error_the_next_files_are_synced_by_themselves_so_that_one_is_named():
-    pace = Pace()
+    pace = SyncPace()
     pace.each(10, 0.01)
     pace.whole(10, 0.001, failed=True)
     assert not pace.may_be_whole()
@@ -45,7 +45,7 @@ def test_after_an_error_the_next_files_are_synced_by_themselves_so_that_one_is_n
 
 @given(st.lists(st.tuples(st.integers(1, 100), st.floats(0, 100), st.booleans())))
 def test_no_history_keeps_the_whole_disk_from_being_tried_again(events):
-    pace = Pace()
+    pace = SyncPace()
     pace.each(1, 0.001)
     for count, seconds, failed in events:
         pace.whole(count, seconds, failed=failed)
