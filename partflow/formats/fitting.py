@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from partflow.formats.fingerprint import type_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
+
+    _Read = Callable[[pl.Series, pl.DataType], pl.Series | "Misfit"]
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
@@ -68,12 +71,7 @@ def _nested(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
 
     match wanted:
         case pl.Struct():
-            parts = [parsed(column.struct.field(f.name), f.dtype) for f in wanted.fields]  # type: ignore[arg-type]
-            misfit = next((part for part in parts if isinstance(part, Misfit)), None)
-            if misfit is not None:
-                return misfit
-            whole = pl.DataFrame(parts).to_struct(column.name)
-            return _where(whole, column.is_not_null())
+            return _fields_read(column, wanted, parsed)
         case pl.Array():
             sizes = column.list.len()
             odd = sizes.filter(sizes != wanted.size)
@@ -82,16 +80,34 @@ def _nested(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfit:
             listed = _nested(column, pl.List(wanted.inner))
             return listed if isinstance(listed, Misfit) else listed.list.to_array(wanted.size)
         case pl.List():
-            inner: pl.DataType = wanted.inner  # type: ignore[assignment]
-            values = parsed(column.explode(empty_as_null=False, keep_nulls=False), inner)
-            if isinstance(values, Misfit):
-                return values
-            each = pl.element().map_batches(
-                partial(parsed, wanted=inner), return_dtype=inner, is_elementwise=True
-            )
-            return column.list.eval(each)
+            return _values_read(column, wanted, parsed)
         case _:
             return Misfit(f"it is {type_text(column.dtype)}, and no {type_text(wanted)}")
+
+
+def _fields_read(column: pl.Series, wanted: pl.Struct, read: _Read) -> pl.Series | Misfit:
+    """A struct whose fields are read as the wanted ones; the Misfit of the first that is not."""
+    import polars as pl
+
+    parts = [read(column.struct.field(f.name), f.dtype) for f in wanted.fields]  # type: ignore[arg-type]
+    misfit = next((part for part in parts if isinstance(part, Misfit)), None)
+    if misfit is not None:
+        return misfit
+    return _where(pl.DataFrame(parts).to_struct(column.name), column.is_not_null())
+
+
+def _values_read(column: pl.Series, wanted: pl.List, read: _Read) -> pl.Series | Misfit:
+    """Lists whose values are read as the wanted ones; a Misfit if any is not."""
+    import polars as pl
+
+    inner: pl.DataType = wanted.inner  # type: ignore[assignment]
+    values = read(column.explode(empty_as_null=False, keep_nulls=False), inner)
+    if isinstance(values, Misfit):
+        return values
+    each = pl.element().map_batches(
+        lambda values: read(values, inner), return_dtype=inner, is_elementwise=True
+    )
+    return column.list.eval(each)
 
 
 def is_bridged(kind: pl.DataType, wanted: pl.DataType) -> bool:
@@ -178,25 +194,14 @@ def _bridged_within(column: pl.Series, wanted: pl.DataType) -> pl.Series | Misfi
 
     match wanted:
         case pl.Struct():
-            parts = [bridged(column.struct.field(f.name), f.dtype) for f in wanted.fields]  # type: ignore[arg-type]
-            misfit = next((part for part in parts if isinstance(part, Misfit)), None)
-            if misfit is not None:
-                return misfit
-            return _where(pl.DataFrame(parts).to_struct(column.name), column.is_not_null())
+            return _fields_read(column, wanted, bridged)
         case pl.Array():
             if column.dtype.shape != wanted.shape:  # type: ignore[attr-defined]
                 return Misfit(f"it is {type_text(column.dtype)}, and no {type_text(wanted)}")
             listed = _bridged_within(column.arr.to_list(), pl.List(wanted.inner))
             return listed if isinstance(listed, Misfit) else listed.list.to_array(wanted.size)
         case pl.List():
-            inner: pl.DataType = wanted.inner  # type: ignore[assignment]
-            values = bridged(column.explode(empty_as_null=False, keep_nulls=False), inner)
-            if isinstance(values, Misfit):
-                return values
-            each = pl.element().map_batches(
-                partial(bridged, wanted=inner), return_dtype=inner, is_elementwise=True
-            )
-            return column.list.eval(each)
+            return _values_read(column, wanted, bridged)
         case _:
             raise AssertionError(f"BUG: {wanted!r} is not nested")
 
