@@ -102,7 +102,19 @@ class CsvFile:
         with self._naming_lines():
             frame = pl.read_csv(self.source, schema=self._texts(), glob=False)
         self._require_one_header(frame)
+        self._require_end(frame)
         return frame
+
+    def _require_end(self, fields: pl.DataFrame) -> None:
+        """Raise ReadError for one empty field too many at the end of a file without a line end.
+
+        polars refuses it everywhere else. `fields` are rows up to the last.
+        """
+        if fields.height and fields[self.names[-1]][-1] is not None:
+            with self._bytes() as data:
+                is_open = data[-1:] == b","
+            if is_open:
+                self._blank_lines()
 
     def _has_spaces_alone(self, fields: pl.DataFrame) -> bool:
         """Whether some line may consist of spaces, which are then its only field."""
@@ -159,12 +171,14 @@ class CsvFile:
             yield self.rows(lambda fields: fields)
             return
         scan = pl.scan_csv(self.source, schema=self._texts(), glob=False)
-        rows = nulls = 0
+        rows, nulls, end = 0, 0, pl.DataFrame(schema=self._texts())
         with self._naming_lines():
             for batch in scan.collect_batches():
                 self._require_one_header(batch)
                 rows, nulls = rows + batch.height, nulls + _nulls_at_ends(batch)
+                end = batch.tail(1) if batch.height else end
                 yield batch
+        self._require_end(end)
         if nulls and self._missing_at_ends(rows, nulls) != 0:
             self._blank_lines(rows)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from partflow.declarations.parameters import ParameterKind
@@ -101,6 +101,9 @@ def test_one_file_gives_one_answer_however_it_is_read(tmp_path_factory, data, fo
 
 @settings(deadline=None)
 @given(text=CSV, kinds=st.none() | st.tuples(TEXTS, TEXTS, TEXTS), pieces=st.booleans())
+@example(text="a,b\n,1,", kinds=None, pieces=False)
+@example(text="a,b\nx,1\nx,1,", kinds=None, pieces=True)
+@example(text="a,b\nx,", kinds=None, pieces=True)
 def test_a_line_is_refused_iff_it_has_too_few_fields_or_too_many(
     tmp_path_factory, text, kinds, pieces
 ):
