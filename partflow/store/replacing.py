@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from partflow.store.syncing import sync_one
+
 BESIDE = ".tmp"
 """The ending of a file's name while it is written beside its place."""
 
@@ -25,11 +27,7 @@ def replaced(path: Path, *, durable: bool = False) -> Iterator[Path]:
     try:
         yield beside
         if durable:
-            descriptor = os.open(beside, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_one(beside)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

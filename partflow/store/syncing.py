@@ -174,14 +174,19 @@ def _device_of(path: str) -> int | None:
         return None
 
 
+def sync_one(path: str | Path) -> None:
+    """Make one file or folder durable; OSError if the disk refuses it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _synced(path: str) -> OSError | None:
     """Sync a file or folder; returns the error if the disk refused it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_one(path)
     except OSError as error:
         return OSError(error.errno, error.strerror, path)
     return None

@@ -46,7 +46,6 @@ class InlineExecutor:
 
         Or a twentieth, if there is no patience: then workers may be waiting for orders.
 
-
         It returns after a failure, since the run may want to begin nothing more; and after an
         effect, whose end has to be recorded before anything else begins. If Ctrl-C breaks it off,
         it returns what was done before, and the next call raises KeyboardInterrupt.

@@ -14,6 +14,7 @@ import apsw
 
 from partflow.errors import MetastoreError
 from partflow.metastore.sqlite.statements import Statements
+from partflow.store.syncing import sync_one
 
 _SQL = Statements("file")
 _ANEW = "restore a backup, or `partflow state rebuild` makes it anew from the files and the journal"
@@ -24,11 +25,7 @@ def make_folder(folder: Path, *, durable: bool) -> None:
     new = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in new if durable else ():
-        descriptor = os.open(each.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_one(each.parent)
 
 
 def connected(path: Path, *, durable: bool) -> apsw.Connection:
