@@ -179,17 +179,7 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
     require_not_older(metastore, store)
     now = now_ns // 1_000_000_000
     states: dict[str, DatasetState] = {}
-    problems: dict[tuple[str, str], Unreadable] = {}
-    varied: list[Varied] = []
-    left_out: list[LeftOut] = []
-    snapshot = Snapshot(
-        now, states, codes, metastore.effects(), metastore.seq,
-        unreadable=problems, newest_at=metastore.newest_at(), varied=varied,
-        left_out=left_out,
-    )  # fmt: skip
-    observed = Observed(
-        snapshot, problems=problems, varied=varied, left_out=left_out, versions=metastore.versions()
-    )
+    observed = _nothing_seen(states, codes, metastore, now)
     cache, stretches = ColumnCache(metastore, store.layout.columns), _Stretches()
     stretch_of = {
         n: stretches.over(d.grain, graph.dataset_extents[n].lo, horizon_of(graph, n, now))
@@ -220,6 +210,23 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
             columns, at = _placed(cache.load(task.name, identities=False), stretch)
             states[task.name] = _state(columns, at, stretch, len(task.inputs))
     return observed
+
+
+def _nothing_seen(
+    states: dict[str, DatasetState], codes: Mapping[str, str], metastore: Metastore, now: int
+) -> Observed:
+    """What is observed before the first file is looked at; `states` are those it will be of."""
+    problems: dict[tuple[str, str], Unreadable] = {}
+    varied: list[Varied] = []
+    left_out: list[LeftOut] = []
+    snapshot = Snapshot(
+        now, states, codes, metastore.effects(), metastore.seq,
+        unreadable=problems, newest_at=metastore.newest_at(), varied=varied,
+        left_out=left_out,
+    )  # fmt: skip
+    return Observed(
+        snapshot, problems=problems, varied=varied, left_out=left_out, versions=metastore.versions()
+    )
 
 
 def effects_cut_off(
