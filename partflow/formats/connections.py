@@ -1,4 +1,4 @@
-"""Opens all connections to DuckDB, and sets whatever could change the result of a query.
+"""Opens all connections to DuckDB, sets what could change a query's result, and quotes for its SQL.
 
 Knows nothing of datasets and tasks, or of what is asked of a connection.
 """
@@ -233,3 +233,13 @@ def _put_back(default: duckdb.DuckDBPyConnection, instead_of: duckdb.DuckDBPyCon
 
     if duckdb.default_connection() is instead_of:
         duckdb.set_default_connection(default)
+
+
+def quoted_name(name: str) -> str:
+    """A name quoted for SQL, which may be a keyword or have any characters."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted(text: str) -> str:
+    """A text quoted for SQL."""
+    return "'" + text.replace("'", "''") + "'"

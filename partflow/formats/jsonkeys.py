@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from partflow.errors import ReadError
-from partflow.formats.connections import opened
+from partflow.formats.connections import opened, quoted, quoted_name
 from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
@@ -76,11 +76,11 @@ def _is_read_by_duckdb(path: Path, schema: Schema) -> bool:
 
     if not schema or any(letter in str(path) for letter in "*?["):
         return False
-    columns = ", ".join(f"{_quoted(name)}: {_quoted(_shape(k))}" for name, k in schema.items())
+    columns = ", ".join(f"{quoted(name)}: {quoted(_shape(k))}" for name, k in schema.items())
     source = (
-        f"read_json({_quoted(str(path))}, format = 'newline_delimited', columns = {{{columns}}})"
+        f"read_json({quoted(str(path))}, format = 'newline_delimited', columns = {{{columns}}})"
     )
-    counts = ", ".join(f"count({_quoted_name(name)})" for name in schema)
+    counts = ", ".join(f"count({quoted_name(name)})" for name in schema)
     connection = opened()
     try:
         connection.execute(f"select {counts} from {source}").fetchall()  # noqa: S608 - all is quoted
@@ -97,17 +97,9 @@ def _shape(kind: Any) -> str:
 
     match kind:
         case pl.Struct():
-            fields = (f"{_quoted_name(f.name)} {_shape(f.dtype)}" for f in kind.fields)
+            fields = (f"{quoted_name(f.name)} {_shape(f.dtype)}" for f in kind.fields)
             return f"STRUCT({', '.join(fields)})" if kind.fields else "JSON"
         case pl.List() | pl.Array():
             return f"{_shape(kind.inner)}[]"
         case _:
             return "JSON"
-
-
-def _quoted_name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.errors import PublishError, UsageError, advice_of
-from partflow.formats.connections import Settings, opened, state_zone
-from partflow.warehouse.sqltypes import quoted
+from partflow.formats.connections import Settings, opened, quoted, state_zone
 from partflow.warehouse.viewsql import MARK, View, clashing, literal, view_sql
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from partflow.formats.connections import quoted, quoted_name
 from partflow.formats.schemas import is_rounded
 
 if TYPE_CHECKING:
@@ -206,16 +207,6 @@ def _rounded(kind: pl.DataType, expression: str) -> str | None:
         odd = f"isnan({expression}) or isinf({expression}) or {expression} = 0"
         return f"case when {odd} or ({fits}) then {expression} end"
     return None
-
-
-def quoted_name(name: str) -> str:
-    """A name quoted for SQL, which may be a keyword or have any characters."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quoted(text: str) -> str:
-    """A text quoted for SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _interval(kind: pl.Duration, expression: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from partflow.formats.connections import quoted, quoted_name
 from partflow.formats.fingerprint import type_text
 from partflow.formats.fitting import is_bridged
 from partflow.formats.schemas import holding
@@ -19,8 +20,6 @@ from partflow.warehouse.sqltypes import (
     is_stored_so,
     of_json,
     of_text,
-    quoted,
-    quoted_name,
     sql_type,
     stored,
     text_of_json,

@@ -14,12 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from partflow.errors import ReadError
-from partflow.formats.connections import opened
+from partflow.formats.connections import opened, quoted_name
 from partflow.formats.csvtext import lines_before
 from partflow.formats.schemas import schema_text
 from partflow.formats.text import Csv, Ndjson
 from partflow.warehouse.shapes import Part
-from partflow.warehouse.sqltypes import quoted_name, sql_type
+from partflow.warehouse.sqltypes import sql_type
 from partflow.warehouse.viewsql import MARK, View, view_sql
 
 CONNECTION = opened()
