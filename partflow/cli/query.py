@@ -55,10 +55,7 @@ _ENDINGS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 @click.pass_obj
 def query(session: Session, sql: str, output: str | None, target: str | None, rows: int) -> None:
     """Ask one SELECT of DuckDB, in which every dataset is a view; a dash reads it from stdin."""
-    import duckdb
-
-    from partflow.report.rows import write_answer
-    from partflow.warehouse.catalog import connect, said_by
+    from partflow.project.queries import asked_again
 
     project = session.project()
     text = _from_stdin() if sql == "-" else sql
@@ -68,14 +65,41 @@ def query(session: Session, sql: str, output: str | None, target: str | None, ro
         raise UsageError("query: the SQL is not UTF-8; save it as that, and say query - < FILE")
     form = output or _form_of(target)
     _check_stream(form, target)
-    try:
-        with closing(_Asked(connect(), project, text, form)) as answer:
-            if note := project.zones_differ(text):
-                click.echo(f"note: {printable(note)}", err=True)
-            with _written(target) as file:
-                write_answer(answer, form, file, rows)
-    except duckdb.Error as error:
-        raise UsageError(f"query: {said_by(error)}") from None
+    question = _Question(project, text, form, target, rows)
+    asked_again(question.answer, project.progress, lambda: not question.is_printed)
+
+
+class _Question:
+    """A query, and where its answer goes; `is_printed` once a part of that is on stdout."""
+
+    def __init__(
+        self, project: Project, text: str, form: str, target: str | None, rows: int
+    ) -> None:
+        self._project, self._text, self._form = project, text, form
+        self._target, self._rows = target, rows
+        self._is_told = self.is_printed = False
+
+    def answer(self) -> None:
+        """Write the answer; UsageError if DuckDB can't give it."""
+        import duckdb
+
+        from partflow.report.rows import write_answer
+        from partflow.warehouse.catalog import connect, said_by
+
+        try:
+            with closing(_Asked(connect(), self._project, self._text, self._form)) as rows:
+                self._tell()
+                with _written(self._target) as file:
+                    self.is_printed = self._target is None
+                    write_answer(rows, self._form, file, self._rows)
+        except duckdb.Error as error:
+            raise UsageError(f"query: {said_by(error)}") from None
+
+    def _tell(self) -> None:
+        """Say once what a reader of the answer has to know."""
+        if not self._is_told and (note := self._project.zones_differ(self._text)):
+            click.echo(f"note: {printable(note)}", err=True)
+        self._is_told = True
 
 
 def _in_form(relation: duckdb.DuckDBPyRelation, form: str) -> duckdb.DuckDBPyRelation:
@@ -102,9 +126,15 @@ class _Asked:
 
         self._connection = connection
         self._pool = ThreadPoolExecutor(1)
-        self._rows = self._done(
-            lambda: _in_form(project.ask(text, connection), form).to_arrow_reader(_BATCH)
-        )
+        try:
+            self._rows = self._done(
+                lambda: _in_form(project.ask(text, connection), form).to_arrow_reader(_BATCH)
+            )
+            self._first = self._next()  # What fails at once fails before anything is written.
+        except BaseException:
+            self._pool.shutdown()
+            connection.close()
+            raise
 
     def close(self) -> None:
         """Give up what is not read, and all that DuckDB has of it."""
@@ -119,8 +149,10 @@ class _Asked:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """A batch at a time."""
-        while (batch := self._next()) is not None:
+        batch, self._first = self._first, None
+        while batch is not None:
             yield batch
+            batch = self._next()
 
     def _next(self) -> pa.RecordBatch | None:
         """The next of them; UsageError if DuckDB fails on a row, which Arrow tells in its way."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from partflow.planning.status import Status
     from partflow.project.looking import Looking
     from partflow.project.making import Making
-    from partflow.project.queries import Queries
+    from partflow.project.queries import Progress, Queries
     from partflow.project.upkeep import Upkeep
     from partflow.store.protocol import Store
     from partflow.warehouse.viewsql import View
@@ -305,6 +305,10 @@ class Project:
         from partflow.warehouse.catalog import connect
 
         return self._queries.ask(text, connection or connect())
+
+    def progress(self) -> Progress:
+        """How far the warehouse has come: two looks tell whether partitions were replaced."""
+        return self._queries.progress()
 
     def views(self, text: str = "") -> list[View]:
         """Every table that a query may mean as a view for DuckDB."""

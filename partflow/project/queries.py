@@ -5,6 +5,7 @@ Plans nothing and makes nothing: it shows what is there, by the record and the f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,6 +22,50 @@ if TYPE_CHECKING:
 
     from partflow.project.project import Project
     from partflow.warehouse.viewsql import View
+
+
+TRIES = 3
+"""How often a query is asked that fails while partitions are replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a warehouse has come: what is recorded, and what is about to be put in place."""
+
+    incarnation: str
+    versions: tuple[tuple[str, int], ...]
+    intents: tuple[tuple[str, str, int], ...]
+
+    def may_have_moved(self, since: Progress) -> bool:
+        """Whether a partition may have been replaced since the earlier look."""
+        return self != since or bool(self.intents)
+
+
+def asked_again(
+    attempt: Callable[[], None], progress: Callable[[], Progress], may_repeat: Callable[[], bool]
+) -> None:
+    """Try again what fails while partitions are replaced, at most `TRIES` times in all.
+
+    DuckDB opens a file twice by its path, for its footer and for its rows. If the file is replaced
+    in between, DuckDB says that it is invalid.
+
+    Raises:
+        UsageError: the attempt raised it and no partition moved, or it must not be repeated.
+    """
+    for tries_left in reversed(range(TRIES)):
+        before = progress()
+        try:
+            attempt()
+        except UsageError as error:
+            if not progress().may_have_moved(before):
+                raise
+            if tries_left and may_repeat():
+                continue
+            raise UsageError(
+                f"{error}; partitions were replaced while it was read, so ask again"
+            ) from None
+        else:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +96,13 @@ class Queries:
                 if looking.result() == named:
                     return answer
             return query(root, looking.result(), text, access, connection)
+
+    def progress(self) -> Progress:
+        """How far the warehouse has come."""
+        with self._recorded() as metastore:
+            incarnation, versions = metastore.versions()
+            intents = tuple((i.node, i.key, i.epoch) for i in metastore.intents())
+            return Progress(incarnation, tuple(sorted(versions.items())), intents)
 
     def read(self, name: str, start: str | None, end: str | None) -> pl.LazyFrame:
         """The rows of a dataset's partitions that are there and overlap `[start, end)`.

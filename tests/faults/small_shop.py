@@ -92,8 +92,8 @@ def found_by_readers(
 ) -> Iterator[tuple[str, Content]]:
     """What each kind of reader sees of the whole warehouse, with the globs that people write.
 
-    polars opens a file twice, by its path: for the schema, then for the rows. If it was replaced in
-    between, it says that it cannot read it; beside a run it has so many `tries`.
+    polars and DuckDB open a file twice, by its path: for the schema, then for the rows. If it was
+    replaced in between, they say that they cannot read it; beside a run they have so many `tries`.
     """
     for how, read in READERS.items():
         if kinds is not None and how not in kinds:
@@ -103,7 +103,7 @@ def found_by_readers(
             folder = root / "warehouse" / name
             if not list(folder.glob("*/*.parquet")):
                 continue
-            frame = _read(how, read, folder, tries if how.startswith("polars") else 1)
+            frame = _read(how, read, folder, 1 if how == "pyarrow" else tries)
             for (date,), rows in frame.partition_by("date", as_dict=True).items():
                 content[name, str(date)] = tuple(sorted(rows.drop("date").rows()))
         yield how, content
