@@ -11,6 +11,7 @@ import signal
 import sys
 from types import FrameType
 
+from partflow.process.garbage import begin_loading, end_process
 from partflow.process.streams import set_up
 from partflow.process.surroundings import react
 
@@ -26,6 +27,7 @@ def program() -> int:
     SIGTERM and SIGHUP end it as Ctrl-C does, also while modules are imported. What comes after the
     first ends it at once, but for a run, which has ways of its own.
     """
+    begin_loading()
     set_up()
     atexit.register(_ignore)  # the first to be registered is the last to be called
     try:
@@ -37,6 +39,7 @@ def program() -> int:
         sys.stderr.write("interrupted\n")
         code = INTERRUPTED
     _end_by(code)
+    end_process()
     return code
 
 

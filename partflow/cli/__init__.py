@@ -12,7 +12,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from gc import get_threshold, set_threshold
 from itertools import pairwise
 
 import click
@@ -31,7 +30,6 @@ from partflow.process.streams import OutputLostError, let_be_lost, refusal, spok
 from partflow.report.text import print_json, printable
 
 _BROKEN_PIPE = 141
-_NEW_OBJECTS = 10_000
 
 
 @click.group(
@@ -74,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry a command line out, by default that of this process; returns the exit code."""
     words = [spoken(w) for w in sys.argv[1:]] if arguments is None else list(arguments)
     session = Session(command=shlex.join(["partflow", *words]))
-    _waste_nothing()
+    _have_threads_sleep()
     _print_what_it_can()
     try:
         code = commands.main(words, prog_name="partflow", standalone_mode=False, obj=session)
@@ -135,15 +133,13 @@ def _tell_of_lost_output() -> None:
         click.echo(f"warning: {message} ({lost.strerror})", err=True)
 
 
-def _waste_nothing() -> None:
+def _have_threads_sleep() -> None:
     """Waste less processor time, here and in workers.
 
     After its start, and after each piece of work, each thread of OpenBLAS waits for more in a busy
-    loop of 25 ms; this makes it half a millisecond. And Python's garbage collection runs less
-    often, because imports and runs make many objects and hardly any cycles of them.
+    loop of 25 ms; this makes it half a millisecond.
     """
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
-    set_threshold(_NEW_OBJECTS, *get_threshold()[1:])
 
 
 def _met_by_metastore(session: Session, error: Exception) -> str | None:

@@ -9,6 +9,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from partflow.process.garbage import end_loading
+
 if TYPE_CHECKING:
     from partflow.execution.controls import Controls
     from partflow.project.history import History
@@ -42,6 +44,7 @@ class Session:
         from partflow.report.text import painted, printable
 
         project = Project.load_quietly(self.folder or ".")
+        end_loading()
         for warning in project.left_out:
             click.echo(painted(f"warning: {printable(warning)}", "yellow"), err=True)
         return project

@@ -6,7 +6,6 @@ Knows nothing of how orders are shared out. It never publishes.
 from __future__ import annotations
 
 import faulthandler
-import gc
 import multiprocessing
 import os
 import pickle  # over pipes to its own processes, never from a file  # nosec B403
@@ -24,10 +23,10 @@ from partflow.execution.executors.spool import Spool
 from partflow.execution.executors.workplace import Codes, Load, Workplace, log_paths
 from partflow.execution.orders import Outcome
 from partflow.formats.connections import state_default
+from partflow.process.garbage import begin_loading, end_loading
 from partflow.warehouse.handover import HandOver
 
 _GROWN = 2
-_NEW_OBJECTS = 10_000
 
 
 def with_log(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
@@ -82,7 +81,7 @@ Message = Ready | Unable | Answer
 
 def work(channel: Connection, duty: Duty) -> None:
     """Be a worker: load the project once, then answer orders until the channel is closed."""
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])  # As in the run's process.
+    begin_loading()
     _settle(duty.spool)
     try:
         graph, store, code_of = duty.load()
@@ -95,6 +94,7 @@ def work(channel: Connection, duty: Duty) -> None:
     place = Workplace(graph, store, HandOver(), duty.number, Codes(graph, code_of))
     at_first = resident()
     duty.spool.clear()
+    end_loading()
     with suppress(EOFError, BrokenPipeError):
         channel.send(Ready())
         while True:
