@@ -20,7 +20,7 @@ Knows nothing of what raises them. Bugs of partflow's own are `AssertionError("B
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -157,6 +157,14 @@ def together(errors: Sequence[PartflowError]) -> PartflowError:
     kind = kinds.pop() if len(kinds) == 1 else ConfigurationError
     items = "".join(f"\n- {str(error).replace(chr(10), chr(10) + '  ')}" for error in errors)
     return kind(f"{len(errors)} things are wrong:{items}")
+
+
+def guess(word: object, known: Iterable[str], otherwise: str) -> str:
+    """The known word that is nearest, as `did you mean 'x'?`; `otherwise` if none is near."""
+    from difflib import get_close_matches  # Here, since only what ends with an error needs it.
+
+    near = get_close_matches(str(word), list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else otherwise
 
 
 @contextmanager

@@ -6,7 +6,6 @@ of a run differs from the present one.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ import click
 
 from partflow.cli.options import printing
 from partflow.cli.session import Session
-from partflow.errors import PartflowError, UsageError
+from partflow.errors import PartflowError, UsageError, guess
 from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.report.text import print_json, printable
 
@@ -200,12 +199,10 @@ def _none(row: RunRow, what: str, word: str, known: Iterable[str]) -> str:
 def _hint(word: str, known: Iterable[str]) -> str:
     """A hint at what was meant, or at what there is."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
     if not names:
         return "nothing was attempted"
-    return f"there are {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}"  # noqa: PLR2004
+    more = " and more" if len(names) > 5 else ""  # noqa: PLR2004
+    return guess(word, names, f"there are {', '.join(names[:5])}{more}")
 
 
 def _graph_lines(session: Session, history: History, row: RunRow) -> list[str]:
@@ -251,12 +248,10 @@ def _of_run(
     try:
         row = history.run(what)
     except UsageError:
-        near = difflib.get_close_matches(what, sorted(known), n=1)
-        if not near:
+        question = guess(what, sorted(known), "")
+        if not question:
             raise
-        raise UsageError(
-            f"there is no run, dataset or effect {what!r}; did you mean {near[0]!r}?"
-        ) from None
+        raise UsageError(f"there is no run, dataset or effect {what!r}; {question}") from None
     keys = () if key is None else (key,)
     steps = _filtered(row, history.steps(row.id), (), keys)
     return [(row.id, step) for step in sorted(steps, key=lambda s: s.serial)]

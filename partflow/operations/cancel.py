@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from enum import Enum
 
 from partflow.errors import UsageError
 from partflow.metastore.record import RunRow
-from partflow.metastore.runlog import RunLog, user
+from partflow.metastore.runlog import RunLog, host, user
 
 PATIENCE = 5.0
 """How many seconds a process has to end by itself before it is killed."""
@@ -58,7 +57,7 @@ class Canceller:
                 belongs to another user, or is a program that may not be killed.
         """
         self._check(row, gently=gently)
-        if not self.log.annotate(row.id, f"cancelled by {user()}@{socket.gethostname()}"):
+        if not self.log.annotate(row.id, f"cancelled by {user()}@{host()}"):
             return End.BY_ITSELF
         if gently:
             return End.ASKED if self._signal(row, GENTLY) else End.BY_ITSELF
@@ -80,7 +79,7 @@ class Canceller:
     def _check(self, row: RunRow, *, gently: bool) -> None:
         if row.state != "running":
             raise UsageError(f"run {row.id} does not go on: it is {row.state}")
-        if row.host != socket.gethostname():
+        if row.host != host():
             raise UsageError(f"run {row.id} goes on at {row.host}; cancel it there")
         if not self._has_lease(row):
             raise UsageError(f"run {row.id} does not go on: nothing holds its lease")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from partflow.errors import DeclarationError
+from partflow.errors import DeclarationError, guess
 from partflow.partitions.cron import Cron
 from partflow.partitions.every import Every
 from partflow.partitions.grain import DataInterval, Grain, common_zone
@@ -174,8 +173,7 @@ class Weekly(_Calendar):
         first_day: str = "monday",
     ) -> None:
         if first_day not in WEEKDAYS:
-            close = get_close_matches(str(first_day).lower(), WEEKDAYS, 1)
-            advice = f"did you mean {close[0]!r}?" if close else "write it as 'monday'"
+            advice = guess(str(first_day).lower(), WEEKDAYS, "write it as 'monday'")
             problem = f"Weekly(first_day={first_day!r}): not a day of the week; {advice}"
             self._refuse(DeclarationError(problem))
             first_day = "monday"

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from datetime import UTC, date, datetime, timedelta
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from partflow.errors import guess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +55,7 @@ def zone_problem(tz: str) -> str | None:
     try:
         ZoneInfo(tz)
     except (KeyError, ValueError, TypeError, OSError):
-        close = get_close_matches(str(tz), available_timezones(), 1)
-        advice = f"did you mean {close[0]!r}?" if close else "write one such as 'Europe/Berlin'"
+        advice = guess(tz, available_timezones(), "write one such as 'Europe/Berlin'")
         return f"no such time zone; {advice}"
     return None
 

@@ -5,12 +5,11 @@ Knows nothing of partitions. The syntax is that of dbt.
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 
 from partflow.declarations.graph import Graph, outputs
-from partflow.errors import UsageError
+from partflow.errors import UsageError, guess
 
 _STATUS = "status:"
 
@@ -83,6 +82,5 @@ def _named(graph: Graph, name: str, states: Mapping[str, frozenset[str]]) -> set
     by_task = {n for t in graph.tasks if t.name == name for n in outputs(t)}
     if by_task:
         return by_task
-    near = difflib.get_close_matches(name, graph.nodes, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "; `partflow ls` lists what there is"
-    raise UsageError(f"there is no dataset or effect {name!r}{hint}")
+    hint = guess(name, graph.nodes, "`partflow ls` lists what there is")
+    raise UsageError(f"there is no dataset or effect {name!r}; {hint}")

@@ -6,7 +6,6 @@ than the file, and that more than the default.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from partflow.errors import ConfigurationError, DeclarationError, advice_of
+from partflow.errors import ConfigurationError, DeclarationError, advice_of, guess
 from partflow.partitions.spans import duration
 
 PREFIX = "PARTFLOW_"
@@ -127,8 +126,7 @@ def _file(root: Path) -> tuple[Path, Mapping[str, Any]]:
 
 
 def _unknown(where: str, key: str, settings: set[str]) -> ConfigurationError:
-    near = difflib.get_close_matches(key, settings, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(settings))}"
+    hint = guess(key, settings, f"there are {', '.join(sorted(settings))}")
     return ConfigurationError(f"{where} is no setting of partflow; {hint}")
 
 

@@ -6,7 +6,6 @@ they are broken, and without waiting for them.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import time
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from partflow.errors import UsageError, understood
+from partflow.errors import UsageError, guess, understood
 from partflow.metastore.record import RunRow, StepLog
 from partflow.metastore.runlog import RunLog
 from partflow.project.config import Config, find_root, read_config
@@ -72,8 +71,7 @@ class History:
             named = ", ".join(r.id for r in matching[:_NAMED])
             more = f" and {len(matching) - _NAMED:,} more" if len(matching) > _NAMED else ""
             raise UsageError(f"{word!r} is the beginning of {named}{more}; name one of them")
-        near = difflib.get_close_matches(word, [r.id for r in rows], n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "`partflow runs` lists them"
+        hint = guess(word, [r.id for r in rows], "`partflow runs` lists them")
         raise UsageError(f"there is no run {word!r}; {hint}")
 
     def steps(self, run: str) -> list[StepLog]:

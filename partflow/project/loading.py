@@ -6,7 +6,6 @@ what was declared while they were imported and none of them holds.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import pkgutil
@@ -20,7 +19,7 @@ from types import ModuleType
 from partflow.declarations.collecting import held, left_out
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.task import Task
-from partflow.errors import ConfigurationError, DeclarationError, PartflowError, together
+from partflow.errors import ConfigurationError, DeclarationError, PartflowError, guess, together
 from partflow.partitions.declaring import SRC, declaring
 from partflow.process.surroundings import own_process_only
 from partflow.project.usermodules import ProjectModules
@@ -152,8 +151,8 @@ def require_pools(tasks: Iterable[Task], pools: Mapping[str, int]) -> None:
     for task in tasks:
         pool = task.options.pool
         if pool is not None and pool not in pools:
-            near = difflib.get_close_matches(pool, pools, n=1)
-            hint = f"did you mean {near[0]!r}? Else " if near else ""
+            question = guess(pool, pools, "")
+            hint = f"{question} Else " if question else ""
             problem = (
                 f"{task.place}: task {task.name!r} asks for the pool {pool!r}, which has no limit; "
                 f"{hint}add {pool} = 2 to [pools] in partflow.toml, or to [tool.partflow.pools] in "

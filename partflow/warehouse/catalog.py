@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import tempfile
-import uuid
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +100,7 @@ def _statements(views: Iterable[View]) -> dict[str, str]:
 @contextmanager
 def _own_folder(private: Path) -> Iterator[Path]:
     """A new folder, with the permissions of the umask, until the end of the block."""
-    folder = private / f"{WRITTEN_IN}{uuid.uuid4().hex[:8]}"
+    folder = private / f"{WRITTEN_IN}{os.urandom(4).hex()}"
     folder.mkdir()
     try:
         yield folder
