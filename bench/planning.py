@@ -74,6 +74,7 @@ def written(root: Path, per_dataset: int) -> None:
 
 def filled(root: Path, *, files: bool) -> None:
     """Records for every partition, as if all had been made; and a small file for each if asked."""
+    from partflow.formats.known import format_of
     from partflow.metastore.columncache import ColumnCache
     from partflow.metastore.sqlite.metastore import SqliteMetastore
     from partflow.planning.digests import elements, prefix
@@ -103,23 +104,31 @@ def filled(root: Path, *, files: bool) -> None:
             if files:
                 identities = made_files(project, dataset, keys)
             texts = ["bench1:" + row.astype(">u8").tobytes().hex() for row in content]
+            rules = format_of(dataset).rules if dataset.is_source else 0
             c.executemany(
                 "INSERT INTO partitions (node, key, start, seq, content, code, inputs, reads, "
-                "made_at, rows, nbytes, size, mtime_ns, ctime_ns, inode) "
-                "VALUES (?, ?, ?, 1, ?, ?, ?, ?, 1, 1, 1, ?, ?, ?, ?)",
+                "made_at, rows, nbytes, size, mtime_ns, ctime_ns, inode, rules) "
+                "VALUES (?, ?, ?, 1, ?, ?, ?, ?, 1, 1, 1, ?, ?, ?, ?, ?)",
                 (
-                    (name, k, s, t, code, i, reads, *f)
+                    (name, k, s, t, code, i, reads, *f, rules)
                     for k, s, t, i, f in zip(
                         keys, starts.tolist(), texts, inputs, identities, strict=True
                     )
                 ),
             )
             c.execute("INSERT INTO nodes VALUES (?, 1)", (name,))
-        codes = {d.digest: json.dumps(dict(d.parts)) for d in project.codes.values()}
-        c.executemany("INSERT INTO codes (digest, parts) VALUES (?, ?)", list(codes.items()))
+        _note_codes(c, project.codes.values())
         c.execute("COMMIT")
     with SqliteMetastore.open(project.metastore.path, durable=False) as metastore:
         ColumnCache(metastore, project.store.layout.columns).refresh(graph.nodes)
+
+
+def _note_codes(c, codes) -> None:  # noqa: ANN001 - of a benchmark
+    """Record code fingerprints, as known by the present rules."""
+    from partflow.code.fingerprint import RULES
+
+    rows = {(code.digest, json.dumps(dict(code.parts)), RULES) for code in codes}
+    c.executemany("INSERT INTO codes (digest, parts, rules) VALUES (?, ?, ?)", rows)
 
 
 def made_files(project, dataset, keys):  # noqa: ANN001, ANN201 - of a benchmark
