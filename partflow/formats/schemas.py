@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Schema = Mapping[str, pl.DataType]
 
-_UNSHOWN = " "
+_UNSHOWN, _BLANK_LINE = " ", "\n"
 """Blank space, which `schema_in` passes over, as all readers of JSON do."""
 _DIGITS = 38
 """The most digits that a Decimal has."""
@@ -61,6 +61,16 @@ def unshown(text: str | None) -> str:
 def is_unshown(text: str) -> bool:
     """Whether a schema's text says that SQL does not read the rows of the file."""
     return text.startswith(_UNSHOWN)
+
+
+def after_lines(text: str, lines: int) -> str:
+    """The text of a schema for a file with so many blank lines before its header."""
+    return _BLANK_LINE * lines + text
+
+
+def blank_lines_in(text: str) -> int:
+    """How many blank lines a schema's text says are before the header of the file."""
+    return text[: len(text) - len(text.lstrip())].count(_BLANK_LINE)
 
 
 @lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from partflow.errors import ReadError
 from partflow.formats.bridging import require_column
-from partflow.formats.csvtext import beginning_of, opened
+from partflow.formats.csvtext import beginning_of, lines_before, opened
 from partflow.formats.fingerprint import fingerprint_frame, type_text
 from partflow.formats.fitting import Misfit, parsed
 from partflow.formats.format import VIEW, Contents
@@ -27,7 +27,7 @@ from partflow.formats.jsonlines import (
     require_lines,
 )
 from partflow.formats.jsontext import as_read, fields_in, require_utf8
-from partflow.formats.schemas import instances, schema_text, unshown
+from partflow.formats.schemas import after_lines, instances, schema_text, unshown
 from partflow.formats.texttypes import RULES, typed
 from partflow.formats.unreadable import REPLACE, reading
 from partflow.store.opening import at_once
@@ -144,9 +144,16 @@ class Csv(_Text):
     def contents(self, path: Path, *, is_small: bool) -> Contents:
         """All that the record holds of a file, with its frame, and whether SQL can show it."""
         contents = super(Csv, self).contents(path, is_small=is_small)
+        return replace(contents, schema=self._with_lines(path, contents.schema or ""))
+
+    def schema_text(self, path: Path) -> str:
+        """The text of the file's schema as it is read, and what SQL has to know of its lines."""
+        return self._with_lines(path, super(Csv, self).schema_text(path))
+
+    def _with_lines(self, path: Path, text: str) -> str:
         with reading(path):
-            has_spaces = opened(path).has_lines_of_spaces()
-        return replace(contents, schema=unshown(contents.schema)) if has_spaces else contents
+            text = after_lines(text, lines_before(path))
+            return unshown(text) if opened(path).has_lines_of_spaces() else text
 
     def memory(self, path: Path) -> int:
         """The bytes of the file, and what polars takes beside for each field."""

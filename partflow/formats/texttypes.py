@@ -15,7 +15,7 @@ from partflow.formats.fitting import Misfit, digits_lost, parsed
 if TYPE_CHECKING:
     import polars as pl
 
-RULES = 3
+RULES = 4
 """The number of these rules, and of the rules by which text files are checked.
 
 It is recorded with the content of every file. Raise it with every change of how text is typed or

@@ -203,8 +203,7 @@ class Standing(Protocol):
     def shown(self) -> str:
         """What was noted of the catalog that was written last; "" if nothing was.
 
-        It is the digest of the declarations that it shows and, after a space, that of its views and
-        file.
+        It begins with the digest of the declarations that it shows, and a space.
         """
         ...
 

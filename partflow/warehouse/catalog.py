@@ -78,18 +78,26 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
     return refused | problems
 
 
-def digest_kept(path: Path, views: Sequence[View]) -> str:
-    """A digest of these views and of the catalog's stat; "" if there is no catalog.
-
-    If it equals the one that was noted when the catalog was written, the catalog holds these views:
-    the file need not be opened to know that.
-    """
+def digest_of_file(path: Path) -> str:
+    """A digest of a catalog's stat; "" if there is no catalog."""
     try:
         stat = path.stat()
     except OSError:
         return ""
-    kept = (stat.st_ino, stat.st_size, stat.st_mtime_ns, sorted(_statements(views).items()))
-    return hashlib.sha256(repr(kept).encode()).hexdigest()[:16]
+    return _digest((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+
+def digest_of_view(view: View) -> str:
+    """A digest of what a catalog has of a view; of a view that it does not have, that of nothing.
+
+    If it, and that of the file, are those that were noted when the catalog was written, then the
+    catalog holds the view: the file need not be opened to know that.
+    """
+    return _digest(_statements([view]))
+
+
+def _digest(of: object) -> str:
+    return hashlib.sha256(repr(of).encode()).hexdigest()[:16]
 
 
 def _statements(views: Iterable[View]) -> dict[str, str]:

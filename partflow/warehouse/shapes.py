@@ -6,17 +6,14 @@ Knows nothing of SQL or of freshness: files that are there are shown, whatever t
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Literal, cast
 
 from partflow.declarations.dataset import Source
-from partflow.declarations.storedas import CSV
 from partflow.errors import ReadError
-from partflow.formats.csvtext import lines_before
 from partflow.formats.known import format_of
-from partflow.formats.schemas import is_unshown, schema_in, schema_known
+from partflow.formats.schemas import blank_lines_in, is_unshown, schema_in, schema_known
 from partflow.metastore.columncache import ColumnCache
 from partflow.planning.snapshot import Unreadable
 from partflow.planning.upstream import horizon_of
@@ -153,7 +150,7 @@ class Looker:
         """The shape of those of these partitions that are there, from a look at each file."""
         recorded = self.metastore.shapes(dataset.name)
         stats = map(tuple, self.store.identities(dataset, keys).tolist())
-        groups: dict[tuple[str, int], list[str]] = {}
+        groups: dict[str, list[str]] = {}
         unread: list[tuple[str, Unreadable]] = []
         for key, stat in zip(keys, cast("Iterator[_Identity]", stats), strict=True):
             if stat[0] < 0:
@@ -165,21 +162,14 @@ class Looker:
                     unread.append((key, text_or_fault))
                     continue
                 text = text_or_fault
-            groups.setdefault((text, self._skip(dataset, key)), []).append(key)
+            groups.setdefault(text, []).append(key)
         parts = [
-            Part(tuple(of), schema_in(text), skip, is_unshown(text))
-            for (text, skip), of in groups.items()
+            Part(tuple(of), schema_in(text), blank_lines_in(text), is_unshown(text))
+            for text, of in groups.items()
         ]
         if len(parts) == 1 and not (strays or unread or parts[0].is_unshown):
             parts = [replace(parts[0], keys=())]
         return Shape(tuple(parts), strays, tuple(unread))
-
-    def _skip(self, dataset: Dataset, key: str) -> int:
-        """The number of blank lines before the header of a CSV file; 0 if it cannot be told."""
-        if dataset.stored_as is CSV:
-            with suppress(ReadError, OSError):  # Reading its rows will say so.
-                return lines_before(file_of(self.store, dataset, key))
-        return 0
 
     def _text(self, dataset: Dataset, key: str, *, is_new: bool) -> str | Unreadable:
         """The text of a file's schema, or what is wrong with the file.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -19,8 +20,10 @@ from partflow.formats.fingerprint import type_text
 from partflow.formats.known import table_of
 from partflow.formats.schemas import Clash, instances, united_by_rows
 from partflow.metastore.protocol import Metastore
+from partflow.planning.upstream import horizon_of
 from partflow.store.protocol import Store, file_of
-from partflow.warehouse.catalog import Access, digest_kept, write_catalog
+from partflow.warehouse.catalog import Access, digest_of_file, digest_of_view, write_catalog
+from partflow.warehouse.catalognote import CatalogNote
 from partflow.warehouse.shapes import (
     CATALOG,
     Closely,
@@ -69,9 +72,10 @@ class Views:
         No catalog is written for a store whose files have to be fetched, because other programs
         cannot read those.
 
-        The metastore notes two digests. By the one of the declarations, a run with nothing to make
-        sees whether they have changed. By the one of the views and the file's stat, a run sees that
-        the file holds these views without importing DuckDB, which takes 0.1 s.
+        By what the metastore notes of the catalog (`CatalogNote`), a run with nothing to make sees
+        whether the declarations have changed; and any run sees that the file holds the present
+        views, without importing DuckDB, which takes 0.1 s, and without working out views of what
+        has not changed.
 
         Returns why the catalog could not be written, else None. It is not raised, since the run has
         made all that it had to make.
@@ -79,21 +83,63 @@ class Views:
         if not has_catalog(self.graph, self.store):
             return None
         path = self.store.layout.warehouse / CATALOG
-        views = [self._view(dataset, Closely.NAMES) for dataset in _tables(self.graph)]
-        declared, noted = digest_shown(self.graph), self.metastore.shown
-        if noted == f"{declared} {digest_kept(path, views)}":
+        noted = CatalogNote.read(self.metastore.shown)
+        tables, marks = _tables(self.graph), self._marks()
+        present, views = self._present(noted, digest_of_file(path), marks)
+        if present.shows(noted):
+            self._note(present.text)
             return None
+        views |= {d.name: self._view(d, Closely.NAMES) for d in tables if d.name not in views}
         try:
-            problems = write_catalog(self.store.layout.root, path, views)
+            problems = write_catalog(self.store.layout.root, path, [views[d.name] for d in tables])
         except PublishError as error:
             return str(error)
         # A view that DuckDB refused is tried again by each run that makes something; one with a
         # file that cannot be read also by runs that make nothing: the file may have been mended.
-        kept = "" if problems else f" {digest_kept(path, views)}"
-        shown = "" if any(view.unread for view in views) else declared + kept
-        if noted != shown:
-            self.metastore.note_shown(shown)
+        digests = {name: (digest_of_view(view), marks[name]) for name, view in views.items()}
+        kept = CatalogNote(present.declared, digest_of_file(path), digests)
+        if any(view.unread for view in views.values()):
+            self._note("")
+        else:
+            self._note(present.declared if problems else kept.text)
         return None
+
+    def _present(
+        self, noted: CatalogNote, file: str, marks: Mapping[str, str]
+    ) -> tuple[CatalogNote, dict[str, View]]:
+        """What a catalog is to show now, and the views that had to be worked out to know that."""
+        declared, views, digests = digest_shown(self.graph), {}, {}
+        for dataset in _tables(self.graph):
+            name = dataset.name
+            digest = noted.digest(name, declared, marks[name])
+            if digest is None:
+                views[name] = self._view(dataset, Closely.NAMES)
+                digest = digest_of_view(views[name])
+            digests[name] = (digest, marks[name])
+        return CatalogNote(declared, file, digests), views
+
+    def _marks(self) -> dict[str, str]:
+        """For each dataset a mark of what its view is made from; "" where there is none.
+
+        Of what a task writes it is how often the record of it has changed, when a file last came
+        into its folder or left it, and how far its range goes by now. There is none for files that
+        others write, and that may differ in what the record does not have.
+        """
+        _, versions = self.metastore.versions()
+        marks = {}
+        for dataset in _tables(self.graph):
+            marks[dataset.name] = ""
+            if not dataset.is_source and dataset.column is not None:
+                folder = Path(self.store.layout.root, _bare(dataset, self.store).folder)
+                with suppress(OSError):
+                    horizon = horizon_of(self.graph, dataset.name, self.now)
+                    times = versions.get(dataset.name, 0), folder.stat().st_mtime_ns, horizon
+                    marks[dataset.name] = "/".join(map(str, times))
+        return marks
+
+    def _note(self, text: str) -> None:
+        if self.metastore.shown != text:
+            self.metastore.note_shown(text)
 
     def access(self) -> Access:
         """What a query may read: the files of all datasets, and none of partflow's own."""

@@ -6,7 +6,17 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from partflow.formats.schemas import holding, schema_in, schema_text, united, united_by_rows
+from partflow.formats.schemas import (
+    after_lines,
+    blank_lines_in,
+    holding,
+    is_unshown,
+    schema_in,
+    schema_text,
+    united,
+    united_by_rows,
+    unshown,
+)
 
 TYPES = [
     pl.Int8(),
@@ -36,6 +46,15 @@ def test_a_schema_reads_back_from_its_text(kind):
 def test_an_extension_type_is_what_it_is_stored_as():
     json = pl.DataFrame(pa.table({"j": pa.array(["{}"]).cast(pa.json_())})).schema
     assert schema_in(schema_text(json)) == {"j": pl.String()}
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+@pytest.mark.parametrize("lines", [0, 1, 3])
+def test_a_schemas_text_tells_the_blank_lines_before_a_header(lines, is_shown):
+    text = after_lines(schema_text({"a b": pl.String()}), lines)
+    text = text if is_shown else unshown(text)
+    assert (blank_lines_in(text), is_unshown(text)) == (lines, not is_shown)
+    assert schema_in(text) == {"a b": pl.String()}
 
 
 @pytest.mark.parametrize(

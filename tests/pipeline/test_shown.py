@@ -137,6 +137,39 @@ def test_the_catalog_shows_nothing_that_lies_beside_what_is_declared(world):
         assert ask(world, "select n from drift order by n") == [(1,), (2,), (3,)]
 
 
+def test_the_catalog_does_not_show_what_somebody_laid_beside_since(world):
+    landed(world, columns(n=[1]), columns(n=[2]), columns(n=[3]))
+    world.run()
+    stray = world.file("drift", "2031-01-01")
+    stray.parent.mkdir(parents=True)
+    columns(n=["by hand"]).write_parquet(stray)
+    columns(n=[4]).write_parquet(world.root / "landing/2024-01-03.parquet")
+    world.run()
+    assert by_catalog(world, "select n from drift order by n") == [(1,), (2,), (4,)]
+
+
+OPENED = """
+import sys
+opened = set()
+sys.addaudithook(lambda event, given: event == "open" and opened.add(str(given[0])))
+from partflow import Project
+assert Project.load(".").materialize().summary.ran
+print(*sorted(path.rpartition("/")[2] for path in opened if "/landing/" in path))
+"""
+
+
+def test_a_run_opens_no_file_of_a_source_that_is_as_it_was(world):
+    delivered(world, "a,b\n1,x\n", "\n\na,b\n2,y\n", "a,b\n3,z\n")
+    world.jobs(TEXTS)
+    record(world)
+    world.write("landing/2024-01-03.csv", "a,b\n4,z\n")
+    ran = subprocess.run(
+        [sys.executable, "-c", OPENED], cwd=world.root, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "2024-01-03.csv\n"
+    assert by_catalog(world, "select a from raw order by date") == [(1,), (2,), (4,)]
+
+
 def test_of_many_types_a_query_of_some_partitions_has_theirs(world):
     types = [pl.Int8, pl.String, pl.Boolean, pl.Date, pl.Binary, pl.Time, pl.Datetime("us"),
              pl.Duration("us"), pl.List(pl.Int8), pl.Struct({"a": pl.Int8}), pl.Int64]  # fmt: skip
