@@ -119,6 +119,16 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
     assert parts & EMPTY_NAMES == set()
 
 
+def test_no_two_classes_have_one_name() -> None:
+    """Whoever looks for a class by its name finds one."""
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(relative(path))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def test_every_module_opens_with_what_it_does() -> None:
     silent = [
         relative(p) for p in MODULES if not ast.get_docstring(ast.parse(p.read_text("utf-8")))

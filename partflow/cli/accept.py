@@ -170,9 +170,9 @@ def _show_checks(
 
 def _question(acceptance: Acceptance) -> str:
     """The question whether to accept; empty if there is nothing to accept."""
-    from partflow.operations.acceptable import Kind
+    from partflow.operations.acceptable import Treatment
 
-    code, hand = acceptance.count(Kind.CODE), acceptance.count(Kind.HAND)
+    code, hand = acceptance.count(Treatment.CODE), acceptance.count(Treatment.HAND)
     parts = [f"accept {count(code, 'partition')} as made by the new code"] if code else []
     parts += [f"keep and pin {count(hand, 'file')} that somebody changed"] if hand else []
     return f"{', and '.join(parts)}?" if parts else ""

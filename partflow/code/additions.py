@@ -31,7 +31,7 @@ _POSTPONED: Final = Origin("__future__", "annotations")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Statements:
+class StatementGroup:
     """Statements of one module, and the name of the part that stands for them."""
 
     name: str
@@ -53,25 +53,25 @@ class Additions:
             self._of_names[key] = tuple(self._read(key))
         return self._of_names[key]
 
-    def of_statements(self, of: Statements) -> Iterator[Named]:
+    def of_statements(self, of: StatementGroup) -> Iterator[Named]:
         """What statements stand for that change something elsewhere."""
         piece = self._reach.piece_of(of.index, of.units)
         yield of.name, piece
         yield from self._read_by_libraries(of, piece)
 
-    def statements(self, key: Key) -> Statements | None:
+    def statements(self, key: Key) -> StatementGroup | None:
         """The statements of a name that are no imports; None if there are none."""
         index = self._reach.index(key[0])
         units = index.units.get(key[1], ()) if index else ()
         own = tuple(unit for unit in units if unit.origin is None)
-        return Statements(".".join(key), index, own) if index and own else None
+        return StatementGroup(".".join(key), index, own) if index and own else None
 
     def may_be_behind_star(self, star: Star, name: str) -> bool:
         """Whether a module that is imported by a star may give a name that is not bound."""
         other = self._reach.index(star.module)
         return other is not None and (other.exports(name) or other.exports_more)
 
-    def read_by_code(self, reading: Introspection, of: Statements) -> Iterator[Named]:
+    def read_by_code(self, reading: Introspection, of: StatementGroup) -> Iterator[Named]:
         """What of statements counts because reached code reads such."""
         nodes, name = [unit.node for unit in of.units], f"{of.name} ({reading.value})"
         match reading:
@@ -107,10 +107,10 @@ class Additions:
         order = _order_form(index, key[1], own)
         if order:
             yield f"{'.'.join(key)} (order)", _text_piece(index, order)
-        statements = Statements(".".join(key), index, own)
+        statements = StatementGroup(".".join(key), index, own)
         yield from self._read_by_libraries(statements, self._reach.piece(key))
 
-    def _read_by_libraries(self, of: Statements, piece: Piece) -> Iterator[Named]:
+    def _read_by_libraries(self, of: StatementGroup, piece: Piece) -> Iterator[Named]:
         """What libraries may read of functions that they decorate, or are handed."""
         name, index = of.name, of.index
         read = self._signatures.read_by_libraries(index, piece)
@@ -156,7 +156,7 @@ class Additions:
         return self._reach.piece_beside(index, content, given)
 
 
-def by_modules(touch: Touch, changes: Sequence[Change]) -> Iterator[Statements]:
+def by_modules(touch: Touch, changes: Sequence[Change]) -> Iterator[StatementGroup]:
     """For each module that changes something, its statements."""
     kind, what = touch
     name = ".".join(what) if isinstance(what, tuple) else what
@@ -166,7 +166,7 @@ def by_modules(touch: Touch, changes: Sequence[Change]) -> Iterator[Statements]:
         by_module.setdefault(change.index.source.name, []).append(change)
     for module, here in by_module.items():
         units = tuple(change.unit for change in here)
-        yield Statements(f"{name} (by {module})", here[0].index, units)
+        yield StatementGroup(f"{name} (by {module})", here[0].index, units)
 
 
 def _order_form(index: ModuleIndex, name: str, units: Sequence[Unit]) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from partflow.code.denoted import Denoted, Denoter, Local, Place, locals_of
+from partflow.code.denoted import Denoted, Denoter, Local, Spot, locals_of
 from partflow.code.index import ModuleIndex, Unit, executed
 from partflow.code.normalform import FUNCTION_NODES
 from partflow.code.outside import words_of
@@ -137,7 +137,7 @@ class ChangeReader:
     # What runs when a module is imported
 
     def _touches_of(self, index: ModuleIndex, unit: Unit, changes: Changes) -> Iterator[Touch]:
-        place = Place(index)
+        place = Spot(index)
         self._note_classes(index, unit.node, changes)
         for node, is_statement in executed(unit.node):
             yield from self._special(place, node)
@@ -161,7 +161,7 @@ class ChangeReader:
                 case _:
                     yield from self._assigned(place, node)
 
-    def _assigned(self, place: Place, node: ast.AST) -> Iterator[Touch]:
+    def _assigned(self, place: Spot, node: ast.AST) -> Iterator[Touch]:
         """What an assignment or `del` changes besides the names that it binds."""
         match node:
             case ast.AugAssign(target=ast.Name() as target):
@@ -188,7 +188,7 @@ class ChangeReader:
             case _:
                 pass
 
-    def _target(self, place: Place, target: ast.expr, value: ast.expr | None) -> Iterator[Touch]:
+    def _target(self, place: Spot, target: ast.expr, value: ast.expr | None) -> Iterator[Touch]:
         match target:
             case ast.Tuple(elts=inner) | ast.List(elts=inner):
                 for each in inner:
@@ -216,7 +216,7 @@ class ChangeReader:
                 pass
 
     def _of_library(
-        self, place: Place, of: Denoted, attr: str | None, value: ast.expr | None
+        self, place: Spot, of: Denoted, attr: str | None, value: ast.expr | None
     ) -> Iterator[Touch]:
         """What setting an attribute or an item of an object of a library changes."""
         if attr is not None and value is not None and of.libraries and self._is_code(place, value):
@@ -226,7 +226,7 @@ class ChangeReader:
             if top_of(name) not in HARMLESS:
                 yield Kind.LIBRARY, top_of(name)
 
-    def _is_code(self, place: Place, value: ast.expr) -> bool:
+    def _is_code(self, place: Spot, value: ast.expr) -> bool:
         if isinstance(value, ast.Lambda):
             return True
         keys = self._denoter.of(place, value).keys
@@ -236,7 +236,7 @@ class ChangeReader:
     # Calls
 
     def _call(
-        self, place: Place, call: ast.Call, *, is_statement: bool, at_top: bool
+        self, place: Spot, call: ast.Call, *, is_statement: bool, at_top: bool
     ) -> Iterator[Touch]:
         function = call.func
         if isinstance(function, ast.Name) and place.is_builtin(function.id):
@@ -261,7 +261,7 @@ class ChangeReader:
             yield from by_library(f"{name}.{_last(function)}", call, loosely=False, of_object=True)
 
     def _handed_on(
-        self, place: Place, call: ast.Call, of: Denoted, *, at_top: bool
+        self, place: Spot, call: ast.Call, of: Denoted, *, at_top: bool
     ) -> Iterator[Touch]:
         """What the functions and lambdas change that a function of the project is handed."""
         given = [call.func, *call.args, *(keyword.value for keyword in call.keywords)]
@@ -272,13 +272,13 @@ class ChangeReader:
             keys = self._denoter.of(place, argument).keys
             yield from ((Kind.CALL, key) for key in keys if self._is_code_of(key))
 
-    def _special(self, place: Place, node: ast.AST) -> Iterator[Touch]:
+    def _special(self, place: Spot, node: ast.AST) -> Iterator[Touch]:
         """What special methods change that run without a call: operators, `with`, items."""
         for owner, methods in special_uses(node):
             yield from self._by_methods(place, owner, methods)
 
     def _by_methods(
-        self, place: Place, owner: ast.expr, methods: tuple[str, ...]
+        self, place: Spot, owner: ast.expr, methods: tuple[str, ...]
     ) -> Iterator[Touch]:
         known = [method for method in methods if method in self._of_methods()]
         of = self._denoter.of(place, owner) if known else Denoted()
@@ -288,7 +288,7 @@ class ChangeReader:
             yield from ((Kind.NAME, key) for key in of.keys)
 
     def _changed_argument(
-        self, place: Place, argument: ast.expr, *, by_code: bool
+        self, place: Spot, argument: ast.expr, *, by_code: bool
     ) -> Iterator[Touch]:
         of = self._denoter.of(place, argument)
         # Of a module that a function of the project changes, no name is written out.
@@ -299,7 +299,7 @@ class ChangeReader:
             if not units or not all(isinstance(unit.node, FUNCTION_NODES) for unit in units):
                 yield Kind.NAME, key
 
-    def _builtin(self, place: Place, call: ast.Call, name: str, *, at_top: bool) -> Iterator[Touch]:
+    def _builtin(self, place: Spot, call: ast.Call, name: str, *, at_top: bool) -> Iterator[Touch]:
         match name, call.args:
             case "setattr" | "delattr", [owner, ast.Constant(value=str() as attr), *rest]:
                 target = ast.Attribute(owner, attr, ast.Store())
@@ -319,7 +319,13 @@ class ChangeReader:
                 pass
 
     def _method(
-        self, place: Place, call: ast.Call, function: ast.Attribute, *, at_top: bool, loosely: bool
+        self,
+        place: Spot,
+        call: ast.Call,
+        function: ast.Attribute,
+        *,
+        at_top: bool,
+        loosely: bool,
     ) -> Iterator[Touch]:
         of = self._denoter.of(place, function.value)
         is_changing = function.attr in CHANGING or begins(function.attr, REGISTERING)
@@ -367,7 +373,7 @@ class ChangeReader:
                                 self._methods.setdefault(node.name, []).append((index, node))
         return self._methods
 
-    def _decorator(self, place: Place, decorator: ast.expr) -> Iterator[Touch]:
+    def _decorator(self, place: Spot, decorator: ast.expr) -> Iterator[Touch]:
         """What a decorator changes: whatever calling it does, and `x` if it is `@x.add`."""
         call = decorator if isinstance(decorator, ast.Call) else None
         function = call.func if call else decorator
@@ -388,7 +394,7 @@ class ChangeReader:
 
     def _note_classes(self, index: ModuleIndex, statement: ast.stmt, changes: Changes) -> None:
         """Note a class, wherever it is defined, as a subclass of each of its bases."""
-        place = Place(index)
+        place = Spot(index)
         outer = statement.name if isinstance(statement, (*FUNCTION_NODES, ast.ClassDef)) else None
         for node in statements_in(statement):
             if isinstance(node, ast.ClassDef):
@@ -397,7 +403,7 @@ class ChangeReader:
                     if own not in changes.classes.setdefault(key, []):
                         changes.classes[key].append(own)
 
-    def _class(self, place: Place, node: ast.ClassDef) -> Iterator[Touch]:
+    def _class(self, place: Spot, node: ast.ClassDef) -> Iterator[Touch]:
         """What the hooks of its bases and of its metaclass change when a class is made."""
         for base in node.bases:
             yield from ((Kind.DERIVING, key) for key in self._denoter.of(place, base).keys)
@@ -421,7 +427,7 @@ class ChangeReader:
             above = [(base, methods) for base in node.bases]
             above += [(metaclass, _MAKING) for metaclass in _metaclasses(node)]
             for expression, hooks in above:
-                for other in self._denoter.of(Place(index), expression).keys:
+                for other in self._denoter.of(Spot(index), expression).keys:
                     yield from self._hooks(other, hooks, seen)
 
     # Functions
@@ -485,7 +491,7 @@ class ChangeReader:
         self, index: ModuleIndex, function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     ) -> _Summary:
         names: dict[str, Local] = locals_of(function, index)
-        place, touches, changed = Place(index, names), set[Touch](), False
+        place, touches, changed = Spot(index, names), set[Touch](), False
         outer = {name for n in walk(function) if isinstance(n, ast.Global) for name in n.names}
         for node, is_statement in _whole(function):
             touches.update(self._special(place, node))
@@ -507,7 +513,7 @@ class ChangeReader:
                     touches.update(self._assigned(place, node))
         return _Summary(frozenset(touches), changed)
 
-    def _changes_parameters(self, place: Place, call: ast.Call, called: ast.expr) -> bool:
+    def _changes_parameters(self, place: Spot, call: ast.Call, called: ast.expr) -> bool:
         """Whether a call within a function changes what that function was handed."""
         match called:
             case ast.Attribute(value=value, attr=attr) if attr in CHANGING:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final
 
-from partflow.code.additions import Additions, Statements, by_modules
+from partflow.code.additions import Additions, StatementGroup, by_modules
 from partflow.code.changes import Changes
 from partflow.code.contents import CodeContents, Named, contents_of, united, words_of_piece
 from partflow.code.imports import Imports
@@ -73,7 +73,7 @@ class Closure:
         self._changes = changes
         self._modules = modules
         self._named: dict[Node, tuple[Named, ...]] = {}
-        self._statements: dict[Node, tuple[Statements, ...]] = {}
+        self._statements: dict[Node, tuple[StatementGroup, ...]] = {}
         self._callers: dict[Key, list[tuple[Key, NotFollowed]]] = {}
         for function, place, (module, name) in changes.callers:
             what = f"changes of {f'{module}.{name}'!r} by calls of {function[1]!r}"
@@ -163,7 +163,7 @@ class Closure:
             case _:
                 raise AssertionError(f"BUG: {node!r} is no node")
 
-    def _statements_of(self, node: Node) -> tuple[Statements, ...]:
+    def _statements_of(self, node: Node) -> tuple[StatementGroup, ...]:
         """The statements of a name, or those that change something."""
         if node not in self._statements:
             match node:

@@ -55,7 +55,7 @@ class Denoted:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Spot:
     """Where an expression stands: the module, and the local names of the function around it."""
 
     index: ModuleIndex
@@ -76,13 +76,13 @@ class Denoter:
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
         self._known: dict[Key, Denoted] = {}
-        self._given: dict[Key, tuple[tuple[Place, ast.expr], ...]] = {}
-        self._results: dict[Key, tuple[tuple[Place, ast.expr], ...]] = {}
+        self._given: dict[Key, tuple[tuple[Spot, ast.expr], ...]] = {}
+        self._results: dict[Key, tuple[tuple[Spot, ast.expr], ...]] = {}
         self._asked: set[Key] = set()
         self._depth = 0
         self._is_cut = False
 
-    def of(self, place: Place, node: ast.expr, depth: int = 0) -> Denoted:
+    def of(self, place: Spot, node: ast.expr, depth: int = 0) -> Denoted:
         """What `node` may stand for at `place`; nothing where that can't be told."""
         if depth > _DEPTH:
             return Denoted()
@@ -106,7 +106,7 @@ class Denoter:
         units = index.units.get(key[1], ()) if index else ()
         return tuple(unit for unit in units if unit.origin is None)
 
-    def _any(self, place: Place, node: ast.expr, depth: int) -> Denoted:
+    def _any(self, place: Spot, node: ast.expr, depth: int) -> Denoted:
         """What any of the alternatives of `a if b else c`, `a or b` may stand for."""
         nodes = [node.body, node.orelse] if isinstance(node, ast.IfExp) else []
         nodes = node.values if isinstance(node, ast.BoolOp) else nodes
@@ -115,7 +115,7 @@ class Denoter:
             denoted.add(self.of(place, each, depth + 1))
         return denoted
 
-    def _name(self, place: Place, name: str, depth: int) -> Denoted:
+    def _name(self, place: Spot, name: str, depth: int) -> Denoted:
         local = place.names.get(name)
         match local:
             case None if place.is_builtin(name):
@@ -126,7 +126,7 @@ class Denoter:
                 return self._origin(local, depth)
             case ast.expr():
                 others = {n: v for n, v in place.names.items() if n != name}
-                return self.of(Place(place.index, others), local, depth + 1)
+                return self.of(Spot(place.index, others), local, depth + 1)
             case _:
                 return Denoted(parameters=[name] if local == PARAMETER else [])
 
@@ -172,12 +172,12 @@ class Denoter:
                 denoted.add(self.of(place, value, depth + 1))
         return denoted
 
-    def _values(self, key: Key) -> tuple[tuple[Place, ast.expr], ...]:
+    def _values(self, key: Key) -> tuple[tuple[Spot, ast.expr], ...]:
         """What a name is given, wherever its module does so."""
         if key not in self._given:
             home = self._reach.index(key[0])
             values = (value for unit in self.units(key) for value in _given_to(unit.node, key[1]))
-            self._given[key] = tuple((Place(home), value) for value in values if home)
+            self._given[key] = tuple((Spot(home), value) for value in values if home)
         return self._given[key]
 
     def _is_below(self, index: ModuleIndex, name: str) -> bool:
@@ -202,7 +202,7 @@ class Denoter:
             denoted.add(self._of_module(module, attr, 0))
         return denoted
 
-    def _item(self, place: Place, of: Denoted, at: ast.expr) -> Denoted:
+    def _item(self, place: Spot, of: Denoted, at: ast.expr) -> Denoted:
         match at:
             case ast.Constant(value=str() as text) if of.namespaces:
                 denoted = Denoted()
@@ -220,7 +220,7 @@ class Denoter:
         is_own = self._reach.index(name) is not None
         return Denoted(modules=[name]) if is_own else Denoted(libraries=[name])
 
-    def _call(self, place: Place, node: ast.Call, depth: int) -> Denoted:
+    def _call(self, place: Spot, node: ast.Call, depth: int) -> Denoted:
         match node:
             case ast.Call(func=ast.Name(id=name), args=[]) if (
                 name in _NAMESPACES and place.is_builtin(name)
@@ -237,7 +237,7 @@ class Denoter:
             case _:
                 return self._result(place, node, depth)
 
-    def _result(self, place: Place, node: ast.Call, depth: int) -> Denoted:
+    def _result(self, place: Spot, node: ast.Call, depth: int) -> Denoted:
         """What a call gives: for a class of the project an instance, which stands for the class."""
         of = self.of(place, node.func, depth + 1)
         match node.args:
@@ -256,19 +256,19 @@ class Denoter:
                 denoted.add(self.of(place, argument, depth + 1))
         return denoted
 
-    def _given_back(self, key: Key) -> tuple[tuple[Place, ast.expr], ...]:
+    def _given_back(self, key: Key) -> tuple[tuple[Spot, ast.expr], ...]:
         """The names that a function of the project gives back, or yields."""
         if key not in self._results:
             self._results[key] = tuple(self._read_results(key))
         return self._results[key]
 
-    def _read_results(self, key: Key) -> Iterator[tuple[Place, ast.expr]]:
+    def _read_results(self, key: Key) -> Iterator[tuple[Spot, ast.expr]]:
         index = self._reach.index(key[0])
         for node in (unit.node for unit in self.units(key)) if index else ():
             value = getattr(node, "value", None)
             function = value if isinstance(value, ast.Lambda) else node
             if index and isinstance(function, (*FUNCTION_NODES, ast.Lambda)):
-                place = Place(index, locals_of(function, index))
+                place = Spot(index, locals_of(function, index))
                 yield from ((place, each) for each in _results_of(function))
 
 

@@ -16,14 +16,22 @@ from partflow.code.closure import Closure
 from partflow.code.contents import CodeContents, Named
 from partflow.code.handed import HandedFiles
 from partflow.code.imports import Imports
-from partflow.code.index import Source
+from partflow.code.index import ModuleText
 from partflow.code.listing import Lister, PartList, add_part
 from partflow.code.normalform import digest_of, encoded, framed
 from partflow.code.reach import Key, NotFollowed, Reach, SourceOf, SqlOf
 from partflow.code.regions import Region, Regions
 from partflow.code.values import bytecode, captured, held_by, name_of, plain_qualname
 
-__all__ = ["RULES", "CodeFingerprint", "CodeReader", "NotFollowed", "Source", "SourceOf", "SqlOf"]
+__all__ = [
+    "RULES",
+    "CodeFingerprint",
+    "CodeReader",
+    "ModuleText",
+    "NotFollowed",
+    "SourceOf",
+    "SqlOf",
+]
 
 RULES: Final = 2
 """The number of the present rules. Later rules only add parts to what those before gave."""

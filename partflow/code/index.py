@@ -49,7 +49,7 @@ CHANGING_METHODS: Final = frozenset(
 )
 
 
-class Source(Protocol):
+class ModuleText(Protocol):
     """The text of a module of the user's project; `path` is relative to the root."""
 
     @property
@@ -90,7 +90,7 @@ class ModuleIndex:
     run when the module is imported.
     """
 
-    source: Source
+    source: ModuleText
     tree: ast.Module
     units: Mapping[str, tuple[Unit, ...]]
     origins: Mapping[str, tuple[Origin, ...]]
@@ -106,7 +106,7 @@ class ModuleIndex:
         return name in self.exported if self.exported is not None else not name.startswith("_")
 
 
-def index_of(source: Source) -> ModuleIndex:
+def index_of(source: ModuleText) -> ModuleIndex:
     """Raises SyntaxError, or ValueError for a null byte, where the text is not Python."""
     with warnings.catch_warnings():
         # `"\\d"` warns when its module is imported; once is enough.
@@ -222,7 +222,7 @@ def _is_main_test(test: ast.expr) -> bool:
 
 
 def _imports(
-    statement: ast.stmt, source: Source
+    statement: ast.stmt, source: ModuleText
 ) -> Iterator[tuple[ast.Import | ast.ImportFrom, str, Origin]]:
     # Most statements hold none, and are not worth the walk.
     for node in _within(statement) if isinstance(statement, _WITH_IMPORTS) else ():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeGuard
 
-from partflow.code.index import ModuleIndex, Source, Star, Unit, index_of
+from partflow.code.index import ModuleIndex, ModuleText, Star, Unit, index_of
 from partflow.code.mentions import MentionReader, Mentions, MethodCall, Origin, Reference, Sight
 from partflow.code.normalform import (
     FUNCTION_NODES,
@@ -24,7 +24,7 @@ from partflow.code.outside import in_sql, is_opaque, is_opaque_builtin, is_outsi
 from partflow.code.syntax import statements_in, walk
 from partflow.code.uncounted import is_declaring, own_name, uncounted_arguments
 
-SourceOf = Callable[[str], Source | None]
+SourceOf = Callable[[str], ModuleText | None]
 """A module of the project. Raises OSError, SyntaxError or ValueError where it can't be read."""
 
 SqlOf = Callable[[str, str], tuple[str, str] | None]

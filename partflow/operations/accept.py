@@ -18,7 +18,7 @@ from partflow.execution.orders import Outcome
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Intent, Record, RunRow, StepLog
 from partflow.metastore.runlog import RunLog
-from partflow.operations.acceptable import Acceptance, Kind, Portion
+from partflow.operations.acceptable import Acceptance, Portion, Treatment
 from partflow.operations.sandbox import Aside, unlike
 from partflow.partitions.keytexts import shown_key
 from partflow.store.protocol import Store, file_of
@@ -65,16 +65,16 @@ class Acceptor:
         PublishError if another owner has claimed one of the partitions meanwhile.
         """
         compared: tuple[Compared, ...] = ()
-        if sample is not None and acceptance.count(Kind.CODE):
+        if sample is not None and acceptance.count(Treatment.CODE):
             compared, refusal = self._sampled(acceptance, sample)
             if refusal:
                 return Accepted(self.row.id, acceptance, compared, refusal)
-        if not acceptance.count(Kind.CODE) and not acceptance.count(Kind.HAND):
+        if not acceptance.count(Treatment.CODE) and not acceptance.count(Treatment.HAND):
             return Accepted(self.row.id, acceptance)
         log = RunLog(self.metastore)
         log.begin(self.row, graph_text(acceptance.plan.graph, acceptance.plan.snapshot.codes))
         for group in acceptance.groups:
-            if group.kind is not Kind.LEFT:
+            if group.kind is not Treatment.LEFT:
                 for records in self._records(acceptance, group, _words(compared, group)):
                     self._publish(acceptance.plan.graph.datasets, records)
                     log.steps_ended(self.row.id, self.now(), _steps(group, records))
@@ -89,7 +89,7 @@ class Acceptor:
         self, acceptance: Acceptance, sample: Sample
     ) -> tuple[tuple[Compared, ...], str | None]:
         """Make a sample and compare it with the stored files; returns why to refuse, too."""
-        steps = [(g, o) for g in acceptance.groups if g.kind is Kind.CODE for o in g.at]
+        steps = [(g, o) for g in acceptance.groups if g.kind is Treatment.CODE for o in g.at]
         chance = random.Random(sample.seed)  # noqa: S311 - picks a sample  # nosec B311
         aside = Aside(acceptance.plan, self.store, self.row.id)
         compared: list[Compared] = []
@@ -133,7 +133,7 @@ class Acceptor:
         """The new records of a group, up to 500 at a time."""
         keys = [group.task.grain.key(o) for o in group.at]
         for node in outputs(group.task):
-            if group.kind is Kind.HAND:
+            if group.kind is Treatment.HAND:
                 records = [
                     self._of_hand(acceptance.hands[node, k])
                     for k in keys
@@ -179,5 +179,5 @@ def _words(compared: Sequence[Compared], group: Portion) -> str:
 
 
 def _steps(group: Portion, records: Sequence[Record]) -> list[StepLog]:
-    reason = "code" if group.kind is Kind.CODE else "changed_outside"
+    reason = "code" if group.kind is Treatment.CODE else "changed_outside"
     return [StepLog(group.task.name, r.key, 1, "accepted", reason, 0.0, r.note) for r in records]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 
-class Kind(Enum):
+class Treatment(Enum):
     """What accepting does with a partition."""
 
     CODE = "accept"
@@ -53,7 +53,7 @@ class Portion:
     """Partitions of one task that are accepted or left for one reason, given in words."""
 
     task: Task
-    kind: Kind
+    kind: Treatment
     text: str
     at: PartitionSet
 
@@ -72,7 +72,7 @@ class Acceptance:
     groups: tuple[Portion, ...]
     hands: Mapping[tuple[str, str], Record]
 
-    def count(self, kind: Kind) -> int:
+    def count(self, kind: Treatment) -> int:
         """How many partitions of a kind there are."""
         return sum(len(g.at) for g in self.groups if g.kind is kind)
 
@@ -99,7 +99,7 @@ def acceptable(plan: Plan, seen: Observed, store: Store) -> Acceptance:
         for at in _parted(planned, left):
             i = at.ranges[0][0] - planned.lo
             text = _said(planned, int(planned.reason[i]), int(planned.cause[i]))
-            groups.append(Portion(planned.task, Kind.LEFT, text, at))
+            groups.append(Portion(planned.task, Treatment.LEFT, text, at))
     return Acceptance(plan, tuple(groups), hands)
 
 
@@ -131,10 +131,10 @@ def _by_code(
     has_same_reads = np.logical_and.reduce([s.reads == len(task.inputs) for s in own])
     sound = here & (supposed.need == Reason.NONE)
     groups = [
-        Portion(task, Kind.CODE, text, PartitionSet.where(sound & has_same_reads, planned.lo)),
+        Portion(task, Treatment.CODE, text, PartitionSet.where(sound & has_same_reads, planned.lo)),
         Portion(
             task,
-            Kind.LEFT,
+            Treatment.LEFT,
             f"{text}, and it reads other datasets than it was made from",
             PartitionSet.where(sound & ~has_same_reads, planned.lo),
         ),
@@ -143,7 +143,7 @@ def _by_code(
     for at in _parted(shown, here & ~sound):
         i = at.ranges[0][0] - planned.lo
         more = _said(planned, int(supposed.need[i]), int(supposed.cause[i]))
-        groups.append(Portion(task, Kind.LEFT, f"{text}, and {more}", at))
+        groups.append(Portion(task, Treatment.LEFT, f"{text}, and {more}", at))
     return [g for g in groups if g.at]
 
 
@@ -158,11 +158,11 @@ def _by_hand(
 
     The records to keep are added to `hands`.
     """
-    spans_by_text: dict[tuple[Kind, str], list[tuple[int, int]]] = {}
+    spans_by_text: dict[tuple[Treatment, str], list[tuple[int, int]]] = {}
     for i in np.flatnonzero(hand).tolist():
         ordinal = planned.lo + i
         key = planned.task.grain.key(ordinal)
-        records, kind, text = {}, Kind.HAND, _said(planned, Reason.CHANGED_OUTSIDE, -1)
+        records, kind, text = {}, Treatment.HAND, _said(planned, Reason.CHANGED_OUTSIDE, -1)
         for dataset in planned.task.writes:
             record = seen.hands.get((dataset.name, key))
             if record is None:
@@ -171,8 +171,8 @@ def _by_hand(
                 rows = _rows(dataset, ordinal, file_of(store, dataset, key))
                 records[dataset.name, key] = replace(record, rows=rows)
             except (ResultError, ReadError) as error:
-                kind, text = Kind.LEFT, f"{text}, and {error.problem}; {error.advice}"
-        if kind is Kind.HAND:
+                kind, text = Treatment.LEFT, f"{text}, and {error.problem}; {error.advice}"
+        if kind is Treatment.HAND:
             hands |= records
         spans_by_text.setdefault((kind, text), []).append((ordinal, ordinal + 1))
     return [

@@ -107,7 +107,7 @@ class Why:
 
 
 @dataclass(slots=True)
-class _Case:
+class _Basis:
     """What an explanation is made from."""
 
     plan: Plan
@@ -134,7 +134,7 @@ def explain(
     Files below `root` that its call was seen to open are looked at, whether they have changed.
     UsageError if there is no such node or partition.
     """
-    case = _Case(plan, seen, metastore, codes)
+    case = _Basis(plan, seen, metastore, codes)
     node, key = about[0], plain_key(about[1])
     if node in plan.sources:
         return _source(case, node, key)
@@ -186,7 +186,7 @@ def _settling(planned: TaskPlan, ordinal: int, record: Record | None) -> Settlin
     return Settling(min(record.made_at + pause, until), until)
 
 
-def _found(case: _Case, node: str, key: str) -> tuple[TaskPlan, int]:
+def _found(case: _Basis, node: str, key: str) -> tuple[TaskPlan, int]:
     """The plan of the task that makes a partition, and its ordinal; UsageError if none does."""
     writers = case.graph.writers(node)
     if not writers:
@@ -202,7 +202,7 @@ def _found(case: _Case, node: str, key: str) -> tuple[TaskPlan, int]:
     raise UsageError(f"{node} has no partition {shown_key(key)} so far: it has {span}")
 
 
-def _source(case: _Case, node: str, key: str) -> Why:
+def _source(case: _Basis, node: str, key: str) -> Why:
     dataset = case.graph.datasets[node]
     assert isinstance(dataset, Source)
     ordinal = dataset.grain.ordinal(key)
@@ -221,7 +221,7 @@ def _source(case: _Case, node: str, key: str) -> Why:
     )  # fmt: skip
 
 
-def _source_text(case: _Case, node: str, key: str, state: State) -> str:
+def _source_text(case: _Basis, node: str, key: str, state: State) -> str:
     dataset = case.graph.datasets[node]
     assert isinstance(dataset, Source)
     if state is State.BLOCKED:
@@ -237,7 +237,7 @@ def _source_text(case: _Case, node: str, key: str, state: State) -> str:
     return f"is there: {dataset.path_of(key)}"
 
 
-def _record(case: _Case, node: str, key: str) -> Record | None:
+def _record(case: _Basis, node: str, key: str) -> Record | None:
     records = [r for r in case.metastore.records(node, key) if r.seq]
     return records[0] if records else None
 
@@ -247,7 +247,7 @@ def _cause(planned: TaskPlan, i: int) -> Dataset | None:
     return None if position < 0 else planned.task.inputs[position].read.dataset
 
 
-def _code_changes(case: _Case, planned: TaskPlan, record: Record | None) -> tuple[CodeChange, ...]:
+def _code_changes(case: _Basis, planned: TaskPlan, record: Record | None) -> tuple[CodeChange, ...]:
     """The parts of the code that differ between the record and the present."""
     if record is None or record.code is None or record.pinned or planned.task.is_effect:
         return ()
@@ -264,7 +264,7 @@ def _code_changes(case: _Case, planned: TaskPlan, record: Record | None) -> tupl
 
 
 def _changed_since(
-    case: _Case, name: str, span: tuple[int, int], record: Record | None
+    case: _Basis, name: str, span: tuple[int, int], record: Record | None
 ) -> list[str]:
     """The keys in a range of ordinals whose content has changed since a record was made."""
     if record is None:
@@ -277,7 +277,7 @@ def _changed_since(
     return [key for key in within if not _is_again(case, name, key, record.read_seq)]
 
 
-def _is_again(case: _Case, name: str, key: str, read_seq: int) -> bool:
+def _is_again(case: _Basis, name: str, key: str, read_seq: int) -> bool:
     """Whether a partition that was changed holds the same content again as at `read_seq`."""
     history = case.metastore.history(name, key)
     then = next((r.content for r in history if r.seq <= read_seq), None)
@@ -287,7 +287,7 @@ def _is_again(case: _Case, name: str, key: str, read_seq: int) -> bool:
 
 
 def _lineage(
-    case: _Case, planned: TaskPlan, ordinal: int, record: Record | None
+    case: _Basis, planned: TaskPlan, ordinal: int, record: Record | None
 ) -> list[LineageRead]:
     reads = []
     for task_input, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
@@ -299,7 +299,7 @@ def _lineage(
     return reads
 
 
-def _links(case: _Case, planned: TaskPlan, ordinal: int) -> list[Link]:
+def _links(case: _Basis, planned: TaskPlan, ordinal: int) -> list[Link]:
     """The way from a partition to the root of its reason, one partition of each cause."""
     links: list[Link] = []
     while len(links) < _DEPTH:
@@ -332,7 +332,7 @@ def _links(case: _Case, planned: TaskPlan, ordinal: int) -> list[Link]:
     return links
 
 
-def _change_text(case: _Case, name: str, key: str) -> str:
+def _change_text(case: _Basis, name: str, key: str) -> str:
     if any(r.node == name and r.key == key for r in case.seen.news):
         return "changed since: its file holds other values"
     record = _record(case, name, key)
@@ -342,7 +342,7 @@ def _change_text(case: _Case, name: str, key: str) -> str:
 
 
 def _first_culprit(
-    case: _Case, name: str, span: tuple[int, int], reason: Reason
+    case: _Basis, name: str, span: tuple[int, int], reason: Reason
 ) -> tuple[TaskPlan | None, int] | None:
     """The first partition in a range that is the reason: its task's plan, and its ordinal.
 

@@ -33,7 +33,7 @@ Decided = TypeVar("Decided")
 
 
 @dataclass(frozen=True, slots=True)
-class Looked(Generic[Decided]):
+class Foreseen(Generic[Decided]):
     """What was seen and decided without a lease, and what the decision touches."""
 
     seen: Observed
@@ -85,7 +85,7 @@ class Starter:
     opened: Callable[[], AbstractContextManager[Metastore]]
     observe: Callable[[Metastore], Observed]
 
-    def looked(self, decide: Decide[Decided]) -> Looked[Decided] | None:
+    def looked(self, decide: Decide[Decided]) -> Foreseen[Decided] | None:
         """A look without a lease, and what is decided from it; None if only a lease will do.
 
         A lease is needed if a dead run has to be recovered, or the schemas or the catalog have to
@@ -106,7 +106,7 @@ class Starter:
         run: str,
         controls: Controls,
         decide: Decide[Decided],
-        ahead: Looked[Decided] | None = None,
+        ahead: Foreseen[Decided] | None = None,
     ) -> Iterator[Begun[Decided]]:
         """Hold a lease on what is decided, from what is true while it is held.
 
@@ -134,19 +134,19 @@ class Starter:
             if isinstance(answer, Met):
                 self.await_end(answer, controls)
 
-    def _look(self, metastore: Metastore, decide: Decide[Decided]) -> Looked[Decided]:
+    def _look(self, metastore: Metastore, decide: Decide[Decided]) -> Foreseen[Decided]:
         seen = self.observe(metastore)
-        return Looked(seen, *decide(metastore, seen))
+        return Foreseen(seen, *decide(metastore, seen))
 
     def _settled(
-        self, metastore: Metastore, decide: Decide[Decided], ahead: Looked[Decided] | None = None
-    ) -> Looked[Decided]:
+        self, metastore: Metastore, decide: Decide[Decided], ahead: Foreseen[Decided] | None = None
+    ) -> Foreseen[Decided]:
         """A look, or the one `ahead`; a new one if a file was too young to be trusted."""
         seen = self.observe(metastore) if ahead is None else ahead.seen
         if seen.is_unsettled:
             time.sleep(CLOCK_STEP_NS / 1e9)  # From then on the files' stats can be trusted.
             return self._look(metastore, decide)
-        return ahead or Looked(seen, *decide(metastore, seen))
+        return ahead or Foreseen(seen, *decide(metastore, seen))
 
     def await_end(self, met: Met, controls: Controls) -> None:
         """Wait for a run that is in the way, and say which it is and what it is at.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from partflow.declarations.graph import outputs
-from partflow.operations.acceptable import Kind, Portion
+from partflow.operations.acceptable import Portion, Treatment
 from partflow.operations.check import Reading, Trial, Verdict
 from partflow.partitions.keytexts import shown_key
 from partflow.report.document import TEXT_ONLY
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from partflow.operations.accept import Accepted
     from partflow.planning.selection import Asked
 
-_COLOURS = {Kind.CODE: "green", Kind.HAND: "cyan", Kind.LEFT: "yellow"}
+_COLOURS = {Treatment.CODE: "green", Treatment.HAND: "cyan", Treatment.LEFT: "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class AcceptedGroup:
     text: str
     count: int
     ranges: tuple[tuple[str, str], ...]
-    kind: Kind = field(metadata=TEXT_ONLY)
+    kind: Treatment = field(metadata=TEXT_ONLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ def acceptance_report(accepted: Accepted, *, is_done: bool) -> AcceptanceReport:
     acceptance, refused = accepted.acceptance, accepted.refusal is not None
     return AcceptanceReport(
         accepted.run or None,
-        0 if refused else acceptance.count(Kind.CODE),
-        0 if refused else acceptance.count(Kind.HAND),
-        acceptance.count(Kind.LEFT),
+        0 if refused else acceptance.count(Treatment.CODE),
+        0 if refused else acceptance.count(Treatment.HAND),
+        acceptance.count(Treatment.LEFT),
         accepted.refusal,
         tuple(map(_group, acceptance.groups)),
         tuple(Sampled(c.node, c.key, c.problem) for c in accepted.compared),
@@ -116,7 +116,7 @@ def acceptance_report(accepted: Accepted, *, is_done: bool) -> AcceptanceReport:
 def acceptance_lines(report: AcceptanceReport) -> list[str]:
     """The report as text, the sentence last."""
     # After a refusal only the partitions that are left are listed.
-    groups = [g for g in report.groups if g.kind is Kind.LEFT or not report.refusal]
+    groups = [g for g in report.groups if g.kind is Treatment.LEFT or not report.refusal]
     rows = aligned([_row(g) for g in groups]) if groups else []
     lines = [painted(r, _COLOURS[g.kind]) for r, g in zip(rows, groups, strict=True)]
     wrong = sorted((c.dataset, c.key, c.problem) for c in report.sample if c.problem)
@@ -174,7 +174,7 @@ def _sentence(accepted: Accepted, *, is_done: bool) -> str:
     acceptance = accepted.acceptance
     if accepted.refusal:
         return f"nothing accepted: {accepted.refusal}"
-    code, hand, left = (acceptance.count(k) for k in (Kind.CODE, Kind.HAND, Kind.LEFT))
+    code, hand, left = map(acceptance.count, (Treatment.CODE, Treatment.HAND, Treatment.LEFT))
     more = f", {left:,} left as they are" if left else ""
     if not code and not hand:
         return f"nothing to accept{more}"

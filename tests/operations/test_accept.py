@@ -10,7 +10,7 @@ import pytest
 
 from partflow.errors import UsageError
 from partflow.execution.controls import Sample
-from partflow.operations.acceptable import Kind
+from partflow.operations.acceptable import Treatment
 from partflow.planning.planner import Reason, State
 from partflow.planning.selection import Asked
 
@@ -44,7 +44,7 @@ def test_new_code_that_is_accepted_leaves_nothing_to_do_and_no_file_changed(sale
     recode(sales, EQUAL)
     assert sales.planned() == {"clean_sales": list(DAYS)}
     accepted = sales.project.accept("clean")
-    assert accepted.acceptance.count(Kind.CODE) == 5
+    assert accepted.acceptance.count(Treatment.CODE) == 5
     assert sales.project.plan().steps == 0
     assert {n: f for n, f in sales.data_files().items() if n.endswith(".parquet")} == before
 
@@ -93,7 +93,7 @@ def test_partitions_whose_inputs_changed_too_are_left_and_named(sales):
     recode(sales, EQUAL)
     sales.sales(DAYS[2], 7, 7)
     found = sales.project.accept("clean").acceptance
-    left = [g for g in found.groups if g.kind is Kind.LEFT]
+    left = [g for g in found.groups if g.kind is Treatment.LEFT]
     assert [(g.ranges, g.text) for g in left] == [
         (((DAYS[2], DAYS[2]),), "the code of clean_sales changed, and landing changed")
     ]
@@ -109,8 +109,8 @@ def test_partitions_that_were_made_from_other_reads_are_left(sales):
         .replace("def two_days(sales: pl.DataFrame,", "def two_days(sales: pl.DataFrame, raw,")
     )
     found = sales.project.acceptable("trailing")
-    assert found.count(Kind.CODE) == 0
-    assert found.count(Kind.LEFT) == 5
+    assert found.count(Treatment.CODE) == 0
+    assert found.count(Treatment.LEFT) == 5
 
 
 def test_only_what_is_selected_is_accepted(sales):
@@ -190,7 +190,7 @@ def test_somebodys_file_is_kept_pinned_and_its_readers_become_stale(sales):
     file = by_hand(sales)
     bytes_then = file.read_bytes()
     accepted = sales.project.accept("clean")
-    assert accepted.acceptance.count(Kind.HAND) == 1
+    assert accepted.acceptance.count(Treatment.HAND) == 1
     planned = sales.project.plan().tasks["clean_sales"]
     assert (planned.state[1], planned.reason[1]) == (State.FRESH, Reason.PINNED)
     assert sales.planned() == {"two_days": [DAYS[1], DAYS[2]], "by_month": ["2024-01"]}
@@ -256,7 +256,7 @@ def test_a_file_that_is_not_what_the_dataset_holds_is_not_accepted(sales, column
     sales.run()
     by_hand(sales, **columns)
     (group,) = sales.project.accept("clean").acceptance.groups
-    assert group.kind is Kind.LEFT
+    assert group.kind is Treatment.LEFT
     assert said in group.text
     assert sales.project.plan().tasks["clean_sales"].reason[1] == Reason.CHANGED_OUTSIDE
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from partflow.declarations.graph import Graph
 from partflow.errors import ConfigurationError
 from partflow.execution.executors.worker import BYTES_AHEAD, Sent, Worker, ended, last_place
-from partflow.execution.executors.workermain import Answer, Ready, Shares
+from partflow.execution.executors.workermain import Ready, Reply, Shares
 from partflow.execution.executors.workplace import Load, log_paths
 from partflow.execution.orders import Cost, Failure, Order, Outcome
 from partflow.store.layout import staged_as
@@ -224,7 +224,7 @@ class ProcessExecutor:
             return False
         if isinstance(message, Ready):
             self._failed_loads = 0
-        elif isinstance(message, Answer) and not worker.is_stopped:
+        elif isinstance(message, Reply) and not worker.is_stopped:
             self._learn(worker.answered().order, message.outcomes)
             self._done += message.outcomes
         return True

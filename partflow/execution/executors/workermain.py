@@ -69,14 +69,14 @@ class Unable:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """The outcomes of an order; after one that `is_last` the worker ends."""
 
     outcomes: tuple[Outcome, ...]
     is_last: bool
 
 
-Message = Ready | Unable | Answer
+Message = Ready | Unable | Reply
 
 
 def work(channel: Connection, duty: Duty) -> None:
@@ -105,7 +105,7 @@ def work(channel: Connection, duty: Duty) -> None:
                 outcomes = with_log(outcomes)
             is_last = _has_grown(outcomes[0].cost.memory, at_first, duty.shares.memory)
             # Faster than send(), which can also pickle connections.
-            channel.send_bytes(pickle.dumps(Answer(outcomes, is_last), pickle.HIGHEST_PROTOCOL))
+            channel.send_bytes(pickle.dumps(Reply(outcomes, is_last), pickle.HIGHEST_PROTOCOL))
             if is_last:
                 return
 
