@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from partflow.declarations.dataset import Dataset, Source
 from partflow.store.manystats import FileLot
@@ -24,11 +24,19 @@ class Layout:
 
     root: Path
     warehouse: Path
+    private: Path = field(init=False, repr=False, compare=False)
+    """The folder in the warehouse that is partflow's own."""
+    staging: Path = field(init=False, repr=False, compare=False)
+    """The folder of staged files, with a folder for each run."""
+    logs: Path = field(init=False, repr=False, compare=False)
+    """The folder of the logs of runs' attempts."""
 
-    @property
-    def private(self) -> Path:
-        """The folder in the warehouse that is partflow's own."""
-        return self.warehouse / ".partflow"
+    def __post_init__(self) -> None:
+        """Join the paths that every step asks for."""
+        private = self.warehouse / ".partflow"
+        for name, path in (("private", private), ("staging", private / "staging"),
+                           ("logs", private / "logs")):  # fmt: skip
+            object.__setattr__(self, name, path)
 
     @property
     def metastore(self) -> Path:
@@ -55,19 +63,9 @@ class Layout:
         """The journal, which a rebuild of the metastore needs beside the footers."""
         return self.private / "journal.jsonl"
 
-    @property
-    def logs(self) -> Path:
-        """The folder of the logs of runs' attempts."""
-        return self.private / "logs"
-
     def logs_of(self, run: str) -> Path:
         """The folder of the logs of one run's attempts; whoever writes there makes it."""
         return self.logs / run
-
-    @property
-    def staging(self) -> Path:
-        """The folder of staged files, with a folder for each run."""
-        return self.private / "staging"
 
     def staged(self, name: str) -> Path:
         """The path of the file that is staged under a name."""
@@ -130,4 +128,4 @@ def staged_name(text: str) -> str:
 
     Older versions recorded paths, and the project may have been moved since.
     """
-    return "/".join(PurePath(text).parts[-2:])
+    return "/".join(text.rsplit("/", 2)[-2:])

@@ -78,7 +78,7 @@ class LocalStore(LocalListing):
                 is_other = (present != expected)[:, told].any(axis=1)
                 if is_other.any():
                     return Fetched((), tuple(keys[i] for i in is_other.nonzero()[0].tolist()))
-        return Fetched(tuple(self.layout.path(dataset, key) for key in keys))
+        return Fetched(tuple(self.layout.place(dataset, key) for key in keys))
 
     def pattern(self, dataset: Dataset) -> str:
         """The path of a dataset's files, with `{key}`; relative to the project, if below it."""

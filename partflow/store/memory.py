@@ -85,7 +85,7 @@ class MemoryStore(LocalStaging):
             is_other = (self.identities(dataset, keys) != expected).any(axis=1)
             if is_other.any():
                 return Fetched((), tuple(keys[i] for i in is_other.nonzero()[0].tolist()))
-        return Fetched(tuple(self._written_down(dataset, key) for key in keys))
+        return Fetched(tuple(str(self._written_down(dataset, key)) for key in keys))
 
     def pattern(self, dataset: Dataset) -> None:  # noqa: ARG002 - of the protocol
         """None: other programs see only copies that `read` has written."""

@@ -60,11 +60,16 @@ class Fetched:
     """Local paths of the files that were to be read, in order of the keys.
 
     If some files are no longer those that were expected, `moved` has their keys, and there are no
-    paths.
+    paths. `places` are the paths as text: to make a `Path` costs more than a stat.
     """
 
-    paths: tuple[Path, ...]
+    places: tuple[str, ...]
     moved: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The paths."""
+        return tuple(map(Path, self.places))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NONE = (-1, -1, -1, -1)
 """Stands for a file that is not there."""
+_FEW = 16
 UNKNOWN = (0, 0, 0, 0)
 """Stands for a file that stat refuses: it equals no recorded one, so the file is read."""
 
@@ -28,6 +29,8 @@ def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array
     than tuples. As soon as one file is absent the folder is listed, so that others which are absent
     cost no stat.
     """
+    if isinstance(keys, list) and len(keys) <= _FEW:
+        return _of_few(folder, parts, keys)
     numbers = array("q")
     try:
         descriptor = _opened(folder)
@@ -56,6 +59,21 @@ def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array
             add(NONE)
     finally:
         os.close(descriptor)
+    return numbers
+
+
+def _of_few(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array[int]:
+    """The same of few files, for which to open the folder costs more than it saves."""
+    numbers = array("q")
+    for key in keys:
+        try:
+            result = os.stat(folder + b"/" + key.join(parts))
+        except (FileNotFoundError, NotADirectoryError):
+            numbers.extend(NONE)
+        except OSError:
+            numbers.extend(UNKNOWN)
+        else:
+            numbers.extend((result.st_size, result.st_mtime_ns, result.st_ctime_ns, result.st_ino))
     return numbers
 
 

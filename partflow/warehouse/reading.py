@@ -86,11 +86,11 @@ def read_partitions(
     dataset, ordinals, fetched = wanted.dataset, wanted.ordinals, wanted.fetched(store)
     if fetched.moved:
         raise error_of_moved(dataset, fetched.moved)
-    paths = list(fetched.paths)
-    if frames is not None and paths and kind is not ParameterKind.PATHS:
-        frame = _at_hand(dataset, [str(path) for path in paths], ordinals, frames)
+    if frames is not None and fetched.places and kind is not ParameterKind.PATHS:
+        frame = _at_hand(dataset, fetched.places, ordinals, frames)
         if frame is not None:
             return as_kind(frame, kind, relations)
+    paths = list(fetched.paths)
     if not dataset.stored_as.is_table:
         form = object_format_of(dataset).remembered()
         return paths if kind is ParameterKind.PATHS else read_objects(paths, form)

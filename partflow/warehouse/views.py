@@ -198,8 +198,7 @@ def _fetched(shape: Shape, dataset: Dataset, store: Store) -> dict[str, str]:
         keys = [dataset.grain.key(0)]
     else:
         keys = [key for part in shape.parts for key in part.keys]
-    paths = store.read(dataset, keys).paths
-    return {key: str(path) for key, path in zip(keys, paths, strict=True)}
+    return dict(zip(keys, store.read(dataset, keys).places, strict=True))
 
 
 def _shaped(bare: View, dataset: Dataset, shape: Shape, store: Store) -> View:

@@ -77,11 +77,11 @@ def call(order: Order, graph: Graph, store: Store, frames: HandOver) -> Called:
 def _inputs(work: Work) -> set[str]:
     """The paths of all input files of an order."""
     return {
-        str(path)
+        place
         for i, task_input in enumerate(work.task.inputs)
-        for path in Wanted(task_input.read.dataset, work.wanted(i).ordinals)
+        for place in Wanted(task_input.read.dataset, work.wanted(i).ordinals)
         .fetched(work.store)
-        .paths
+        .places
     }
 
 

@@ -54,6 +54,7 @@ class InlineExecutor:
             raise KeyboardInterrupt
         until = time.monotonic() + (_LONG_ENOUGH if patience else _BESIDE_OTHERS)
         calls: list[Called] = []
+        nbytes = 0
         groups: list[_Stored] = []
         while self._queue and (not (calls or groups) or time.monotonic() < until):
             order = self._queue.popleft()
@@ -66,9 +67,10 @@ class InlineExecutor:
                 break
             if calls[-1].has_failed or self._is_effect(order):
                 break
-            if len(calls) >= _TOGETHER or sum(called.nbytes for called in calls) > TOGETHER:
+            nbytes += calls[-1].nbytes
+            if len(calls) >= _TOGETHER or nbytes > TOGETHER:
                 groups.append(self._beside.submit(stored, calls, is_beside=True))
-                calls = []
+                calls, nbytes = [], 0
                 if len(groups) > 1 and _has_failed(groups[-2]):
                     break
         if calls:

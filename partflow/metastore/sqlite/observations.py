@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from partflow.metastore.record import Record
 from partflow.metastore.sqlite.database import Database
-from partflow.metastore.sqlite.rows import count_changes, put, schema_id
+from partflow.metastore.sqlite.rows import SchemaNumbers, count_changes, put
 from partflow.metastore.sqlite.statements import Statements
 
 _SQL = Statements("observations")
@@ -23,8 +23,9 @@ class SqliteObservations(Database):
         with self._transaction() as c:
             count_changes(c, (r.node for r in records))
             count_changes(c, (r.node for r in touched), restated=True)
+            schemas = SchemaNumbers(c)
             for record in records:
-                put(c, record, epoch=None)
+                put(c, record, schemas, epoch=None)
             for record in touched:
                 identity = record.identity
                 assert identity is not None
@@ -32,7 +33,7 @@ class SqliteObservations(Database):
                     "node": record.node, "key": record.key, "sha256": record.sha256,
                     "rules": record.rules, "size": identity.size, "mtime_ns": identity.mtime_ns,
                     "ctime_ns": identity.ctime_ns, "inode": identity.inode,
-                    "schema": schema_id(c, record.schema) if record.schema else None,
+                    "schema": schemas.of(record.schema) if record.schema else None,
                 }  # fmt: skip
                 c.execute(_SQL["touch"], values)
 
@@ -44,8 +45,9 @@ class SqliteObservations(Database):
         rows = list(looked)
         with self._transaction() as c:
             count_changes(c, (node for node, _, _, _ in rows), restated=True)
+            schemas = SchemaNumbers(c)
             for node, key, content, text in rows:
-                number = schema_id(c, text) if text else 0
+                number = schemas.of(text) if text else 0
                 c.execute(_SQL["describe"], (number, node, key, content))
 
     def schemas(self, node: str) -> dict[int | None, str]:

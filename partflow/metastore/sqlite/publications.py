@@ -5,6 +5,7 @@ Knows nothing of the files that are published.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from partflow.errors import PublishError
 from partflow.metastore.record import Intent, LogLines
 from partflow.metastore.sqlite.database import Database
 from partflow.metastore.sqlite.rows import (
+    SchemaNumbers,
     begin_effects,
     count_changes,
     end_effects,
@@ -55,13 +57,13 @@ class SqlitePublications(Database):
     def intend(self, intents: Sequence[Intent]) -> None:
         """Record what is about to be renamed; PublishError if an epoch is no longer the owner's."""
         with self._transaction() as c:
-            for i in intents:
-                _check_epoch(c, i)
-                c.execute(
-                    _SQL["intend"],
-                    (i.step, i.node, i.key, i.epoch, i.staged, i.old_sha256, i.new_sha256,
-                     i.record.to_json()),
-                )  # fmt: skip
+            _check_epochs(c, intents)
+            rows = (
+                (i.step, i.node, i.key, i.epoch, i.staged, i.old_sha256, i.new_sha256,
+                 i.record.to_json())
+                for i in intents
+            )  # fmt: skip
+            c.executemany(_SQL["intend"], rows)
         failpoint("intended")
 
     def check(self, intents: Sequence[Intent]) -> None:
@@ -70,8 +72,7 @@ class SqlitePublications(Database):
         Or if this metastore is no longer the one in its place: its epochs say nothing then.
         """
         self._require_current()
-        for intent in intents:
-            _check_epoch(self._connection, intent)
+        _check_epochs(self._connection, intents)
         failpoint("checked")
 
     def commit(
@@ -90,9 +91,10 @@ class SqlitePublications(Database):
             if log is not None:
                 write_log(c, log)
             count_changes(c, (i.node for i in intents))
+            _check_epochs(c, intents)
+            schemas = SchemaNumbers(c)
             for intent in intents:
-                _check_epoch(c, intent)
-                put(c, intent.record, epoch=intent.epoch)
+                put(c, intent.record, schemas, epoch=intent.epoch)
             end_effects(c, ((i.node, i.key, i.run) for i in intents if i.record.how == "done"))
             _drop(c, (*intents, *dropped))
         failpoint("recorded")
@@ -122,12 +124,15 @@ def _drop(c: apsw.Connection, intents: Iterable[Intent]) -> None:
     c.executemany(_SQL["drop_intent"], [(i.node, i.key, i.epoch) for i in intents])
 
 
-def _check_epoch(c: apsw.Connection, intent: Intent) -> None:
-    """Raise PublishError if the partition's epoch is not that of the intent."""
-    rows = c.execute(_SQL["epoch"], (intent.node, intent.key)).fetchall()
-    if not rows or rows[0][0] != intent.epoch:
-        other = rows[0][1] if rows else "?"
-        raise PublishError(
-            f"{intent.node}@{shown_key(intent.key)} is not published: another run "
-            f"({other}) has claimed it since; what it makes stands"
-        )
+def _check_epochs(c: apsw.Connection, intents: Sequence[Intent]) -> None:
+    """Raise PublishError if the epoch of any of the partitions is not that of its intent."""
+    wanted = json.dumps([(i.node, i.key) for i in intents])
+    present = {(node, key): (epoch, owner) for node, key, epoch, owner in
+               c.execute(_SQL["epochs"], (wanted,))}  # fmt: skip
+    for intent in intents:
+        epoch, other = present.get((intent.node, intent.key), (None, "?"))
+        if epoch != intent.epoch:
+            raise PublishError(
+                f"{intent.node}@{shown_key(intent.key)} is not published: another run "
+                f"({other}) has claimed it since; what it makes stands"
+            )

@@ -5,8 +5,9 @@ INSERT INTO partitions (node, key, start, epoch, owner) VALUES (:node, :key, :st
 ON CONFLICT (node, key) DO UPDATE SET epoch = epoch + 1, owner = excluded.owner
 RETURNING epoch
 
--- name: epoch
-SELECT epoch, owner FROM partitions WHERE node = ? AND key = ?
+-- name: epochs
+SELECT p.node, p.key, p.epoch, p.owner FROM json_each(?1) AS wanted
+CROSS JOIN partitions AS p ON p.node = wanted.value ->> 0 AND p.key = wanted.value ->> 1
 
 -- name: intend
 INSERT INTO intents (step, node, key, epoch, staged, old_sha256, new_sha256, record)

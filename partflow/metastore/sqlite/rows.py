@@ -92,7 +92,14 @@ def count_changes(c: apsw.Connection, nodes: Iterable[str], *, restated: bool = 
     c.executemany(_SQL["count_change"], [(node, added) for node in sorted(set(nodes))])
 
 
-def put(c: apsw.Connection, r: Record, *, epoch: int | None, seq: int | None = None) -> None:
+def put(
+    c: apsw.Connection,
+    r: Record,
+    schemas: SchemaNumbers,
+    *,
+    epoch: int | None,
+    seq: int | None = None,
+) -> None:
     """Make a record current and append it to the history, under that number or else the next."""
     identity = r.identity or FileIdentity(0, 0, 0, 0)
     was = c.execute(_SQL["present"], (r.node, r.key)).fetchall()
@@ -110,15 +117,25 @@ def put(c: apsw.Connection, r: Record, *, epoch: int | None, seq: int | None = N
     current = {
         **history, "epoch": epoch or 0, "seq": seq, "content_seq": was[0][1] if same else seq,
         "size": identity.size, "mtime_ns": identity.mtime_ns, "ctime_ns": identity.ctime_ns,
-        "inode": identity.inode, "schema": kept if r.schema is None else schema_id(c, r.schema),
+        "inode": identity.inode, "schema": kept if r.schema is None else schemas.of(r.schema),
     }  # fmt: skip
     c.execute(_SQL["replace"], current)
 
 
-def schema_id(c: apsw.Connection, text: str) -> int:
-    """The number of a schema, which gets one if it has none."""
-    c.execute(_SQL["add_schema"], (text,))
-    return int(str(c.execute(_SQL["schema_id"], (text,)).fetchall()[0][0]))
+class SchemaNumbers:
+    """The numbers of schemas, within one transaction."""
+
+    def __init__(self, c: apsw.Connection) -> None:
+        self._connection = c
+        self._known: dict[str, int] = {}
+
+    def of(self, text: str) -> int:
+        """The number of a schema, which gets one if it has none."""
+        if text not in self._known:
+            self._connection.execute(_SQL["add_schema"], (text,))
+            rows = self._connection.execute(_SQL["schema_id"], (text,)).fetchall()
+            self._known[text] = int(str(rows[0][0]))
+        return self._known[text]
 
 
 def begin_effects(c: apsw.Connection, begun: Iterable[tuple[str, str, str]]) -> None:

@@ -13,6 +13,7 @@ from partflow.errors import understood
 from partflow.metastore.record import CodeRecord, Known
 from partflow.metastore.sqlite.database import Database
 from partflow.metastore.sqlite.rows import (
+    SchemaNumbers,
     begin_effects,
     count_changes,
     end_effects,
@@ -105,8 +106,9 @@ class SqliteStanding(Database):
             _begin(c, known.codes, known.effects)
             begin_effects(c, known.begun)
             count_changes(c, (r.node for r in known.records))
+            schemas = SchemaNumbers(c)
             for seq, record in enumerate(known.records, known.first):
-                put(c, record, epoch=None, seq=seq)
+                put(c, record, schemas, epoch=None, seq=seq)
             for (node, key), (run, seen) in known.seen.items():
                 write_seen(c, run, [(node, key, seen)])
 
