@@ -96,7 +96,7 @@ class Views:
             return str(error)
         # A view that DuckDB refused is tried again by each run that makes something; one with a
         # file that cannot be read also by runs that make nothing: the file may have been mended.
-        digests = {name: (digest_of_view(view), marks[name]) for name, view in views.items()}
+        digests = {name: _noted(view, marks[name]) for name, view in views.items()}
         kept = CatalogNote(present.declared, digest_of_file(path), digests)
         if any(view.unread for view in views.values()):
             self._note("")
@@ -114,16 +114,17 @@ class Views:
             digest = noted.digest(name, declared, marks[name])
             if digest is None:
                 views[name] = self._view(dataset, Closely.NAMES)
-                digest = digest_of_view(views[name])
-            digests[name] = (digest, marks[name])
+                digests[name] = _noted(views[name], marks[name])
+            else:
+                digests[name] = digest, marks[name]
         return CatalogNote(declared, file, digests), views
 
     def _marks(self) -> dict[str, str]:
         """For each dataset a mark of what its view is made from; "" where there is none.
 
         Of what a task writes it is how often the record of it has changed, when a file last came
-        into its folder or left it, and how far its range goes by now. There is none for files that
-        others write, and that may differ in what the record does not have.
+        into its folder or left it, how far its range goes by now, and whether any file is there.
+        There is none for files that others write: they may differ in what the record does not have.
         """
         _, versions = self.metastore.versions()
         marks = {}
@@ -133,8 +134,9 @@ class Views:
                 folder = Path(self.store.layout.root, _bare(dataset, self.store).folder)
                 with suppress(OSError):
                     horizon = horizon_of(self.graph, dataset.name, self.now)
-                    times = versions.get(dataset.name, 0), folder.stat().st_mtime_ns, horizon
-                    marks[dataset.name] = "/".join(map(str, times))
+                    changed = versions.get(dataset.name, 0), folder.stat().st_mtime_ns
+                    there = int(self.store.has_any(dataset))
+                    marks[dataset.name] = "/".join(map(str, (*changed, horizon, there)))
         return marks
 
     def _note(self, text: str) -> None:
@@ -343,6 +345,15 @@ def _odd_objects(kind: Any) -> str | None:
     if len({name.lower() for name in names}) < len(names):
         return "fields that differ only by case"
     return next(filter(None, (_odd_objects(field.dtype) for field in inner)), None)
+
+
+def _noted(view: View, mark: str) -> tuple[str, str]:
+    """What is noted of a view: its digest, and the mark unless the view names single files.
+
+    Such a file may be away without a trace in what the mark is of.
+    """
+    is_of_all = not any(part.keys for part in view.parts)
+    return digest_of_view(view), mark if is_of_all else ""
 
 
 def unlooked(graph: Graph, store: Store) -> list[View]:

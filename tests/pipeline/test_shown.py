@@ -148,6 +148,24 @@ def test_the_catalog_does_not_show_what_somebody_laid_beside_since(world):
     assert by_catalog(world, "select n from drift order by n") == [(1,), (2,), (4,)]
 
 
+OTHER = """
+other = Dataset("other", GRAIN)
+
+@task(reads=[raw], writes=other)
+def store_too(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(n=pl.col("n").cast(pl.Float64))
+"""
+
+
+def test_the_catalog_does_not_name_a_file_that_somebody_took_away(world):
+    landed(world, columns(n=[1]), columns(n=[2.5]), columns(n=[3]), jobs=DRIFT + OTHER)
+    world.run("drift", "other")
+    world.file("drift", "2024-01-02").unlink()
+    columns(n=[4]).write_parquet(world.root / "landing/2024-01-03.parquet")
+    world.run("other")
+    assert by_catalog(world, "select n from drift order by n") == [(1,), (3,)]
+
+
 OPENED = """
 import sys
 opened = set()
