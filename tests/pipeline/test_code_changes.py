@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from partflow.metastore.sqlite.rows import count_changes
-from partflow.operations.acceptable import Kind
+from partflow.operations.acceptable import Treatment
 from partflow.planning.planner import Reason
 from partflow.project.project import Project
 from partflow.report.plan import other_code_lines, plan_report
@@ -232,7 +232,7 @@ def test_a_plan_says_that_more_counts_and_what_keeps_it(from_before):
 
 def test_code_that_is_reckoned_anew_is_accepted_as_it_is(from_before):
     accepted = from_before.project.accept("clean").acceptance
-    assert accepted.count(Kind.CODE) == len(DAYS)
+    assert accepted.count(Treatment.CODE) == len(DAYS)
     assert needs(from_before) == {Reason.NONE}
     edited(from_before, "tasks", "return 1", "return 2")
     assert needs(from_before) == {Reason.CODE}
