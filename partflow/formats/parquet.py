@@ -203,7 +203,7 @@ class Parquet:
             return Contents(content, rows, self.schema_text(path))
         frame = self.read(path)
         content = fingerprint_frame(frame, ordered=self.ordered)
-        return Contents(content, rows, self.schema_text(path), frame)
+        return Contents(content, rows, self._text(path, frame.schema), frame)
 
     def schema_text(self, path: Path) -> str:
         """The text of the file's schema; its rows are not read.
@@ -211,7 +211,10 @@ class Parquet:
         It says whether SQL shows them: others store spans in seconds, of which polars makes
         milliseconds, and DuckDB sees the numbers alone.
         """
-        text = schema_text(self.types(path))
+        return self._text(path, self.types(path))
+
+    def _text(self, path: Path, schema: Schema) -> str:
+        text = schema_text(schema)
         if self.own or '"Duration","ms"' not in text:
             return text
         import pyarrow.parquet as pq

@@ -6,6 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from partflow.formats.parquet import Parquet
 from partflow.formats.schemas import (
     after_lines,
     blank_lines_in,
@@ -41,6 +42,13 @@ TYPES = [
 def test_a_schema_reads_back_from_its_text(kind):
     schema = {'it\'s "a" column': kind, "b": pl.Boolean()}
     assert schema_in(schema_text(schema)) == schema
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=str)
+def test_a_file_s_rows_have_the_types_that_its_footer_says(kind, tmp_path):
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"a b": [None, None]}, schema={"a b": kind}).write_parquet(path)
+    assert Parquet().contents(path, is_small=True).schema == Parquet().schema_text(path)
 
 
 def test_an_extension_type_is_what_it_is_stored_as():
