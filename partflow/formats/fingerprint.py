@@ -16,6 +16,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import stat
+import threading
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -162,6 +163,27 @@ def equal_within(
         by = exact + [name for name in new.columns if name not in exact]
         new, old = new.sort(by), old.sort(by)
     return all(_close(new[name], old[name], tolerance) for name in new.columns)
+
+
+class StreamedFingerprint:
+    """The fingerprint of rows that pass in batches, in any order, perhaps in several threads."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._low = self._high = 0
+        self._lock = threading.Lock()
+
+    def add(self, batch: pl.DataFrame) -> None:
+        """Count the rows of a batch in."""
+        low, high = _lanes(batch, None)
+        with self._lock:
+            self.rows += batch.height
+            self._low += low
+            self._high += high
+
+    def of(self, schema: Mapping[str, pl.DataType]) -> str:
+        """What `fingerprint_frame` gives for all the rows, whose order does not count."""
+        return _of_sums(self.rows, self._low, self._high, schema, ordered=False)
 
 
 def _fingerprint(

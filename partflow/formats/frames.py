@@ -15,6 +15,7 @@ from partflow.declarations.parameters import ParameterKind
 from partflow.errors import ReadError
 from partflow.formats.connections import Relations
 from partflow.formats.fingerprint import (
+    StreamedFingerprint,
     file_digest,
     fingerprint_frame,
     fingerprint_frames,
@@ -156,8 +157,9 @@ def stage_frame(
 ) -> tuple[Contents, str]:
     """Write a frame as Parquet; returns what its file holds, and the SHA-256 of its bytes in hex.
 
-    A lazy frame is streamed, and its fingerprint is read from the file. `encoded` is what
-    `encode_frames` gave for the frame, if it was called. With `ordered` the order of rows counts.
+    A lazy frame is streamed, and its rows are hashed as they pass; if the order of rows counts,
+    with `ordered`, the file is read again for that. `encoded` is what `encode_frames` gave for the
+    frame, if it was called.
     """
     import polars as pl
 
@@ -166,11 +168,10 @@ def stage_frame(
         sha256 = Parquet().write(frame, path, metadata, data)
         content = content or fingerprint_frame(frame, ordered=ordered)
         return Contents(content, frame.height, schema_text(frame.schema)), sha256
-    Parquet().stage(frame, path, metadata)
-    rows = pl.scan_parquet(path, hive_partitioning=False, glob=False).select(pl.len()).collect()
-    content = fingerprint_parquet(path, ordered=ordered)
-    held = Contents(content, rows.item(), schema_text(frame.collect_schema()))
-    return held, file_digest(path)[0]
+    passed, schema = StreamedFingerprint(), frame.collect_schema()
+    Parquet().stream(frame, path, metadata, passed.add)
+    content = fingerprint_parquet(path, ordered=True) if ordered else passed.of(schema)
+    return Contents(content, passed.rows, schema_text(schema)), file_digest(path)[0]
 
 
 def streamed(batches: Iterator[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import polars as pl
 
 WITHOUT_RANGES = {"min": False, "max": False}
@@ -20,24 +18,12 @@ WITHOUT_RANGES = {"min": False, "max": False}
 
 def statistics_of(frame: pl.DataFrame) -> bool | dict[str, bool]:
     """The statistics for a frame: the default ones, unless it may hold NaN."""
-    return WITHOUT_RANGES if any(map(_may_hold_nan, frame.iter_columns())) else True
+    return WITHOUT_RANGES if may_hold_nan(frame) else True
 
 
-def streamed_nan(path: Path) -> bool:
-    """Whether a Parquet file may hold NaN; its columns of floats are read for it.
-
-    Floats in lists and structs are not read: then it is always True.
-    """
-    import polars as pl
-
-    scan = pl.scan_parquet(path, hive_partitioning=False, glob=False)
-    floats = [name for name, kind in scan.collect_schema().items() if kind.is_float()]
-    if any(_is_nested_float(kind) for kind in scan.collect_schema().values()):
-        return True
-    if not floats:
-        return False
-    holds_nan = scan.select(pl.col(floats).is_nan().any()).collect(engine="streaming")
-    return any(holds_nan.row(0))
+def may_hold_nan(frame: pl.DataFrame) -> bool:
+    """Whether a frame may hold NaN; always True if it has floats in lists or structs."""
+    return any(map(_may_hold_nan, frame.iter_columns()))
 
 
 def _may_hold_nan(column: pl.Series) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from partflow.formats.fingerprint import (
     type_text,
 )
 from partflow.formats.format import VIEW, Contents
-from partflow.formats.notnumbers import WITHOUT_RANGES, statistics_of, streamed_nan
+from partflow.formats.notnumbers import WITHOUT_RANGES, may_hold_nan, statistics_of
 from partflow.formats.schemas import column_named, instances, schema_text, unshown
 from partflow.formats.unreadable import REPLACE, reading, unreadable
 from partflow.formats.widening import common_schema, is_as, widened
@@ -71,21 +71,35 @@ class Parquet:
     name = "parquet"
     rules = 0
 
-    def stage(
-        self, value: pl.DataFrame | pl.LazyFrame, path: Path, metadata: Mapping[str, str]
+    def stage(self, frame: pl.DataFrame, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write a frame."""
+        kept = statistics_of(frame)
+        frame.write_parquet(path, compression="zstd", metadata=dict(metadata), statistics=kept)
+
+    def stream(
+        self,
+        frame: pl.LazyFrame,
+        path: Path,
+        metadata: Mapping[str, str],
+        each: Callable[[pl.DataFrame], None] = lambda _: None,
     ) -> None:
-        """Write a frame; a lazy one is streamed, and written a second time if it holds NaN.
+        """Write a lazy frame as it is computed; `each` is called with every batch, in any order.
 
-        The second time, with NaN, no statistics are written that would hide it from readers.
+        If any of them may hold NaN, the file is written a second time, without the statistics that
+        would hide it from readers.
         """
-        import polars as pl
+        has_nan: list[bool] = []
 
-        if isinstance(value, pl.DataFrame):
-            kept = statistics_of(value)
-            value.write_parquet(path, compression="zstd", metadata=dict(metadata), statistics=kept)
-            return
-        value.sink_parquet(path, compression="zstd", metadata=dict(metadata))
-        if streamed_nan(path):
+        def passed(batch: pl.DataFrame) -> pl.DataFrame:
+            each(batch)
+            if not has_nan and may_hold_nan(batch):
+                has_nan.append(True)
+            return batch
+
+        types = frame.collect_schema()
+        streamed = frame.map_batches(passed, schema=types, streamable=True)
+        streamed.sink_parquet(path, compression="zstd", metadata=dict(metadata))
+        if has_nan:
             written = _scanned(path, None, None)
             with replaced(path) as second:
                 written.sink_parquet(

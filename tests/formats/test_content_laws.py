@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partflow.formats.fingerprint import (
+    StreamedFingerprint,
     equal_within,
     fingerprint_frame,
     fingerprint_frames,
     fingerprint_parquet,
 )
+from partflow.formats.frames import stage_frame
 
 COLUMNS = {
     "i": (pl.Int64, st.integers(-3, 3) | st.none()),
@@ -73,6 +75,26 @@ def test_the_order_and_chunks_of_rows_do_not_count(rows, seed):
     cut = seed.randint(0, len(rows))
     parts = pl.concat([frame_of(shuffled[:cut]), frame_of(shuffled[cut:])], rechunk=False)
     assert fingerprint_frame(parts) == fingerprint_frame(frame_of(rows))
+
+
+@given(parts=st.lists(ROWS, max_size=4))
+def test_rows_that_pass_in_batches_have_the_fingerprint_of_all(parts):
+    passed = StreamedFingerprint()
+    for part in reversed(parts):
+        passed.add(frame_of(part))
+    whole = frame_of([row for part in parts for row in part])
+    assert (passed.of(whole.schema), passed.rows) == (fingerprint_frame(whole), whole.height)
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=ROWS, ordered=st.booleans())
+def test_what_is_streamed_into_a_file_has_the_fingerprint_of_the_file(rows, ordered):
+    frame = frame_of(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file")
+        held, _ = stage_frame(frame.lazy(), path, {}, ordered)
+        assert held.content == fingerprint_parquet(path, ordered=ordered)
+    assert (held.content, held.rows) == (fingerprint_frame(frame, ordered=ordered), frame.height)
 
 
 @given(one=ROWS, other=ROWS)
