@@ -41,7 +41,8 @@ def ndjson(tmp_path):
 @pytest.mark.parametrize("frame", [FRAME, FRAME.lazy()])
 def test_parquet_gives_back_the_frame_and_the_metadata(tmp_path, frame):
     path = tmp_path / "1.tmp"
-    Parquet().stage(frame, path, {"partflow.key": "2026-03-01"})
+    write = Parquet().stream if isinstance(frame, pl.LazyFrame) else Parquet().stage
+    write(frame, path, {"partflow.key": "2026-03-01"})
     assert Parquet().read(path).equals(FRAME)
     assert footer(path)["partflow.key"] == "2026-03-01"
     assert Parquet().fingerprint(path) == fingerprint_frame(FRAME)
@@ -278,7 +279,8 @@ def ranges(path: Path) -> list[bool]:
 )
 def test_statistics_leave_no_nan_out(tmp_path, lazy, floats, kept):
     frame = pl.DataFrame({"f": floats, "n": [1, 2]}, schema={"f": pl.Float64, "n": pl.Int64})
-    Parquet().stage(frame.lazy() if lazy else frame, tmp_path / "1", {"partflow": "x"})
+    write, value = (Parquet().stream, frame.lazy()) if lazy else (Parquet().stage, frame)
+    write(value, tmp_path / "1", {"partflow": "x"})
     (data,) = Parquet().encode([(frame, {})])
     (tmp_path / "2").write_bytes(data)
     for path in (tmp_path / "1", tmp_path / "2"):
