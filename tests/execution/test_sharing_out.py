@@ -60,8 +60,8 @@ def test_steps_that_took_long_are_shared_out(slow):
 
 
 def test_a_run_that_takes_less_than_a_worker_costs_begins_none(slow, world):
-    slow(0.05)
-    assert slow(0.04) == [0] * STEPS, "12 steps of 50 ms are 0.6 s"
+    slow(0.03)
+    assert slow(0.025) == [0] * STEPS, "12 steps of 30 ms are 0.4 s"
 
 
 def test_steps_of_which_nothing_is_known_may_end_their_process(slow, world):

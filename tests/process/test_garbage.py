@@ -30,8 +30,9 @@ def test_a_process_leaves_cycles_at_its_end_unless_something_would_call_them_lea
     code = f"""
 import gc, {name}
 from partflow.process.garbage import end_process
+before = gc.get_freeze_count()  # Python 3.12 begins with some.
 end_process()
-assert (gc.get_freeze_count() > 0) is {is_frozen}
+assert (gc.get_freeze_count() > before) is {is_frozen}
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
