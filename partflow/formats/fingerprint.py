@@ -166,34 +166,37 @@ def equal_within(
 
 
 class StreamedFingerprint:
-    """The fingerprint of rows that pass in batches, in any order, perhaps in several threads."""
+    """The fingerprint of rows that pass in batches, perhaps in several threads.
 
-    def __init__(self) -> None:
+    The batches may come in any order, unless the order of rows counts, with `ordered`.
+    """
+
+    def __init__(self, *, ordered: bool = False) -> None:
         self.rows = 0
+        self._ordered = ordered
         self._low = self._high = 0
         self._lock = threading.Lock()
 
     def add(self, batch: pl.DataFrame) -> None:
         """Count the rows of a batch in."""
-        low, high = _lanes(batch, None)
+        low, high = _lanes(batch, self.rows if self._ordered else None)
         with self._lock:
             self.rows += batch.height
             self._low += low
             self._high += high
 
     def of(self, schema: Mapping[str, pl.DataType]) -> str:
-        """What `fingerprint_frame` gives for all the rows, whose order does not count."""
-        return _of_sums(self.rows, self._low, self._high, schema, ordered=False)
+        """What `fingerprint_frame` gives for all the rows."""
+        return _of_sums(self.rows, self._low, self._high, schema, ordered=self._ordered)
 
 
 def _fingerprint(
     frames: Iterable[pl.DataFrame], schema: Mapping[str, pl.DataType], *, ordered: bool
 ) -> str:
-    rows, low, high = 0, 0, 0
+    passed = StreamedFingerprint(ordered=ordered)
     for frame in frames:
-        first, second = _lanes(frame, rows if ordered else None)
-        rows, low, high = rows + frame.height, low + first, high + second
-    return _of_sums(rows, low, high, schema, ordered=ordered)
+        passed.add(frame)
+    return passed.of(schema)
 
 
 def _of_sums(
