@@ -12,40 +12,39 @@ from array import array
 
 TYPE_CHECKING = False  # Importing `typing` would take as long as all the rest.
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import AnyStr
 
 NONE = (-1, -1, -1, -1)
 """Stands for a file that is not there."""
-_FEW = 16
 UNKNOWN = (0, 0, 0, 0)
 """Stands for a file that stat refuses: it equals no recorded one, so the file is read."""
+_FEW = 16
+"""So many files cost less by their whole paths than what it takes to open the folder."""
 
 
-def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array[int]:
+def stats(folder: bytes, parts: Sequence[bytes], keys: Sequence[bytes]) -> array[int]:
     """Size, mtime, ctime (ns) and inode for each key, in one flat array.
 
     A file's path below the folder is `parts` joined by its key. A flat array is a third cheaper
     than tuples. As soon as one file is absent the folder is listed, so that others which are absent
     cost no stat.
     """
-    if isinstance(keys, list) and len(keys) <= _FEW:
-        return _of_few(folder, parts, keys)
-    numbers = array("q")
+    numbers, are_few = array("q"), len(keys) <= _FEW
     try:
-        descriptor = _opened(folder)
+        top, descriptor = (folder + b"/", None) if are_few else (b"", _opened(folder))
     except OSError as error:  # A folder that is refused may hold any of the files.
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         for _ in keys:
             numbers.extend(NONE if gone else UNKNOWN)
         return numbers
-    add, stat, names, is_open = numbers.extend, os.stat, None, True
+    add, stat, names, is_open = numbers.extend, os.stat, None, not are_few
     try:
         for key in keys:
             name = key.join(parts)
             if names is None or name.partition(b"/")[0] in names:
                 try:
-                    result = stat(name, dir_fd=descriptor)
+                    result = stat(top + name, dir_fd=descriptor)
                 except (FileNotFoundError, NotADirectoryError):
                     if names is None and is_open:
                         names = _listed(folder)
@@ -58,22 +57,8 @@ def stats(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array
                     continue
             add(NONE)
     finally:
-        os.close(descriptor)
-    return numbers
-
-
-def _of_few(folder: bytes, parts: Sequence[bytes], keys: Iterable[bytes]) -> array[int]:
-    """The same of few files, for which to open the folder costs more than it saves."""
-    numbers = array("q")
-    for key in keys:
-        try:
-            result = os.stat(folder + b"/" + key.join(parts))
-        except (FileNotFoundError, NotADirectoryError):
-            numbers.extend(NONE)
-        except OSError:
-            numbers.extend(UNKNOWN)
-        else:
-            numbers.extend((result.st_size, result.st_mtime_ns, result.st_ctime_ns, result.st_ino))
+        if descriptor is not None:
+            os.close(descriptor)
     return numbers
 
 
