@@ -84,11 +84,11 @@ class Views:
             return None
         path = self.store.layout.warehouse / CATALOG
         noted = CatalogNote.read(self.metastore.shown)
-        tables, marks = _tables(self.graph), self._marks()
-        present, views = self._present(noted, digest_of_file(path), marks)
+        present, views = self._present(noted, digest_of_file(path))
         if present.shows(noted):
             self._note(present.text)
             return None
+        tables = _tables(self.graph)
         views |= {d.name: self._view(d, Closely.NAMES) for d in tables if d.name not in views}
         try:
             problems = write_catalog(self.store.layout.root, path, [views[d.name] for d in tables])
@@ -96,19 +96,18 @@ class Views:
             return str(error)
         # A view that DuckDB refused is tried again by each run that makes something; one with a
         # file that cannot be read also by runs that make nothing: the file may have been mended.
-        digests = {name: _noted(view, marks[name]) for name, view in views.items()}
-        kept = CatalogNote(present.declared, digest_of_file(path), digests)
         if any(view.unread for view in views.values()):
             self._note("")
+        elif problems:
+            self._note(present.declared)
         else:
-            self._note(present.declared if problems else kept.text)
+            self._note(replace(present, file=digest_of_file(path)).text)
         return None
 
-    def _present(
-        self, noted: CatalogNote, file: str, marks: Mapping[str, str]
-    ) -> tuple[CatalogNote, dict[str, View]]:
+    def _present(self, noted: CatalogNote, file: str) -> tuple[CatalogNote, dict[str, View]]:
         """What a catalog is to show now, and the views that had to be worked out to know that."""
-        declared, views, digests = digest_shown(self.graph), {}, {}
+        declared, marks = digest_shown(self.graph), self._marks()
+        views, digests = {}, {}
         for dataset in _tables(self.graph):
             name = dataset.name
             digest = noted.digest(name, declared, marks[name])
