@@ -167,33 +167,6 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
     together.
     """
     place = declared_at()
-
-    def checked(function: Function) -> Task:
-        written, names = _writes(writes, place)
-        what = f"{place}: task {name or _name(function)!r}"
-        options = options_of(what, {**arguments, "tags": tags})
-        grains = {d.grain.signature for d in written}
-        if len(grains) > 1 or len({(d.grain.lo, d.grain.hi) for d in written}) > 1:
-            raise DeclarationError(
-                f"{what} writes {_listed(written)}, whose grains differ; what one task writes "
-                "shares one grain, start and end"
-            )
-        inputs, partition = _inputs(function, reads, what)
-        for i in inputs:
-            _check_self_read(i.read, written, what)
-        _check_batched(what, options, inputs, written)
-        return Task(
-            function,
-            name=_checked_name(name or _name(function), what),
-            grain=written[0].grain,
-            inputs=inputs,
-            writes=written,
-            write_names=names,
-            partition_parameter=partition,
-            options=options,
-            place=place,
-        )
-
     arguments: dict[str, Any] = {
         "during": during,
         "batch": batch,
@@ -209,8 +182,48 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
         "only": only,
         "version": version,
         "on_code_change": on_code_change,
+        "tags": tags,
     }
+    checked = functools.partial(
+        _checked_task, reads=reads, writes=writes, name=name, arguments=arguments, place=place
+    )
     return _declaring(checked, place, (reads, writes))
+
+
+def _checked_task(
+    function: Function,
+    *,
+    reads: Reads,
+    writes: Writes,
+    name: str | None,
+    arguments: Mapping[str, Any],
+    place: Place,
+) -> Task:
+    """The task of a function; DeclarationError if the declaration cannot be right."""
+    written, names = _writes(writes, place)
+    what = f"{place}: task {name or _name(function)!r}"
+    options = options_of(what, arguments)
+    grains = {d.grain.signature for d in written}
+    if len(grains) > 1 or len({(d.grain.lo, d.grain.hi) for d in written}) > 1:
+        raise DeclarationError(
+            f"{what} writes {_listed(written)}, whose grains differ; what one task writes "
+            "shares one grain, start and end"
+        )
+    inputs, partition = _inputs(function, reads, what)
+    for i in inputs:
+        _check_self_read(i.read, written, what)
+    _check_batched(what, options, inputs, written)
+    return Task(
+        function,
+        name=_checked_name(name or _name(function), what),
+        grain=written[0].grain,
+        inputs=inputs,
+        writes=written,
+        write_names=names,
+        partition_parameter=partition,
+        options=options,
+        place=place,
+    )
 
 
 def effect(  # noqa: PLR0913 - the public interface
