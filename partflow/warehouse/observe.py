@@ -5,7 +5,7 @@ Knows nothing of plans. Looking never writes: what is new is returned, and a run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,7 +41,7 @@ from partflow.planning.snapshot import (
 )
 from partflow.store.identity import FileIdentity
 from partflow.store.protocol import Looked, Store, file_of
-from partflow.warehouse.closerlook import contents_at, said_of
+from partflow.warehouse.closerlook import contents_ahead, contents_at, said_of
 from partflow.warehouse.footers import record_in
 from partflow.warehouse.handover import SMALL, AsRead, HandOver
 from partflow.warehouse.verify import Verify
@@ -56,6 +56,10 @@ if TYPE_CHECKING:
 _AS_RECORDED = (
     "content", "code", "reads", "made_at", "seq", "rows", "nbytes", "failed", "pinned"
 )  # fmt: skip
+
+
+_TOGETHER = 64
+"""How many files are looked at closer at a time."""
 
 
 @dataclass(slots=True)
@@ -107,6 +111,8 @@ class _Look:
     frames: HandOver | None = None
     as_files: set[str] = field(default_factory=set)
     """Sources whose readers all take paths, so that their files need not be readable."""
+    ahead: Mapping[Path, Contents] = field(default_factory=dict)
+    """What is in the files that are looked at next, as far as they were read together."""
 
 
 @dataclass(slots=True)
@@ -345,13 +351,32 @@ def _compare(
         state.condition[~there] = np.where(known[~there], Condition.GONE, Condition.ABSENT)
         moved = (present != recorded).any(axis=1)
         differs = there & (moved | older | (look.verify is Verify.CONTENT))
-    for i in np.flatnonzero(differs).tolist():
-        key = stretch.text(i)
-        fresh = Record(dataset.name, key, int(stretch.edges[i]))
-        records = look.metastore.records(dataset.name, key) if known[i] else [fresh]
-        seen = _Seen((records or [fresh])[0], Condition.GOOD)
-        _look_closer(look, dataset, seen, FileIdentity(*present[i].tolist()))
-        _entered(state, i, seen)
+    places = np.flatnonzero(differs).tolist()
+    for n in range(0, len(places), _TOGETHER):
+        group = {i: stretch.text(i) for i in places[n : n + _TOGETHER]}
+        look.ahead = _ahead(
+            look, dataset, [(group[i], present[i, 0]) for i in group if not known[i]]
+        )
+        for i, key in group.items():
+            fresh = Record(dataset.name, key, int(stretch.edges[i]))
+            records = look.metastore.records(dataset.name, key) if known[i] else [fresh]
+            seen = _Seen((records or [fresh])[0], Condition.GOOD)
+            _look_closer(look, dataset, seen, FileIdentity(*present[i].tolist()))
+            _entered(state, i, seen)
+
+
+def _ahead(
+    look: _Look, dataset: Dataset, new: Sequence[tuple[str, int]]
+) -> Mapping[Path, Contents]:
+    """What is in new files of a source, by path, as far as they are small and all can be read.
+
+    Each of them is a key and a size. Of known files the digest mostly tells enough.
+    """
+    if not dataset.is_source or dataset.name in look.as_files:
+        return {}
+    return contents_ahead(
+        dataset, [file_of(look.store, dataset, key) for key, size in new if size <= SMALL]
+    )
 
 
 def _say_how_files_differ(
@@ -513,7 +538,9 @@ def _contents(
     try:
         if as_file:
             form.require_likely(path)
-        contents = contents_at(dataset, path, is_small=present_identity.size <= SMALL)
+        contents = look.ahead.get(path) or contents_at(
+            dataset, path, is_small=present_identity.size <= SMALL
+        )
     except ReadError:
         if not as_file:
             raise

@@ -17,6 +17,7 @@ from partflow.formats.fingerprint import (
     fingerprint_parquet,
 )
 from partflow.formats.frames import stage_frame
+from partflow.formats.parquet import Parquet
 
 COLUMNS = {
     "i": (pl.Int64, st.integers(-3, 3) | st.none()),
@@ -66,6 +67,22 @@ def test_frames_fingerprinted_together_have_the_fingerprint_of_each(several, nar
     if narrow:
         frames[1::2] = [frame.select("i", "s") for frame in frames[1::2]]
     assert fingerprint_frames(frames) == [fingerprint_frame(frame) for frame in frames]
+
+
+@given(several=st.lists(ROWS, min_size=1, max_size=4), ordered=st.booleans(), said=st.booleans())
+def test_files_read_together_tell_what_each_tells_by_itself(several, ordered, said):
+    form = Parquet(ordered, {"i": pl.Int64, "s": pl.String} if said else None)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{n}.parquet" for n in range(len(several))]
+        for n, (path, rows) in enumerate(zip(paths, several, strict=True)):
+            frame_of(rows).select("s", "i", "f", *("z",) * (n % 2)).write_parquet(path)
+        together = form.contents_together(paths)
+        each = [form.contents(path, is_small=True) for path in paths]
+    told = [(c.content, c.rows, c.schema) for c in each]
+    assert [(c.content, c.rows, c.schema) for c in together] == told
+    for one, other in zip(together, each, strict=True):
+        assert (one.frame is None) == (other.frame is None) == said
+        assert said or one.frame.equals(other.frame)
 
 
 @given(rows=ROWS, seed=st.randoms(use_true_random=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from partflow.declarations.dataset import Dataset, Source
@@ -153,6 +154,28 @@ def two_chains(world):
         world.write(f"other/{key}.csv", "n\n1\n")
     assert not world.run().failed
     return world
+
+
+OF_PARQUET = """
+    from partflow import *
+    raw = Source("raw", Daily("2024-01-01", end="2024-03-29"), path="raw/{key}.parquet")
+    @task(reads=raw, writes=Dataset("kept", Daily("2024-01-01", end="2024-03-29")))
+    def kept(raw):
+        return raw
+"""
+
+
+def test_a_damaged_file_among_many_new_ones_is_the_only_one_that_is_not_read(world):
+    world.jobs(OF_PARQUET)
+    keys = [f"2024-{month:02}-{day:02}" for month in (1, 2, 3) for day in range(1, 29)]
+    (world.root / "raw").mkdir()
+    for n, key in enumerate(keys):
+        pl.DataFrame({"n": range(n)}).write_parquet(world.root / f"raw/{key}.parquet")
+    (world.root / "raw/2024-02-14.parquet").write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+    world.run()
+    with world.metastore() as metastore:
+        rows = {record.key: record.rows for record in metastore.records("raw")}
+    assert rows == {key: n for n, key in enumerate(keys) if key != "2024-02-14"}
 
 
 def seen_of(world, *select: str) -> list[str]:
