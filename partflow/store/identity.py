@@ -35,7 +35,7 @@ class FileIdentity:
         return not (self.mtime_ns or self.ctime_ns or self.inode)
 
 
-def identity(path: Path) -> FileIdentity | None:
+def identity(path: Path | str) -> FileIdentity | None:
     """The identity of a file; None if there is none. OSError if the system refuses its stat."""
     try:
         stat = os.stat(path)

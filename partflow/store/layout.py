@@ -69,7 +69,11 @@ class Layout:
 
     def staged(self, name: str) -> Path:
         """The path of the file that is staged under a name."""
-        return self.staging / staged_name(name)
+        return Path(self.staged_place(name))
+
+    def staged_place(self, name: str) -> str:
+        """The same as `staged`, as text."""
+        return f"{self.staging}/{staged_name(name)}"
 
     def fetched_of(self, name: str) -> Path:
         """The folder into which a store that is elsewhere fetches a dataset's files for reading.

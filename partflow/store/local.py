@@ -49,7 +49,7 @@ class LocalStore(LocalListing):
         self, root: Path, warehouse: Path, *, durable: bool = True, history: int = KEPT
     ) -> None:
         super().__init__(Layout(root, warehouse), durable=durable, history=history)
-        self._unsynced: dict[tuple[str, str], list[Path]] = {}
+        self._unsynced: dict[tuple[str, str], list[str]] = {}
         self._is_anchored = False
 
     def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
@@ -92,21 +92,22 @@ class LocalStore(LocalListing):
         The present file is compared with the one seen without its ctime, because a link in the
         history changes that. Requires: the lock of this partition is held.
         """
-        final, staged = self.layout.path(dataset, key), self.layout.staged(by.staged)
+        final, staged = self.layout.place(dataset, key), self.layout.staged_place(by.staged)
         present = _present(final)
         is_moved = _is_moved(by.seen, present)
-        if is_moved or not staged.exists():
+        if is_moved or not os.path.exists(staged):
             if present is not None and by.sha256 == _digest(final):
                 return Answer.MINE
             if is_moved:
                 return Answer.MOVED
-        created = _made_folders(final.parent, self.layout.warehouse)
+        folder = os.path.dirname(final)
+        created = _made_folders(folder, str(self.layout.warehouse))
         if present is not None:
             self.keep(dataset.name, key, final, by.number)
             self.forget(dataset.name, key, self.past_bound(dataset.name, key))
         failpoint("kept")
-        staged.replace(final)
-        self._unsynced[dataset.name, key] = [final.parent, *created]
+        os.replace(staged, final)
+        self._unsynced[dataset.name, key] = [folder, *created]
         failpoint("renamed")
         return Answer.DONE
 
@@ -117,19 +118,20 @@ class LocalStore(LocalListing):
 
         A folder is synced even if this process put no file there: one that died may have.
         """
-        folders: dict[tuple[str, str], list[Path]] = {}
+        folders: dict[tuple[str, str], list[str]] = {}
+        warehouse = str(self.layout.warehouse)
         for dataset, key in places:
-            folder = self.layout.path(dataset, key).parent
+            folder = os.path.dirname(self.layout.place(dataset, key))
             changed = self._unsynced.pop((dataset.name, key), [folder])
             if dataset.name in above:
-                changed += [folder.parent, self.layout.warehouse]
+                changed += [os.path.dirname(folder), warehouse]
             folders[dataset.name, key] = changed
         refused = self.sync({folder for changed in folders.values() for folder in changed})
         return {
-            place: refused[str(folder)]
+            place: refused[folder]
             for place, changed in folders.items()
             for folder in changed
-            if str(folder) in refused
+            if folder in refused
         }
 
     @contextmanager
@@ -204,36 +206,37 @@ def _slot(key: str) -> int:
     return int(struct.unpack("<I", digest)[0]) & 0x7FFFFFFF
 
 
-def _made_folders(folder: Path, top: Path) -> list[Path]:
+def _made_folders(folder: str, top: str) -> list[str]:
     """Make a folder with its parents; returns the parents of new ones, which have to be synced."""
-    _require_within(folder.parent, top)
+    parent = os.path.dirname(folder)
+    _require_within(parent, top)
     try:
-        folder.mkdir()
+        os.mkdir(folder)
     except FileExistsError:
         _require_within(folder, top)
         return []
     except FileNotFoundError:
         pass
     else:
-        return [folder.parent]
-    new = []
-    here = folder
-    while not here.exists() and here != top.parent:
-        new.append(here.parent)
-        here = here.parent
-    folder.mkdir(parents=True, exist_ok=True)
+        return [parent]
+    new: list[str] = []
+    here, above_top = folder, os.path.dirname(top)
+    while not os.path.exists(here) and here != above_top:
+        here = os.path.dirname(here)
+        new.append(here)
+    os.makedirs(folder, exist_ok=True)
     return new
 
 
-def _require_within(folder: Path, top: Path) -> None:
+def _require_within(folder: str, top: str) -> None:
     """Raise OSError if a folder is a link out of the warehouse: nothing is written through it."""
     if folder == top or not os.path.islink(folder):
         return
-    if not folder.resolve().is_relative_to(top.resolve()):
-        raise OSError(errno.EXDEV, "a link that leads out of the warehouse", str(folder))
+    if not Path(folder).resolve().is_relative_to(Path(top).resolve()):
+        raise OSError(errno.EXDEV, "a link that leads out of the warehouse", folder)
 
 
-def _present(path: Path) -> FileIdentity | None:
+def _present(path: str) -> FileIdentity | None:
     """The identity of a file to be replaced; None if there is none, or links lead in a circle."""
     try:
         return identity(path)
@@ -254,7 +257,7 @@ def _is_moved(seen: FileIdentity | None, present: FileIdentity | None) -> bool:
     )
 
 
-def _digest(path: Path) -> str:
+def _digest(path: str) -> str:
     """The SHA-256 of a file."""
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

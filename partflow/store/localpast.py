@@ -33,7 +33,7 @@ class LocalPast(LocalStaging):
         files = (folder / file for file in sorted(listed(folder)))
         return {int(p.stem): p for p in files if p.suffix == ".kept" and p.stem.isdecimal()}
 
-    def keep(self, name: str, key: str, file: Path, number: int) -> Path:
+    def keep(self, name: str, key: str, file: Path | str, number: int) -> Path:
         """Link (or copy) a file into the history of a partition; returns its path there.
 
         If another file has the number already, it gets the next one: no kept file is replaced.

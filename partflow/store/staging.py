@@ -42,8 +42,8 @@ class LocalStaging:
         same step of the clock. It does not make the file durable: `sync` does.
         """
         failpoint("staged")
-        path = self.layout.staged(name)
-        stat = path.stat()
+        path = self.layout.staged_place(name)
+        stat = os.stat(path)
         backdated = stat.st_mtime_ns - BACKDATED_NS
         os.utime(path, ns=(stat.st_atime_ns, backdated))
         failpoint("sealed")

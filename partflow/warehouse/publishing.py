@@ -5,7 +5,7 @@ Knows nothing of plans, nor of who publishes and why. Nothing else puts a file i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from partflow.declarations.dataset import Dataset
@@ -176,7 +176,7 @@ class Publishing:
         same file again proves nothing.
         """
         staged = {
-            str(self.store.layout.staged(p.intent.staged)): p.intent
+            self.store.layout.staged_place(p.intent.staged): p.intent
             for p in publications
             if p.intent.staged is not None
         }
@@ -205,7 +205,7 @@ class Publishing:
         """Put files into place, durably; returns what was done, and the refusals by step."""
         done: list[Intent] = []
         refused: dict[str, Refusal] = {}
-        places: dict[tuple[str, str], str] = {}
+        placed: dict[tuple[str, str], Intent] = {}
         for publication in publications:
             intent = publication.intent
             if intent.step in refused:
@@ -213,37 +213,54 @@ class Publishing:
             if intent.staged is None and not publication.is_in_place:
                 done.append(intent)
                 continue
-            places[intent.node, intent.key] = intent.step
+            placed[intent.node, intent.key] = intent
             try:
-                done.append(self._placed(publication))
+                self._place(publication)
             except (OSError, PublishError) as error:
                 refused[intent.step] = Refusal(error)
-        for place, of_disk in self._settled(places).items():
-            refused.setdefault(places[place], Refusal(of_disk))
+        done += self._identified(placed, refused)
+        for place, of_disk in self._settled(placed).items():
+            refused.setdefault(placed[place].step, Refusal(of_disk))
         if refused:
             self._anchored.clear()
         return [intent for intent in done if intent.step not in refused], refused
 
-    def _placed(self, publication: Publication) -> Intent:
-        """Put one publication's file into place; returns its intent with the file's identity."""
+    def _place(self, publication: Publication) -> None:
+        """Put one publication's file into its place, unless it is there already."""
         intent = publication.intent
-        dataset = self.datasets[intent.node]
-        if intent.staged is not None and not publication.is_in_place:
-            by = Replacement(
-                intent.staged, intent.new_sha256, publication.seen, publication.replaces
-            )
-            if self.store.replace(dataset, intent.key, by) is Answer.MOVED:
-                raise PublishError(
-                    f"{intent.node}@{shown_key(intent.key)} is not published: somebody wrote its "
-                    "file since it was claimed, and that stays; run again: it is looked at anew"
-                )
-        identity = FileIdentity(*self.store.identities(dataset, [intent.key])[0].tolist())
-        if identity.size < 0:
+        if intent.staged is None or publication.is_in_place:
+            return
+        by = Replacement(intent.staged, intent.new_sha256, publication.seen, publication.replaces)
+        answer = self.store.replace(self.datasets[intent.node], intent.key, by)
+        if answer is Answer.MOVED:
             raise PublishError(
-                f"the file of {intent.node}@{shown_key(intent.key)} vanished right after it was "
-                "published; run again"
+                f"{intent.node}@{shown_key(intent.key)} is not published: somebody wrote its "
+                "file since it was claimed, and that stays; run again: it is looked at anew"
             )
-        return replace(intent, record=replace(intent.record, identity=identity))
+
+    def _identified(
+        self, placed: Mapping[tuple[str, str], Intent], refused: dict[str, Refusal]
+    ) -> Iterator[Intent]:
+        """The intents of files that were put into place, with the files' identities.
+
+        Steps are added to `refused` if their files cannot be looked at.
+        """
+        intents = {at: intent for at, intent in placed.items() if intent.step not in refused}
+        try:
+            identities = self.seen(intents)
+        except OSError as error:
+            refused.update({intent.step: Refusal(error) for intent in intents.values()})
+            return
+        for at, intent in intents.items():
+            if identities[at].size >= 0:
+                yield replace(intent, record=replace(intent.record, identity=identities[at]))
+                continue
+            refused[intent.step] = Refusal(
+                PublishError(
+                    f"the file of {intent.node}@{shown_key(intent.key)} vanished right after it "
+                    "was published; run again"
+                )
+            )
 
     def _settled(self, places: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], OSError]:
         """Make these files durable, and the folders above each dataset that is not `_anchored`."""
