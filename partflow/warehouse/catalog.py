@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.errors import PublishError, UsageError, advice_of
-from partflow.formats.connections import Settings, opened, quoted, state_zone
+from partflow.formats.connections import Settings, import_for_ourselves, opened, quoted, state_zone
 from partflow.warehouse.viewsql import MARK, View, clashing, literal, view_sql
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def write_catalog(root: Path, path: Path, views: Iterable[View]) -> dict[str, st
     Raises:
         PublishError: the file could not be written.
     """
+    import_for_ourselves()
     views = list(views)
     wanted = _statements(views)
     refused = {v.name: v.problem for v in views if v.is_shown and v.problem is not None}

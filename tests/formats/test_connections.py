@@ -239,6 +239,24 @@ def test_duckdb_has_utc_and_its_share_of_threads_whoever_imports_it_and_when(tmp
     ]
 
 
+OURS_FIRST = """
+from partflow.formats.connections import Relations, import_for_ourselves, opened, state_default
+state_default(3)
+import_for_ourselves()
+opened().close()
+with Relations() as relations:
+    import duckdb
+    print(duckdb.sql("select current_setting('TimeZone'), current_setting('threads')").fetchall())
+"""
+
+
+def test_a_call_finds_utc_in_duckdb_though_we_imported_it_first():
+    environment = {**os.environ, "TZ": "Asia/Tokyo"}
+    command = [sys.executable, "-c", OURS_FIRST]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[('UTC', 3)]"
+
+
 def test_databases_are_opened_in_one_place_only():
     package = Path(partflow.__file__).parent
     opening = [p.name for p in package.rglob("*.py") if "duckdb.connect(" in p.read_text("utf-8")]
