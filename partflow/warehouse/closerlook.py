@@ -5,22 +5,29 @@ Knows nothing of what is recorded, or of what follows from it.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from partflow.errors import ReadError
+from partflow.formats.fingerprint import file_digest
+from partflow.formats.format import Contents
 from partflow.formats.known import format_of
 from partflow.formats.parquet import Parquet
 from partflow.formats.unreadable import REPLACE, unreadable
 from partflow.planning.snapshot import Unreadable
+from partflow.process.machine import processors
 from partflow.process.muffling import muffled
+from partflow.warehouse.handover import SMALL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from partflow.declarations.dataset import Dataset
-    from partflow.formats.format import Contents
     from partflow.store.protocol import Store
+
+_SIDE_BY_SIDE = 4
 
 
 def contents_at(dataset: Dataset, path: Path, *, is_small: bool) -> Contents:
@@ -33,21 +40,65 @@ def contents_at(dataset: Dataset, path: Path, *, is_small: bool) -> Contents:
         return format_of(dataset).contents(path, is_small=is_small)
 
 
-def contents_ahead(dataset: Dataset, paths: Sequence[Path]) -> dict[Path, Contents]:
-    """What `contents_at` gives for small files of a source, as far as they are read together.
+@dataclass(frozen=True, slots=True)
+class ReadAhead:
+    """What is in a file, with the SHA-256 of its bytes in hex, and their number."""
 
-    {} if the format reads no files together, or if one of them cannot be read: then each has to be
-    read by itself.
+    contents: Contents
+    sha256: str
+    nbytes: int
+
+
+def read_ahead(dataset: Dataset, sizes: Mapping[Path, int]) -> dict[Path, ReadAhead]:
+    """What is in files of a source, by path: small ones are read together, large ones side by side.
+
+    `sizes` has the number of bytes of each. Left out is what has to be read by itself: files of a
+    format for which this saves nothing, and those that cannot be read.
     """
     form = format_of(dataset)
-    if len(paths) < 2 or not isinstance(form, Parquet) or form.own:  # noqa: PLR2004
+    if len(sizes) < 2 or not isinstance(form, Parquet) or form.own:  # noqa: PLR2004
+        return {}
+    small = [path for path, size in sizes.items() if size <= SMALL]
+    large = [path for path, size in sizes.items() if size > SMALL]
+    return _together(form, small) | _side_by_side(form, large)
+
+
+def _together(form: Parquet, paths: Sequence[Path]) -> dict[Path, ReadAhead]:
+    if not paths:
         return {}
     try:
         with muffled():
-            contents = form.contents_together(paths)
+            each = form.contents_together(paths) or ()
+            return {p: ReadAhead(c, *file_digest(p)) for p, c in zip(paths, each, strict=False)}
     except (ReadError, OSError):
         return {}
-    return {} if contents is None else dict(zip(paths, contents, strict=True))
+
+
+def _side_by_side(form: Parquet, paths: Sequence[Path]) -> dict[Path, ReadAhead]:
+    """What each file holds; as many are read at a time as there are processors, and at most four.
+
+    Their rows are not all in memory at once.
+    """
+    if not paths:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    def read(path: Path) -> ReadAhead:
+        form.require_likely(path)
+        digest = file_digest(path)
+        return ReadAhead(form.contents(path, is_small=False), *digest)
+
+    done: dict[Path, ReadAhead] = {}
+    with (
+        suppress(ReadError, OSError),
+        muffled(),
+        ThreadPoolExecutor(min(_SIDE_BY_SIDE, processors())) as pool,
+    ):
+        futures = {path: pool.submit(read, path) for path in paths}
+        done |= {path: f.result() for path, f in futures.items() if f.exception() is None}
+        for future in futures.values():
+            future.result()  # What a library wrote about a file that it refused is dropped.
+    return done
 
 
 def said_of(store: Store, dataset: Dataset, path: Path, error: ReadError | OSError) -> Unreadable:

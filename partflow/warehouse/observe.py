@@ -5,7 +5,7 @@ Knows nothing of plans. Looking never writes: what is new is returned, and a run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,7 +41,7 @@ from partflow.planning.snapshot import (
 )
 from partflow.store.identity import FileIdentity
 from partflow.store.protocol import Looked, Store, file_of
-from partflow.warehouse.closerlook import contents_ahead, contents_at, said_of
+from partflow.warehouse.closerlook import ReadAhead, contents_at, read_ahead, said_of
 from partflow.warehouse.footers import record_in
 from partflow.warehouse.handover import SMALL, AsRead, HandOver
 from partflow.warehouse.verify import Verify
@@ -111,8 +111,8 @@ class _Look:
     frames: HandOver | None = None
     as_files: set[str] = field(default_factory=set)
     """Sources whose readers all take paths, so that their files need not be readable."""
-    ahead: Mapping[Path, Contents] = field(default_factory=dict)
-    """What is in the files that are looked at next, as far as they were read together."""
+    ahead: Mapping[Path, ReadAhead] = field(default_factory=dict)
+    """What is in the files that are looked at next, as far as it is known."""
 
 
 @dataclass(slots=True)
@@ -354,9 +354,8 @@ def _compare(
     places = np.flatnonzero(differs).tolist()
     for n in range(0, len(places), _TOGETHER):
         group = {i: stretch.text(i) for i in places[n : n + _TOGETHER]}
-        look.ahead = _ahead(
-            look, dataset, [(group[i], present[i, 0]) for i in group if not known[i]]
-        )
+        new = {group[i]: int(present[i, 0]) for i in group if not known[i]}
+        look.ahead = _ahead(look, dataset, new)
         for i, key in group.items():
             fresh = Record(dataset.name, key, int(stretch.edges[i]))
             records = look.metastore.records(dataset.name, key) if known[i] else [fresh]
@@ -365,17 +364,15 @@ def _compare(
             _entered(state, i, seen)
 
 
-def _ahead(
-    look: _Look, dataset: Dataset, new: Sequence[tuple[str, int]]
-) -> Mapping[Path, Contents]:
-    """What is in new files of a source, by path, as far as they are small and all can be read.
+def _ahead(look: _Look, dataset: Dataset, new: Mapping[str, int]) -> Mapping[Path, ReadAhead]:
+    """What is in new files of a source, by path, as far as several are read at a time.
 
-    Each of them is a key and a size. Of known files the digest mostly tells enough.
+    `new` has their sizes by key. Of known files the digest mostly tells enough.
     """
     if not dataset.is_source or dataset.name in look.as_files:
         return {}
-    return contents_ahead(
-        dataset, [file_of(look.store, dataset, key) for key, size in new if size <= SMALL]
+    return read_ahead(
+        dataset, {file_of(look.store, dataset, key): size for key, size in new.items()}
     )
 
 
@@ -441,9 +438,10 @@ def _look_closer(
     record = seen.record
     path, form = file_of(look.store, dataset, record.key), format_of(dataset)
     try:
-        if dataset.name not in look.as_files:
+        ahead = look.ahead.get(path)
+        if ahead is None and dataset.name not in look.as_files:
             form.require_likely(path)
-        sha256, size = file_digest(path)
+        sha256, size = (ahead.sha256, ahead.nbytes) if ahead else file_digest(path)
         is_proof = look.store.is_proof(present_identity, look.now_ns)
         trusted = present_identity if is_proof else FileIdentity.unproven(size)
         if record.seq and sha256 == record.sha256 and _is_by_rules(look, dataset, record.rules):
@@ -538,9 +536,8 @@ def _contents(
     try:
         if as_file:
             form.require_likely(path)
-        contents = look.ahead.get(path) or contents_at(
-            dataset, path, is_small=present_identity.size <= SMALL
-        )
+        ahead, is_small = look.ahead.get(path), present_identity.size <= SMALL
+        contents = ahead.contents if ahead else contents_at(dataset, path, is_small=is_small)
     except ReadError:
         if not as_file:
             raise

@@ -10,6 +10,7 @@ import pytest
 
 from partflow.declarations.dataset import Dataset, Source
 from partflow.execution.controls import Controls
+from partflow.formats.fingerprint import file_digest, fingerprint_parquet
 from partflow.formats.texttypes import RULES
 from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.columns import Columns
@@ -165,17 +166,28 @@ OF_PARQUET = """
 """
 
 
-def test_a_damaged_file_among_many_new_ones_is_the_only_one_that_is_not_read(world):
+@pytest.mark.parametrize(("days", "width"), [(28, 1), (1, 200_000)], ids=["small", "large"])
+def test_a_damaged_file_among_several_new_ones_is_the_only_one_that_is_not_read(world, days, width):
     world.jobs(OF_PARQUET)
-    keys = [f"2024-{month:02}-{day:02}" for month in (1, 2, 3) for day in range(1, 29)]
+    keys = [f"2024-{month:02}-{day:02}" for month in (1, 2, 3) for day in range(1, days + 1)]
     (world.root / "raw").mkdir()
     for n, key in enumerate(keys):
-        pl.DataFrame({"n": range(n)}).write_parquet(world.root / f"raw/{key}.parquet")
-    (world.root / "raw/2024-02-14.parquet").write_bytes(b"PAR1" + bytes(100) + b"PAR1")
-    world.run()
+        path = world.root / f"raw/{key}.parquet"
+        pl.DataFrame({"n": range(n * width)}).write_parquet(path, compression="uncompressed")
+        if key == "2024-02-01":
+            damaged = bytearray(path.read_bytes())
+            damaged[4:200] = bytes(196)
+            path.write_bytes(damaged)
+    said = world.run().failed
     with world.metastore() as metastore:
-        rows = {record.key: record.rows for record in metastore.records("raw")}
-    assert rows == {key: n for n, key in enumerate(keys) if key != "2024-02-14"}
+        records = {record.key: record for record in metastore.records("raw")}
+    assert {key: r.rows for key, r in records.items()} == {
+        key: n * width for n, key in enumerate(keys) if key != "2024-02-01"
+    }
+    for key, record in records.items():
+        path = world.root / f"raw/{key}.parquet"
+        assert (record.content, record.sha256) == (fingerprint_parquet(path), file_digest(path)[0])
+    assert not said
 
 
 def seen_of(world, *select: str) -> list[str]:
