@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partflow.planning.digests import elements, lanes, prefix, range_digest
+from partflow.planning.digests import element, elements, lanes, prefix, range_digest
 from partflow.planning.snapshot import empty_state, state_over
 
 number = st.integers(0, 2**64 - 1)
@@ -24,6 +24,11 @@ def test_the_digest_of_a_range_is_the_difference_of_two_prefix_sums(content, dat
     parts = parts_of(list(range(len(content))), content)
     sums = prefix(parts)
     assert (sums[b] - sums[a]).tolist() == range_digest(parts[a:b]).tolist()
+
+
+@given(st.integers(-(2**62), 2**62), st.tuples(number, number) | st.just((0, 0)))
+def test_one_element_is_what_arrays_give_for_it(start, content) -> None:
+    assert element(start, content) == tuple(parts_of([start], [content])[0].tolist())
 
 
 @given(contents, st.data())
