@@ -5,16 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# The error of the forecast over the last eight weeks of 2012, of the hours that were observed: a
-# ratio of sums, beside that of the same hour a week before.
-define FIGURES
-select round(sum(absolute_error) / sum(actual), 3) as forecast_wape,
-       round(sum(naive_absolute_error) / sum(actual), 3) as naive_wape,
-       sum(observed_hours) as hours
-from forecast_error where date >= '2012-11-06'
-endef
-export FIGURES
-
 .PHONY: help demo test check properties torture audit format formatted lint secure types contracts clean
 .NOTPARALLEL:
 
@@ -30,8 +20,10 @@ help:
 
 demo: $(VENV)/.flagship
 	$(BIN)/partflow materialize -j 2
-	@echo; echo "The forecast's error over the last eight weeks of 2012, and that of last week's demand:"
-	$(BIN)/partflow query "$$FIGURES"
+	@echo; echo "How wrong the models were in 2012, by model and by the weather that they were told:"
+	$(BIN)/partflow query - < docs/figures.sql
+	@echo; echo "The last two weeks are drawn in deployed/forecast.png."
+	$(BIN)/python docs/make_pictures.py deployed/forecast.png
 	@echo; echo "Once more: nothing that it is made from has changed."
 	$(BIN)/partflow materialize -j 2
 

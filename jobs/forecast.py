@@ -1,202 +1,127 @@
-"""The forecast: a model every week, 24 hours every day, and how wrong they were.
+"""The forecast: the mean of both models, put right by the last days' error, with an interval.
 
-The weather that came stands for a weather forecast that is never wrong, in training as in
-forecasting; with a real one the errors would be larger.
+The mean is multiplied by what the last 14 days came to, as a share of what was forecast of them.
+Low and high are to hold 80 % of the hours. They come from the relative errors of the last 84 days,
+by block of hours: a tenth is left out on each side; less than that where more fell outside lately,
+and more where less did.
 
-scikit-learn takes a second to import, and every partflow command imports this module: so it is
-imported where it is used.
+All of it is worked out anew from the 126 days before: 14 for the correction of the first error, 84
+of errors, 28 in which the tails move. So a forecast is made of models and demand, and of no other
+forecast, and a call can make many days.
 """
 
-import json
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING
-
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from jobs.demand import HOUR, TARGET, demand, features
-from jobs.deployment import switch_release
-from jobs.hours import DAYS, dates
-from partflow import Dataset, Partition, Weekly, effect, task
+from jobs.candidates import FORECAST_DAYS, candidates
+from jobs.demand import HOUR, demand
+from jobs.hours import dates
+from jobs.linear import BLOCKS
+from partflow import Dataset, Partition, task
 
-if TYPE_CHECKING:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-# The first model is trained when there are nine weeks to learn from.
-WEEKS = Weekly("2011-02-28", "2013-01-01")
-
-demand_model = Dataset(
-    "demand_model",
-    WEEKS,
-    format="skops",
-    # The one class in it that skops doesn't know; a file that holds any other is refused.
-    trusted=("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",),
-    description="Predicts an hour's rentals as a multiple of the mean hour of the last 28 days",
-)
-model_metrics = Dataset(
-    "model_metrics",
-    WEEKS,
-    schema={
-        "first_day": pl.Date,
-        "last_day": pl.Date,
-        "hours": pl.UInt32,
-        "training_wape": pl.Float64,
-        "training_mae": pl.Float64,
-    },
-    description="What each model was trained on, and its error there (not on days it never saw)",
-)
+FORECAST = {
+    "hour": pl.Int8,
+    "weather": pl.String,
+    "forecast": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+}
 forecast = Dataset(
     "forecast",
-    DAYS,
-    schema={"hour": pl.Int8, "forecast": pl.Float64},
-    description="Rentals to expect, from the newest model that is older than the day",
-)
-forecast_error = Dataset(
-    "forecast_error",
-    DAYS,
-    schema={
-        "observed_hours": pl.UInt32,
-        "actual": pl.Float64,
-        "absolute_error": pl.Float64,
-        "wape": pl.Float64,
-        "mae": pl.Float64,
-        "bias": pl.Float64,
-        "naive_absolute_error": pl.Float64,
-        "naive_wape": pl.Float64,
-        "naive_mae": pl.Float64,
-        "naive_bias": pl.Float64,
-    },
-    description="How wrong the forecast was, and how wrong last week's demand would have been",
+    FORECAST_DAYS,
+    schema=FORECAST,
+    description="Rentals to expect, and between what four hours of five are to lie",
 )
 
-# What the model looks at. Inputs and settings were chosen on weeks before November 2012, so that
-# the last eight weeks can judge them. The lags are for people and for other models: this one did
-# no better with them.
-INPUTS = (
-    "hour",
-    "weekday",
-    "day_of_year",
-    "holiday",
-    "working_day",
-    "temperature_c",
-    "humidity_pct",
-    "wind_kmh",
-    "rain",
-    "trend",
+CORRECTED_BY = 14
+POWER = 0.6  # a part of what the last days were off by was chance
+ERRORS_OF = 84
+FEWEST = 20  # errors of a block of hours, before an interval is said
+TAILS_OF = 28
+TAIL = 0.1
+PACE = 0.1
+
+# A row for each day and a column for each hour, or one day's hours; NaN where nothing is known.
+Hours = NDArray[np.float64]
+# Sorted shares actual ÷ forecast of each block of hours.
+Errors = list[NDArray[np.float64]]
+
+
+@task(
+    reads={"candidates": candidates.window(-126, 0), "demand": demand.window(-126, -1)},
+    writes=forecast,
+    batch=True,
 )
-TREND = pl.col("mean_7d") / pl.col("mean_28d")
+def forecast_days(candidates: pl.DataFrame, demand: pl.DataFrame, days: Partition) -> pl.DataFrame:
+    """The days' hours, with the weather that came and with a forecast of it."""
+    actual = demand.select(*HOUR, actual=pl.col("rentals").cast(pl.Float64))
+    means = candidates.filter(model="mean").join(actual, on=HOUR, how="left").sort(HOUR)
+    weathers = means.partition_by("weather", maintain_order=True)
+    made = [forecast_last(dates(days).height, hours) for hours in weathers]
+    return pl.concat(made).sort("date", "weather", "hour")
 
 
-@task(reads=[features.window("-51w", "0d")], writes=[demand_model, model_metrics])
-def train_demand_model(
-    features: pl.DataFrame,
-) -> tuple["HistGradientBoostingRegressor", pl.DataFrame]:
-    """A model of the last 52 weeks, and how well it fits them.
-
-    It learns multiples of the mean hour of the last 28 days, so that a year in which the whole
-    business grew by two thirds teaches it hours and weather, and not the level.
-    """
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    seen = features.filter(pl.col("observed") & (pl.col("mean_28d") > 0))
-    level = seen["mean_28d"].to_numpy()
-    rentals = seen["rentals"].to_numpy()
-    # Few and large trees: as good as many small ones, and three times as fast to load each day.
-    model = HistGradientBoostingRegressor(
-        max_iter=40,
-        learning_rate=0.15,
-        max_leaf_nodes=64,
-        max_bins=32,
-        early_stopping=False,
-        random_state=0,
-    )
-    with one_thread():
-        model.fit(inputs_of(seen), rentals / level, sample_weight=level)
-        errors = abs(model.predict(inputs_of(seen)) * level - rentals)
-    metrics = seen.select(
-        first_day=pl.col("date").min(),
-        last_day=pl.col("date").max(),
-        hours=pl.len(),
-        training_wape=pl.lit(errors.sum() / rentals.sum()),
-        training_mae=pl.lit(errors.mean()),
-    )
-    return model, metrics
-
-
-@task(reads={"model": demand_model.asof(), "features": features}, writes=forecast, batch=True)
-def forecast_days(model: "HistGradientBoostingRegressor", features: pl.DataFrame) -> pl.DataFrame:
-    """24 hours, forecast at midnight: with the day's features, but without its demand.
-
-    Days that share a model are forecast together, so that it is loaded once a week.
-    """
-    known = features.drop(TARGET)
-    with one_thread():
-        multiple = pl.Series(model.predict(inputs_of(known))).clip(lower_bound=0)
-    return known.select("date", "hour", forecast=multiple * known["mean_28d"])
-
-
-def one_thread() -> AbstractContextManager[object]:
-    """Keeps scikit-learn to one thread: `-j` fills the cores, and more would only queue."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    limits: AbstractContextManager[object] = threadpool_limits(1)
-    return limits
-
-
-def inputs_of(features: pl.DataFrame) -> pl.DataFrame:
-    """What the model looks at, in its order."""
-    return features.with_columns(trend=TREND).select(INPUTS).cast(pl.Float64)
-
-
-@task(reads=[forecast, demand.window(-7, 0)], writes=forecast_error, batch=True)
-def score_forecast(forecast: pl.DataFrame, demand: pl.DataFrame, days: Partition) -> pl.DataFrame:
-    """Each day's errors over its observed hours; sums stand beside ratios, for longer spans.
-
-    The naive forecast is the same hour of last week; where that hour is absent it says none,
-    which is what an absent hour mostly means.
-    """
-    last_week = demand.select(
-        pl.col("date") + pl.duration(days=7), "hour", naive=pl.col("rentals").fill_null(0)
-    )
-    hours = (
-        dates(days)
-        .join(demand.filter("observed"), on="date")
-        .join(forecast, on=HOUR)
-        .join(last_week, on=HOUR)
-        .sort(HOUR)  # sums of floats depend on the order
-        .select(
-            "date",
-            actual=pl.col("rentals").cast(pl.Float64),
-            error=pl.col("forecast") - pl.col("rentals"),
-            naive_error=pl.col("naive").cast(pl.Float64) - pl.col("rentals"),
-        )
-    )
-    each_day = dates(days).join(hours, on="date", how="left", maintain_order="left_right")
-    return each_day.group_by("date", maintain_order=True).agg(
-        pl.col("actual").count().alias("observed_hours"),
-        pl.col("actual").sum(),
-        *errors_of("error", prefix=""),
-        *errors_of("naive_error", prefix="naive_"),
-    )
-
-
-def errors_of(column: str, prefix: str) -> list[pl.Expr]:
-    """Sum, WAPE, mean and bias of a column of errors; a forecast that is too high has bias > 0."""
-    error = pl.col(column)
-    return [
-        error.abs().sum().alias(f"{prefix}absolute_error"),
-        (error.abs().sum() / pl.col("actual").sum()).alias(f"{prefix}wape"),
-        error.abs().mean().alias(f"{prefix}mae"),
-        error.mean().alias(f"{prefix}bias"),
-    ]
-
-
-@effect(reads=[demand_model, model_metrics], only="latest")
-def deployed_model(model: list[Path], metrics: pl.DataFrame, partition: Partition) -> None:
-    """Puts the newest model with its own metrics into service, as `deployed/current/`."""
-    about = {"week": partition.key, **metrics.drop("week").row(0, named=True)}
-    files = {
-        "demand_model.skops": model[0].read_bytes(),
-        "metrics.json": json.dumps(about, default=str, indent=2).encode(),
+def forecast_last(days: int, hours: pl.DataFrame) -> pl.DataFrame:
+    """So many days at the end of the frame, each out of the days before it."""
+    mean, actual = by_day(hours["rentals"]), by_day(hours["actual"])
+    first, after = len(mean) - days, len(mean)
+    middle = corrected(mean, actual, POWER)
+    errors = {
+        day: errors_before(day, middle, actual) for day in range(max(first - TAILS_OF, 0), after)
     }
-    switch_release(partition.key, files)
+    limits = []
+    for day in range(first, after):
+        tails = np.array([TAIL, TAIL])
+        for past in range(max(day - TAILS_OF, 0), day):
+            tails = moved(tails, interval(middle[past], errors[past], tails), actual[past])
+        limits.append(interval(middle[day], errors[day], tails))
+    low, high = np.array(limits).swapaxes(0, 1)
+    said = {"forecast": middle[first:], "low": low, "high": high}
+    columns = [pl.Series(name, each.ravel()).fill_nan(None) for name, each in said.items()]
+    return hours.tail(24 * days).select(*HOUR, "weather").with_columns(columns)
+
+
+def by_day(hours: pl.Series) -> Hours:
+    """The hours of whole days."""
+    return hours.fill_null(np.nan).to_numpy().reshape(-1, 24)
+
+
+def corrected(mean: Hours, actual: Hours, power: float) -> Hours:
+    """Each day's mean times a power of actual ÷ forecast over the days before it."""
+    factors = np.ones((len(mean), 1))
+    for day in range(len(mean)):
+        past = slice(max(day - CORRECTED_BY, 0), day)
+        seen = ~np.isnan(actual[past])
+        if seen.any():
+            share = actual[past][seen].sum() / max(mean[past][seen].sum(), 1.0)
+            factors[day] = np.clip(share**power, 0.5, 2.0)
+    return mean * factors
+
+
+def errors_before(day: int, middle: Hours, actual: Hours) -> Errors:
+    """What came of the days before, as a share of what was forecast."""
+    past = slice(max(day - ERRORS_OF, 0), day)
+    shares = actual[past] / np.maximum(middle[past], 1.0)
+    blocks = [shares[:, first : last + 1].ravel() for first, last in BLOCKS.values()]
+    return [np.sort(block[~np.isnan(block)]) for block in blocks]
+
+
+def interval(middle: Hours, errors: Errors, tails: NDArray[np.float64]) -> Hours:
+    """A day's low and high: that share of the errors lies below the one and above the other."""
+    shares = np.full((2, 24), np.nan)
+    for (first, last), block in zip(BLOCKS.values(), errors, strict=True):
+        if len(block) >= FEWEST:
+            ranks = np.array([tails[0], 1 - tails[1]]) * (len(block) - 1)
+            shares[:, first : last + 1] = block[ranks.round().astype(int), np.newaxis]
+    return shares * middle
+
+
+def moved(tails: NDArray[np.float64], limits: Hours, actual: Hours) -> NDArray[np.float64]:
+    """The tails after a day: smaller where more of its hours fell outside than were to."""
+    low, high = limits
+    seen = ~np.isnan(actual) & ~np.isnan(low)
+    if not seen.any():
+        return tails
+    outside = np.array([(actual < low)[seen].mean(), (actual > high)[seen].mean()])
+    return np.clip(tails + PACE * (TAIL - outside), 0.01, 0.25)

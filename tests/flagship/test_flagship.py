@@ -12,21 +12,24 @@ import polars as pl
 import pytest
 
 SHORTER = {
-    "hours.py": (
-        'Daily("2011-01-01", "2013-01-01")',
-        'Daily("2011-12-19", "2012-02-06")',
-    ),
-    "forecast.py": (
+    "hours.py": ['Daily("2011-01-01", "2013-01-01")', 'Daily("2011-12-19", "2012-02-06")'],
+    "linear.py": [
+        'Weekly("2011-01-03", "2013-01-01")',
+        'Weekly("2011-12-19", "2012-02-06")',
         'Weekly("2011-02-28", "2013-01-01")',
         'Weekly("2012-01-16", "2012-02-06")',
-    ),
+    ],
+    "candidates.py": ['Daily("2011-03-07", "2013-01-01")', 'Daily("2012-01-23", "2012-02-06")'],
+    "backtest.py": ['Monthly("2011-04-01", "2013-01-01")', 'Monthly("2012-02-01", "2012-03-01")'],
 }
 DAYS = 49
 WEEKS = 3
 FORECASTS = 14
 
-# Of every day: two raw, two clean, demand, features and the weather's report.
-STEPS = 7 * DAYS + WEEKS + 2 * FORECASTS + 2
+# Of every day: two raw, two clean, demand, its quality, baseline, features, a weather forecast and
+# the weather's report. Of every week moments, and two models, their card and a champion. Of every
+# forecast candidates, forecast, what was issued, and two errors. A month, and two effects.
+STEPS = 10 * DAYS + DAYS // 7 + 4 * WEEKS + 5 * FORECASTS + 1 + 2
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +38,12 @@ def made(tmp_path_factory, pytestconfig):
     root = tmp_path_factory.mktemp("flagship")
     shutil.copytree(pytestconfig.rootpath / "jobs", root / "jobs")
     (root / "partflow.toml").write_text("", encoding="utf-8")
-    for name, (long, short) in SHORTER.items():
+    for name, spans in SHORTER.items():
         text = (root / "jobs" / name).read_text(encoding="utf-8")
-        assert text.count(long) == 1
-        (root / "jobs" / name).write_text(text.replace(long, short), encoding="utf-8")
+        for long, short in batched_by_two(spans):
+            assert text.count(long) == 1
+            text = text.replace(long, short)
+        (root / "jobs" / name).write_text(text, encoding="utf-8")
     return root, partflow(root, "materialize", "-j", "2")
 
 
@@ -62,6 +67,10 @@ def partflow(root, *words, **environment):
     return done.stdout
 
 
+def batched_by_two(spans):
+    return zip(spans[::2], spans[1::2], strict=True)
+
+
 def last_line(said):
     return said.strip().splitlines()[-1]
 
@@ -72,6 +81,11 @@ def keys(root, dataset):
 
 def table(root, dataset):
     return pl.read_parquet(root / f"warehouse/{dataset}", hive_partitioning=True)
+
+
+def naive_of(root):
+    errors = table(root, "candidate_error").filter(model="naive")
+    return errors.select("date", "actual")
 
 
 def made_again(copy, made):
@@ -98,9 +112,13 @@ def test_a_second_run_has_nothing_to_do(made):
 def test_forecasts_begin_on_the_first_day_that_has_a_model(made):
     root, _ = made
 
-    assert keys(root, "demand_model") == [f"2012-W{week:02}" for week in range(3, 6)]
+    assert (
+        keys(root, "tree_model")
+        == keys(root, "linear_model")
+        == [f"2012-W{week:02}" for week in range(3, 6)]
+    )
     assert keys(root, "forecast")[0] == "2012-01-23"
-    assert keys(root, "forecast") == keys(root, "forecast_error")
+    assert keys(root, "candidates")[0] == keys(root, "forecast")[0]
     assert len(keys(root, "forecast")) == FORECASTS
 
 
@@ -135,30 +153,30 @@ def test_duckdb_reads_the_warehouse_without_partflow(made):
     assert found == [(24 * DAYS, DAYS)]
 
 
-def test_the_query_of_the_readme_gives_both_errors(made):
+def test_the_query_of_the_demo_gives_the_errors_of_every_model(made, pytestconfig):
     root, _ = made
+    sql = (pytestconfig.rootpath / "docs/figures.sql").read_text(encoding="utf-8")
 
-    said = partflow(
-        root,
-        "query",
-        "--output",
-        "json",
-        "select sum(absolute_error) / sum(actual) as forecast, "
-        "sum(naive_absolute_error) / sum(actual) as naive from forecast_error "
-        "where date >= '2012-01-30'",
-    )
+    rows = json.loads(partflow(root, "query", "--output", "json", sql))
 
-    (row,) = json.loads(said)
-    assert 0 < row["forecast"] < row["naive"] < 1
+    assert {row["model"] for row in rows} == {
+        "naive",
+        "baseline",
+        "linear",
+        "tree",
+        "mean",
+        "forecast",
+    }
 
 
-def test_the_newest_model_is_deployed_with_its_metrics(made):
+def test_what_the_newest_champion_needs_is_deployed_with_its_errors(made):
     root, _ = made
     deployed = root / "deployed/current"
 
-    assert json.loads((deployed / "metrics.json").read_text())["week"] == "2012-W05"
-    assert (deployed / "demand_model.skops").read_bytes() == (
-        root / "warehouse/demand_model/week=2012-W05/data.skops"
+    about = json.loads((deployed / "model.json").read_text())
+    assert (about["week"], about["champion"]) == ("2012-W05", "mean")
+    assert (deployed / "tree_model.skops").read_bytes() == (
+        root / "warehouse/tree_model/week=2012-W05/data.skops"
     ).read_bytes()
 
 
@@ -184,19 +202,18 @@ def test_a_holiday_put_right_changes_its_day_and_the_model_that_learned_from_it(
     after = table(copy, "features")
     changed = after.filter(after["working_day"] != before["working_day"])
     assert changed["date"].unique().to_list() == [date(2012, 1, 31)]
-    assert made_again(copy, made) == {
-        "features": ["2012-01-31"],
-        "demand_model": ["2012-W05"],
-        "model_metrics": ["2012-W05"],
-        "forecast": ["2012-01-31"],
-        "forecast_error": ["2012-01-31"],
+    again = made_again(copy, made)
+    assert {again[name][0] for name in ("baseline", "features", "candidates", "forecast")} == {
+        "2012-01-31"
     }
+    assert again["linear_model"] == again["tree_model"] == again["moments"] == ["2012-W05"]
+    assert not {"raw_rentals", "demand", "weather_report"} & set(again)
 
 
 def test_a_day_that_the_rental_system_corrected_is_fetched_again_and_reaches_what_reads_it(
     copy, made, business
 ):
-    day, sums = "2012-02-02", table(copy, "forecast_error").select("date", "actual")
+    day, sums = "2012-02-02", naive_of(copy)
     business.answers[f"/{day}"] = [
         {"date": day, "hour": hour, "casual": 0, "registered": 100} for hour in range(24)
     ]
@@ -206,19 +223,18 @@ def test_a_day_that_the_rental_system_corrected_is_fetched_again_and_reaches_wha
 
     assert business.asked == [f"/{day}"]
     changed = (
-        table(copy, "forecast_error")
-        .join(sums, on="date")
-        .filter(pl.col("actual") != pl.col("actual_right"))
+        naive_of(copy).join(sums, on="date").filter(pl.col("actual") != pl.col("actual_right"))
     )
     assert changed.select("date", "actual").rows() == [(date(2012, 2, 2), 2400.0)]
     later = ["2012-02-02", "2012-02-03", "2012-02-04", "2012-02-05"]
+    of_the_day = ("raw_rentals", "clean_rentals", "demand")
+    of_later_days = ("features", "candidates", "forecast", "issued")
+    of_the_week = ("moments", "linear_model", "tree_model", "model_card", "champion")
     assert made_again(copy, made) == {
-        "raw_rentals": [day],
-        "clean_rentals": [day],
-        "demand": [day],
-        "features": later,
-        "demand_model": ["2012-W05"],
-        "model_metrics": ["2012-W05"],
-        "forecast": later[1:],
-        "forecast_error": later,
+        **{name: [day] for name in of_the_day},
+        **dict.fromkeys(("demand_quality", "candidate_error", "live_error"), later),
+        **dict.fromkeys(of_later_days, later[1:]),
+        **{name: ["2012-W05"] for name in of_the_week},
+        "baseline": ["2012-02-03"],  # the others of that week are days off
+        "backtest": ["2012-02"],
     }

@@ -1,191 +1,157 @@
+"""The correction and the interval, on made-up errors."""
+
 from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from flagshipdays import span
 
-from jobs.demand import FEATURES, TARGET, demand
-from jobs.forecast import (
-    forecast,
-    forecast_days,
-    forecast_error,
-    model_metrics,
-    score_forecast,
-    train_demand_model,
-)
-from partflow import Daily, Partition
+from jobs.forecast import FEWEST, FORECAST, POWER, corrected, forecast_days
+from jobs.issued import issue, live_error, score_issued
 
-DAYS = Daily("2011-01-01", "2013-01-01")
-MONDAY = date(2012, 6, 4)
+FIRST = date(2012, 1, 1)
 
 
-def partition(day):
-    return Partition.of(DAYS, DAYS.ordinal(day.isoformat()))
-
-
-def features_of(day, level=100.0):
-    """A day on which hour h has h/12 of the level; so the mean hour has nearly the level."""
-    hours = list(range(24))
-    return pl.DataFrame(
-        {name: [1] * 24 for name in FEATURES}
-        | {"hour": hours, "mean_28d": [level] * 24, "mean_7d": [level] * 24}
-        | {"rentals": [round(level * hour / 12) for hour in hours], "observed": [True] * 24}
-        | {"date": [day] * 24},
-        schema_overrides=FEATURES | {"date": pl.Date},
-        strict=False,
+def candidates_of(mean):
+    """A mean for each of the days, the same with either weather."""
+    days, hours = mean.shape
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "date": [FIRST + timedelta(days=day) for day in range(days) for _ in range(hours)],
+                "hour": list(range(hours)) * days,
+                "rentals": mean.ravel(),
+            },
+            schema_overrides={"hour": pl.Int8},
+        ).with_columns(model=pl.lit("mean"), weather=pl.lit(weather))
+        for weather in ("actual", "forecast")
     )
+
+
+def demand_of(actual):
+    rows = candidates_of(actual).filter(weather="actual")
+    return rows.select("date", "hour", pl.col("rentals").fill_nan(None).cast(pl.Int32))
+
+
+def made(mean, actual, first, last):
+    """Forecasts of the days of those numbers, out of the days before only."""
+    days = [FIRST + timedelta(days=day) for day in (first, last)]
+    known = demand_of(actual).filter(pl.col("date") < days[1])
+    said = candidates_of(mean).filter(pl.col("date") <= days[1])
+    return forecast_days(said, known, span(*days))
 
 
 @pytest.fixture(scope="module")
-def trained():
-    weeks = pl.concat([features_of(MONDAY + timedelta(days=n)) for n in range(28)])
-    return train_demand_model(weeks)
+def noisy():
+    """A year of means of 100 and of counts that differ from them by a tenth or so, by chance."""
+    chance = np.random.default_rng(1)
+    return np.full((366, 24), 100.0), np.round(100 * np.exp(chance.normal(0, 0.1, (366, 24))))
 
 
-def test_a_model_learns_the_shape_of_a_day(trained):
-    model, _ = trained
+def test_a_level_that_was_off_for_two_weeks_is_put_right_in_part():
+    mean, actual = np.full((15, 24), 100.0), np.full((15, 24), 50.0)
 
-    hours = forecast_days(model, features_of(date(2012, 7, 2)))["forecast"]
-
-    assert hours.to_list() == pytest.approx([100 * hour / 12 for hour in range(24)], abs=5)
+    assert corrected(mean, actual, POWER)[14] == pytest.approx(100 * 0.5**0.6)
 
 
-def test_a_business_that_doubled_is_forecast_to_have_doubled(trained):
-    model, _ = trained
+def test_a_correction_is_at_most_by_half_or_to_twice():
+    mean = np.full((15, 24), 100.0)
 
-    before = forecast_days(model, features_of(date(2012, 7, 2), level=100))
-    after = forecast_days(model, features_of(date(2012, 7, 2), level=200))
-
-    assert after["forecast"].to_list() == pytest.approx((before["forecast"] * 2).to_list())
+    assert corrected(mean, mean * 0, POWER)[14] == pytest.approx(50)
+    assert corrected(mean, mean * 90, POWER)[14] == pytest.approx(200)
 
 
-def test_a_forecast_looks_neither_at_the_demand_of_the_day_nor_at_whether_it_was_observed(trained):
-    model, _ = trained
-    features = features_of(date(2012, 7, 2))
-    unknown = features.with_columns(rentals=pl.lit(None, pl.Int32), observed=pl.lit(value=False))
+def test_hours_that_were_not_observed_correct_nothing():
+    mean, actual = np.full((15, 24), 100.0), np.full((15, 24), 50.0)
+    actual[:, 12:] = np.nan
+    mean[:, 12:] = 9999.0
 
-    forecasts = forecast_days(model, features)
-
-    assert forecasts.equals(forecast_days(model, unknown))
-    assert not set(TARGET) & set(forecasts.columns)
+    assert corrected(mean, actual, POWER)[14, :12] == pytest.approx(100 * 0.5**0.6)
 
 
-def test_a_forecast_is_24_hours_of_the_declared_types_and_never_below_zero(trained):
-    model, _ = trained
+def test_the_first_day_of_all_is_the_mean_without_an_interval():
+    rows = made(np.full((1, 24), 100.0), np.full((1, 24), 1.0), 0, 0)
 
-    hours = forecast_days(model, features_of(date(2012, 7, 2)))
-
-    assert dict(hours.drop("date").schema) == forecast.schema
-    assert hours["hour"].to_list() == list(range(24))
-    assert hours["forecast"].min() >= 0
+    assert dict(rows.drop("date").schema) == FORECAST
+    assert rows["forecast"].to_list() == [100.0] * 48
+    assert rows["low"].null_count() == rows["high"].null_count() == 48
 
 
-def test_the_metrics_say_what_the_model_was_trained_on(trained):
-    _, metrics = trained
-    row = metrics.row(0, named=True)
+def test_an_interval_is_said_once_there_are_enough_errors(noisy):
+    needed = -(-FEWEST // 4)  # the smallest blocks have four hours
 
-    assert dict(metrics.schema) == model_metrics.schema
-    assert (row["first_day"], row["last_day"]) == (MONDAY, MONDAY + timedelta(days=27))
-    assert row["hours"] == 28 * 24
-    assert 0 <= row["training_wape"] < 0.05
+    rows = made(*noisy, needed, needed)
+
+    assert rows["low"].null_count() == 0
 
 
-def test_hours_that_were_not_observed_teach_nothing():
-    weeks = pl.concat([features_of(MONDAY + timedelta(days=n)) for n in range(14)])
-    half = weeks.with_columns(
-        observed=pl.col("hour") >= 12, rentals=pl.when(pl.col("hour") >= 12).then("rentals")
+def test_four_of_five_hours_lie_between_low_and_high(noisy):
+    mean, actual = noisy
+    rows = (
+        made(mean, actual, 200, 365)
+        .filter(weather="actual")
+        .join(demand_of(actual).rename({"rentals": "actual"}), on=["date", "hour"])
     )
 
-    _, metrics = train_demand_model(half)
+    held = rows["actual"].is_between(rows["low"], rows["high"]).mean()
+    assert held == pytest.approx(0.8, abs=0.02)
+    assert (rows["low"] < rows["forecast"]).all()
+    assert (rows["forecast"] < rows["high"]).all()
 
-    assert metrics["hours"][0] == 14 * 12
+
+def test_an_interval_widens_while_more_falls_outside_of_it(noisy):
+    mean, actual = noisy
+    wild = actual.copy()
+    wild[180:200, ::2] *= 2.0
+    wild[180:200, 1::2] /= 2.0
+
+    calm, shaken = (made(mean, counts, 200, 200).filter(hour=12) for counts in (actual, wild))
+
+    width = [(rows["high"] - rows["low"])[0] for rows in (calm, shaken)]
+    assert width[1] > 2 * width[0]
 
 
-def test_training_twice_gives_the_same_model():
-    noise = np.random.default_rng(5)
-    weeks = pl.concat([features_of(MONDAY + timedelta(days=n)) for n in range(28)]).with_columns(
-        rentals=pl.Series(noise.integers(0, 500, 28 * 24), dtype=pl.Int32),
-        temperature_c=pl.Series(noise.normal(size=28 * 24)),
+def test_days_that_are_made_together_are_what_they_are_by_themselves(noisy):
+    together = made(*noisy, 140, 365)
+
+    for day in (140, 141, 200, 365):
+        mean, actual = (hours[day - 126 : day + 1] for hours in noisy)
+        rows = made(mean, actual, min(day, 126), min(day, 126))
+        moved = rows.with_columns(pl.col("date") + timedelta(days=day - 126))
+        assert moved.equals(together.filter(pl.col("date") == FIRST + timedelta(days=day)))
+
+
+def test_neither_the_day_nor_what_is_older_than_126_days_moves_a_forecast(noisy):
+    mean, actual = noisy
+    other = actual.copy()
+    other[:74] += 1000
+    other[200:] += 1000
+
+    assert made(mean, actual, 200, 200).equals(made(mean, other, 200, 200))
+
+
+def test_what_is_issued_is_the_forecast(noisy):
+    rows = made(*noisy, 200, 201)
+
+    assert issue(rows.lazy()).collect().equals(rows)
+
+
+def test_the_live_error_counts_the_hours_that_the_interval_held():
+    hours = pl.DataFrame(
+        {"date": [FIRST] * 24, "hour": range(24)}, schema_overrides={"hour": pl.Int8}
     )
-
-    first, second = (train_demand_model(weeks)[0] for _ in range(2))
-
-    assert forecast_days(first, weeks).equals(forecast_days(second, weeks))
-
-
-def demand_of(day, rentals):
-    """Demand by hour; None is an hour that was not observed."""
-    return pl.DataFrame(
-        {"hour": list(range(24)), "rentals": rentals, "date": [day] * 24},
-        schema_overrides={"hour": pl.Int8, "rentals": pl.Int32},
-    ).select(
-        "hour",
-        "rentals",
-        pl.col("rentals").is_not_null().alias("observed"),
-        *[pl.lit(None, demand.schema[c]).alias(c) for c in list(demand.schema)[3:]],
-        "date",
+    said = hours.with_columns(
+        weather=pl.lit("actual"), forecast=pl.lit(10.0), low=pl.lit(8.0), high=pl.lit(12.0)
     )
+    actual = hours.with_columns(rentals=pl.Series([10, 8, 12, 22, 0] + [None] * 19, dtype=pl.Int32))
+    known = hours.with_columns(holiday=pl.lit(True), christmas=pl.lit(False), bridge=pl.lit(False))
 
+    row = score_issued(said, known, actual).drop("date").row(0, named=True)
 
-def forecast_of(day, values):
-    return pl.DataFrame(
-        {"hour": list(range(24)), "forecast": values, "date": [day] * 24},
-        schema_overrides={"hour": pl.Int8, "forecast": pl.Float64},
-    )
-
-
-def test_errors_are_of_the_observed_hours_only():
-    today, last_week = date(2012, 6, 8), date(2012, 6, 1)
-    days = pl.concat([demand_of(last_week, [10] * 24), demand_of(today, [20, 40] + [None] * 22)])
-
-    row = score_forecast(
-        forecast_of(today, [25.0, 30.0] + [999.0] * 22), days, partition(today)
-    ).row(0, named=True)
-
-    assert row["observed_hours"] == 2
-    assert row["actual"] == 60
-    assert (row["absolute_error"], row["naive_absolute_error"]) == (15, 40)
-    assert (row["wape"], row["mae"], row["bias"]) == (0.25, 7.5, -2.5)
-    assert (row["naive_wape"], row["naive_mae"], row["naive_bias"]) == (40 / 60, 20, -20)
-
-
-def test_the_naive_forecast_is_last_week_and_says_none_where_that_is_absent():
-    today = date(2012, 6, 8)
-    week = [demand_of(today - timedelta(days=age), [age * 10] * 24) for age in range(6, 0, -1)]
-    days = pl.concat(
-        [demand_of(today - timedelta(days=7), [None] + [7] * 23), *week, demand_of(today, [7] * 24)]
-    )
-
-    errors = score_forecast(forecast_of(today, [7.0] * 24), days, partition(today))
-
-    assert errors["observed_hours"][0] == 24
-    assert errors["absolute_error"][0] == 0
-    assert errors["naive_absolute_error"][0] == 7
-
-
-def test_days_that_are_scored_together_have_the_errors_that_they_have_by_themselves():
-    first, second = date(2012, 6, 8), date(2012, 6, 9)
-    demands = {
-        day: demand_of(day, [(day.day * 7 + hour) % 50 + 1 for hour in range(24)])
-        for day in (first - timedelta(days=7), second - timedelta(days=7), first)
-    }
-    demands[second] = demand_of(second, [None] * 24)
-    window = pl.concat(demands.values())
-    said = {day: forecast_of(day, [h / 3 + day.day for h in range(24)]) for day in (first, second)}
-    together = Partition.spanning(DAYS, *(DAYS.ordinal(d.isoformat()) for d in (first, second)))
-
-    errors = score_forecast(pl.concat(said.values()), window, together)
-
-    for day in (first, second):
-        alone = score_forecast(said[day], window.filter(pl.col("date") <= day), partition(day))
-        assert errors.filter(date=day).equals(alone, null_equal=True)
-    assert errors.row(1, named=True)["observed_hours"] == 0
-
-
-def test_errors_have_the_declared_types():
-    today = date(2012, 6, 8)
-    days = pl.concat([demand_of(date(2012, 6, 1), [1] * 24), demand_of(today, [1] * 24)])
-
-    errors = score_forecast(forecast_of(today, [1.0] * 24), days, partition(today))
-
-    assert dict(errors.drop("date").schema) == forecast_error.schema
+    assert list(row) == list(live_error.schema)
+    assert row["special"]
+    assert (row["observed_hours"], row["judged_hours"], row["held_hours"]) == (5, 5, 3)
+    assert (row["absolute_error"], row["error"]) == (2 + 2 + 12 + 10, 2 - 2 - 12 + 10)
+    # By hour: 0.2 + 0.2, 0 + 0.4, 0.4 + 0, 1.4 + 9, 7.2 + 1.2.
+    assert row["pinball"] == pytest.approx(0.4 + 0.4 + 0.4 + 10.4 + 8.4)

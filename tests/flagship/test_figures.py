@@ -1,0 +1,123 @@
+"""The figures that the README states, and that no forecast has seen the day which it is of."""
+
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+from flagshipdays import (
+    LAST,
+    all_candidates,
+    all_demand,
+    baseline_of,
+    between,
+    candidates_of,
+    features_of,
+    forecasts_of,
+    linear_of,
+    moments_of,
+    monday_of,
+    tree_of,
+)
+
+from jobs.candidates import score_candidates
+from jobs.issued import score_issued
+
+YEAR = (date(2012, 1, 2), LAST)
+JANUARY_TO_NOVEMBER = (date(2012, 1, 2), date(2012, 11, 4))
+LAST_WEEKS = (date(2012, 11, 6), LAST)
+# What the first forecast of the year is made of.
+FIRST_NEEDED = YEAR[0] - timedelta(days=126)
+
+pytestmark = pytest.mark.timeout(600)  # 70 weeks of models
+
+
+@pytest.fixture(scope="module")
+def said():
+    return all_candidates(FIRST_NEEDED, LAST)
+
+
+@pytest.fixture(scope="module")
+def forecasts(said):
+    return forecasts_of(said, all_demand(), *YEAR)
+
+
+@pytest.fixture(scope="module")
+def errors(said, forecasts):
+    """Of each day of the year, model and weather; the forecast is one of the models."""
+    demand = all_demand()
+    known, expected = (between(f(demand), *YEAR) for f in (features_of, baseline_of))
+    models = score_candidates(between(said, *YEAR), expected, known, between(demand, *YEAR))
+    lived = score_issued(forecasts, known, between(demand, *YEAR))
+    return pl.concat([models, lived.with_columns(model=pl.lit("forecast"))], how="diagonal")
+
+
+def figures(errors, days, model, weather="actual"):
+    rows = between(errors, *days).filter(model=model, weather=weather)
+    return {
+        "wape": rows["absolute_error"].sum() / rows["actual"].sum(),
+        "bias": rows["error"].sum() / rows["actual"].sum(),
+        "coverage": rows["held_hours"].sum() / max(rows["judged_hours"].sum(), 1),
+        "hours": rows["observed_hours"].sum(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "weather", "until_november", "last_weeks"),
+    [
+        ("naive", "none", 0.240, 0.393),
+        ("baseline", "none", 0.191, 0.313),
+        ("linear", "actual", 0.144, 0.187),
+        ("tree", "actual", 0.132, 0.195),
+        ("mean", "actual", 0.126, 0.179),
+        ("forecast", "actual", 0.123, 0.183),
+        ("forecast", "forecast", 0.141, 0.193),
+    ],
+)
+def test_the_errors_are_those_that_the_readme_states(
+    errors, model, weather, until_november, last_weeks
+):
+    before = figures(errors, JANUARY_TO_NOVEMBER, model, weather)
+    after = figures(errors, LAST_WEEKS, model, weather)
+
+    assert before["wape"] == pytest.approx(until_november, abs=0.005)
+    assert after["wape"] == pytest.approx(last_weeks, abs=0.005)
+    assert after["hours"] == 1340
+
+
+def test_the_forecast_reaches_its_goals(errors):
+    before = figures(errors, JANUARY_TO_NOVEMBER, "forecast")
+    after = figures(errors, LAST_WEEKS, "forecast")
+
+    assert before["wape"] <= 0.125
+    assert after["wape"] <= 0.19
+    assert abs(before["bias"]) <= 0.03
+    assert abs(after["bias"]) <= 0.03
+
+
+def test_four_hours_of_five_lie_in_the_interval(errors):
+    assert 0.77 <= figures(errors, YEAR, "forecast")["coverage"] <= 0.83
+    assert figures(errors, LAST_WEEKS, "forecast")["coverage"] >= 0.75
+
+
+@pytest.mark.parametrize("days_on", range(56))
+def test_no_forecast_moves_if_all_demand_from_its_day_on_is_corrupted(said, forecasts, days_on):
+    day = LAST_WEEKS[0] + timedelta(days=days_on)
+    last_known = day - timedelta(days=1)
+    is_later = pl.col("date") >= day
+    corrupted = all_demand().with_columns(
+        pl.when(is_later).then(pl.col(name) * 7 + 1000).otherwise(name).alias(name)
+        for name in ("casual", "registered", "rentals")
+    )
+    monday = monday_of(day)
+    first = monday - timedelta(weeks=52)
+
+    known, expected = (f(corrupted, first, day) for f in (features_of, baseline_of))
+    weeks = pl.date_range(first, monday, "1w", closed="left", eager=True)
+    moments = pl.concat(moments_of(known, corrupted, week) for week in weeks)
+    models = linear_of(moments, monday), tree_of(known, corrupted, monday)
+    again = candidates_of(models, known, expected, day, day)
+    before = between(said, day - timedelta(days=126), last_known)
+    forecast = forecasts_of(pl.concat([before, again]), corrupted, day, day)
+
+    assert again.equals(said.filter(date=day))
+    assert forecast.equals(forecasts.filter(date=day))
