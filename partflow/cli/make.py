@@ -136,7 +136,7 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
             asked=asked, with_effects=with_effects, saved=saved, controls=controls
         )
 
-    carried_out = functools.partial(_carried_out, session, how, verify, make)
+    carried_out = functools.partial(_carried_out, session, how, verify, output, make)
     return _shown(session, project, asked, output, carried_out)
 
 
@@ -195,7 +195,7 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     def make(controls: Controls) -> Result:
         return project.backfill(asked=asked, only=Only(only), again=again, controls=controls)
 
-    carried_out = functools.partial(_carried_out, session, how, verify, make)
+    carried_out = functools.partial(_carried_out, session, how, verify, output, make)
     return _shown(session, project, asked, output, carried_out)
 
 
@@ -250,15 +250,17 @@ def _carried_out(
     session: Session,
     how: Carrying,
     verify: Verify,
+    output: str,
     make: Callable[[Controls], Result],
     interrupt: Interrupt,
 ) -> Result:
     """Carry a run out, show its progress, and let Ctrl-C stop it."""
-    from partflow.cli.outcome import warn_of_effects
+    from partflow.cli.outcome import tell_failure, warn_of_effects
     from partflow.cli.progress import watched
 
+    tell = functools.partial(tell_failure, session, output)
     try:
-        with interrupt.armed(INTERRUPTED), watched(interrupt) as observer:
+        with interrupt.armed(INTERRUPTED), watched(interrupt, tell) as observer:
             controls = replace(
                 session.controls(wait=how.wait),
                 workers=how.jobs,

@@ -20,13 +20,13 @@ from partflow.report.faults import (
 )
 from partflow.report.plan import DryRun, ScopeReport, blocked_lines, plan_lines, scope_lines
 from partflow.report.remarks import Remarks, remark_lines
-from partflow.report.result import cut_off, failure_lines, result_report
+from partflow.report.result import cut_off, failure_lines, first_lines, result_report
 from partflow.report.text import painted, print_json, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from partflow.execution.controls import Result
+    from partflow.execution.controls import Failed, Result
     from partflow.metastore.record import RunRow
     from partflow.planning.plan import Plan
     from partflow.planning.selection import Asked
@@ -62,10 +62,16 @@ def show_result(result: Result, asked: Asked, output: str, session: Session) -> 
         echo_faults(report.faults)
         echo_remarks(report.remarks)
         _echo_errors([report.catalog] if report.catalog else [])
-        for line in failure_lines(report.failures, session.calls):
+        for line in failure_lines(report, session.calls):
             click.echo(line, err=True)
         click.echo("\n".join([*blocked_lines(report.plan, session.calls), report.sentence]))
     return _exit_code(report, was_stopped=session.stopped)
+
+
+def tell_failure(session: Session, output: str, failed: Failed) -> None:
+    """Print on stderr the first failure of a task, while the run goes on."""
+    if output != "json":
+        click.echo("\n".join(first_lines(failed, session.calls)), err=True)
 
 
 def show_cut_off(row: RunRow, output: str) -> None:

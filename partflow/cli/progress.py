@@ -1,6 +1,7 @@
 """Shows a run's progress: a bar on a terminal, else a plain line every few seconds.
 
-Of a run it knows only how many steps there are, and how many are done.
+Of a run it knows only how many steps there are, and how many are done. What failed first is told by
+whoever knows the words.
 """
 
 from __future__ import annotations
@@ -18,17 +19,26 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from partflow.cli.stopping import Interrupt
-    from partflow.execution.controls import Observer
+    from partflow.execution.controls import Failed, Observer
+
+    Tell = Callable[[Failed], None]
 
 _EVERY = 5.0
 _DRAWN_EVERY = 0.1
 
 
+def _say_nothing(_: Failed) -> None:
+    """Nothing."""
+
+
 @contextmanager
-def watched(interrupt: Interrupt) -> Iterator[Observer]:
-    """An observer that shows a run's progress, and tells `interrupt` when the run begins."""
+def watched(interrupt: Interrupt, tell: Tell = _say_nothing) -> Iterator[Observer]:
+    """An observer that shows a run's progress, and tells `interrupt` when the run begins.
+
+    It calls `tell` with the first failure of each task.
+    """
     if not sys.stderr.isatty():
-        yield Lines(interrupt)
+        yield Lines(interrupt, tell)
         return
     from rich.console import Console
     from rich.progress import (
@@ -48,7 +58,7 @@ def watched(interrupt: Interrupt) -> Iterator[Observer]:
     # Drawn when steps end, not by a thread, which would draw over a task's debugger prompt.
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
-        yield Bar(interrupt, progress)
+        yield Bar(interrupt, progress, tell)
 
 
 @dataclass(slots=True)
@@ -56,6 +66,7 @@ class Lines:
     """Prints every few seconds how far a run is; nothing for a short run."""
 
     interrupt: Interrupt
+    tell: Tell = _say_nothing
     now: Callable[[], float] = time.monotonic
     every: float = _EVERY
     _steps: int = 0
@@ -83,6 +94,10 @@ class Lines:
             err=True,
         )
 
+    def failed(self, failed: Failed) -> None:
+        """Tell the first failure of a task."""
+        self.tell(failed)
+
 
 @dataclass(slots=True)
 class Bar:
@@ -90,6 +105,7 @@ class Bar:
 
     interrupt: Interrupt
     progress: Progress
+    tell: Tell = _say_nothing
     _row: TaskID | None = None
     _began: float = field(default_factory=time.monotonic)
     _drawn: float = 0.0
@@ -115,6 +131,10 @@ class Bar:
         if at - self._drawn >= _DRAWN_EVERY:
             self._drawn = at
             self.progress.refresh()
+
+    def failed(self, failed: Failed) -> None:
+        """Tell the first failure of a task; it is printed above the bar."""
+        self.tell(failed)
 
 
 def spoken_rate(rate: float) -> str:

@@ -56,10 +56,20 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """A task of which `steps` more were not begun, after so many `failures` in a row alike."""
+
+    task: str
+    steps: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """How many steps of a run ended in which way, and how many seconds it took.
 
-    `unchanged` counts the steps of `ran` whose content stayed the same.
+    `unchanged` counts the steps of `ran` whose content stayed the same. `left` are tasks that
+    failed too often in a row in the same way; how many of their steps were left is among `blocked`.
     """
 
     run: str
@@ -71,6 +81,7 @@ class Summary:
     cancelled: int
     seconds: float
     failures: tuple[Failed, ...] = ()
+    left: tuple[LeftAlone, ...] = ()
 
 
 class Observer(Protocol):
@@ -82,6 +93,9 @@ class Observer(Protocol):
     def moved(self, finished: int, failed: int) -> None:
         """So many steps have ended, with or without success, and so many of them failed."""
 
+    def failed(self, failed: Failed) -> None:
+        """A task has failed for the first time in this run."""
+
 
 class Quiet:
     """An observer that does nothing."""
@@ -90,6 +104,9 @@ class Quiet:
         """Nothing."""
 
     def moved(self, finished: int, failed: int) -> None:
+        """Nothing."""
+
+    def failed(self, failed: Failed) -> None:
         """Nothing."""
 
 

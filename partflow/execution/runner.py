@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from partflow.declarations.graph import outputs
-from partflow.execution.controls import Failed, Observer, StopSignal, Summary
+from partflow.execution.alike import Row
+from partflow.execution.controls import Failed, LeftAlone, Observer, StopSignal, Summary
 from partflow.execution.executors.protocol import Executor
 from partflow.execution.knownfiles import KnownFiles
 from partflow.execution.livecontents import ReadNow, Size
@@ -43,7 +44,8 @@ class Runner:
 
     `codes` gives the code fingerprint of each task. `now` gives epoch seconds, `pause` sleeps so
     many seconds, `chance` gives numbers in [0, 1). With `fail_fast` the first failure stops the run
-    in the same way as `stop.asked` does.
+    in the same way as `stop.asked` does. A task that failed `alike` times in a row in the same way
+    is left for the rest of the run.
     """
 
     run: str
@@ -57,6 +59,7 @@ class Runner:
     files: KnownFiles
     tuning: Tuning = field(default_factory=Tuning)
     fail_fast: bool = False
+    alike: int = 20
     pause: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
     _serial: int = 0
@@ -65,6 +68,12 @@ class Runner:
     _open: set[int] = field(default_factory=set)
     _later: list[tuple[float, int, Step, Failure]] = field(default_factory=list)
     _failures: list[Failed] = field(default_factory=list)
+    _left: list[LeftAlone] = field(default_factory=list)
+    _row: Row = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count failures from the beginning."""
+        self._row = Row(self.alike)
 
     def carry_out(self, plan: Plan) -> Summary:
         """Make every step that turns out to be needed; a failure holds up only what depends on it.
@@ -206,6 +215,7 @@ class Runner:
                 for name, identity in news.files.items():
                     self.files.put(name, in_hand.step.ordinal, identity)
                 state.handle(_event(in_hand, outcome, news))
+                self._row.succeeded(in_hand.step.task)
             else:
                 logs.append(_logged(state, in_hand, outcome, failure))
                 if _is_effect(state, in_hand.step.task) and not failure.is_cut_off:
@@ -236,7 +246,12 @@ class Runner:
     def _lost(self, state: RunState, step: Step, failure: Failure) -> list[tuple[str, str, str]]:
         task = state.plan.tasks[step.task].task
         key = task.grain.key(step.ordinal)
-        self._failures.append(Failed(task.name, outputs(task)[0], key, failure))
+        failed = Failed(task.name, outputs(task)[0], key, failure)
+        if not any(before.task == task.name for before in self._failures):
+            self.observer.failed(failed)
+        self._failures.append(failed)
+        if self._row.failed(failed) and (steps := state.leave(task.name)):
+            self._left.append(LeftAlone(task.name, steps, self.alike))
         return [(n, key, failure.message) for n in outputs(task)]
 
     def _summary(self, state: RunState, seconds: float) -> Summary:
@@ -251,6 +266,7 @@ class Runner:
             state.count(StepState.CANCELLED),
             seconds,
             tuple(self._failures),
+            tuple(self._left),
         )
 
 

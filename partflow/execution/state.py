@@ -240,6 +240,21 @@ class RunState:
             self._set_all(name, idle, StepState.CANCELLED)
         self._ready.clear()
 
+    def leave(self, task: str) -> int:
+        """Begin no more steps of a task: what has not begun is blocked, with what needs it.
+
+        Fresh partitions that only may have changed are LEFT. Returns how many steps are blocked.
+        """
+        states, planned, blocked = self.states[task], self.plan.tasks[task], 0
+        idle = (states == StepState.PENDING) | (states == StepState.READY)
+        must_run = planned.action == Action.RUN
+        self._set_all(task, idle & must_run, StepState.BLOCKED)
+        self._set_all(task, idle & ~must_run, StepState.LEFT)
+        for i in np.flatnonzero(idle).tolist():
+            self._held_up(Step(task, planned.lo + i))
+            blocked += bool(must_run[i])
+        return blocked
+
     # --- questions ---------------------------------------------------------------------------
 
     def state_of(self, step: Step) -> StepState:

@@ -37,6 +37,7 @@ class Carrier:
     """What carrying out needs; `clock` gives epoch nanoseconds.
 
     `executor` is closed at the end of the run. `pools` gives each pool's number of places by name.
+    A task that failed `alike` times in a row in the same way is left for the rest of the run.
     """
 
     root: Path
@@ -46,6 +47,7 @@ class Carrier:
     executor: Executor
     clock: Callable[[], int]
     pools: Mapping[str, int] = field(default_factory=dict)
+    alike: int = 20
 
     def carry_out(
         self,
@@ -81,7 +83,7 @@ class Carrier:
         runner = Runner(
             row.id, publisher, self.log, self.executor, plan.snapshot.codes, self._now,
             controls.observer or Quiet(), controls.stop, KnownFiles(plan, stats), tuning,
-            controls.fail_fast,
+            controls.fail_fast, self.alike,
         )  # fmt: skip
         try:
             with working_in(self.root):

@@ -31,7 +31,8 @@ class Config:
 
     `jobs` are packages or modules below the root. `pools` gives for a name how many steps may run
     at once. `history` is how many replaced files of a partition are kept, `runs_kept` for how long
-    runs and their logs are kept.
+    runs and their logs are kept. A task that failed `failures_alike` times in a row in the same way
+    is left for the rest of its run.
     """
 
     jobs: tuple[str, ...] = ("jobs",)
@@ -41,6 +42,7 @@ class Config:
     durability: str = "full"
     history: int = 2
     runs_kept: timedelta = timedelta(days=90)
+    failures_alike: int = 20
     pools: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -136,7 +138,7 @@ def _typed(where: str, key: str, value: object) -> object:
         return _names(where, value)
     if key == "pools":
         return _pools(where, value)
-    if key == "history":
+    if key in ("history", "failures_alike"):
         return _number(where, value)
     if key == "runs_kept":
         return _span(where, value)

@@ -199,10 +199,10 @@ class Making:
         row = begun(run, controls.command, project.clock() / 1e9)
         codes = project.codes.values()
         note_begun(metastore, project.store, codes, newest(decided), seen_ahead(decided))
-        pools = project.config.pools
         carrier = Carrier(
-            project.root, project.store, metastore, log, executor, project.clock, pools
-        )
+            project.root, project.store, metastore, log, executor, project.clock,
+            project.config.pools, project.config.failures_alike,
+        )  # fmt: skip
         summary = carrier.carry_out(decided, row, controls, start.seen.stats)
         project.frames.clear()
         return summary

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from partflow.execution.controls import Summary
+from partflow.execution.alike import likeness
+from partflow.execution.controls import LeftAlone, Summary
 from partflow.partitions.keytexts import shown_key
-from partflow.report.document import INLINE
+from partflow.report.document import INLINE, TEXT_ONLY
 from partflow.report.faults import FaultReport, fault_reports
 from partflow.report.plan import (
     Calls,
@@ -22,20 +23,23 @@ from partflow.report.plan import (
     refusals_of,
 )
 from partflow.report.remarks import Remarks, remarks_of
-from partflow.report.text import bounded, painted, printable, span
+from partflow.report.text import bounded, count, painted, printable, span
 
 if TYPE_CHECKING:
     from partflow.execution.controls import Failed, Result
     from partflow.metastore.record import RunRow
     from partflow.planning.selection import Asked
 
-_SHOWN = 5
+_NAMED = 5
 _NO_RUN = Summary("", ran=0, unchanged=0, skipped=0, failed=0, blocked=0, cancelled=0, seconds=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class FailureReport:
-    """A partition that failed: the message, the user's own line, and the command to try again."""
+    """A partition that failed: the message, the user's own line, and the command to try again.
+
+    `alike` is equal for failures that are the same one.
+    """
 
     task: str
     dataset: str
@@ -44,13 +48,15 @@ class FailureReport:
     place: str
     trace: str
     again: str
+    alike: tuple[str, str, str] = field(metadata=TEXT_ONLY)
 
 
 @dataclass(frozen=True, slots=True)
 class ResultReport:
     """How a run ended; `run` is None if there was nothing to do.
 
-    `catalog` says why the catalog could not be written; None if it was.
+    `catalog` says why the catalog could not be written; None if it was. `left` are tasks of which
+    no more was begun, since they failed too often in a row in the same way.
     """
 
     run: str | None
@@ -68,6 +74,7 @@ class ResultReport:
     plan: PlanReport
     sentence: str
     refusals: Refusals = field(metadata=INLINE)
+    left: tuple[LeftAlone, ...]
 
 
 def result_report(result: Result, asked: Asked, calls: Calls) -> ResultReport:
@@ -92,16 +99,30 @@ def result_report(result: Result, asked: Asked, calls: Calls) -> ResultReport:
         plan=plan,
         sentence=nothing if result.summary is None else _ran(summary, held),
         refusals=refusals_of(result.plan, asked),
+        left=summary.left,
     )
 
 
-def failure_lines(failures: Sequence[FailureReport], calls: Calls) -> list[str]:
-    """Lines for what failed; failures of one task with one message and place are put together."""
+def first_lines(failed: Failed, calls: Calls) -> list[str]:
+    """Lines for the first failure of a task, to be told at once: what failed, where, and why."""
+    return _told(_failure(failed, calls))
+
+
+def failure_lines(report: ResultReport, calls: Calls) -> list[str]:
+    """Lines for what failed, after the first failure of each task was told by `first_lines`.
+
+    Of failures that are the same one the first is told, the others are counted. The last lines say
+    which tasks were left.
+    """
     groups: dict[tuple[str, str, str], list[FailureReport]] = {}
-    for failure in failures:
-        same = (failure.task, failure.message, failure.place)
-        groups.setdefault(same, []).append(failure)
-    return [line for group in groups.values() for line in _group_lines(group, calls)]
+    for failure in report.failures:
+        groups.setdefault(failure.alike, []).append(failure)
+    lines, told = [], set[str]()
+    for group in groups.values():
+        lines += [] if group[0].task not in told else _told(group[0])
+        told.add(group[0].task)
+        lines += _others(group, calls)
+    return [*lines, *map(_left, report.left)]
 
 
 def cut_off(row: RunRow) -> str:
@@ -128,23 +149,31 @@ def _failure(failed: Failed, calls: Calls) -> FailureReport:
     failure = failed.failure
     return FailureReport(
         failed.task, failed.node, failed.key, failure.message, failure.place, failure.trace,
-        calls("materialize", failed.node, "-p", failed.key),
+        calls("materialize", failed.node, "-p", failed.key), likeness(failed),
     )  # fmt: skip
 
 
-def _group_lines(group: Sequence[FailureReport], calls: Calls) -> list[str]:
-    first, rest = group[0], group[_SHOWN:]
-    message_lines = bounded(first.message) or [""]
-    message, whole = message_lines[0], "\n    ".join(message_lines)
-    lines = [
-        painted(f"failed {f.dataset}@{shown_key(f.key)}: {message if i else whole}", "red")
-        for i, f in enumerate(group[:_SHOWN])
-    ]
-    if rest:
-        keys = sorted(f.key for f in rest)
-        lines.append(f"and {len(rest):,} more with this message, {span(keys[0], keys[-1])}")
-    if first.place:
-        lines.append(f"  at {first.place}")
-    lines += [f"  {line}" for line in bounded(first.trace.rstrip())]
-    named = [] if rest else [word for f in group for word in ("-p", shown_key(f.key))]
-    return [*lines, f"  again: {calls('materialize', first.dataset, *named)}"]
+def _told(failure: FailureReport) -> list[str]:
+    message = "\n    ".join(bounded(failure.message))
+    lines = [painted(f"failed {failure.dataset}@{shown_key(failure.key)}: {message}", "red")]
+    lines += [f"  at {failure.place}"] if failure.place else []
+    return lines + [f"  {line}" for line in bounded(failure.trace.rstrip())]
+
+
+def _others(group: Sequence[FailureReport], calls: Calls) -> list[str]:
+    """How many failed as the first of a group did, and the command that tries all of them again."""
+    dataset, keys = group[0].dataset, sorted(failure.key for failure in group[1:])
+    lines = []
+    if keys:
+        others = f"{len(keys):,} more of {dataset}, {span(keys[0], keys[-1])}"
+        lines.append(painted(f"failed in the same way: {others}", "red"))
+    named = [word for f in group for word in ("-p", shown_key(f.key))]
+    few = named if len(group) <= _NAMED else []
+    return [*lines, f"  again: {calls('materialize', dataset, *few)}"]
+
+
+def _left(left: LeftAlone) -> str:
+    return (
+        f"left {count(left.steps, 'more partition')} of {left.task} for this run: "
+        f"it failed {left.failures:,} times in a row in the same way"
+    )

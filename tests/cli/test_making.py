@@ -171,18 +171,48 @@ def test_what_failed_is_the_only_thing_that_is_left_when_it_is_mended(shop):
     assert shop.run("materialize").out == "nothing to do: 29 fresh\n"
 
 
-def test_equal_failures_are_shown_five_times_and_counted(shop):
+def test_a_tasks_first_failure_is_told_and_equal_ones_are_counted(shop):
     shop.edit(
         "\n    return raw.filter", '\n    raise ValueError("no\\nway")\n    return raw.filter'
     )
     said = shop.run("materialize")
-    assert said.err.count("failed clean_sales@") == 5
+    assert said.err.count("failed clean_sales@") == 1
     assert "    way" in said.err.splitlines()
-    assert "and 9 more with this message, 2024-01-06 .. 2024-01-14" in said.err.splitlines()
+    others = "failed in the same way: 13 more of clean_sales, 2024-01-02 .. 2024-01-14"
+    assert others in said.err.splitlines()
     assert "  again: partflow materialize clean_sales" in said.err.splitlines()
     assert re.fullmatch(
         r"ran 0, unchanged 0, skipped 0, failed 14, blocked 15 in \d+\.\d s", said.last
     )
+
+
+def test_a_task_that_fails_again_and_again_in_the_same_way_is_left_for_this_run(shop):
+    (shop.root / "jobs/many.py").write_text(
+        "import polars as pl\n"
+        "from partflow import Daily, Dataset, task\n"
+        'many = Dataset("many", Daily("2023-01-01", end="2024-01-01"))\n'
+        "@task(writes=many)\n"
+        "def make_many() -> pl.DataFrame:\n"
+        '    raise ValueError("no")\n'
+    )
+    document = shop.run("materialize", "many", "--output", "json").document
+    (left,) = document["left"]
+    assert (left["task"], left["failures"]) == ("make_many", 20)
+    assert left["steps"] == document["blocked"] == 365 - document["failed"] > 200
+    said = shop.run("materialize", "many")
+    more = f"left {left['steps']} more partitions of make_many for this run: it failed 20 times"
+    assert f"{more} in a row in the same way" in said.err.splitlines()
+
+
+def test_a_failure_is_told_while_the_run_goes_on_and_once_only(shop):
+    shop.edit(
+        "\n    return raw.filter",
+        '\n    print("called", file=__import__("sys").__stderr__, flush=True)'
+        '\n    raise ValueError("no")\n    return raw.filter',
+    )
+    said = shop.run("materialize", "clean_sales", "-p", "2024-01-01", "-p", "2024-01-02")
+    assert said.err.count("ValueError: no") == 2  # in the line, and in its traceback
+    assert said.err.count("failed in the same way: 1 more of clean_sales, 2024-01-02") == 1
 
 
 def test_fail_fast_begins_nothing_more(shop):

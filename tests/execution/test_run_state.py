@@ -45,7 +45,9 @@ def events(
     return [event(run, step, chance, failures, shared=shared) for step in start.steps]
 
 
-def carry_on(run: RunState, chance: Random, failures: float, cancel: float = 0.0) -> list[Start]:
+def carry_on(
+    run: RunState, chance: Random, failures: float, cancel: float = 0.0, leave: float = 0.0
+) -> list[Start]:
     """Take and finish steps in a random order until nothing is left; all that was started."""
     run.begin()
     run.validate()
@@ -55,6 +57,8 @@ def carry_on(run: RunState, chance: Random, failures: float, cancel: float = 0.0
     while True:
         if chance.random() < cancel:
             run.cancel()
+        if chance.random() < leave:
+            run.leave(chance.choice(list(run.plan.tasks)))
         if delayed and chance.random() < 0.5:
             run.resume(delayed.pop(chance.randrange(len(delayed))))
         busy = bool(running) and chance.random() < 0.5
@@ -130,6 +134,22 @@ def test_a_failure_holds_up_just_what_cannot_do_without_it(case: Case, chance: R
                 lost.add(step)
     held = {StepState.BLOCKED, StepState.LEFT, StepState.FAILED}
     assert {s for s in steps_of(made) if run.state_of(s) in held} == lost
+
+
+@given(cases(), chances)
+def test_of_a_task_that_is_left_nothing_more_begins_and_all_steps_come_to_an_end(
+    case: Case, chance: Random
+) -> None:
+    run = RunState(plan(case.graph, case.snapshot, case.request))
+    carry_on(run, chance, 0.1, leave=0.2)
+    assert run.is_finished()
+    again = RunState(run.plan)
+    again.begin()
+    for name in run.plan.tasks:
+        blocked = again.leave(name)
+        again.validate()
+        assert blocked <= again.count(StepState.BLOCKED)
+    assert again.take() is None
 
 
 @given(cases(), chances)
