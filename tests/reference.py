@@ -33,13 +33,17 @@ FAR = 5 * MONTH
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of one partition of a task; `cause` is the position of a read, or -1."""
+    """What becomes of one partition of a task; `cause` is the position of a read, or -1.
+
+    `moved` is how many reads differ from what it was made from, if it stays all the same.
+    """
 
     state: State
     need: Reason
     reason: Reason
     cause: int
     action: Action
+    moved: int = 0
 
 
 class Line:
@@ -293,7 +297,7 @@ class Judge:
     def _judged(self, task: Task, ordinal: int) -> Verdict:
         need, cause = self._need(task, ordinal)
         changed = any(s.condition is Condition.CHANGED for s in self._own(task, ordinal))
-        pinned = any(self._is_pinned(s) for s in self._own(task, ordinal))
+        pinned = self._is_pinned(task, ordinal)
         if self._is_forced(task, ordinal) and (need is Reason.NONE or changed or pinned):
             need, cause = Reason.ASKED, -1
         elif changed:
@@ -301,7 +305,7 @@ class Judge:
         held = self._held(task, ordinal)
         if need is Reason.NONE:
             position = self._fault_position(task, ordinal)
-            if position is not None and not pinned:
+            if position is not None and not self._is_to_stay(task, ordinal):
                 return Verdict(State.BLOCKED, need, Reason.LAST_GOOD, position, Action.NONE)
             return self._fresh(task, ordinal, held is not None)
         if held is not None:
@@ -311,24 +315,36 @@ class Judge:
         return Verdict(State.MISSING if is_missing else State.STALE, need, need, cause, Action.RUN)
 
     def _fresh(self, task: Task, ordinal: int, is_held: bool) -> Verdict:
-        if any(self._is_pinned(s) for s in self._own(task, ordinal)):
+        if self._is_pinned(task, ordinal):
             return Verdict(State.FRESH, Reason.NONE, Reason.PINNED, -1, Action.NONE)
-        if not is_held:
+        if not is_held and not self._is_to_stay(task, ordinal):
             for position, one in enumerate(task.inputs):
                 for o in self.world.reads(task, one.read, ordinal):
                     if self._upstream(one.read.dataset, o, Action.RUN, Action.MAYBE):
                         return Verdict(
                             State.FRESH, Reason.NONE, Reason.UPSTREAM, position, Action.MAYBE
                         )
-        return Verdict(State.FRESH, Reason.NONE, self._kept(task, ordinal), -1, Action.NONE)
+        moved = self._moved(task, ordinal)
+        reason = self._kept(task, ordinal, is_moved=bool(moved))
+        cause = moved[0] if reason is Reason.MOVED else -1
+        return Verdict(State.FRESH, Reason.NONE, reason, cause, Action.NONE, len(moved))
 
-    def _kept(self, task: Task, ordinal: int) -> Reason:
-        """Why what other code made stays as it is; whether it is to stay was asked before."""
+    def _kept(self, task: Task, ordinal: int, *, is_moved: bool) -> Reason:
+        """Why what other code, or what is no more, made stays: that it does was asked before."""
+        own = [] if task.is_effect else self._own(task, ordinal)
+        if any(self._has_other_code(task, s, older=True) for s in own):
+            return Reason.KEPT
+        if is_moved:
+            return Reason.MOVED
+        return Reason.RECKONED if any(self._has_other_code(task, s) for s in own) else Reason.NONE
+
+    def _is_to_stay(self, task: Task, ordinal: int) -> bool:
+        """Whether a partition that needs nothing stays, whatever becomes of what it reads."""
         own = self._own(task, ordinal)
-        if task.is_effect or not any(self._has_other_code(task, s) for s in own):
-            return Reason.NONE
-        other = any(self._has_other_code(task, s, older=True) for s in own)
-        return Reason.KEPT if other else Reason.RECKONED
+        is_once = task.options.on_input_change == "keep"
+        return self._is_pinned(task, ordinal) or (
+            is_once and all(s.condition is Condition.GOOD for s in own)
+        )
 
     def _fault_position(self, task: Task, ordinal: int) -> int | None:
         """The first read behind which a source's file cannot be read, directly or further up."""
@@ -350,7 +366,9 @@ class Judge:
         key = writer.name, ordinal
         if key not in self._faulty:
             verdict = self.verdict(writer, ordinal)
-            stays = verdict.reason is Reason.PINNED
+            is_theirs = verdict.reason is Reason.CHANGED_OUTSIDE
+            is_at_rest = verdict.need is Reason.NONE and not is_theirs
+            stays = is_at_rest and self._is_to_stay(writer, ordinal)
             self._faulty[key] = not stays and self._fault_position(writer, ordinal) is not None
         return self._faulty[key]
 
@@ -376,7 +394,7 @@ class Judge:
                 return Reason.GONE, -1
             if Condition.DAMAGED in conditions:
                 return Reason.DAMAGED, -1
-            if any(self._is_pinned(s) for s in own):
+            if self._is_pinned(task, ordinal):
                 return Reason.NONE, -1
             if any(self._is_unsettled(task, ordinal, s) for s in own):
                 return Reason.REFRESH, -1
@@ -384,11 +402,19 @@ class Judge:
             if others and task.options.on_code_change == "stale":
                 other = any(self._has_other_code(task, s, older=True) for s in own)
                 return Reason.CODE if other else Reason.RECKONED, -1
+        moved = self._moved(task, ordinal)
+        if moved and task.options.on_input_change == "stale":
+            return Reason.INPUT, moved[0]
+        return Reason.NONE, -1
+
+    def _moved(self, task: Task, ordinal: int) -> list[int]:
+        """The positions of the reads that find something else than it was made from."""
+        found = []
         for position, one in enumerate(task.inputs):
             now = self._digests(one.read, self.world.reads(task, one.read, ordinal))
-            if any(s.inputs[position] not in now for s in own):
-                return Reason.INPUT, position
-        return Reason.NONE, -1
+            if any(s.inputs[position] not in now for s in self._own(task, ordinal)):
+                found.append(position)
+        return found
 
     def _has_other_code(self, task: Task, record: Record, *, older: bool = False) -> bool:
         """Other code than the present; also than what it was under rules of before."""
@@ -396,9 +422,10 @@ class Judge:
         codes += self.snapshot.older.get(task.name, ()) if older else ()
         return record.code not in {lanes(code) for code in codes}
 
-    def _is_pinned(self, record: Record) -> bool:
-        """Somebody's file, which was accepted, and which nobody has touched since."""
-        return record.pinned and record.condition is Condition.GOOD
+    def _is_pinned(self, task: Task, ordinal: int) -> bool:
+        """Somebody's file among its outputs, which was accepted and not touched since."""
+        own = self._own(task, ordinal)
+        return any(s.pinned and s.condition is Condition.GOOD for s in own)
 
     def _is_unsettled(self, task: Task, ordinal: int, record: Record) -> bool:
         """Made before its interval was settled, and due to be looked at again."""

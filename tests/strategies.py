@@ -131,11 +131,13 @@ def _options(draw: st.DrawFn, *, is_effect: bool, grain: Grain) -> dict[str, Any
         found["only"] = "latest"
     if draw(rarely):
         found["retries"] = 2
+    if draw(rarely):
+        found["on_input_change"] = "keep"
     if is_effect:
         return found
     if draw(rarely):
         found["on_code_change"] = "keep"
-    if draw(rarely) and not isinstance(grain, Whole):
+    if draw(rarely) and not isinstance(grain, Whole) and "on_input_change" not in found:
         found["settles_after"] = draw(st.sampled_from(["2d", "10d"]))
         found["refresh_every"] = draw(st.sampled_from([None, "1d"]))
     return found

@@ -32,6 +32,7 @@ class Options:
     only: Literal["latest"] | None = None
     version: str | None = None
     on_code_change: Literal["stale", "keep"] = "stale"
+    on_input_change: Literal["stale", "keep"] = "stale"
     tags: tuple[str, ...] = ()
 
 
@@ -75,11 +76,20 @@ def _check_options(what: str, values: Mapping[str, Any]) -> None:
         )
     if values["only"] not in (None, "latest"):
         raise DeclarationError(f"{what}: only={values['only']!r}; the one choice is only='latest'")
-    if values.get("on_code_change", "stale") not in ("stale", "keep"):
-        raise DeclarationError(
-            f"{what}: on_code_change={values['on_code_change']!r}; choose 'stale' or 'keep'"
-        )
+    _check_changes(what, values)
     _check_during(what, values.get("during"))
+
+
+def _check_changes(what: str, values: Mapping[str, Any]) -> None:
+    """Raise DeclarationError if what follows a change of code or inputs cannot be right."""
+    for name in ("on_code_change", "on_input_change"):
+        if values.get(name, "stale") not in ("stale", "keep"):
+            raise DeclarationError(f"{what}: {name}={values[name]!r}; choose 'stale' or 'keep'")
+    if values["on_input_change"] == "keep" and values.get("settles_after") is not None:
+        raise DeclarationError(
+            f"{what}: settles_after makes partitions again, and on_input_change='keep' makes them "
+            "once; leave out one of the two"
+        )
 
 
 def _check_during(what: str, during: object) -> None:

@@ -150,6 +150,7 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
     only: Literal["latest"] | None = None,
     version: str | int | None = None,
     on_code_change: Literal["stale", "keep"] = "stale",
+    on_input_change: Literal["stale", "keep"] = "stale",
     tags: Iterable[str] = (),
 ) -> Callable[[Function], Task]:
     """Declare that a function makes the partitions of `writes` from those of `reads`.
@@ -161,7 +162,9 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
     thread of the coordinator, which suits what mostly waits. Of what is ready, a higher `priority`
     goes first. `lag` is how long after its data interval a partition is due. With `settles_after`
     and `refresh_every` partitions are made again while the outside world corrects what they read.
-    `version` is added to the code fingerprint.
+    `version` is added to the code fingerprint. With `on_code_change="keep"` partitions stay that
+    other code made; with `on_input_change="keep"` those stay whose inputs have changed since, so
+    that each is made once.
 
     DeclarationError if the declaration cannot be right; the load of a project raises all of them
     together.
@@ -182,6 +185,7 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
         "only": only,
         "version": version,
         "on_code_change": on_code_change,
+        "on_input_change": on_input_change,
         "tags": tags,
     }
     checked = functools.partial(
@@ -239,13 +243,15 @@ def effect(  # noqa: PLR0913 - the public interface
     executor: Literal["threads"] | None = None,
     priority: int = 0,
     lag: Duration | None = None,
+    on_input_change: Literal["stale", "keep"] = "stale",
     tags: Iterable[str] = (),
 ) -> Callable[[Function], Task]:
     """Declare that a function acts on the world with what it reads, and stores nothing.
 
-    It is recorded when it completes, and not repeated while its inputs stay the same. Its grain is
-    that of its first read unless given. DeclarationError if the declaration cannot be right; the
-    load of a project raises all of them together.
+    It is recorded when it completes, and not repeated while its inputs stay the same; with
+    `on_input_change="keep"` it is done once for each partition, whatever becomes of its inputs. Its
+    grain is that of its first read unless given. DeclarationError if the declaration cannot be
+    right; the load of a project raises all of them together.
     """
     place = declared_at()
     arguments: dict[str, Any] = {
@@ -257,6 +263,7 @@ def effect(  # noqa: PLR0913 - the public interface
         "priority": priority,
         "lag": lag,
         "only": only,
+        "on_input_change": on_input_change,
         "tags": tags,
     }
 

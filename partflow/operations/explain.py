@@ -5,7 +5,7 @@ Knows nothing of how plans are made: it reads the same plan as a run does, and t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,18 @@ class Settling:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """How many inputs of a partition that is kept have changed since it was made.
+
+    `reads` is the number of reads that find other content. `partitions` is the number of partitions
+    among them that have another content; None where the history does not tell.
+    """
+
+    reads: int
+    partitions: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class CodeChange:
     """A function, class, constant or part of a declaration that differs, and how.
 
@@ -84,7 +96,7 @@ class Why:
     `links` lead from it to the root of the reason. `not_followed` says what the fingerprint cannot
     see of the task's code. `seen` is what the call that made it was seen to touch beside its
     inputs, each with how that has changed since, or "". `perhaps_done_by` is the run that began an
-    effect and was cut off.
+    effect and was cut off. `moved` is None unless it stays though an input has changed.
     """
 
     node: str
@@ -104,6 +116,7 @@ class Why:
     settling: Settling | None = None
     seen: tuple[tuple[Seen, str], ...] = ()
     perhaps_done_by: str | None = None
+    moved: Moved | None = None
 
 
 @dataclass(slots=True)
@@ -144,17 +157,19 @@ def explain(
     reason = Reason(int(planned.reason[i]))
     code = codes[planned.task.name]
     changes = _code_changes(case, planned, record)
+    lineage = tuple(_lineage(case, planned, ordinal, record))
+    moved = _moved(int(planned.moved[i]), lineage)
     return Why(
         node=node,
         key=key,
         state=State(int(planned.state[i])),
         may_become_stale=bool(planned.action[i] == Action.MAYBE),
         reason=reason,
-        text=describe(planned, reason, _cause(planned, i)),
+        text=describe(planned, reason, _cause(planned, i)) + _moved_text(moved, lineage),
         task=planned.task.name,
         links=tuple(_links(case, planned, ordinal)),
         code_changes=changes,
-        lineage=tuple(_lineage(case, planned, ordinal, record)),
+        lineage=lineage,
         record=record,
         history=tuple(metastore.history(node, key)),
         not_followed=tuple(code.not_followed),
@@ -162,6 +177,7 @@ def explain(
         settling=_settling(planned, ordinal, record),
         perhaps_done_by=plan.snapshot.perhaps_done.get(node, {}).get(ordinal),
         seen=tuple((item, changed_since(root, item)) for item in _seen(metastore, record)),
+        moved=moved,
     )
 
 
@@ -299,13 +315,29 @@ def _lineage(
     return reads
 
 
+def _moved(reads: int, lineage: Sequence[LineageRead]) -> Moved | None:
+    """How many inputs have changed since; None if there are no `reads` that have."""
+    partitions = sum(len(read.changed) for read in lineage)
+    return Moved(reads, partitions or None) if reads else None
+
+
+def _moved_text(moved: Moved | None, lineage: Sequence[LineageRead]) -> str:
+    """What to add to a reason: how many partitions moved, or how many reads if that is known."""
+    if moved is None:
+        return ""
+    if moved.partitions is None:
+        return f"; inputs that moved since: {moved.reads:,} of {len(lineage):,} reads"
+    total = sum(read.count for read in lineage)
+    return f"; inputs that moved since: {moved.partitions:,} of {total:,}"
+
+
 def _links(case: _Basis, planned: TaskPlan, ordinal: int) -> list[Link]:
     """The way from a partition to the root of its reason, one partition of each cause."""
     links: list[Link] = []
     while len(links) < _DEPTH:
         i = ordinal - planned.lo
         position, reason = int(planned.cause[i]), Reason(int(planned.reason[i]))
-        if position < 0:
+        if position < 0 or reason is Reason.MOVED:
             return links
         name = planned.task.inputs[position].read.dataset.name
         a, b = (int(x[i]) for x in planned.bounds[position])

@@ -5,7 +5,7 @@ Knows nothing of what holds partitions up, or of what is planned upstream.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,30 +78,77 @@ def at_rest(look: Look, considered: Considered) -> bool:
     )
 
 
-def needs_of(look: Look, considered: Considered) -> tuple[Codes, Causes, Codes]:
-    """For each partition the reason to make it, the read that is the cause, and why it is kept.
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """For each partition the reason to make it, and why it stays where there is none.
 
-    Of several reasons the strongest counts. The cause is a position among the inputs, or -1. The
-    third array says why a partition stays although its code differs. For a pinned partition whose
+    `cause` is the position of the read that `need` comes from, or `kept` if it needs nothing; -1 if
+    neither comes from a read. `kept` says why a partition stays although its code or what it reads
+    differs, or because it is pinned. `moved` is how many of its reads differ where that is no
+    reason to make it. `stays` are those that stay whatever becomes of what is upstream: pinned, or
+    made once.
+    """
+
+    need: Codes
+    cause: Causes
+    kept: Codes
+    moved: Causes
+    stays: Mask
+
+
+def needs_of(look: Look, considered: Considered) -> Needs:
+    """Why partitions would have to be made, or stay: of several reasons the strongest counts.
+
+    A reason that the task keeps partitions from is none to make them. For a pinned partition whose
     file is as it was accepted the reasons in `_SPARED` do not count: the file is somebody's.
     """
     task, own = considered.task, considered.own
     n = len(own[0].condition)
-    need = np.zeros(n, np.uint8)
-    cause = np.full(n, -1, np.int16)
-    for position in reversed(range(len(task.inputs))):
-        for differs in _differing(considered, position):
-            need[differs], cause[differs] = Reason.INPUT, position
-    code, reckoned, kept = _code_differs(look, task, own)
-    need[reckoned], cause[reckoned] = Reason.RECKONED, -1
-    need[code], cause[code] = Reason.CODE, -1
+    needs = Needs(
+        np.zeros(n, np.uint8), np.full(n, -1, np.int16), np.full(n, Reason.NONE, np.uint8),
+        np.zeros(n, np.int16), np.zeros(n, np.bool_),
+    )  # fmt: skip
+    _enter_inputs(needs, considered)
+    _enter_code(needs, look, considered)
     for reason, mask in _file_reasons(look, task, own):
-        need[mask], cause[mask] = reason, -1
-    for state in own:
-        if state.pinned.any():
-            spared = pinned(own) & np.isin(need, _SPARED)
-            need[spared], cause[spared] = Reason.NONE, -1
-    return need, cause, kept
+        needs.need[mask], needs.cause[mask] = reason, -1
+    if task.options.on_input_change == "keep":
+        made = [s.condition == Condition.GOOD for s in own]
+        needs.stays[:] = np.logical_and.reduce(made) & (needs.need == Reason.NONE)
+    if any(state.pinned.any() for state in own):
+        spared = pinned(own) & np.isin(needs.need, (Reason.NONE, *_SPARED))
+        needs.need[spared], needs.kept[spared], needs.cause[spared] = Reason.NONE, Reason.PINNED, -1
+        needs.moved[spared], needs.stays[spared] = 0, True
+    return needs
+
+
+def _enter_inputs(needs: Needs, considered: Considered) -> None:
+    """Enter where a read differs from what a partition was made from; the first one counts."""
+    is_kept = considered.task.options.on_input_change == "keep"
+    entered, reason = (needs.kept, Reason.MOVED) if is_kept else (needs.need, Reason.INPUT)
+    for position in reversed(range(len(considered.task.inputs))):
+        masks = _differing(considered, position)
+        if masks:
+            differs = np.logical_or.reduce(masks)
+            entered[differs], needs.cause[differs] = reason, position
+            needs.moved[differs] += is_kept
+
+
+def _enter_code(needs: Needs, look: Look, considered: Considered) -> None:
+    """Enter where other code made a partition, or only its fingerprint is another.
+
+    Where it stays, a read that differs says more than a fingerprint that only is another.
+    """
+    other, reckoned = _code_differs(look, considered.task, considered.own)
+    if considered.task.options.on_code_change == "keep":
+        for reason, mask in (
+            (Reason.RECKONED, reckoned & (needs.kept == Reason.NONE)),
+            (Reason.KEPT, other),
+        ):
+            needs.kept[mask], needs.cause[mask & (needs.need == Reason.NONE)] = reason, -1
+        return
+    for reason, mask in ((Reason.RECKONED, reckoned), (Reason.CODE, other)):
+        needs.need[mask], needs.cause[mask] = reason, -1
 
 
 def _differing(considered: Considered, position: int) -> list[Mask]:
@@ -133,28 +180,23 @@ def pinned(own: list[DatasetState]) -> Mask:
     return np.asarray(np.logical_or.reduce(masks))
 
 
-def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask, Codes]:
-    """Where other code made it; where only its fingerprint is another; why it is kept.
+def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask]:
+    """Where other code made it, and where only its fingerprint is another.
 
     Only the fingerprint is another where the record has the one that this same code had under older
     rules of the code fingerprint.
     """
     n = len(own[0].condition)
     none = np.zeros(n, np.bool_)
-    kept = np.full(n, Reason.NONE, np.uint8)
     if task.is_effect:
-        return none, none, kept
+        return none, none
     differs, other = none.copy(), none.copy()
     older = look.snapshot.older.get(task.name, ())
     for s in own:
         here = ~_is_by(s, look.snapshot.codes[task.name]) & (s.seq > 0)
         differs |= here
         other |= here & ~np.logical_or.reduce([none, *(_is_by(s, digest) for digest in older)])
-    if task.options.on_code_change == "keep":
-        kept[differs] = Reason.RECKONED
-        kept[other] = Reason.KEPT
-        return none, none, kept
-    return other, differs & ~other, kept
+    return other, differs & ~other
 
 
 def _is_by(state: DatasetState, code: str) -> Mask:
@@ -197,18 +239,13 @@ def _unsettled(look: Look, task: Task, state: DatasetState) -> Mask:
     return np.asarray((((state.made_at < settled_at) & is_time) | ahead) & (state.seq > 0))
 
 
-def forced(
-    look: Look,
-    task: Task,
-    needs: tuple[Codes, Causes],
-    own: list[DatasetState],
-    span: tuple[int, int],
-) -> tuple[Codes, Causes]:
-    """The needs and causes, with what a backfill asks for beside what has to be made anyway.
+def forced(look: Look, considered: Considered, needs: Needs, span: tuple[int, int]) -> Needs:
+    """The needs, with what a backfill asks for beside what has to be made anyway.
 
     A backfill whose `only` is not `ALL` adds nothing: it chooses among what has to be made.
     """
-    (need, cause), force = needs, look.request.force
+    need, cause, force = needs.need.copy(), needs.cause.copy(), look.request.force
+    task, own = considered.task, considered.own
     if force is None or force.only is not Only.ALL:
         return needs
     wanted = np.ones(len(need), np.bool_)
@@ -220,6 +257,5 @@ def forced(
     older = np.logical_or.reduce([s.seq < force.since for s in own])
     changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
     asked = wanted & older & ((need == Reason.NONE) | changed | pinned(own))
-    need, cause = need.copy(), cause.copy()
     need[asked], cause[asked] = Reason.ASKED, -1
-    return need, cause
+    return replace(needs, need=need, cause=cause)

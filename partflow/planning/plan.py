@@ -77,6 +77,9 @@ class Reason(IntEnum):
     """A source's file that it is made from cannot be read; what was made before stays."""
     AWAY = 17
     """A source's file that it must read was there, and is gone."""
+    MOVED = 18
+    """An input differs from the one that it was made from, and its task says to keep such
+    partitions."""
 
 
 class Action(IntEnum):
@@ -138,7 +141,8 @@ class TaskPlan:
 
     `need` is the reason to make it, or NONE; `reason` is why it is in its `state`; `cause` is the
     position of the read that the reason comes from, or -1. `bounds` holds for each read the ranges
-    `[a, b)` of upstream ordinals.
+    `[a, b)` of upstream ordinals. `moved` is how many of its reads differ from what it was made
+    from, for a partition that stays all the same; 0 for all others.
     """
 
     task: Task
@@ -149,6 +153,7 @@ class TaskPlan:
     cause: NDArray[np.int16]
     action: Codes
     bounds: tuple[Bounds, ...]
+    moved: NDArray[np.int16]
 
     @property
     def hi(self) -> int:

@@ -19,7 +19,7 @@ from partflow.partitions.calendar import Whole
 from partflow.planning import selfreads
 from partflow.planning.demand import needed_of, restricted
 from partflow.planning.faults import faults_of
-from partflow.planning.needs import Considered, Look, at_rest, forced, needs_of, pinned
+from partflow.planning.needs import Considered, Look, at_rest, forced, needs_of
 from partflow.planning.plan import (
     Action,
     Fault,
@@ -85,17 +85,22 @@ class _Work:
     late: dict[str, tuple[int, int, Mask | None]] = field(default_factory=dict)
     faults: dict[str, Mask | None] = field(default_factory=dict)
     flows: Flows = field(init=False)
-    still: dict[int, tuple[Codes, Causes]] = field(default_factory=dict)
+    still: dict[int, tuple[Codes, Causes, Causes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.flows = Flows(self.look.graph, self.look.snapshot, self.tasks, self.late, self.faults)
 
-    def nothing(self, n: int) -> tuple[Codes, Causes]:
-        """Zeros, and -1 for no cause: arrays that all tasks with `n` partitions at rest share."""
+    def nothing(self, n: int) -> tuple[Codes, Causes, Causes]:
+        """Zeros, -1 for no cause, and 0 for no read that moved.
+
+        These arrays are shared by all tasks with `n` partitions at rest.
+        """
         if n not in self.still:
             zeros, none = np.zeros(n, np.uint8), np.full(n, -1, np.int16)
-            zeros.flags.writeable = none.flags.writeable = False
-            self.still[n] = zeros, none
+            unmoved = np.zeros(n, np.int16)
+            for array in (zeros, none, unmoved):
+                array.flags.writeable = False
+            self.still[n] = zeros, none, unmoved
         return self.still[n]
 
 
@@ -149,15 +154,15 @@ def _plan_task(work: _Work, task: Task) -> TaskPlan:
     bounds = tuple((ranges.a, ranges.b) for ranges in reads)
     work.faults[task.name] = None
     if late is None and at_rest(look, considered):
-        zeros, none = work.nothing(end - first)
-        return TaskPlan(task, first, zeros, zeros, zeros, none, zeros, bounds)
+        zeros, none, unmoved = work.nothing(end - first)
+        return TaskPlan(task, first, zeros, zeros, zeros, none, zeros, bounds, unmoved)
     case = _case(look, considered, (first, end))
     holds = _holds(considered, np.full(end - first, -1, np.int16) if late is None else late[part])
     if task.reads_itself:
         holds = _with_itself(considered, first, case, holds)
     faults = (holds.faults >= 0) & ~case.stays
     work.faults[task.name] = faults if faults.any() else None
-    return TaskPlan(task, first, *_decided(case, holds), bounds)
+    return TaskPlan(task, first, *_decided(case, holds), bounds, case.moved)
 
 
 def _late(task: Task, flows: list[Flow], reads: list[Ranges], lo: int, n: int) -> Causes | None:
@@ -223,34 +228,31 @@ def _considered_span(
 class _Case:
     """What is known of each partition by itself, whatever holds up what it reads.
 
-    `need` is the reason to make it, `cause` the position of the read behind that or -1. `kept` says
-    why it stays fresh although its code differs. `conflict`: somebody changed its file. `pinned`:
-    somebody's file was accepted, and what is upstream is no reason to make it again. `lost`: it was
-    made, and its file is gone or cannot be read.
+    The first five are as in `Needs`. `conflict`: somebody changed its file. `lost`: it was made,
+    and its file is gone or cannot be read.
     """
 
     need: Codes
     cause: Causes
     kept: Codes
+    moved: Causes
+    stays: Mask
     conflict: Mask
-    pinned: Mask
     lost: Mask
-
-    @property
-    def stays(self) -> Mask:
-        """Which stay as somebody's file, whatever becomes of what is upstream."""
-        return np.asarray(self.pinned & (self.need == Reason.NONE))
 
 
 def _case(look: Look, considered: Considered, span: tuple[int, int]) -> _Case:
     """What is known of each partition by itself; a backfill that asks for it ends a conflict."""
     own = considered.own
-    need, cause, kept = needs_of(look, considered)
-    need, cause = forced(look, considered.task, (need, cause), own, span)
+    needs = forced(look, considered, needs_of(look, considered), span)
     changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
     lost = [(s.condition == Condition.GONE) | (s.condition == Condition.DAMAGED) for s in own]
-    conflict = changed & (need != Reason.ASKED)
-    return _Case(need, cause, kept, conflict, pinned(own), np.logical_or.reduce(lost))
+    conflict = changed & (needs.need != Reason.ASKED)
+    at_rest_so_far = (needs.need == Reason.NONE) & ~conflict
+    return _Case(
+        needs.need, needs.cause, needs.kept, np.where(at_rest_so_far, needs.moved, np.int16(0)),
+        needs.stays & at_rest_so_far, conflict, np.logical_or.reduce(lost),
+    )  # fmt: skip
 
 
 def _holds(considered: Considered, late: Causes) -> _Holds:
@@ -283,7 +285,7 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
     missing = (need == Reason.NEVER) | (need == Reason.GONE)
     state = np.full(n, State.FRESH, np.uint8)
     state[needed] = np.where(missing[needed], State.MISSING, State.STALE)
-    reason, cause = need.copy(), np.where(needed, case.cause, -1).astype(np.int16)
+    reason, cause = need.copy(), case.cause.copy()
     action = np.where(needed, Action.RUN, Action.NONE).astype(np.uint8)
     is_held = np.zeros(n, np.bool_)
     # It has to be made, and cannot be: something that it reads has not arrived, is not due, or is
@@ -300,15 +302,12 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
             reason[here & (holds.away == by)] = Reason.AWAY
     # It is fresh, perhaps because it is kept; or it is the last good one before a fault.
     reason[fresh] = case.kept[fresh]
-    behind = fresh & (holds.faults >= 0)
+    behind = fresh & (holds.faults >= 0) & ~case.stays
     state[behind], reason[behind], cause[behind] = (
         State.BLOCKED, Reason.LAST_GOOD, holds.faults[behind]
     )  # fmt: skip
-    # It is somebody's file, which was accepted.
-    stays = case.stays
-    state[stays], reason[stays], cause[stays] = State.FRESH, Reason.PINNED, -1
     # Something that it reads is made first, and may come out the same.
-    can_change = fresh & ~is_held & ~case.conflict & ~case.pinned
+    can_change = fresh & ~is_held & ~case.conflict & ~case.stays
     maybe = can_change & (holds.planned >= 0)
     reason[maybe], cause[maybe] = Reason.UPSTREAM, holds.planned[maybe]
     action[maybe] = Action.MAYBE
@@ -375,7 +374,7 @@ def _sums(flow: Flow, back: Back) -> tuple[NDArray[np.int64] | None, ...]:
 def _kinds(case: _Case, holds: _Holds) -> Codes:
     """The kind of each partition, as `selfreads` has them."""
     kinds = np.full(len(case.need), selfreads.FRESH, np.uint8)
-    kinds[case.pinned] = selfreads.STILL
+    kinds[case.stays] = selfreads.STILL
     kinds[case.need != Reason.NONE] = selfreads.NEEDED
     kinds[case.conflict | ((holds.faults >= 0) & ~case.stays)] = selfreads.BLOCKS
     kinds[holds.late >= 0] = selfreads.STILL

@@ -120,6 +120,8 @@ def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  
             return f"behind {name}, which {why}"
         case Reason.KEPT:
             return f"kept, though the code of {planned.task.name} changed"
+        case Reason.MOVED:
+            return f"kept, though {name} changed"
         case Reason.PINNED:
             return "pinned, by somebody's choice"
         case Reason.AWAY:

@@ -270,7 +270,8 @@ def _restored_task(graph: Graph, task: Task, saved: SavedTask) -> TaskPlan:
         else (np.zeros(0, np.int64), np.zeros(0, np.int64))
         for i, end in zip(task.inputs, saved.ends, strict=True)
     )
-    return TaskPlan(task, lo, state, need, reason, columns[3].astype(np.int16), action, bounds)
+    cause, moved = columns[3].astype(np.int16), np.zeros(hi - lo, np.int16)
+    return TaskPlan(task, lo, state, need, reason, cause, action, bounds, moved)
 
 
 def moved(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> tuple[str, ...]:

@@ -16,16 +16,19 @@ from partflow.planning.planner import Action, Plan, Reason, State
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_KEPT = (Reason.KEPT, Reason.MOVED)
+"""The reasons of what stays fresh although its code or an input has changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """How many partitions of a node are in which state.
 
     `first` and `last` are its first and last key so far, "" if it has none yet. `counts` has every
-    state. `maybe` counts those whose inputs are being made again, `kept` those that other code made
-    and that are kept, `pinned` those with somebody's accepted file, `last_good` those that stay
-    as they were made while a source's file behind them cannot be read. `states` holds the state of
-    each partition, in order.
+    state. `maybe` counts those whose inputs are being made again, `kept` those that stay though
+    their code or what they read has changed, `moved` how many of their reads have, `pinned` those
+    with somebody's accepted file, `last_good` those that stay as they were made while a source's
+    file behind them cannot be read. `states` holds the state of each partition, in order.
     """
 
     node: str
@@ -36,6 +39,7 @@ class Status:
     counts: Mapping[State, int]
     maybe: int
     kept: int
+    moved: int
     pinned: int
     last_good: int
     rows: int
@@ -56,9 +60,11 @@ def statuses(plan: Plan) -> tuple[Status, ...]:
 
 
 def states_of(plan: Plan) -> dict[str, frozenset[str]]:
-    """For each node the names of the states that its partitions are in."""
+    """For each node the names of the states that its partitions are in; `kept` is beside fresh."""
     return {
-        s.node: frozenset(state.name.lower() for state, n in s.counts.items() if n)
+        s.node: frozenset(
+            [state.name.lower() for state, n in s.counts.items() if n] + ["kept"] * bool(s.kept)
+        )
         for s in statuses(plan)
     }
 
@@ -74,7 +80,7 @@ def _source(plan: Plan, name: str) -> Status:
     n = len(states)
     return Status(
         name, "source", grain.describe(), grain.key(state.lo) if n else "",
-        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0,
+        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0, 0,
         int(state.rows.sum()), int(state.nbytes.sum()), states,
     )  # fmt: skip
 
@@ -96,7 +102,8 @@ def _node(plan: Plan, node: str) -> Status:
         grain.key(max(p.hi for p in some) - 1) if some else "",
         _counted(states),
         sum(int(np.count_nonzero(p.action == Action.MAYBE)) for p in planned),
-        sum(int(np.count_nonzero(p.reason == Reason.KEPT)) for p in planned),
+        sum(int(np.count_nonzero(np.isin(p.reason, _KEPT))) for p in planned),
+        sum(int(p.moved.sum()) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.PINNED)) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.LAST_GOOD)) for p in planned),
         rows,

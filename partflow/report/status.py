@@ -64,6 +64,7 @@ class DatasetStatus:
     blocked: int
     may_become_stale: int
     kept: int
+    moved: int
     pinned: int
     last_good: int
     rows: int
@@ -126,6 +127,7 @@ def _of_node(status: Status) -> DatasetStatus:
         **{state.name.lower(): status.counts[state] for state in State},
         may_become_stale=status.maybe,
         kept=status.kept,
+        moved=status.moved,
         pinned=status.pinned,
         last_good=status.last_good,
         rows=status.rows,
@@ -158,7 +160,7 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
     lines = []
     for name, singular, words in (
         ("may_become_stale", "fresh partition", "may become stale"),
-        ("kept", "partition", "of other code kept"),
+        ("kept", "partition", "kept, though code or inputs changed"),
         ("pinned", "partition", "pinned, by somebody's choice"),
         ("last_good", "blocked partition", "as made of the last good content"),
     ):

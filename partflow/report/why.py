@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from partflow.code.reach import NotFollowed
 from partflow.metastore.record import Record
-from partflow.operations.explain import CodeChange, Why
+from partflow.operations.explain import CodeChange, Moved, Why
 from partflow.partitions.keytexts import shown_key
 from partflow.planning.plan import Reason, State
 from partflow.report.text import aligned, bounded, count, moment, painted, printable, size, span
@@ -111,6 +111,7 @@ class WhyReport:
     perhaps_done_by: str | None
     seen: tuple[SeenReport, ...]
     settling: SettlingReport | None
+    moved: Moved | None
 
 
 def why_report(why: Why) -> WhyReport:
@@ -139,6 +140,7 @@ def why_report(why: Why) -> WhyReport:
         None
         if settling is None
         else SettlingReport(moment(settling.again_at), moment(settling.until)),
+        why.moved,
     )
 
 

@@ -118,6 +118,11 @@ def test_a_span_back_over_itself_is_refused_in_words() -> None:
         ({"lag": "soon"}, "write '10s', '5m' or '3d'"),
         ({"only": "newest"}, "the one choice is only='latest'"),
         ({"on_code_change": "no"}, "choose 'stale' or 'keep'"),
+        ({"on_input_change": "no"}, "choose 'stale' or 'keep'"),
+        (
+            {"on_input_change": "keep", "settles_after": "2d"},
+            "settles_after makes partitions again, and on_input_change='keep' makes them once",
+        ),
         ({"during": "2024"}, "give (start, end)"),
         ({"name": "No"}, "give it one with name='...'"),
     ],

@@ -12,10 +12,10 @@ from reference import Judge, Verdict
 from strategies import Case, cases
 from worlds import carried_out
 
-from partflow.declarations.graph import derive
+from partflow.declarations.graph import derive, outputs
 from partflow.planning.planner import Action, Only, Plan, Reason, State, plan, wanted_mask
 from partflow.planning.selection import made_from
-from partflow.planning.snapshot import Condition
+from partflow.planning.snapshot import Condition, state_over
 
 
 def verdicts_of(made: Plan) -> dict[tuple[str, int], Verdict]:
@@ -27,6 +27,7 @@ def verdicts_of(made: Plan) -> dict[tuple[str, int], Verdict]:
             Reason(int(planned.reason[i])),
             int(planned.cause[i]),
             Action(int(planned.action[i])),
+            int(planned.moved[i]),
         )
         for name, planned in made.tasks.items()
         for i in range(len(planned.state))
@@ -46,6 +47,36 @@ def test_nothing_fresh_is_sure_to_run_and_every_step_has_a_reason(case: Case) ->
         assert verdict.action is not Action.RUN or verdict.need is not Reason.NONE
         assert verdict.action is Action.NONE or verdict.reason is not Reason.NONE
         assert verdict.state is State.FRESH or verdict.reason is not Reason.NONE
+
+
+@given(cases())
+def test_what_is_made_once_stays_but_for_its_file_its_code_or_a_backfill(case: Case) -> None:
+    found = plan(case.graph, case.snapshot, case.request)
+    own = {
+        Reason.NEVER, Reason.GONE, Reason.DAMAGED, Reason.CODE, Reason.RECKONED, Reason.ASKED
+    }  # fmt: skip
+    for task in case.graph.tasks:
+        planned = found.tasks[task.name]
+        if task.options.on_input_change == "keep":
+            assert {Reason(r) for r in planned.need} <= own | {Reason.NONE}
+            assert not planned.action[planned.need == Reason.NONE].any()
+
+
+@given(cases(), st.randoms(use_true_random=False))
+def test_a_run_leaves_what_was_made_once_as_it_was(case: Case, chance: Random) -> None:
+    made = plan(case.graph, case.snapshot, case.request)
+    after = carried_out(made, chance)
+    for task in case.graph.tasks:
+        planned = made.tasks[task.name]
+        if task.options.on_input_change == "stale":
+            continue
+        for node in outputs(task):
+            was, now = (
+                state_over(s.states[node], planned.lo, planned.hi) for s in (case.snapshot, after)
+            )
+            stays = planned.need == Reason.NONE
+            assert was.content[stays].tolist() == now.content[stays].tolist()
+            assert was.made_at[stays].tolist() == now.made_at[stays].tolist()
 
 
 @given(cases(), st.randoms(use_true_random=False))

@@ -1,0 +1,227 @@
+"""Partitions that are made once: what they were made from may change, and they stay."""
+
+from __future__ import annotations
+
+import shutil
+
+import polars as pl
+import pytest
+
+from partflow.execution.controls import Controls
+from partflow.planning.plan import Reason, State
+from partflow.planning.selection import Asked
+
+DAYS = ("2024-01-30", "2024-01-31", "2024-02-01")
+JOBS = """
+    DAYS = Daily("2024-01-30", end="2024-02-02")
+    landing = Source("landing", DAYS, path="landing/{key}.csv")
+    forecast = Dataset("forecast", DAYS)
+    issued = Dataset("issued", DAYS)
+    shown = Dataset("shown", DAYS)
+
+    @task(reads=[landing], writes=forecast)
+    def forecasts(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.select("qty")
+
+    @task(reads=[forecast.window(-1, 0)], writes=issued, on_input_change="keep")
+    def issues(frame: pl.LazyFrame, partition: Partition) -> pl.LazyFrame:
+        return frame.filter(pl.col("date") == partition.date).select("qty")
+
+    @task(reads=[issued], writes=shown)
+    def shows(frame: pl.LazyFrame) -> pl.LazyFrame:
+        return frame.select("qty")
+"""
+
+
+@pytest.fixture
+def once(world):
+    """Three days of which each was issued, and the last one once more corrected after that."""
+    world.jobs(JOBS)
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1)
+    world.run()
+    return world
+
+
+def edited(world, before, after):
+    file = world.root / world.package / "tasks.py"
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
+
+
+def quantities(world, dataset):
+    return world.read(dataset).sort("date")["qty"].to_list()
+
+
+def reasons(world, task="issues"):
+    planned = world.project.plan().tasks[task]
+    return [Reason(int(r)) for r in planned.reason]
+
+
+def test_a_partition_that_was_made_stays_when_its_input_is_corrected(once):
+    once.sales(DAYS[1], 20)
+    found = once.run()
+    assert (found.ran, found.failed) == (1, 0)
+    assert once.made() == [("forecasts", DAYS[1])]
+    assert quantities(once, "forecast") == [1, 20, 3]
+    assert quantities(once, "issued") == quantities(once, "shown") == [1, 2, 3]
+    assert once.planned() == {}
+
+
+def test_it_is_no_step_of_the_run_that_makes_its_input_again(once):
+    once.sales(DAYS[0], 10)
+    plan = once.project.plan()
+    assert {name: int(t.action.sum()) for name, t in plan.tasks.items()} == {
+        "forecasts": 1, "issues": 0, "shows": 0,
+    }  # fmt: skip
+
+
+def test_it_is_fresh_and_counted_as_kept_with_the_reads_that_moved(once):
+    once.sales(DAYS[1], 20)
+    once.run()
+    status = {s.node: s for s in once.project.status()}
+    assert status["issued"].counts[State.FRESH] == 3
+    assert (status["issued"].kept, status["issued"].moved) == (2, 2)
+    assert (status["forecast"].kept, status["shown"].kept) == (0, 0)
+    assert reasons(once) == [Reason.NONE, Reason.MOVED, Reason.MOVED]
+
+
+def test_status_kept_selects_what_has_a_partition_that_is_kept(once):
+    assert once.project.selected(["status:kept"]) == ()
+    once.sales(DAYS[1], 20)
+    once.run()
+    assert once.project.selected(["status:kept"]) == ("issued",)
+    assert once.project.selected(["status:stale"]) == ()
+
+
+def test_why_says_how_many_of_its_inputs_have_moved(once):
+    once.sales(DAYS[1], 20)
+    once.run()
+    why = once.project.why("issued", DAYS[2])
+    assert why.state is State.FRESH
+    assert why.text == "kept, though forecast changed; inputs that moved since: 1 of 2"
+    assert (why.moved.reads, why.moved.partitions) == (1, 1)
+    assert why.links == ()
+    assert [r.changed for r in why.lineage] == [(DAYS[1],)]
+    once.sales(DAYS[2], 30)
+    once.run()
+    assert once.project.why("issued", DAYS[2]).moved.partitions == 2
+    assert once.project.why("issued", DAYS[0]).moved is None
+
+
+def test_an_input_that_is_as_it_was_again_has_not_moved(once):
+    for quantity in (20, 2):
+        once.sales(DAYS[1], quantity)
+        once.run()
+    assert reasons(once) == [Reason.NONE] * 3
+    assert once.project.why("issued", DAYS[1]).moved is None
+
+
+def test_a_backfill_makes_it_again(once):
+    once.sales(DAYS[1], 20)
+    once.run()
+    once.project.backfill(asked=Asked(("issued",), keys=(DAYS[1],)))
+    assert quantities(once, "issued") == [1, 20, 3]
+    assert reasons(once) == [Reason.NONE, Reason.NONE, Reason.MOVED]
+
+
+@pytest.mark.parametrize("harm", ["deleted", "damaged"])
+def test_a_file_that_is_missing_or_damaged_is_made_again_from_what_is_there_now(once, harm):
+    once.sales(DAYS[1], 20)
+    once.run()
+    file = once.file("issued", DAYS[1])
+    if harm == "deleted":
+        file.unlink()
+    else:
+        file.write_bytes(b"torn")
+    assert once.planned() == {"issues": [DAYS[1]]}
+    once.run()
+    assert quantities(once, "issued") == [1, 20, 3]
+
+
+def test_one_whose_file_is_missing_is_held_up_as_any_other(once):
+    once.write(f"landing/{DAYS[1]}.csv", 'store,qty\n"torn')
+    once.file("issued", DAYS[1]).unlink()
+    planned = once.project.plan().tasks["issues"]
+    assert [State(int(s)) for s in planned.state] == [State.FRESH, State.BLOCKED, State.FRESH]
+    assert Reason(int(planned.reason[1])) is Reason.BEHIND
+
+
+def test_it_stays_for_its_readers_behind_a_source_that_cannot_be_read(once):
+    once.write(f"landing/{DAYS[1]}.csv", 'store,qty\n"torn')
+    status = {s.node: s for s in once.project.status()}
+    assert status["forecast"].counts[State.BLOCKED] == 1
+    assert status["issued"].counts[State.FRESH] == status["shown"].counts[State.FRESH] == 3
+
+
+def test_its_own_code_makes_it_again(once):
+    edited(once, "partition.date)", "partition.date).filter(True)")
+    assert once.planned() == {"issues": list(DAYS)}
+
+
+def test_with_both_options_it_stays_whatever_changes(once):
+    edited(once, 'on_input_change="keep"', 'on_input_change="keep", on_code_change="keep"')
+    edited(once, "partition.date)", "partition.date).filter(True)")
+    once.sales(DAYS[1], 20)
+    once.run()
+    assert once.planned() == {}
+    assert reasons(once) == [Reason.KEPT] * 3
+    status = {s.node: s for s in once.project.status()}
+    assert (status["issued"].kept, status["issued"].moved) == (3, 2)
+    text = once.project.why("issued", DAYS[1]).text
+    assert text == "kept, though the code of issues changed; inputs that moved since: 1 of 2"
+
+
+def test_a_rebuilt_record_keeps_it_and_knows_that_its_inputs_moved(once):
+    once.sales(DAYS[1], 20)
+    once.run()
+    (once.root / "warehouse/.partflow/metastore.sqlite").unlink()
+    once.project.upkeep.rebuild(Controls())
+    assert once.planned() == {}
+    assert reasons(once) == [Reason.NONE, Reason.MOVED, Reason.MOVED]
+    assert once.project.why("issued", DAYS[2]).moved.partitions == 1
+
+
+def test_a_record_that_is_rebuilt_from_the_files_alone_keeps_it_too(once):
+    once.sales(DAYS[1], 20)
+    once.run()
+    for name in ("metastore.sqlite", "journal.jsonl"):
+        (once.root / "warehouse/.partflow" / name).unlink()
+    shutil.rmtree(once.root / "warehouse/.partflow/history")
+    once.project.upkeep.rebuild(Controls())
+    assert once.planned() == {}
+    assert reasons(once) == [Reason.NONE, Reason.MOVED, Reason.MOVED]
+
+
+def test_accepting_new_code_leaves_it_kept(once):
+    once.sales(DAYS[1], 20)
+    once.run()
+    edited(once, "partition.date)", "partition.date).filter(True)")
+    once.project.accept("issued")
+    assert once.planned() == {}
+    assert reasons(once) == [Reason.NONE, Reason.MOVED, Reason.MOVED]
+
+
+def test_an_edit_by_hand_blocks_it_until_somebody_decides(once):
+    once.sales(DAYS[1], 20)
+    once.run()
+    pl.DataFrame({"qty": [7]}).write_parquet(once.file("issued", DAYS[1]))
+    assert reasons(once)[1] is Reason.CHANGED_OUTSIDE
+    once.project.accept("issued")
+    assert reasons(once)[1] is Reason.PINNED
+    once.run()
+    assert quantities(once, "shown") == [1, 7, 3]
+
+
+def test_what_is_declared_so_later_is_kept_from_then_on(world):
+    world.jobs(JOBS.replace(', on_input_change="keep"', ""))
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1)
+    world.run()
+    world.jobs(JOBS)
+    world.sales(DAYS[1], 20)
+    world.run()
+    assert quantities(world, "issued") == [1, 2, 3]
+    world.jobs(JOBS.replace(', on_input_change="keep"', ""))
+    assert world.planned() == {"issues": [DAYS[1], DAYS[2]]}
