@@ -1,13 +1,8 @@
-import json
-from datetime import date
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from jobs.deployment import replace_file, switch_release
-from jobs.forecast import WEEKS, deployed_model
-from partflow import Partition
 
 
 @pytest.fixture(autouse=True)
@@ -39,24 +34,6 @@ def test_a_release_that_breaks_off_leaves_the_present_one_and_nothing_else():
 
     assert Path("deployed/current/model").read_bytes() == b"good"
     assert len(list(Path("deployed").iterdir())) == 2
-
-
-def test_the_model_is_deployed_with_its_metrics_and_week():
-    model = Path("data.skops")
-    model.write_bytes(b"a model")
-    metrics = pl.DataFrame(
-        {"last_day": [date(2012, 12, 30)], "training_wape": [0.1], "week": [date(2012, 12, 24)]}
-    )
-
-    deployed_model([model], metrics, Partition.of(WEEKS, WEEKS.ordinal("2012-W52")))
-
-    current = Path("deployed/current")
-    assert (current / "demand_model.skops").read_bytes() == b"a model"
-    assert json.loads((current / "metrics.json").read_text()) == {
-        "week": "2012-W52",
-        "last_day": "2012-12-30",
-        "training_wape": 0.1,
-    }
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it():
