@@ -1,7 +1,11 @@
 """What was first said of a day, and what that was worth.
 
 `forecast` is made again where yesterday's count is corrected. Nobody lived through that forecast:
-`issued` is made once, when its inputs are there, and kept.
+`issued` is made once, when its inputs are there, and kept. So `live_error` changes only where the
+count of the day itself is corrected.
+
+Made once is not made in time: partflow makes a day after it has ended, so this is midnight by what
+is read and not by the clock; and what fills two years at once issues what it would forecast today.
 """
 
 import polars as pl
@@ -33,7 +37,7 @@ live_error = Dataset(
 )
 
 
-@task(reads=[forecast], writes=issued, batch=True, on_code_change="keep")
+@task(reads=[forecast], writes=issued, batch=True, on_code_change="keep", on_input_change="keep")
 def issue(forecast: pl.LazyFrame) -> pl.LazyFrame:
     """Made once and kept, whatever becomes of the demand and the code that it was made from."""
     return forecast

@@ -228,13 +228,27 @@ def test_a_day_that_the_rental_system_corrected_is_fetched_again_and_reaches_wha
     assert changed.select("date", "actual").rows() == [(date(2012, 2, 2), 2400.0)]
     later = ["2012-02-02", "2012-02-03", "2012-02-04", "2012-02-05"]
     of_the_day = ("raw_rentals", "clean_rentals", "demand")
-    of_later_days = ("features", "candidates", "forecast", "issued")
+    of_later_days = ("features", "candidates", "forecast")
     of_the_week = ("moments", "linear_model", "tree_model", "model_card", "champion")
     assert made_again(copy, made) == {
         **{name: [day] for name in of_the_day},
-        **dict.fromkeys(("demand_quality", "candidate_error", "live_error"), later),
+        **dict.fromkeys(("demand_quality", "candidate_error"), later),
         **dict.fromkeys(of_later_days, later[1:]),
         **{name: ["2012-W05"] for name in of_the_week},
         "baseline": ["2012-02-03"],  # the others of that week are days off
         "backtest": ["2012-02"],
+        "live_error": [day],
     }
+
+
+def test_what_was_issued_stays_and_shows_as_kept(copy, business):
+    day = "2012-02-02"
+    business.answers[f"/{day}"] = [
+        {"date": day, "hour": hour, "casual": 0, "registered": 100} for hour in range(24)
+    ]
+
+    partflow(copy, "backfill", "raw_rentals", "-p", day, DEMAND_RENTALS_URL=business.url)
+    partflow(copy, "materialize")
+
+    (kept,) = json.loads(partflow(copy, "ls", "status:kept", "--output", "json"))["datasets"]
+    assert kept["name"] == "issued"
