@@ -1,6 +1,6 @@
 """`ls` and `graph`: what is declared.
 
-Knows nothing of what exists, except for selections by `status:`.
+Knows nothing of what exists, except for selections by `status:` and of what is paused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def ls(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], outp
     from partflow.report.graph import graph_report, listing_lines
 
     project = session.project()
-    report = graph_report(project.graph, project.codes, project.selected(select, exclude))
+    nodes = project.selected(select, exclude)
+    report = graph_report(project.graph, project.codes, nodes, project.paused())
     if output == "json":
         print_json(document(report))
         return
@@ -50,7 +51,7 @@ def graph(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], o
     if output == "mermaid":
         click.echo("\n".join(mermaid_lines(project.graph, nodes)))
         return
-    report = graph_report(project.graph, project.codes, nodes)
+    report = graph_report(project.graph, project.codes, nodes, project.paused())
     if output == "json":
         print_json(document(report))
         return

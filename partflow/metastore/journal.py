@@ -3,14 +3,14 @@
 Knows nothing of files of data or of plans. A line is a JSON object, one of these: a record (of a
 remake that kept its file, an effect, an acceptance, or what was observed); a code fingerprint with
 its parts; an effect with the ordinal since which it runs; an effect that a run has begun; an effect
-that ended and was not done; what was seen while a partition was made. The `seq` of a record's line
-is the next number at that time, and the record's own number is not lower.
+that ended and was not done; what was seen while a partition was made; what was noted for later. The
+`seq` of a record's line is the next number at that time, and the record's own number is not lower.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,7 +31,8 @@ class Journal:
 
     `codes` gives code fingerprints by digest, `effects` the ordinal since which each effect runs.
     `begun` gives by (effect, key) the run that began an effect, unless the journal tells its end.
-    `seen` gives by (node, key) the run that made it, and what was seen meanwhile.
+    `seen` gives by (node, key) the run that made it, and what was seen meanwhile. `noted` gives by
+    (kind, name) what was noted last, unless that was taken away.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -39,6 +40,7 @@ class Journal:
     effects: dict[str, int] = field(default_factory=dict)
     begun: dict[tuple[str, str], str] = field(default_factory=dict)
     seen: dict[tuple[str, str], tuple[str, tuple[Seen, ...]]] = field(default_factory=dict)
+    noted: dict[tuple[str, str], str] = field(default_factory=dict)
     unread: int = 0
 
     def add(self, line: str) -> None:
@@ -60,6 +62,8 @@ class Journal:
                     str(document["run"]),
                     things,
                 )
+            elif "noted" in document:
+                self._note(str(document["noted"]), str(document["name"]), _text(document["text"]))
             elif "ended" in document:
                 self.begun.pop((str(document["ended"]), str(document["key"])), None)
             else:
@@ -69,6 +73,12 @@ class Journal:
                     self.begun.pop((record.node, record.key), None)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self.unread += 1
+
+    def _note(self, kind: str, name: str, text: str | None) -> None:
+        if text is None:
+            self.noted.pop((kind, name), None)
+        else:
+            self.noted[kind, name] = text
 
 
 def _number(value: object) -> int:
@@ -203,6 +213,16 @@ def note_told(
     if told:
         store.journal(ended_lines((node, key) for node, key, _ in told))
         metastore.end_effects(told)
+
+
+def note(
+    metastore: Metastore, store: Journaling, kind: str, texts: Mapping[str, str | None]
+) -> None:
+    """Note texts of a kind by name, so that a rebuild knows of them; None takes one away."""
+    if texts:
+        lines = [{"noted": kind, "name": name, "text": text} for name, text in texts.items()]
+        store.journal([_line(line) for line in lines])
+        metastore.note(kind, texts)
 
 
 def require_not_older(metastore: Standing, store: Store) -> None:

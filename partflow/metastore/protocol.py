@@ -172,6 +172,18 @@ class CodesAndEffects(Protocol):
         ...
 
 
+class Noting(Protocol):
+    """What is noted for later, each a text under a name; `kind` says of what it is."""
+
+    def noted(self, kind: str) -> dict[str, str]:
+        """The texts of a kind, by name."""
+        ...
+
+    def note(self, kind: str, texts: Mapping[str, str | None]) -> None:
+        """Note texts by name, each in place of what was noted before; None takes that away."""
+        ...
+
+
 class Standing(Protocol):
     """How far the record has come, and what is noted of the clock and of the catalog."""
 
@@ -395,6 +407,7 @@ class Metastore(
     Materializations,
     Observations,
     CodesAndEffects,
+    Noting,
     Incarnation,
     RunRecord,
     Protocol,

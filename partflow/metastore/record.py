@@ -240,7 +240,7 @@ class Known:
 
     The records are numbered from `first` on. `effects` gives for each the ordinal since which it
     runs; `begun` are the (effect, key, run) of which no end is known; `seen` gives by (node, key)
-    the run that made it, and what was seen meanwhile.
+    the run that made it, and what was seen meanwhile. `noted` gives by (kind, name) what was noted.
     """
 
     records: Sequence[Record]
@@ -249,3 +249,4 @@ class Known:
     effects: Mapping[str, int] = field(default_factory=dict)
     begun: Sequence[tuple[str, str, str]] = ()
     seen: Mapping[tuple[str, str], tuple[str, tuple[Seen, ...]]] = field(default_factory=dict)
+    noted: Mapping[tuple[str, str], str] = field(default_factory=dict)

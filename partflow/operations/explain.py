@@ -20,6 +20,7 @@ from partflow.execution.attempt.witness import changed_since
 from partflow.metastore.protocol import Materializations, Metastore
 from partflow.metastore.record import Record, Seen
 from partflow.partitions.keytexts import plain_key, shown_key
+from partflow.planning.pauses import Pause
 from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import Condition
@@ -96,7 +97,8 @@ class Why:
     `links` lead from it to the root of the reason. `not_followed` says what the fingerprint cannot
     see of the task's code. `seen` is what the call that made it was seen to touch beside its
     inputs, each with how that has changed since, or "". `perhaps_done_by` is the run that began an
-    effect and was cut off. `moved` is None unless it stays though an input has changed.
+    effect and was cut off. `moved` is None unless it stays though an input has changed. `paused`
+    says who paused it, if somebody did.
     """
 
     node: str
@@ -117,6 +119,7 @@ class Why:
     seen: tuple[tuple[Seen, str], ...] = ()
     perhaps_done_by: str | None = None
     moved: Moved | None = None
+    paused: Pause | None = None
 
 
 @dataclass(slots=True)
@@ -176,6 +179,7 @@ def explain(
         failure=None if record is None else record.failure,
         settling=_settling(planned, ordinal, record),
         perhaps_done_by=plan.snapshot.perhaps_done.get(node, {}).get(ordinal),
+        paused=plan.snapshot.paused.get(node),
         seen=tuple((item, changed_since(root, item)) for item in _seen(metastore, record)),
         moved=moved,
     )
@@ -234,6 +238,7 @@ def _source(case: _Basis, node: str, key: str) -> Why:
         node, key, state, may_become_stale=False, reason=Reason.NONE, text=text, task="",
         links=(), code_changes=(), lineage=(), record=_record(case, node, key),
         history=tuple(case.metastore.history(node, key)),
+        paused=case.plan.snapshot.paused.get(node),
     )  # fmt: skip
 
 

@@ -101,7 +101,9 @@ def rebuild(
     effects = _effects(graph, journal, due)
     begun = [(*at, run) for at, run in known.begun.items()]
     # What calls were seen to touch is kept by run, so it never shows for a later run's file.
-    aside = mending.made_anew(Known(records, first, known.codes, effects, begun, known.seen))
+    aside = mending.made_anew(
+        Known(records, first, known.codes, effects, begun, known.seen, known.noted)
+    )
     current = [chain.records[-1][1].node for chain in chains.values()]
     tasks = {t.name for t in graph.tasks if t.is_effect}
     sources = {name for name, d in graph.datasets.items() if isinstance(d, Source)}

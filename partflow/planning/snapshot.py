@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.planning.digests import LANES
+from partflow.planning.pauses import Pause
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,7 +111,8 @@ class Snapshot:
     each task's present code fingerprint; `older` gives those that the same code has under older
     rules, and that count as equal. `effects_since` gives for an effect the ordinal that
     was the newest due one when it was first seen; it lacks effects that are new. `perhaps_done`
-    gives for an effect each ordinal that a run began before it was cut off, with that run.
+    gives for an effect each ordinal that a run began before it was cut off, with that run. `paused`
+    gives what is paused now, by node.
 
     `unreadable` says by (dataset, key) which files cannot be read. `newest_at` is when what was
     recorded last was made, in epoch seconds; 0 if nothing was. `varied` and `left_out` say how the
@@ -128,6 +130,7 @@ class Snapshot:
     newest_at: int = 0
     varied: Sequence[Varied] = ()
     left_out: Sequence[LeftOut] = ()
+    paused: Mapping[str, Pause] = field(default_factory=dict)
 
 
 def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:

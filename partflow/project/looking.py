@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from partflow.errors import UsageError
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import RunLog
+from partflow.planning.pauses import PAUSED, Pause, pauses_of
 from partflow.planning.plan import Force, Only, Plan, Request
 from partflow.planning.planner import plan
 from partflow.planning.selection import Asked, needed_for, request_of
@@ -75,6 +76,11 @@ class Looking:
             states = _states_of(self.project.plan())
         return select(self.project.graph, names, exclude, states)
 
+    def paused(self) -> dict[str, Pause]:
+        """What is paused now, by node; no file is looked at."""
+        with self.read() as metastore:
+            return pauses_of(metastore.noted(PAUSED), self.project.clock() // 10**9)
+
     def why(self, node: str, key: str) -> Why:
         """The state of one partition, the reasons for it, and what it was made from."""
         from partflow.operations.explain import explain
@@ -108,7 +114,8 @@ class Looking:
         seen = observe(project.graph, codes, metastore, project.store, now, verify, frames, only)
         perhaps = effects_cut_off(project.graph, metastore, project.history.leases.is_held)
         older = self._older(metastore)
-        seen.snapshot = replace(seen.snapshot, older=older, perhaps_done=perhaps)
+        paused = pauses_of(metastore.noted(PAUSED), seen.snapshot.now)
+        seen.snapshot = replace(seen.snapshot, older=older, perhaps_done=perhaps, paused=paused)
         return seen
 
     def planned(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from partflow.operations.acceptable import Acceptance
     from partflow.operations.check import Reading, Trial
     from partflow.operations.explain import Why
+    from partflow.planning.pauses import Pause
     from partflow.planning.plan import Force, Only, Plan
     from partflow.planning.selection import Asked
     from partflow.planning.status import Status
@@ -183,6 +184,10 @@ class Project:
         Looks at files only for `status:`. UsageError for a name that there is not.
         """
         return self._looking.selected(names, exclude)
+
+    def paused(self) -> dict[str, Pause]:
+        """What is paused now, by dataset, source or effect: by whom, since when, and why."""
+        return self._looking.paused()
 
     def why(self, node: str, key: str) -> Why:
         """The state of one partition, the reasons for it, and what it was made from."""

@@ -7,18 +7,20 @@ operation. `Project.upkeep` gives one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from partflow.errors import UsageError
 from partflow.metastore.columncache import ColumnCache
-from partflow.metastore.journal import require_not_older
+from partflow.metastore.journal import note, require_not_older
 from partflow.metastore.leases import Living, Patience, Taken, kept
 from partflow.metastore.protocol import Metastore
-from partflow.metastore.runlog import begun, new_run_id, owner_of
+from partflow.metastore.runlog import begun, host, new_run_id, owner_of, user
 from partflow.planning.footprint import EVERYTHING, Footprint
+from partflow.planning.pauses import PAUSED, Pause, until_of
 from partflow.planning.planner import task_span
+from partflow.planning.selection import grain_of
 
 if TYPE_CHECKING:
     from partflow.declarations.graph import Graph
@@ -104,6 +106,32 @@ class Upkeep:
             left = self.history.metastore.leftovers()
             return sweep(self.graph, self.history.store, metastore, left, time, dry_run=dry_run)
 
+    def pause(self, nodes: Sequence[str], until: str | None, why: str) -> dict[str, Pause]:
+        """Note that datasets, sources or effects are paused; returns the pauses.
+
+        `until` is a span from now on, or a date in each one's zone. UsageError if it lies behind.
+        """
+        now, who = self.clock() // 10**9, f"{user()}@{host()}"
+        pauses = {
+            node: Pause(
+                now,
+                who,
+                why,
+                None if until is None else until_of(until, grain_of(self.graph, node), now),
+            )
+            for node in nodes
+        }
+        self._note(PAUSED, {node: pause.text() for node, pause in pauses.items()})
+        return pauses
+
+    def resume(self, nodes: Sequence[str]) -> tuple[str, ...]:
+        """Note that these are paused no more; returns those that were."""
+        with self.history.metastore.looked_at() as metastore:
+            were = metastore.noted(PAUSED)
+        ended = tuple(node for node in nodes if node in were)
+        self._note(PAUSED, dict.fromkeys(ended))
+        return ended
+
     def undeclared(self) -> tuple[Lying, ...]:
         """The files that lie in the warehouse as partitions do, and that nothing declares."""
         from partflow.operations.undeclared import lying
@@ -126,6 +154,14 @@ class Upkeep:
             moved_away(moved, store, metastore)
             Views(self.graph, store, metastore, self.clock() // 10**9).keep_catalog()
         return moved
+
+    def _note(self, kind: str, texts: Mapping[str, str | None]) -> None:
+        """Note texts by name. No lease is needed: nothing that a run makes rests on them."""
+        self.require_not_lost()
+        if texts:
+            with self.history.metastore.opened() as metastore:
+                require_not_older(metastore, self.history.store)
+                note(metastore, self.history.store, kind, texts)
 
     def _rolling(
         self, name: str, key: str, controls: Controls, act: Callable[[RollingBack], PutBack]

@@ -15,12 +15,14 @@ from partflow.declarations.mapping import Extent
 from partflow.declarations.task import Task
 from partflow.partitions.keytexts import shown_keys_in
 from partflow.planning.selection import extent_of, grain_of
+from partflow.report.pauses import PausedReport, paused_lines, paused_report
 from partflow.report.text import count, printable, tabled
 
 if TYPE_CHECKING:
     from partflow.code.fingerprint import CodeFingerprint
     from partflow.code.reach import NotFollowed
     from partflow.partitions.calendar import Grain
+    from partflow.planning.pauses import Pause
 
 _RESERVED = {"call", "class", "click", "default", "end", "flowchart", "graph", "style", "subgraph"}
 
@@ -54,7 +56,7 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """All that is declared of a dataset, source or effect."""
+    """All that is declared of a dataset, source or effect; `paused` is None if it is not."""
 
     name: str
     kind: str
@@ -69,6 +71,7 @@ class Described:
     tags: tuple[str, ...]
     written_by: tuple[Writer, ...]
     read_by: tuple[str, ...]
+    paused: PausedReport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,15 @@ class GraphReport:
 
 
 def graph_report(
-    graph: Graph, codes: Mapping[str, CodeFingerprint], nodes: Sequence[str]
+    graph: Graph,
+    codes: Mapping[str, CodeFingerprint],
+    nodes: Sequence[str],
+    pauses: Mapping[str, Pause],
 ) -> GraphReport:
     """The report of what is declared of some nodes; `codes` are the tasks' fingerprints."""
-    return GraphReport(tuple(_described(graph, codes, node) for node in nodes))
+    return GraphReport(
+        tuple(_described(graph, codes, node, paused_report(pauses.get(node))) for node in nodes)
+    )
 
 
 def listing_lines(report: GraphReport) -> list[str]:
@@ -101,7 +109,7 @@ def listing_lines(report: GraphReport) -> list[str]:
         )
         for d in report.datasets
     ]
-    return tabled([heads, *rows])
+    return [*tabled([heads, *rows]), *paused_lines({d.name: d.paused for d in report.datasets})]
 
 
 def paragraphs(report: GraphReport) -> list[str]:
@@ -144,7 +152,9 @@ def _id(node: str) -> str:
     return f"{node}_" if node in _RESERVED else node
 
 
-def _described(graph: Graph, codes: Mapping[str, CodeFingerprint], node: str) -> Described:
+def _described(
+    graph: Graph, codes: Mapping[str, CodeFingerprint], node: str, paused: PausedReport | None
+) -> Described:
     dataset = graph.datasets.get(node)
     writers = graph.writers(node)
     grain, extent = grain_of(graph, node), extent_of(graph, node)
@@ -162,6 +172,7 @@ def _described(graph: Graph, codes: Mapping[str, CodeFingerprint], node: str) ->
         tags=tuple(sorted({tag for t in writers for tag in t.options.tags})),
         written_by=tuple(_writer(graph, codes[t.name], t) for t in writers),
         read_by=tuple(graph.downstream(node)),
+        paused=paused,
     )
 
 

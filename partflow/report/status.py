@@ -17,6 +17,7 @@ from partflow.planning.planner import State
 from partflow.planning.status import Status
 from partflow.report.document import INLINE
 from partflow.report.faults import FaultReport, fault_reports
+from partflow.report.pauses import PausedReport, paused_lines, paused_report
 from partflow.report.remarks import Remarks, remarks_of
 from partflow.report.strays import StrayReport, stray_lines, stray_reports
 from partflow.report.text import count, painted, size, span, tabled
@@ -48,6 +49,8 @@ _GAP = "  "
 class DatasetStatus:
     """One dataset, source or effect: its range so far, and how many partitions have each state.
 
+    `paused` is None if it is not.
+
     `heat` has one mark for each part of the range, for the worst state in it.
     """
 
@@ -70,6 +73,7 @@ class DatasetStatus:
     rows: int
     bytes: int
     heat: str
+    paused: PausedReport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def status_report(
 ) -> StatusReport:
     """The report of some nodes' status, of a plan's faults, and of files that are not shown."""
     return StatusReport(
-        tuple(map(_of_node, statuses)),
+        tuple(_of_node(plan, each) for each in statuses),
         fault_reports(plan.faults),
         remarks_of(plan.snapshot),
         stray_reports(lying),
@@ -116,7 +120,7 @@ def heat(states: NDArray[np.uint8], cells: int = CELLS) -> list[State]:
     return [_WORST_LAST[rank] for rank in worst.tolist()]
 
 
-def _of_node(status: Status) -> DatasetStatus:
+def _of_node(plan: Plan, status: Status) -> DatasetStatus:
     return DatasetStatus(
         status.node,
         status.kind,
@@ -133,6 +137,7 @@ def _of_node(status: Status) -> DatasetStatus:
         rows=status.rows,
         bytes=status.nbytes,
         heat="".join(_MARKS[state][0] for state in heat(status.states)),
+        paused=paused_report(plan.snapshot.paused.get(status.node)),
     )
 
 
@@ -168,7 +173,7 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
         if numbers:
             named = ", ".join(f"{dataset} {number:,}" for dataset, number in numbers.items())
             lines.append(f"{count(sum(numbers.values()), singular)} {words}: {named}")
-    return lines
+    return [*lines, *paused_lines({s.dataset: s.paused for s in statuses})]
 
 
 def _legend() -> str:

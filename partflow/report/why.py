@@ -12,6 +12,7 @@ from partflow.metastore.record import Record
 from partflow.operations.explain import CodeChange, Moved, Why
 from partflow.partitions.keytexts import shown_key
 from partflow.planning.plan import Reason, State
+from partflow.report.pauses import PausedReport, paused_report, paused_words
 from partflow.report.text import aligned, bounded, count, moment, painted, printable, size, span
 
 _COLOURS = {
@@ -112,6 +113,7 @@ class WhyReport:
     seen: tuple[SeenReport, ...]
     settling: SettlingReport | None
     moved: Moved | None
+    paused: PausedReport | None
 
 
 def why_report(why: Why) -> WhyReport:
@@ -141,6 +143,7 @@ def why_report(why: Why) -> WhyReport:
         if settling is None
         else SettlingReport(moment(settling.again_at), moment(settling.until)),
         why.moved,
+        paused_report(why.paused),
     )
 
 
@@ -161,6 +164,8 @@ def why_lines(why: WhyReport) -> list[str]:
         "seen while it was made, and not counted: only what is declared makes it stale",
         aligned(seen or [()]),
     )
+    if why.paused:
+        lines += _part("paused", [paused_words(why.paused)])
     if why.perhaps_done_by:
         lines += _part("perhaps done", [f"run {why.perhaps_done_by} began it and was cut off"])
     if why.failure and why.state is not State.FRESH:

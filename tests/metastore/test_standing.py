@@ -57,3 +57,12 @@ def test_for_what_the_catalog_was_written_last_is_noted(opened):
     opened().note_shown("ab")
     opened().note_shown("cd")
     assert opened().shown == "cd"
+
+
+def test_what_is_noted_of_a_kind_comes_back_until_it_is_taken_away(metastore):
+    metastore.note("paused", {"clean": "a", "daily": "b"})
+    metastore.note("paused_too", {"clean": "c"})
+    metastore.note("paused", {"clean": "d", "daily": None})
+    assert metastore.noted("paused") == {"clean": "d"}
+    assert metastore.noted("paused_too") == {"clean": "c"}
+    assert metastore.noted("never") == {}

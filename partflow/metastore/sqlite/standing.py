@@ -30,7 +30,7 @@ _SQL = Statements("standing")
 
 
 class SqliteStanding(Database):
-    """See `Standing`, `CodesAndEffects` and `Incarnation`."""
+    """See `Standing`, `CodesAndEffects`, `Noting` and `Incarnation`."""
 
     @property
     def seq(self) -> int:
@@ -66,6 +66,21 @@ class SqliteStanding(Database):
         """Note what the catalog shows, in place of what was noted before."""
         with self._transaction() as c:
             c.execute(_SQL["note"], ("shown", digest))
+
+    def noted(self, kind: str) -> dict[str, str]:
+        """The texts of a kind, by name."""
+        before = f"{kind} "
+        rows = self._ask(_SQL["noted"], (before,))
+        return {str(name).removeprefix(before): str(text) for name, text in rows}
+
+    def note(self, kind: str, texts: Mapping[str, str | None]) -> None:
+        """Note texts by name, each in place of what was noted before; None takes that away."""
+        with self._transaction() as c:
+            for name, text in texts.items():
+                if text is None:
+                    c.execute(_SQL["forget"], (f"{kind} {name}",))
+                else:
+                    c.execute(_SQL["note"], (f"{kind} {name}", text))
 
     def begin(self, codes: Mapping[str, CodeRecord], effects: Mapping[str, int]) -> None:
         """Record code fingerprints with their parts, and effects that were first seen now."""
@@ -111,6 +126,8 @@ class SqliteStanding(Database):
                 put(c, record, schemas, epoch=None, seq=seq)
             for (node, key), (run, seen) in known.seen.items():
                 write_seen(c, run, [(node, key, seen)])
+            for (kind, name), text in known.noted.items():
+                c.execute(_SQL["note"], (f"{kind} {name}", text))
 
 
 def _begin(c: apsw.Connection, codes: Mapping[str, CodeRecord], effects: Mapping[str, int]) -> None:

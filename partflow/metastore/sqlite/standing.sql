@@ -16,6 +16,12 @@ SELECT made_at FROM materializations WHERE seq > coalesce(
 -- name: note
 INSERT OR REPLACE INTO meta VALUES (?, ?)
 
+-- name: noted
+SELECT name, value FROM meta WHERE substr(name, 1, length(?1)) = ?1
+
+-- name: forget
+DELETE FROM meta WHERE name = ?
+
 -- name: shown
 SELECT value FROM meta WHERE name = 'shown'
 
