@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from partflow.declarations.columntypes import problem_of_types
 from partflow.declarations.mapping import Extent, Form, ReadMapping
-from partflow.declarations.storedas import DELIVERED, PARQUET, Brought, StoredAs, understood
+from partflow.declarations.storedas import (
+    DELIVERED,
+    PACKED,
+    PARQUET,
+    SKOPS,
+    Brought,
+    StoredAs,
+    understood,
+)
 from partflow.errors import DeclarationError
 from partflow.partitions.calendar import Grain, Whole
 from partflow.partitions.declaring import Place, declared_at, note, refuse
@@ -34,6 +42,7 @@ _ENDINGS = {
     ".csv": "csv",
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
+    ".json": "json",
 }
 
 
@@ -97,7 +106,7 @@ class Dataset:
             return form
         of_tables = ("schema", "sort_by", "float_tolerance", "trusted")
         options = [option for option in of_tables if getattr(self, option)]
-        if form.brought is not None and options:
+        if not form.is_table and form != SKOPS and options:
             return f"{options[0]} means nothing for its format {form.name!r}; leave it out"
         return None
 
@@ -205,9 +214,12 @@ class Dataset:
 class Source(Dataset):
     """A dataset that others write; `path` is relative to the project, with `{key}` for the key.
 
-    `format` is parquet, csv or ndjson, and follows from the path's ending if not given; or an
-    object of the project's own, see `partflow.Format`. DeclarationError, as of any `Dataset`; also
-    if the path is none, or the format neither given nor clear from it.
+    `format` is "parquet", "csv", "ndjson", "json" or "file"; or an object of the project's own, see
+    `partflow.Format`. If it is not given, it follows from the path's ending.
+
+    Raises:
+        DeclarationError: as for any `Dataset`; or the path is none, or no format is given and the
+            path's ending is that of none.
     """
 
     path: str = field(default="", kw_only=True)
@@ -216,8 +228,7 @@ class Source(Dataset):
     def __post_init__(self) -> None:
         """Find the format by the ending."""
         if isinstance(self.format, str) and not self.format:
-            endings = [f for e, f in _ENDINGS.items() if str(self.path).endswith(e)]
-            object.__setattr__(self, "format", endings[0] if endings else "")
+            object.__setattr__(self, "format", _format_by_ending(str(self.path)))
         super().__post_init__()
 
     @property
@@ -247,6 +258,14 @@ class Source(Dataset):
     def path_of(self, key: str) -> str:
         """The path of one partition's file, relative to the project."""
         return self.path.replace("{key}", key)
+
+
+def _format_by_ending(path: str) -> str:
+    """The name of the format of files whose path ends so; "" if that does not tell."""
+    packed = next((ending for ending in PACKED if path.endswith(ending)), "")
+    plain = path.removesuffix(packed)
+    form = next((form for ending, form in _ENDINGS.items() if plain.endswith(ending)), "")
+    return "" if packed and form == "parquet" else form
 
 
 def _problem_of_path(path: str) -> str | None:

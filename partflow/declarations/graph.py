@@ -169,12 +169,17 @@ def _formats_of_one_name(datasets: Iterable[Dataset]) -> Iterator[str]:
         own = dataset.stored_as
         other = by_name.setdefault(own.name, dataset)
         kinds = [type(d.stored_as.brought) for d in (other, dataset)]
-        if own.brought is not None and kinds[0] is not kinds[1]:
-            first, second = (f"{k.__module__}.{k.__qualname__}" for k in kinds)
+        if kinds[0] is not kinds[1]:
+            first, second = map(_called, kinds)
             yield (
                 f"two formats are named {own.name!r}: {first} of {other.name!r} at {other.place}, "
                 f"and {second} of {dataset.name!r} at {dataset.place}; give one another name"
             )
+
+
+def _called(kind: type) -> str:
+    own = kind is type(None)
+    return "the one of partflow" if own else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _twice_named(tasks: Sequence[Task], named: Mapping[str, Dataset]) -> Iterator[str]:

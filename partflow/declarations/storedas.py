@@ -35,7 +35,8 @@ class StoredAs:
     and columns: parameters get frames, and DuckDB shows it. If `is_text`, types are known only from
     reading it. If `may_lack_columns`, a column of the schema that a source's file lacks is null;
     else that is an error. If `has_footer`, a file carries the record of its making; else the
-    journal has it. `brought` is the project's own format, None for those of partflow.
+    journal has it. If `is_path`, parameters get the paths of the files, whatever is in them.
+    `brought` is the project's own format, None for those of partflow.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StoredAs:
     is_text: bool = False
     may_lack_columns: bool = False
     has_footer: bool = False
+    is_path: bool = False
     brought: Brought | None = None
 
     @property
@@ -56,14 +58,19 @@ PARQUET: Final = StoredAs("parquet", "parquet", has_footer=True)
 SKOPS: Final = StoredAs("skops", "skops", is_table=False)
 CSV: Final = StoredAs("csv", "csv", is_text=True)
 NDJSON: Final = StoredAs("ndjson", "ndjson", is_text=True, may_lack_columns=True)
+JSON: Final = StoredAs("json", "json", is_table=False)
+FILE: Final = StoredAs("file", "file", is_table=False, is_path=True)
 
 WRITTEN: Final[Mapping[str, StoredAs]] = MappingProxyType({f.name: f for f in (PARQUET, SKOPS)})
 """partflow's own formats that tasks write, by name."""
 DELIVERED: Final[Mapping[str, StoredAs]] = MappingProxyType(
-    {f.name: f for f in (PARQUET, CSV, NDJSON)}
+    {f.name: f for f in (PARQUET, CSV, NDJSON, JSON, FILE)}
 )
 """partflow's own formats of sources, by name."""
-_OWN: Final = MappingProxyType({**DELIVERED, **WRITTEN})
+PACKED: Final = (".gz", ".zst")
+"""The endings of compressed files of text, after that of their format."""
+_OWN: Final = frozenset(form.name for form in (PARQUET, SKOPS, CSV, NDJSON))
+"""Names that no format of a project may have; later ones may be in use already."""
 
 
 def understood(given: object, *, is_source: bool) -> StoredAs | str:

@@ -415,6 +415,8 @@ _EMPTY = inspect.Parameter.empty
 
 def _kind(kind: ParameterKind, read: Read) -> ParameterKind:
     """The kind in which a read is handed over: what is no table as its object, or as its path."""
+    if read.dataset.stored_as.is_path:
+        return ParameterKind.PATHS
     if not read.dataset.stored_as.is_table and kind is not ParameterKind.PATHS:
         return ParameterKind.OBJECT
     return ParameterKind.LAZY if kind is ParameterKind.OBJECT else kind

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from partflow.errors import ReadError
-from partflow.formats.fingerprint import bytes_or_path
+from partflow.formats.packed import MARKS, beginning_of, unpacked_or_path
 from partflow.formats.unreadable import unreadable
 from partflow.store.opening import at_once
 
@@ -42,7 +42,6 @@ _ENDED = _MENDED.replace("again", r"with line ends (\n)")
 _CUT = "it may be cut off"
 _LONG = "a value with a comma in it must stand in quotation marks"
 _OTHERS = {";": "';'", "\t": "a tab", "|": "'|'"}
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _UTF8_MARK = b"\xef\xbb\xbf"
 _FEW = 4
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -357,7 +356,7 @@ def opened(path: Path) -> CsvFile:
         ReadError: it has no header, or a name in it twice; has another separator; or is not UTF-8.
         OSError: it cannot be opened.
     """
-    source = _unpacked(path)
+    source = unpacked_or_path(path)
     beginning = _first_lines(source)
     if beginning.startswith(_MARKS) or b"\0" in beginning:
         problem = "is no UTF-8 text, but UTF-16 or something else that holds zeros"
@@ -383,9 +382,9 @@ def lines_before(path: Path) -> int:
         OSError: it cannot be opened.
     """
     beginning = beginning_of(path, _FEW)
-    if not beginning.startswith((b"\r", b"\n", _UTF8_MARK, *_PACKED)):
+    if not beginning.startswith((b"\r", b"\n", _UTF8_MARK, *MARKS)):
         return 0
-    beginning = _first_lines(_unpacked(path)).removeprefix(_UTF8_MARK)
+    beginning = _first_lines(unpacked_or_path(path)).removeprefix(_UTF8_MARK)
     ends = beginning[: len(beginning) - len(beginning.lstrip(b"\r\n"))]
     return ends.count(b"\n") if ends.startswith(b"\r") else len(ends)
 
@@ -421,31 +420,6 @@ def _header(path: Path, beginning: bytes) -> tuple[str, ...]:
 
 def _not_utf8(path: Path) -> ReadError:
     return ReadError(str(path), "is no UTF-8 text", "have it delivered as UTF-8")
-
-
-def beginning_of(path: Path, size: int = _BEGINNING) -> bytes:
-    """The first `size` bytes of a file; OSError if it cannot be opened."""
-    with open(path, "rb", opener=at_once) as file:
-        return file.read(size)
-
-
-def _unpacked(path: Path) -> Path | bytes:
-    """The bytes of a file that is small, unpacked if it is compressed; else its path.
-
-    ReadError if it cannot be unpacked.
-    """
-    content = bytes_or_path(path)
-    beginning = content[:4] if isinstance(content, bytes) else beginning_of(content)[:4]
-    kinds = [kind for mark, kind in _PACKED.items() if beginning.startswith(mark)]
-    if not kinds:
-        return content
-    import pyarrow as pa
-
-    try:
-        with pa.OSFile(str(path)) as file, pa.CompressedInputStream(file, kinds[0]) as stream:
-            return bytes(stream.read())
-    except (pa.ArrowException, OSError) as error:
-        raise unreadable(path, error) from error
 
 
 def _nulls_at_ends(frame: pl.DataFrame) -> int:

@@ -40,7 +40,8 @@ class Format(Protocol):
     def name(self) -> str:
         """What is recorded and shown: a lower-case letter, then letters, digits and _.
 
-        None of parquet, skops, csv, ndjson, and of one class in a project.
+        None of parquet, skops, csv, ndjson, and of one class in a project. If it is json or file,
+        no source of the project has partflow's format of that name.
         """
 
     @property

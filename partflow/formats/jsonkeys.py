@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from partflow.errors import ReadError
 from partflow.formats.connections import opened, quoted, quoted_name
-from partflow.store.opening import at_once
+from partflow.formats.packed import opened_unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def require_keys_once(path: Path, schema: Schema) -> None:
     """
     if path.stat().st_size > _SMALL and _is_read_by_duckdb(path, schema):
         return
-    with open(path, "rb", opener=at_once) as file:
+    with opened_unpacked(path) as file:
         for number, line in enumerate(file, 1):
             try:
                 pairs = json.loads(line, object_pairs_hook=tuple) if line.strip() else ()

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from partflow.errors import ReadError
 from partflow.formats.fingerprint import type_text
+from partflow.formats.packed import opened_unpacked
 from partflow.formats.schemas import instances
-from partflow.store.opening import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ def has_long_decimals(path: Path, schema: Schema) -> bool:
 
     if not any(_holds(kind, pl.Decimal) for kind in instances(schema).values()):
         return False
-    with open(path, "rb", opener=at_once) as file:
+    with opened_unpacked(path) as file:
         while lines := file.readlines(_AT_ONCE):
             if pc.match_substring_regex(pa.array(lines), _LONG_IN_FILE).true_count:
                 return True
@@ -149,7 +149,7 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Numbers are as they stand in the file.
     """
-    with open(path, "rb", opener=at_once) as file:
+    with opened_unpacked(path) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield number, _object(path, number, line)

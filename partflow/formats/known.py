@@ -10,7 +10,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from partflow.formats.anyfile import AnyFile
 from partflow.formats.format import ProjectFormat
+from partflow.formats.jsondocument import Json
 from partflow.formats.parquet import Parquet
 from partflow.formats.skops import Skops
 from partflow.formats.text import Csv, Ndjson
@@ -59,8 +61,16 @@ def format_of(dataset: Declared) -> FileFormat:
     return table_of(dataset) if dataset.stored_as.is_table else object_format_of(dataset)
 
 
-def object_format_of(dataset: Declared) -> Skops | ProjectFormat:
+def object_format_of(dataset: Declared) -> Skops | ProjectFormat | AnyFile | Json:
     """The format of a dataset that is no table."""
+    kept = dataset.stored_as
+    if kept.brought is None and dataset.is_source:
+        return AnyFile() if kept.is_path else Json()
+    return written_format_of(dataset)
+
+
+def written_format_of(dataset: Declared) -> Skops | ProjectFormat:
+    """The format in which a task's dataset that is no table is written."""
     kept = dataset.stored_as
     if kept.brought is None:
         return Skops(dataset.trusted)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from partflow.errors import ReadError
 from partflow.formats.bridging import require_column
-from partflow.formats.csvtext import beginning_of, lines_before, opened
+from partflow.formats.csvtext import lines_before, opened
 from partflow.formats.fingerprint import fingerprint_frame, type_text
 from partflow.formats.fitting import Misfit, parsed
 from partflow.formats.format import VIEW, Contents
@@ -27,6 +27,7 @@ from partflow.formats.jsonlines import (
     require_lines,
 )
 from partflow.formats.jsontext import as_read, fields_in, require_utf8
+from partflow.formats.packed import beginning_unpacked, opened_unpacked, unpacked, unpacked_or_path
 from partflow.formats.schemas import after_lines, instances, schema_text, unshown
 from partflow.formats.texttypes import RULES, typed
 from partflow.formats.unreadable import REPLACE, reading
@@ -157,9 +158,10 @@ class Csv(_Text):
 
     def memory(self, path: Path) -> int:
         """The bytes of the file, and what polars takes beside for each field."""
-        with path.open("rb") as file:
-            lines = sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
-        return path.stat().st_size + VIEW * lines * len(self.columns(path))
+        with opened_unpacked(path) as file:
+            blocks = ((len(b), b.count(b"\n")) for b in iter(lambda: file.read(2**20), b""))
+            nbytes, lines = map(sum, zip((0, 0), *blocks, strict=True))
+        return nbytes + VIEW * lines * len(self.columns(path))
 
     def columns(self, path: Path) -> list[str]:
         """The names in the file's header; its rows are not read."""
@@ -187,7 +189,7 @@ class Ndjson(_Text):
 
         with reading(path), naming_lines(path, self.schema):
             # Bytes, because polars takes a path for a pattern here, and one with `[` finds nothing.
-            source = path.read_bytes()
+            source = unpacked(path)
             require_utf8(path, source)
             if self.schema is None:
                 frame = pl.read_ndjson(source, infer_schema_length=None)
@@ -208,7 +210,8 @@ class Ndjson(_Text):
 
     def memory(self, path: Path) -> int:
         """Twice the bytes of the file, as each line names its fields."""
-        return 2 * path.stat().st_size
+        source = unpacked_or_path(path)
+        return 2 * (len(source) if isinstance(source, bytes) else source.stat().st_size)
 
     def columns(self, path: Path) -> list[str]:
         """The names of all fields that any line of the file has."""
@@ -222,7 +225,7 @@ class Ndjson(_Text):
         if self.schema is None:
             return frame.schema
         with reading(path):
-            return _with(frame, fields_in(beginning_of(path)))
+            return _with(frame, fields_in(beginning_unpacked(path)))
 
     def scan(self, paths: Sequence[Path], origin: str | None) -> pl.LazyFrame:
         """The rows that `read` gives for the files, one after the other.
@@ -242,11 +245,12 @@ class Ndjson(_Text):
         assert self.schema is not None
         try:
             with reading(path), naming_lines(path, self.schema):
-                require_utf8(path, beginning_of(path))
+                require_utf8(path, beginning_unpacked(path))
                 is_looked_at = has_long_decimals(path, self.schema)
                 if is_looked_at:
                     require_lines(path, self.schema)
-                for rows in pl.scan_ndjson(path, schema=as_read(self.schema)).collect_batches():
+                source = unpacked_or_path(path)
+                for rows in pl.scan_ndjson(source, schema=as_read(self.schema)).collect_batches():
                     if not is_looked_at and may_have_lost_digits(rows):
                         require_lines(path, self.schema)
                         is_looked_at = True

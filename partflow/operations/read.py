@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
 from partflow.declarations.parameters import ParameterKind
+from partflow.declarations.storedas import SKOPS
 from partflow.errors import ReadError, UsageError
 from partflow.planning.planner import horizon_of
 from partflow.planning.selection import Asked, request_of, told_as_read
@@ -32,7 +33,7 @@ def require_tables(graph: Graph, missed: UsageError) -> None:
 
 def _of_no_table(dataset: Dataset) -> str:
     kept = dataset.stored_as
-    kind = "a skops model" if kept.brought is None else f"of the format {kept.name!r}"
+    kind = "a skops model" if kept == SKOPS else f"of the format {kept.name!r}"
     return f"{dataset.name} is no table but {kind}; read its files yourself"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from partflow.declarations.storedas import PACKED
 from partflow.formats.connections import quoted, quoted_name
 from partflow.formats.fingerprint import type_text
 from partflow.formats.fitting import is_bridged
@@ -54,10 +55,13 @@ _DIALECTS = {
     # DuckDB guesses what is not given: `#` could begin a comment, or a row of texts be a header.
     "csv": (
         "header = true", "delim = ','", "quote = '\"'", "escape = '\"'", "comment = ''",
-        "allow_quoted_nulls = false", "strict_mode = false", "max_line_size = 2147483647",
+        "allow_quoted_nulls = false", "strict_mode = false",
     ),
     "ndjson": ("format = 'newline_delimited'", "records = true", "sample_size = -1"),
 }  # fmt: skip
+_LONGEST_LINE = "max_line_size = 2147483647"
+# DuckDB takes 16 times the longest line for a compressed file at once, if it is not told.
+_LONGEST_LINE_PACKED = "max_line_size = 16777216, buffer_size = 33554432"
 _SPACES = " \t\n\v\f\r"
 MARK = "partflow: "
 """The beginning of an error's text that a view raises, in contrast to DuckDB's own."""
@@ -337,6 +341,8 @@ def _texts(view: View, part: Part) -> Iterator[str]:
     lacks one is an error.
     """
     if view.format == "csv":
+        is_packed = view.path.endswith(PACKED)
+        yield _LONGEST_LINE_PACKED if is_packed else _LONGEST_LINE
         yield f"skip = {part.skip}"
         if part.skip and len(part.schema) == 1:  # DuckDB does not find the header then.
             (column,) = part.schema

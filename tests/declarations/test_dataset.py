@@ -233,3 +233,25 @@ BARE = (pl.Datetime, pl.Duration, pl.Categorical, pl.Decimal, pl.Date, pl.List(p
 def test_a_type_that_needs_nothing_more_may_stand_without_brackets(kind):
     assert Dataset("raw", DAILY, schema={"a": kind}).schema == {"a": kind}
     assert Source("raw", DAILY, path="{key}.csv", schema={"a": kind}).schema == {"a": kind}
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("in/{key}.csv", "csv"),
+        ("in/{key}.csv.gz", "csv"),
+        ("in/{key}.jsonl.zst", "ndjson"),
+        ("in/{key}.ndjson.gz", "ndjson"),
+        ("in/{key}.json", "json"),
+        ("in/{key}.json.gz", "json"),
+        ("in/{key}.parquet", "parquet"),
+    ],
+)
+def test_the_format_follows_from_the_ending_also_of_a_compressed_file(path, form) -> None:
+    assert Source("a", DAILY, path=path).stored_as.name == form
+
+
+@pytest.mark.parametrize("path", ["in/{key}.parquet.gz", "in/{key}.gz", "in/{key}.csv.gz.zst"])
+def test_an_ending_that_tells_no_format_is_an_error(path) -> None:
+    with pytest.raises(DeclarationError, match="its format is not clear"):
+        Source("a", DAILY, path=path)

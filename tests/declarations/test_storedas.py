@@ -5,7 +5,16 @@ from types import SimpleNamespace
 import pytest
 
 from partflow.declarations import storedas
-from partflow.declarations.storedas import CSV, DELIVERED, NDJSON, PARQUET, SKOPS, understood
+from partflow.declarations.storedas import (
+    CSV,
+    DELIVERED,
+    FILE,
+    JSON,
+    NDJSON,
+    PARQUET,
+    SKOPS,
+    understood,
+)
 
 
 class Images:
@@ -30,17 +39,20 @@ class Delivered:
 
 def test_texts_mean_the_formats_of_partflow():
     assert [understood(n, is_source=False) for n in ("parquet", "skops")] == [PARQUET, SKOPS]
-    assert [understood(n, is_source=True) for n in DELIVERED] == [PARQUET, CSV, NDJSON]
+    assert [understood(n, is_source=True) for n in DELIVERED] == [
+        PARQUET, CSV, NDJSON, JSON, FILE
+    ]  # fmt: skip
 
 
 def test_files_are_called_as_they_always_were():
     assert (PARQUET.file_name, SKOPS.file_name) == ("data.parquet", "data.skops")
 
 
-def test_only_parquet_carries_the_record_of_its_making_and_only_skops_is_no_table():
-    every = (PARQUET, SKOPS, CSV, NDJSON)
+def test_only_parquet_carries_the_record_of_its_making_and_three_formats_are_no_tables():
+    every = (PARQUET, SKOPS, CSV, NDJSON, JSON, FILE)
     assert [f.name for f in every if f.has_footer] == ["parquet"]
-    assert [f.name for f in every if not f.is_table] == ["skops"]
+    assert [f.name for f in every if not f.is_table] == ["skops", "json", "file"]
+    assert [f.name for f in every if f.is_path] == ["file"]
     assert [f.name for f in every if f.is_text] == ["csv", "ndjson"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ CASES = {
     "parquet of others": Case(landing("parquet"), lambda v, p: pl.DataFrame([v]).write_parquet(p)),
     "csv": Case(landing("csv"), lambda v, p: pl.DataFrame([v]).write_csv(p)),
     "ndjson": Case(landing("ndjson"), lambda v, p: pl.DataFrame([v]).write_ndjson(p)),
+    "json": Case(landing("json"), lambda v, p: p.write_text(json.dumps(v))),
+    "file": Case(landing("file"), lambda v, p: p.write_text(json.dumps(v))),
     "skops": Case(lambda: Dataset("own", DAYS, format="skops"), by_skops),
     "a project's": Case(lambda: Dataset("own", DAYS, format=Pairs()), Pairs().write),
 }
@@ -93,7 +96,9 @@ def test_a_fingerprint_is_tagged_with_how_it_was_made_and_is_32_digits(case, pat
 
 
 def test_equal_values_have_one_fingerprint_and_others_another(case, path, tmp_path):
-    again, other = tmp_path / "again", tmp_path / "other"
+    again, other = tmp_path / "again" / path.name, tmp_path / "other" / path.name
+    again.parent.mkdir()
+    other.parent.mkdir()
     case.write(ONE, again)
     case.write(OTHER, other)
     first, second, third = (case.form.fingerprint(each) for each in (path, again, other))
@@ -135,6 +140,8 @@ def test_reading_changes_no_file(case, path):
 @pytest.mark.parametrize("ask", ["read", "fingerprint", "contents"])
 @pytest.mark.parametrize("damage", ["gone", "a folder", "cut off"])
 def test_a_file_that_cannot_be_read_is_a_read_error_that_names_it(case, path, ask, damage):
+    if case.form.name == "file" and (damage == "cut off" or ask == "read"):
+        return  # Any bytes will do; and what is read of it is its path.
     if damage == "cut off":
         path.write_bytes(b'{"a": 1, "b": "x\n')
         if case.form.name == "csv":

@@ -29,7 +29,7 @@ from partflow.execution.attempt.witness import watched
 from partflow.execution.orders import Attempt, Cost, Failure, Order, Outcome, Output
 from partflow.formats.connections import Relations
 from partflow.formats.fingerprint import file_digest
-from partflow.formats.known import object_format_of
+from partflow.formats.known import written_format_of
 from partflow.partitions.keytexts import shown_key
 from partflow.partitions.sets import Partition
 from partflow.process.surroundings import own_process_only, put_back
@@ -264,7 +264,7 @@ def _output(work: Work, attempt: Attempt, position: int, result: object) -> Outp
         raise ResultError(
             dataset.name, shown_key(key), "the task returned None", "return the object"
         )
-    form = object_format_of(dataset)
+    form = written_format_of(dataset)
     form.write(result, staged)
     form.read(staged)  # A file that cannot be read back must not be published.
     sha256, nbytes = file_digest(staged)
