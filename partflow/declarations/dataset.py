@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from partflow.declarations.storedas import (
 from partflow.errors import DeclarationError
 from partflow.partitions.calendar import Grain, Whole
 from partflow.partitions.declaring import Place, declared_at, note, refuse
-from partflow.partitions.spans import is_span
+from partflow.partitions.spans import Duration, duration, is_span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -217,6 +218,11 @@ class Source(Dataset):
     `format` is "parquet", "csv", "ndjson", "json" or "file"; or an object of the project's own, see
     `partflow.Format`. If it is not given, it follows from the path's ending.
 
+    A file counts as not there yet while it is not whole. With `complete` it is whole once another
+    file is there, too: a name in the same folder, or a path of its own, with `{key}` where the name
+    alone would be the same for all. With `settled_for`, such as "10m", it is whole once it has not
+    been changed for so long.
+
     Raises:
         DeclarationError: as for any `Dataset`; or the path is none, or no format is given and the
             path's ending is that of none.
@@ -224,6 +230,8 @@ class Source(Dataset):
 
     path: str = field(default="", kw_only=True)
     format: str | Brought = ""
+    complete: str | None = field(default=None, kw_only=True)
+    settled_for: Duration | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Find the format by the ending."""
@@ -253,11 +261,62 @@ class Source(Dataset):
                 f"its format is not clear from {self.path!r}; give format=..., one of "
                 f"{', '.join(DELIVERED)}"
             )
-        return super()._problem()
+        return self._problem_of_wholeness() or super()._problem()
+
+    def _problem_of_wholeness(self) -> str | None:
+        """What is wrong with `complete` or `settled_for`; None if nothing is."""
+        marker: object = self.complete
+        if marker is not None:
+            if not isinstance(marker, str) or not marker.strip("/"):
+                return f"complete is {marker!r}; give the name of a file, such as '_SUCCESS'"
+            if problem := _problem_of_path(marker):
+                return f"complete={marker!r} {problem}"
+            if problem := self._problem_of_marker(marker, self.marker_of("{key}") or ""):
+                return problem
+        try:
+            span = duration(self.settled_for, "settled_for")
+        except DeclarationError as error:
+            return str(error)
+        if span is not None and span <= timedelta(0):
+            return f"settled_for is {self.settled_for!r}; it must be longer than nothing"
+        return None
+
+    def _problem_of_marker(self, marker: str, place: str) -> str | None:
+        braces = set(re.findall(r"\{(.*?)\}", place))
+        if isinstance(self.grain, Whole) and braces:
+            return f"complete={marker!r} has a {{key}}, but the source is Whole: it has one file"
+        if braces - {"key"}:
+            return f"complete={marker!r} must have no other braces than {{key}}"
+        if not isinstance(self.grain, Whole) and not braces:
+            return (
+                f"complete={marker!r} is one file for all partitions, {place!r}, and tells nothing "
+                "of any; put {key} into it, as in '{key}.done'"
+            )
+        if place == self.path:
+            return f"complete={marker!r} is the source's own file; name another"
+        return None
+
+    @property
+    def settles(self) -> timedelta | None:
+        """For how long a file must not have been changed to be whole; None if that is not asked."""
+        return duration(self.settled_for, "settled_for")
+
+    @property
+    def is_awaited_whole(self) -> bool:
+        """Whether a file that is there may not be whole yet."""
+        return self.complete is not None or self.settled_for is not None
 
     def path_of(self, key: str) -> str:
         """The path of one partition's file, relative to the project."""
         return self.path.replace("{key}", key)
+
+    def marker_of(self, key: str) -> str | None:
+        """The path of the file that says that one partition is whole; None if none has to."""
+        if self.complete is None:
+            return None
+        folder = "" if "/" in self.complete else self.path.rpartition("/")[0]
+        path = f"{folder}/{self.complete}" if folder else self.complete
+        return path.replace("{key}", key)
 
 
 def _format_by_ending(path: str) -> str:

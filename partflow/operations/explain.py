@@ -25,6 +25,7 @@ from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import Condition
 from partflow.warehouse.observe import Observed
+from partflow.warehouse.wholefiles import why_not_whole
 
 _DEPTH = 50
 _VOUCHED = {"accepted", "adopted"}
@@ -130,6 +131,7 @@ class _Basis:
     seen: Observed
     metastore: Metastore
     codes: Mapping[str, CodeFingerprint]
+    root: Path
     visited: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -150,7 +152,7 @@ def explain(
     Files below `root` that its call was seen to open are looked at, whether they have changed.
     UsageError if there is no such node or partition.
     """
-    case = _Basis(plan, seen, metastore, codes)
+    case = _Basis(plan, seen, metastore, codes, root)
     node, key = about[0], plain_key(about[1])
     if node in plan.sources:
         return _source(case, node, key)
@@ -251,6 +253,10 @@ def _source_text(case: _Basis, node: str, key: str, state: State) -> str:
         return f"cannot be read: {dataset.path_of(key)}{more}"
     held = case.plan.snapshot.states[node]
     condition = held.condition[dataset.grain.ordinal(key) - held.lo]
+    unfinished = why_not_whole(case.root, dataset, key, case.plan.snapshot.now)
+    if unfinished is not None and condition in {Condition.ABSENT, Condition.GONE}:
+        before = "; its last content is remembered" if condition == Condition.GONE else ""
+        return f"has not arrived as a whole: {unfinished}{before}"
     if condition == Condition.ABSENT:
         return f"has not arrived: there is no file {dataset.path_of(key)}"
     if condition == Condition.GONE:

@@ -18,6 +18,7 @@ from partflow.planning.selection import Asked, request_of, told_as_read
 from partflow.planning.selectors import select
 from partflow.warehouse.reading import Wanted, keys_of, read_partitions
 from partflow.warehouse.shapes import Looker
+from partflow.warehouse.wholefiles import identities_of_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,7 +58,8 @@ def read_dataset(looker: Looker, asked: Asked) -> pl.LazyFrame:
     wanted = (request_of(graph, asked, {}).wanted or {})[name]
     lo, hi = graph.dataset_extents[name].lo, horizon_of(graph, name, now)
     keys = dataset.grain.keys(lo, hi) if hi > lo else []
-    there = (store.identities(dataset, keys)[:, 0] >= 0) & wanted.mask(lo, max(lo, hi))
+    present = identities_of_whole(store, dataset, keys, now * 10**9)
+    there = (present[:, 0] >= 0) & wanted.mask(lo, max(lo, hi))
     ordinals = [lo + i for i in there.nonzero()[0].tolist()]
     if not ordinals and dataset.schema is None:
         raise UsageError(

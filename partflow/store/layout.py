@@ -108,14 +108,22 @@ class Layout:
     def files(self, dataset: Dataset, keys: Sequence[bytes]) -> FileLot:
         """Partitions' files as paths below one folder."""
         if isinstance(dataset, Source):
-            folder = dataset.path.partition("{key}")[0].rpartition("/")[0]
-            cut = len(folder) + 1 if folder else 0
-            folder, parts = f"{self.root}/{folder}", dataset.path[cut:].split("{key}")
-        else:
-            name = dataset.stored_as.file_name
-            folder = f"{self.warehouse}/{dataset.name}"
-            parts = [name] if dataset.column is None else [f"{dataset.column}=", f"/{name}"]
+            return self._below_root(dataset.path, keys)
+        name = dataset.stored_as.file_name
+        folder = f"{self.warehouse}/{dataset.name}"
+        parts = [name] if dataset.column is None else [f"{dataset.column}=", f"/{name}"]
         return FileLot(os.fsencode(folder), tuple(map(os.fsencode, parts)), keys)
+
+    def markers(self, dataset: Dataset, keys: Sequence[bytes]) -> FileLot | None:
+        """The files that say that a source's files are whole; None if none has to."""
+        path = dataset.marker_of("{key}") if isinstance(dataset, Source) else None
+        return None if path is None else self._below_root(path, keys)
+
+    def _below_root(self, path: str, keys: Sequence[bytes]) -> FileLot:
+        folder = path.partition("{key}")[0].rpartition("/")[0]
+        cut = len(folder) + 1 if folder else 0
+        parts = path[cut:].split("{key}")
+        return FileLot(os.fsencode(f"{self.root}/{folder}"), tuple(map(os.fsencode, parts)), keys)
 
     def near(self, path: Path) -> Path:
         """A path for messages: relative to the project's folder, if it is below."""

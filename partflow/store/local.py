@@ -22,7 +22,7 @@ from partflow.store.identity import FileIdentity, identity, is_settled
 from partflow.store.layout import Layout
 from partflow.store.locallisting import LocalListing
 from partflow.store.localpast import KEPT
-from partflow.store.manystats import SideBySide, stats_of
+from partflow.store.manystats import SideBySide, marked, stats_of
 from partflow.store.opening import at_once
 from partflow.store.protocol import Answer, Fetched, Replacement
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_CTIME = 2
+"""The column of the time at which a file was changed last, in ns."""
 _TOLD_OF_SOURCES = [0, 1, 2]
 """The columns of sizes and times: on some mounts inodes change by themselves."""
 _TOLD_OF_OWN = [0, 1, 3]
@@ -55,13 +57,27 @@ class LocalStore(LocalListing):
     def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
         """The stat of each partition's file, shape (n, 4), columns as in `FileIdentity`.
 
-        -1 for no file. It costs a stat for each file, and one listing if any file is absent.
+        -1 for no file, and for a file of a source that is not marked as complete. It costs a stat
+        for each file, and one listing if any file is absent.
         """
-        return stats_of(self.layout.files(dataset, [key.encode() for key in keys]))
+        encoded = [key.encode() for key in keys]
+        present = stats_of(self.layout.files(dataset, encoded))
+        markers = self.layout.markers(dataset, encoded)
+        return present if markers is None else marked(present, markers)
 
     def look(self, lots: Mapping[str, tuple[Dataset, Sequence[bytes]]]) -> SideBySide:
         """The identities of very many files, found by as many processes as are worth it."""
-        return SideBySide({name: self.layout.files(*lot) for name, lot in lots.items()})
+        markers = {name: self.layout.markers(*lot) for name, lot in lots.items()}
+        return SideBySide(
+            {name: self.layout.files(*lot) for name, lot in lots.items()},
+            markers={name: marker for name, marker in markers.items() if marker is not None},
+        )
+
+    def changed_within(
+        self, present: NDArray[np.int64], span_ns: int, now_ns: int
+    ) -> NDArray[np.bool_]:
+        """Whether a file's ctime is so late: any change of a file sets that, and nobody can."""
+        return (present[:, 0] >= 0) & (present[:, _CTIME] > now_ns - span_ns)
 
     def is_proof(self, present: FileIdentity, now_ns: int) -> bool:
         """Whether a file is older than one step of its clock."""

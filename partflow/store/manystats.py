@@ -52,15 +52,27 @@ def stats_of(files: FileLot) -> NDArray[np.int64]:
     return np.array(numbers, np.int64).reshape(len(files.keys), 4)
 
 
+def marked(stats: NDArray[np.int64], markers: FileLot) -> NDArray[np.int64]:
+    """The stats of files, but -1 for each whose marker is not there."""
+    has_marker = stats_of(markers)[:, :1] >= 0
+    return np.where(has_marker, stats, -1)
+
+
 class SideBySide(AbstractContextManager["SideBySide"]):
     """The stats of several lots of files, found by several processes.
 
     The first part of the files is looked at in this process, when it is asked for; other processes
     begin with the other parts at once. If `processes` is not given, it depends on the number of
-    files and of processors.
+    files and of processors. A file whose lot has `markers` counts only if its marker is there.
     """
 
-    def __init__(self, lots: Mapping[str, FileLot], processes: int | None = None) -> None:
+    def __init__(
+        self,
+        lots: Mapping[str, FileLot],
+        processes: int | None = None,
+        markers: Mapping[str, FileLot] | None = None,
+    ) -> None:
+        self._markers = markers or {}
         edges = [0, *accumulate(len(lot.keys) for lot in lots.values())]
         n = edges[-1]
         if processes is None:
@@ -73,6 +85,10 @@ class SideBySide(AbstractContextManager["SideBySide"]):
 
     def of(self, name: str) -> NDArray[np.int64]:
         """The stats of the files of one lot, as `stats_of` gives them."""
+        marker = self._markers.get(name)
+        return self._of(name) if marker is None else marked(self._of(name), marker)
+
+    def _of(self, name: str) -> NDArray[np.int64]:
         lo, hi = self._spans[name]
         cuts = [lo, *(end for end in self._ends if lo < end < hi), hi]
         pieces = [self._piece(name, a, b) for a, b in pairwise(cuts)]

@@ -130,7 +130,10 @@ class Files(Protocol):
     """Partitions' files, to be looked at and read."""
 
     def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
-        """The identity of each partition's file, shape (n, 4)."""
+        """The identity of each partition's file, shape (n, 4).
+
+        Of a source with `complete`, files that are not marked as whole count as not there.
+        """
         ...
 
     def look(
@@ -144,6 +147,15 @@ class Files(Protocol):
 
         The times of a file that was written a moment ago do not prove it: an edit may fall on the
         same step of the clock.
+        """
+        ...
+
+    def changed_within(
+        self, present: NDArray[np.int64], span_ns: int, now_ns: int
+    ) -> NDArray[np.bool_]:
+        """Which files with these identities, shape (n, 4), changed less than a span before now.
+
+        False where there is no file, and for all if files come into the store as a whole.
         """
         ...
 

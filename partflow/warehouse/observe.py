@@ -45,6 +45,7 @@ from partflow.warehouse.closerlook import ReadAhead, contents_at, read_ahead, sa
 from partflow.warehouse.footers import record_in
 from partflow.warehouse.handover import SMALL, AsRead, HandOver
 from partflow.warehouse.verify import Verify
+from partflow.warehouse.wholefiles import identities_of_whole, without_unsettled
 
 if TYPE_CHECKING:
     import polars as pl
@@ -338,12 +339,13 @@ def _compare(
         if not len(to_look_at):
             return
         present = recorded.copy()
-        present[to_look_at] = look.store.identities(
-            dataset, [stretch.text(i) for i in to_look_at.tolist()]
+        present[to_look_at] = identities_of_whole(
+            look.store, dataset, [stretch.text(i) for i in to_look_at.tolist()], look.now_ns
         )
         differs = (~known | older) & (present[:, 0] >= 0)
     else:
         present = look.stats.of(dataset.name)
+        present = without_unsettled(look.store, dataset, present, look.now_ns)
         look.observed.stats[dataset.name] = present
         if look.verify is Verify.STAT and not older.any() and np.array_equal(present, recorded):
             return

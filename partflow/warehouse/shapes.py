@@ -21,6 +21,7 @@ from partflow.process.muffling import muffled
 from partflow.store.identity import FileIdentity
 from partflow.store.protocol import file_of
 from partflow.warehouse.closerlook import contents_at, said_of
+from partflow.warehouse.wholefiles import identities_of_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -149,7 +150,8 @@ class Looker:
     def _looked(self, dataset: Dataset, keys: Sequence[str], strays: tuple[str, ...]) -> Shape:
         """The shape of those of these partitions that are there, from a look at each file."""
         recorded = self.metastore.shapes(dataset.name)
-        stats = map(tuple, self.store.identities(dataset, keys).tolist())
+        present = identities_of_whole(self.store, dataset, keys, self.now * 10**9)
+        stats = map(tuple, present.tolist())
         groups: dict[str, list[str]] = {}
         unread: list[tuple[str, Unreadable]] = []
         for key, stat in zip(keys, cast("Iterator[_Identity]", stats), strict=True):
@@ -167,7 +169,9 @@ class Looker:
             Part(tuple(of), schema_in(text), blank_lines_in(text), is_unshown(text))
             for text, of in groups.items()
         ]
-        if len(parts) == 1 and not (strays or unread or parts[0].is_unshown):
+        # A pattern would match files that are not whole yet, too.
+        is_listed = isinstance(dataset, Source) and dataset.is_awaited_whole and dataset.column
+        if len(parts) == 1 and not (is_listed or strays or unread or parts[0].is_unshown):
             parts = [replace(parts[0], keys=())]
         return Shape(tuple(parts), strays, tuple(unread))
 
@@ -245,10 +249,16 @@ def digest_shown(graph: Graph) -> str:
     extents = graph.dataset_extents
     declared = [
         (name, extents[name].lo, extents[name].hi, d.grain.describe(), d.column, d.stored_as.name,
-         d.path if isinstance(d, Source) else "", d.declared)
+         _shown_of(d) if isinstance(d, Source) else "", d.declared)
         for name, d in sorted(graph.datasets.items())
     ]  # fmt: skip
     return hashlib.sha256(repr((_SHOWN, declared)).encode()).hexdigest()[:16]
+
+
+def _shown_of(source: Source) -> str:
+    """What of a source's path and of its files' wholeness decides which files are shown."""
+    wholeness = [source.complete, str(source.settles)] if source.is_awaited_whole else []
+    return "\n".join(filter(None, [source.path, *wholeness]))
 
 
 CATALOG = "catalog.duckdb"

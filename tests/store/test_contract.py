@@ -214,6 +214,15 @@ def test_an_identity_that_is_proof_is_another_after_every_edit(kit):
             assert seen(kit.store, KEY) != found
 
 
+def test_a_change_is_within_a_long_span_if_at_all_and_never_where_no_file_is(kit):
+    kit.put(KEY, b"one")
+    present = kit.store.identities(DAYS, [KEY, "2024-01-31"])
+    now = time.time_ns()
+    short, long = (kit.store.changed_within(present, span, now) for span in (-(10**18), 10**18))
+    assert short.tolist() == [False, False]
+    assert not long[1]
+
+
 @pytest.mark.parametrize("dataset", [DAYS, LANDING, ALL])
 def test_where_others_read_a_dataset_there_its_files_lie(kit, dataset):
     key = dataset.grain.key(0) if dataset is ALL else KEY
