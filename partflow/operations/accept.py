@@ -89,11 +89,12 @@ class Acceptor:
         self, acceptance: Acceptance, sample: Sample
     ) -> tuple[tuple[Compared, ...], str | None]:
         """Make a sample and compare it with the stored files; returns why to refuse, too."""
-        steps = [(g, o) for g in acceptance.groups if g.kind is Treatment.CODE for o in g.at]
+        groups = [g for g in acceptance.groups if g.kind is Treatment.CODE and g.is_comparable]
+        steps = [(group, ordinal) for group in groups for ordinal in group.at]
         chance = random.Random(sample.seed)  # noqa: S311 - picks a sample  # nosec B311
         aside = Aside(acceptance.plan, self.store, self.row.id)
         compared: list[Compared] = []
-        tried, obstacle = 0, ""
+        tried, obstacle = 0, "what they were made from has changed, and they are kept"
         try:
             for group, ordinal in chance.sample(steps, len(steps)):
                 if tried == sample.size:
@@ -173,7 +174,7 @@ class Acceptor:
 def _words(compared: Sequence[Compared], group: Portion) -> str:
     """The words for the note on how the acceptance of a task's partitions was tested."""
     sampled = len({c.key for c in compared if c.task == group.task.name})
-    if sampled:
+    if sampled and group.is_comparable:
         return f"a sample of {sampled:,} was made and was equal"
     return "with no sample of its own" if compared else "without a sample"
 

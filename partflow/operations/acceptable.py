@@ -50,12 +50,17 @@ class Treatment(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Partitions of one task that are accepted or left for one reason, given in words."""
+    """Partitions of one task that are accepted or left for one reason, given in words.
+
+    Not `is_comparable` are those that stay although what they were made from has changed: made
+    again they would be something else, by any code.
+    """
 
     task: Task
     kind: Treatment
     text: str
     at: PartitionSet
+    is_comparable: bool = True
 
     @property
     def ranges(self) -> tuple[tuple[str, str], ...]:
@@ -129,9 +134,16 @@ def _by_code(
     own = [state_over(plan.snapshot.states[n], planned.lo, planned.hi) for n in outputs(task)]
     # If the task's reads have changed, nobody can tell whether an input has.
     has_same_reads = np.logical_and.reduce([s.reads == len(task.inputs) for s in own])
-    sound = here & (supposed.need == Reason.NONE)
+    sound, is_moved = here & (supposed.need == Reason.NONE), supposed.moved > 0
+    unmoved, moved = (
+        PartitionSet.where(sound & has_same_reads & mask, planned.lo)
+        for mask in (~is_moved, is_moved)
+    )
     groups = [
-        Portion(task, Treatment.CODE, text, PartitionSet.where(sound & has_same_reads, planned.lo)),
+        Portion(task, Treatment.CODE, text, unmoved),
+        Portion(
+            task, Treatment.CODE, f"{text}, and what it was made from", moved, is_comparable=False
+        ),
         Portion(
             task,
             Treatment.LEFT,

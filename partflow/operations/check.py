@@ -149,8 +149,8 @@ def _is_as_recorded(plan: Plan, planned: TaskPlan, dataset: Dataset, ordinal: in
     i = ordinal - planned.lo
     state = plan.snapshot.states[dataset.name]
     there = state.condition[ordinal - state.lo] == Condition.GOOD
-    sure = planned.reason[i] not in {Reason.KEPT, Reason.RECKONED, Reason.PINNED}
-    return bool(there and sure and planned.need[i] == Reason.NONE)
+    unsure = {Reason.KEPT, Reason.RECKONED, Reason.PINNED, Reason.MOVED}
+    return bool(there and planned.reason[i] not in unsure and planned.need[i] == Reason.NONE)
 
 
 def read_again(plan: Plan, seen: Observed) -> Reading:

@@ -7,6 +7,7 @@ from importlib import resources
 
 import polars as pl
 import pytest
+from projects import SALES
 
 from partflow.errors import UsageError
 from partflow.execution.controls import Sample
@@ -138,6 +139,34 @@ def test_a_task_that_raises_refuses_all(sales):
     recode(sales, "1 / 0")
     refusal = sales.project.accept("clean", sample=Sample(1, 1)).refusal
     assert "it cannot be made: ZeroDivisionError" in refusal
+
+
+ONCE = """
+@task(reads=[clean], writes=Dataset("once", Daily("2024-01-30", end="2024-02-04")),
+      on_input_change="keep")
+def made_once(sales: pl.LazyFrame) -> pl.LazyFrame:
+    return sales
+"""
+
+
+def test_what_is_kept_though_its_input_changed_is_accepted_and_never_sampled(sales):
+    """Made again it would be something else, by any code."""
+    sales.jobs(SALES + ONCE)
+    sales.run()
+    sales.sales(DAYS[0], 50)
+    sales.run()
+    sales.jobs(SALES + ONCE.replace("return sales", "return sales.filter(True)"))
+    accepted = sales.project.accept("once", sample=Sample(5, 1))
+    assert sorted(c.key for c in accepted.compared) == list(DAYS[1:])
+    assert accepted.refusal is None
+    newest = sales.project.why("once", DAYS[0]).history[0]
+    assert newest.note.endswith("with no sample of its own")
+    sales.jobs(SALES + ONCE.replace("return sales", "return sales.filter(True).filter(True)"))
+    asked = Asked(("once",), keys=(DAYS[0],))
+    refusal = sales.project.accept(asked=asked, sample=Sample(5, 1)).refusal
+    assert refusal == (
+        "no sample can be made: what they were made from has changed, and they are kept"
+    )
 
 
 def test_the_same_seed_picks_the_same_sample(sales):
