@@ -33,6 +33,9 @@ SCHEMA = 1
 """The number of the document's form."""
 _MARK = "partflow_plan"
 """The field by which a document is known as a plan; it holds the form's number."""
+_BY_INPUTS = frozenset({Reason.NONE, Reason.INPUT})
+_BY_CODE = frozenset({Reason.CODE, Reason.RECKONED})
+"""The needs of steps that a task has no more once it keeps what was made."""
 _NAMED = 5
 """How many changed partitions a message names."""
 
@@ -248,6 +251,12 @@ def _otherwise(before: SavedTask, snapshot: Snapshot, task: Task) -> str | None:
     """What of a task's declaration or code has changed since it was saved; None if nothing has."""
     if before.grain != repr(task.grain.signature) or len(before.ends) != len(task.inputs):
         return f"{task.name} is declared otherwise, at {task.place}"
+    for then, reasons in (
+        (task.options.on_input_change, _BY_INPUTS), (task.options.on_code_change, _BY_CODE)
+    ):  # fmt: skip
+        needs = {need for _, _, need, _, _, action in before.runs if action is not Action.NONE}
+        if then == "keep" and needs & reasons:
+            return f"{task.name} is declared to keep what was made, at {task.place}"
     if before.code != snapshot.codes[task.name]:
         return f"the code of {task.name} changed, at {task.place}"
     return None

@@ -7,7 +7,9 @@ import shutil
 import polars as pl
 import pytest
 
+from partflow.errors import UsageError
 from partflow.execution.controls import Controls
+from partflow.operations.check import Verdict
 from partflow.planning.plan import Reason, State
 from partflow.planning.selection import Asked
 
@@ -203,6 +205,13 @@ def test_accepting_new_code_leaves_it_kept(once):
     assert reasons(once) == [Reason.NONE, Reason.MOVED, Reason.MOVED]
 
 
+def test_a_check_does_not_compare_it_with_what_its_inputs_would_make_now(once):
+    once.sales(DAYS[1], 20)
+    once.run()
+    trials = once.project.check_twice(asked=Asked(("issued",), keys=(DAYS[1],)))
+    assert [t.verdict for t in trials] == [Verdict.SAME]
+
+
 def test_an_edit_by_hand_blocks_it_until_somebody_decides(once):
     once.sales(DAYS[1], 20)
     once.run()
@@ -225,3 +234,174 @@ def test_what_is_declared_so_later_is_kept_from_then_on(world):
     assert quantities(world, "issued") == [1, 2, 3]
     world.jobs(JOBS.replace(', on_input_change="keep"', ""))
     assert world.planned() == {"issues": [DAYS[1], DAYS[2]]}
+
+
+SEVERAL = """
+    DAYS = Daily("2024-01-30", end="2024-02-02")
+    landing = Source("landing", DAYS, path="landing/{key}.csv")
+    first, second = Dataset("first", DAYS), Dataset("second", DAYS)
+
+    @task(reads=[landing], writes=[first, second], on_input_change="keep")
+    def both(raw: pl.LazyFrame):
+        return raw.select("qty"), raw.select(pl.col("qty") * 2)
+"""
+
+
+def test_what_is_made_together_is_made_again_together_where_one_file_is_missing(world):
+    world.jobs(SEVERAL)
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1)
+    world.run()
+    for i, key in enumerate(DAYS):
+        world.sales(key, 10 * (i + 1))
+    world.file("second", DAYS[1]).unlink()
+    world.run()
+    assert quantities(world, "first") == [1, 20, 3]
+    assert quantities(world, "second") == [2, 40, 6]
+
+
+BATCHED = """
+    DAYS = Daily("2024-01-30", end="2024-02-02")
+    landing = Source("landing", DAYS, path="landing/{key}.csv")
+    issued = Dataset("issued", DAYS)
+
+    @task(reads=[landing], writes=issued, on_input_change="keep", batch=True)
+    def issues(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.select("date", "qty")
+"""
+
+
+def test_a_batch_leaves_out_what_was_made_once(world):
+    world.jobs(BATCHED)
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1)
+    world.run()
+    for i, key in enumerate(DAYS):
+        world.sales(key, 10 * (i + 1))
+    for key in (DAYS[0], DAYS[2]):
+        world.file("issued", key).unlink()
+    world.run()
+    assert world.made() == [("issues", DAYS[0]), ("issues", DAYS[2])]
+    assert quantities(world, "issued") == [10, 2, 30]
+
+
+ITSELF = """
+    DAYS = Daily("2024-01-30", end="2024-02-02")
+    landing = Source("landing", DAYS, path="landing/{key}.csv")
+    total = Dataset("total", DAYS, schema={"qty": pl.Int64})
+
+    @task(reads={"raw": landing, "before": total.previous()}, writes=total, on_input_change="keep")
+    def totals(raw: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+        return pl.DataFrame({"qty": [raw["qty"].sum() + before["qty"].sum()]})
+"""
+
+
+def test_one_that_reads_the_one_before_stays_when_that_is_made_again(world):
+    world.jobs(ITSELF)
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1)
+    world.run()
+    assert quantities(world, "total") == [1, 3, 6]
+    world.sales(DAYS[0], 10)
+    world.file("total", DAYS[0]).unlink()
+    plan = world.project.plan().tasks["totals"]
+    assert plan.action.astype(bool).tolist() == [True, False, False]
+    world.run()
+    assert quantities(world, "total") == [10, 3, 6]
+    assert reasons(world, "totals") == [Reason.NONE, Reason.MOVED, Reason.NONE]
+
+
+OPTIONAL = """
+    DAYS = Daily("2024-01-30", end="2024-02-02")
+    landing = Source("landing", DAYS, path="landing/{key}.csv")
+    extra = Source("extra", DAYS, path="extra/{key}.csv", schema={"qty": pl.Int64})
+    models = Dataset("models", DAYS)
+    issued = Dataset("issued", DAYS)
+
+    @task(reads=[landing], writes=models)
+    def fits(raw: pl.LazyFrame) -> pl.LazyFrame:
+        return raw.select("qty")
+
+    @task(reads=[models.asof(), extra.optional()], writes=issued, on_input_change="keep")
+    def issues(model: pl.LazyFrame, more: pl.DataFrame) -> pl.LazyFrame:
+        return model.select(pl.col("qty") + more["qty"].sum())
+"""
+
+
+def test_what_comes_late_to_an_optional_read_or_changes_behind_asof_has_moved(world):
+    world.jobs(OPTIONAL)
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1)
+    world.run()
+    assert quantities(world, "issued") == [1, 2]
+    world.write(f"extra/{DAYS[1]}.csv", "qty\n5\n")
+    world.sales(DAYS[0], 10)
+    world.run()
+    assert quantities(world, "issued") == [1, 2]
+    assert world.project.why("issued", DAYS[1]).moved.reads == 2
+    assert world.project.why("issued", DAYS[2]).moved is None
+
+
+def test_a_saved_plan_is_carried_out_without_what_was_made_once(once):
+    once.sales(DAYS[1], 20)
+    saved = once.root / "plan.json"
+    once.project.save_plan(once.project.plan(), saved)
+    once.project.materialize(saved=saved)
+    assert once.made() == [("forecasts", DAYS[1])]
+
+
+@pytest.mark.parametrize(
+    ("option", "before", "after"),
+    [
+        ("on_input_change", "raw.select", "raw.filter(True).select"),
+        ("on_code_change", "partition.date)", "partition.date).filter(True)"),
+    ],
+)
+def test_a_saved_plan_is_refused_once_its_steps_are_declared_to_be_kept(
+    world, option, before, after
+):
+    world.jobs(JOBS.replace(', on_input_change="keep"', ""))
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1)
+    world.run()
+    edited(world, before, after)
+    saved = world.root / "plan.json"
+    world.project.save_plan(world.project.plan(), saved)
+    edited(world, "writes=issued)", f'writes=issued, {option}="keep")')
+    with pytest.raises(UsageError, match="issues is declared to keep what was made"):
+        world.project.materialize(saved=saved)
+
+
+EFFECT = """
+    from pathlib import Path
+
+    DAYS = Daily("2024-01-30", end="2024-02-02")
+    landing = Source("landing", DAYS, path="landing/{key}.csv")
+
+    @effect(reads=[landing], on_input_change="keep")
+    def invoices(raw: pl.DataFrame, partition: Partition) -> None:
+        with Path("sent").open("a") as sent:
+            sent.write(f"{partition.key} {raw['qty'].sum()}\\n")
+"""
+
+
+def sent(world):
+    return (world.root / "sent").read_text().splitlines()
+
+
+def test_an_effect_is_done_once_for_each_partition_whatever_becomes_of_its_inputs(world):
+    world.jobs(EFFECT)
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1)
+    world.project.materialize(with_effects=True)
+    world.sales(DAYS[2], 30)
+    world.project.materialize(with_effects=True)
+    assert sent(world) == ["2024-01-30 1", "2024-01-31 2", "2024-02-01 3"]
+    (world.root / "warehouse/.partflow/metastore.sqlite").unlink()
+    world.project.upkeep.rebuild(Controls())
+    world.project.materialize(with_effects=True)
+    assert len(sent(world)) == 3
+    why = world.project.why("invoices", DAYS[2])
+    assert why.text == "kept, though landing changed; inputs that moved since: 1 of 1"
+    world.project.backfill(asked=Asked(("invoices",), keys=(DAYS[2],)))
+    assert sent(world)[3:] == ["2024-02-01 30"]
