@@ -42,6 +42,7 @@ class Writer:
     """A task that writes a dataset, or an effect.
 
     `declared_range` is the range that it declares, if its inputs make it a smaller one; else None.
+    `keeps` names what may change, "code" or "inputs", without making its partitions stale.
     """
 
     task: str
@@ -52,6 +53,7 @@ class Writer:
     code: str
     parts: tuple[str, ...]
     not_followed: tuple[NotFollowed, ...]
+    keeps: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,15 @@ def _writer(graph: Graph, code: CodeFingerprint, task: Task) -> Writer:
         code=code.digest,
         parts=tuple(name for name, _ in code.parts),
         not_followed=tuple(code.not_followed),
+        keeps=_keeps(task),
     )
+
+
+def _keeps(task: Task) -> tuple[str, ...]:
+    """What may change without making a task's partitions stale."""
+    options = task.options
+    changes = (("code", options.on_code_change), ("inputs", options.on_input_change))
+    return tuple(what for what, then in changes if then == "keep")
 
 
 def _description(graph: Graph, node: str) -> str | None:
@@ -230,6 +240,9 @@ def _paragraph(described: Described) -> list[str]:
             )
         if writer.reads:
             lines.append(f"    reads {', '.join(r.mapping for r in writer.reads)}")
+        if writer.keeps:
+            verb = "is done" if described.kind == "effect" else "is made"
+            lines.append(f"    what {verb} stays when {' or '.join(writer.keeps)} change")
     return [printable(line) for line in lines]
 
 
