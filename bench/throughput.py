@@ -70,12 +70,18 @@ def run_here(root: str, workers: int) -> None:
     from partflow.project.project import Project
 
     project = Project.load(root)
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), of_processor()
     summary = project.materialize(controls=Controls(workers=workers)).summary
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, of_processor() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MEMORY_UNIT
     assert summary is not None
-    print(json.dumps({"ran": summary.ran, "seconds": seconds, "peak": peak}))
+    print(json.dumps({"ran": summary.ran, "seconds": seconds, "cpu": cpu, "peak": peak}))
+
+
+def of_processor() -> float:
+    """The seconds of the processor that this process and its ended workers have taken."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def measured(root: Path, workers: int, durability: str) -> dict[str, float]:
@@ -100,13 +106,15 @@ def report(steps: int, workers: int, found: list[dict[str, float]]) -> float:
     """A line of medians; the coordinator's memory in bytes."""
     if any(each["ran"] != steps for each in found):
         sys.exit(f"of {steps:,} steps only {found[0]['ran']:,} ran")
-    seconds, wall, peak = (
-        statistics.median(each[what] for each in found) for what in ("seconds", "wall", "peak")
+    seconds, wall, peak, cpu = (
+        statistics.median(each[what] for each in found)
+        for what in ("seconds", "wall", "peak", "cpu")
     )
     rate = steps / seconds
     print(
         f"{steps:>9,} steps  -j {workers}  {rate / GOAL:5.2f} of the goal  {rate:8,.0f} a second  "
-        f"{seconds:8.2f} s  {wall:8.2f} s the process  {peak / 1e6:6.0f} MB",
+        f"{cpu / steps * 1e3:6.2f} ms of CPU a step  {seconds:8.2f} s  "
+        f"{wall:8.2f} s the process  {peak / 1e6:6.0f} MB",
         flush=True,
     )
     return peak
