@@ -111,8 +111,8 @@ class LocalStore(LocalListing):
         final, staged = self.layout.place(dataset, key), self.layout.staged_place(by.staged)
         present = _present(final)
         is_moved = _is_moved(by.seen, present)
-        if is_moved or not os.path.exists(staged):
-            if present is not None and by.sha256 == _digest(final):
+        if present is not None and (is_moved or not os.path.exists(staged)):
+            if by.sha256 == _digest(final):
                 return Answer.MINE
             if is_moved:
                 return Answer.MOVED

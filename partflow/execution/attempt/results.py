@@ -6,9 +6,10 @@ Knows nothing of tasks, graphs or files: a result and its target come in, a fram
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from partflow.errors import ResultError
 from partflow.formats.copies import copied
@@ -116,6 +117,9 @@ def split(result: object, target: Target) -> list[pl.DataFrame]:
     rest.drop_in_place(column.name)
     rest = copied(rest)
     del frame, result
+    if target.schema is not None:
+        with suppress(ResultError):  # A partition that does not fit says so when it is checked.
+            rest = cast("pl.DataFrame", _as_declared(rest, target.schema, target))
     if _rises(values) and _rises(allowed) and allowed.is_unique().all():
         # The rows of each partition are neighbours: slicing costs a hundredth of gathering.
         ends = values.search_sorted(allowed, side="right").to_list()
