@@ -297,9 +297,14 @@ class Judge:
     def _judged(self, task: Task, ordinal: int) -> Verdict:
         need, cause = self._need(task, ordinal)
         changed = any(s.condition is Condition.CHANGED for s in self._own(task, ordinal))
+        doubtful = self._is_doubtful(task, ordinal)
         pinned = self._is_pinned(task, ordinal)
-        if self._is_forced(task, ordinal) and (need is Reason.NONE or changed or pinned):
+        if self._is_forced(task, ordinal) and (
+            need is Reason.NONE or changed or doubtful or pinned
+        ):
             need, cause = Reason.ASKED, -1
+        elif doubtful:
+            return Verdict(State.BLOCKED, need, Reason.PERHAPS_DONE, -1, Action.NONE)
         elif changed:
             return Verdict(State.BLOCKED, need, Reason.CHANGED_OUTSIDE, -1, Action.NONE)
         held = self._held(task, ordinal)
@@ -313,6 +318,11 @@ class Judge:
             return Verdict(state, need, held[0], held[1], Action.NONE)
         is_missing = need in {Reason.NEVER, Reason.GONE}
         return Verdict(State.MISSING if is_missing else State.STALE, need, need, cause, Action.RUN)
+
+    def _is_doubtful(self, task: Task, ordinal: int) -> bool:
+        """Whether an effect was cut off, and twice may do harm."""
+        begun = self.snapshot.perhaps_done.get(task.name, {})
+        return ordinal in begun and not task.options.idempotent
 
     def _fresh(self, task: Task, ordinal: int, is_held: bool) -> Verdict:
         if self._is_pinned(task, ordinal):

@@ -134,6 +134,8 @@ def _options(draw: st.DrawFn, *, is_effect: bool, grain: Grain) -> dict[str, Any
     if draw(rarely):
         found["on_input_change"] = "keep"
     if is_effect:
+        if draw(rarely):
+            found["idempotent"] = True
         return found
     if draw(rarely):
         found["on_code_change"] = "keep"
@@ -324,7 +326,14 @@ def snapshots(draw: st.DrawFn, graph: Graph, era: str) -> Snapshot:
         if one.is_effect and found and draw(st.booleans()):
             since[one.name] = found[0] + draw(st.integers(0, 20))
     older = {one.name: (OLDER_CODE,) for one in graph.tasks if draw(st.booleans())}
-    return Snapshot(now, recorder.states, codes, since, version=99, older=older)
+    perhaps = {
+        one.name: dict.fromkeys(range(found[0], found[0] + draw(st.integers(0, 20))), "a run")
+        for one in graph.tasks
+        if one.is_effect and (found := recorder.world.ranges[one.name]) and draw(st.booleans())
+    }
+    return Snapshot(
+        now, recorder.states, codes, since, version=99, older=older, perhaps_done=perhaps
+    )
 
 
 @st.composite

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Vouch for what new code or somebody's hand made stale.",
+    short_help="Vouch for what new code, a hand or a cut-off run left open.",
     epilog="\b\nExample:\n  partflow accept clean_sales --verify-sample 3",
 )
 @selecting
@@ -59,7 +59,8 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
 
     Partitions that are stale for nothing but changed code become fresh as they are. Files that
     were changed outside partflow are kept and pinned: neither code nor inputs make them again
-    until a backfill. What is stale for another reason is left, and named.
+    until a backfill. Effects that are perhaps done count as done with what they read now. What is
+    stale for another reason is left, and named.
     """
     from partflow.cli.outcome import echo_scopes
     from partflow.execution.controls import Sample
@@ -175,6 +176,12 @@ def _question(acceptance: Acceptance) -> str:
     code, hand = acceptance.count(Treatment.CODE), acceptance.count(Treatment.HAND)
     parts = [f"accept {count(code, 'partition')} as made by the new code"] if code else []
     parts += [f"keep and pin {count(hand, 'file')} that somebody changed"] if hand else []
+    done = acceptance.count(Treatment.DONE)
+    parts += (
+        [f"take {count(done, 'effect')} that {'was' if done == 1 else 'were'} cut off for done"]
+        if done
+        else []
+    )
     return f"{', and '.join(parts)}?" if parts else ""
 
 

@@ -32,7 +32,7 @@ def status(
 
     The bar shows its range from left to right; each cell has the worst state of its part.
     """
-    from partflow.cli.outcome import echo_faults, echo_remarks
+    from partflow.cli.outcome import echo_faults, echo_perhaps_done, echo_remarks
     from partflow.planning.selection import Asked
     from partflow.planning.status import statuses
     from partflow.report.document import document
@@ -46,6 +46,7 @@ def status(
     if output == "json":
         print_json(document(report))
         return
+    echo_perhaps_done(report.perhaps_done)
     echo_faults(report.faults)
     echo_remarks(report.remarks)
     click.echo("\n".join(status_lines(report)))

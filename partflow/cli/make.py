@@ -154,6 +154,7 @@ def materialize(  # noqa: PLR0917 - one a click option, given by name
     help="Which partitions of the range.",
 )
 @click.option("--again", is_flag=True, help="Start over if the same command was cut off before.")
+@effects
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @looking
 @printing("text", "json")
@@ -166,6 +167,7 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     dry_run: bool,
     only: str,
     again: bool,
+    with_effects: bool,
     yes: bool,
     verify: Verify,
     output: str,
@@ -183,7 +185,7 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
     project = session.project()
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     if dry_run or asks:
-        planned = project.backfill_plan(asked, Only(only), again=again)
+        planned = project.backfill_plan(asked, Only(only), again=again, with_effects=with_effects)
         if dry_run:
             return _shown_dry(planned, asked, output, detailed=detailed_exitcode)
         counts = _counts(planned, asked)
@@ -193,7 +195,9 @@ def backfill(  # noqa: PLR0917 - one a click option, given by name
         _echo_request(project, asked)
 
     def make(controls: Controls) -> Result:
-        return project.backfill(asked=asked, only=Only(only), again=again, controls=controls)
+        return project.backfill(
+            asked=asked, only=Only(only), again=again, with_effects=with_effects, controls=controls
+        )
 
     carried_out = functools.partial(_carried_out, session, how, verify, output, make)
     return _shown(session, project, asked, output, carried_out)

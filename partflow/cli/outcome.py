@@ -14,6 +14,7 @@ from partflow.planning.plan import perhaps_done
 from partflow.report.document import document
 from partflow.report.faults import (
     FaultReport,
+    PerhapsDoneReport,
     fault_lines,
     perhaps_done_lines,
     perhaps_done_reports,
@@ -41,13 +42,14 @@ def show_plan(dry_run: DryRun, output: str, *, detailed: bool) -> int:
     """
     refused, plan = dry_run.refusals.shown, dry_run.plan
     _echo_errors(refused)
-    _echo_warnings(perhaps_done_lines(plan.perhaps_done))
+    echo_perhaps_done(plan.perhaps_done)
     if output == "json":
         print_json(document(dry_run))
     else:
         echo_faults(dry_run.faults)
         click.echo("\n".join(plan_lines(plan)))
-    if refused or (detailed and (dry_run.faults or plan.counts.blocked)):
+    is_undecided = any(effect.is_undecided for effect in plan.perhaps_done)
+    if refused or (detailed and (dry_run.faults or plan.counts.blocked or is_undecided)):
         return FAILED
     return PENDING if detailed and plan.steps else DONE
 
@@ -104,8 +106,13 @@ def echo_remarks(remarks: Remarks) -> None:
 
 
 def warn_of_effects(plan: Plan) -> None:
-    """Print on stderr which effects are perhaps done, before they are done again."""
-    _echo_warnings(perhaps_done_lines(perhaps_done_reports(perhaps_done(plan))))
+    """Print on stderr which effects are perhaps done, before any of them is done again."""
+    echo_perhaps_done(perhaps_done_reports(perhaps_done(plan)))
+
+
+def echo_perhaps_done(effects: Sequence[PerhapsDoneReport]) -> None:
+    """Print on stderr which effects are perhaps done, and what becomes of them."""
+    _echo_warnings(perhaps_done_lines(effects))
 
 
 def _echo_warnings(lines: Sequence[str]) -> None:
@@ -121,5 +128,6 @@ def _echo_errors(lines: Sequence[str]) -> None:
 def _exit_code(report: ResultReport, *, was_stopped: bool) -> int:
     if report.cancelled and (was_stopped or not report.failed):
         return INTERRUPTED
-    wrong = report.refusals.shown or report.faults or report.catalog
+    is_undecided = any(effect.is_undecided for effect in report.plan.perhaps_done)
+    wrong = report.refusals.shown or report.faults or report.catalog or is_undecided
     return FAILED if report.failed or report.blocked or wrong else DONE

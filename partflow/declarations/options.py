@@ -33,6 +33,7 @@ class Options:
     version: str | None = None
     on_code_change: Literal["stale", "keep"] = "stale"
     on_input_change: Literal["stale", "keep"] = "stale"
+    idempotent: bool = False
     tags: tuple[str, ...] = ()
 
 
@@ -77,6 +78,10 @@ def _check_options(what: str, values: Mapping[str, Any]) -> None:
     if values["only"] not in (None, "latest"):
         raise DeclarationError(f"{what}: only={values['only']!r}; the one choice is only='latest'")
     _check_changes(what, values)
+    if not isinstance(values.get("idempotent", False), bool):
+        raise DeclarationError(
+            f"{what}: idempotent={values['idempotent']!r}; say True if doing it twice does no harm"
+        )
     _check_during(what, values.get("during"))
 
 

@@ -244,14 +244,17 @@ def effect(  # noqa: PLR0913 - the public interface
     priority: int = 0,
     lag: Duration | None = None,
     on_input_change: Literal["stale", "keep"] = "stale",
+    idempotent: bool = False,
     tags: Iterable[str] = (),
 ) -> Callable[[Function], Task]:
     """Declare that a function acts on the world with what it reads, and stores nothing.
 
     It is recorded when it completes, and not repeated while its inputs stay the same; with
-    `on_input_change="keep"` it is done once for each partition, whatever becomes of its inputs. Its
-    grain is that of its first read unless given. DeclarationError if the declaration cannot be
-    right; the load of a project raises all of them together.
+    `on_input_change="keep"` it is done once for each partition, whatever becomes of its inputs. If
+    it is cut off it is perhaps done, and left until somebody says whether it was; `idempotent` says
+    that twice does no harm: then it is done again. Its grain is that of its first read unless
+    given. DeclarationError if the declaration cannot be right; the load of a project raises all of
+    them together.
     """
     place = declared_at()
     arguments: dict[str, Any] = {
@@ -264,6 +267,7 @@ def effect(  # noqa: PLR0913 - the public interface
         "lag": lag,
         "only": only,
         "on_input_change": on_input_change,
+        "idempotent": idempotent,
         "tags": tags,
     }
 

@@ -233,7 +233,9 @@ class Runner:
         Returns (node, key, message) of each output to be recorded as failed: none while there are
         retries left.
         """
-        is_last = failure.is_final or self.stop.asked
+        options = state.plan.tasks[in_hand.step.task].task.options
+        is_doubtful = failure.is_cut_off and _is_effect(state, in_hand.step.task)
+        is_last = failure.is_final or self.stop.asked or (is_doubtful and not options.idempotent)
         retry = state.handle(StepFailed(in_hand.step, is_last, failure.is_shared))
         if retry is not None:
             delay = retry.delay * (0.75 + self.chance() / 2)

@@ -14,7 +14,10 @@ from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.declarations.graphdocument import graph_text
 from partflow.execution.controls import Sample
+from partflow.execution.livecontents import LiveContents
 from partflow.execution.orders import Outcome
+from partflow.execution.readyqueue import Step
+from partflow.metastore.journal import note_told
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Intent, Record, RunRow, StepLog
 from partflow.metastore.runlog import RunLog
@@ -27,6 +30,7 @@ from partflow.warehouse.publishing import Publication, Publishing
 _FEW = 100
 """Up to this many records are looked up one by one; for more, a whole dataset's are read."""
 _AT_ONCE = 500
+_DONE = "it was cut off, and somebody said that it was done"
 _KEPT = "somebody's file, kept as it was found and pinned until a backfill"
 
 
@@ -69,7 +73,7 @@ class Acceptor:
             compared, refusal = self._sampled(acceptance, sample)
             if refusal:
                 return Accepted(self.row.id, acceptance, compared, refusal)
-        if not acceptance.count(Treatment.CODE) and not acceptance.count(Treatment.HAND):
+        if all(group.kind is Treatment.LEFT for group in acceptance.groups):
             return Accepted(self.row.id, acceptance)
         log = RunLog(self.metastore)
         log.begin(self.row, graph_text(acceptance.plan.graph, acceptance.plan.snapshot.codes))
@@ -78,6 +82,7 @@ class Acceptor:
                 for records in self._records(acceptance, group, _words(compared, group)):
                     self._publish(acceptance.plan.graph.datasets, records)
                     log.steps_ended(self.row.id, self.now(), _steps(group, records))
+        note_told(self.metastore, self.store, _decided(acceptance))
         log.finish(replace(self.row, finished_at=self.now(), state="done"))
         return Accepted(self.row.id, acceptance, compared)
 
@@ -132,6 +137,9 @@ class Acceptor:
         self, acceptance: Acceptance, group: Portion, tested: str
     ) -> Iterator[list[Record]]:
         """The new records of a group, up to 500 at a time."""
+        if group.kind is Treatment.DONE:
+            yield [self._of_done(acceptance, group, o) for o in group.at]
+            return
         keys = [group.task.grain.key(o) for o in group.at]
         for node in outputs(group.task):
             if group.kind is Treatment.HAND:
@@ -153,6 +161,24 @@ class Acceptor:
         """The record with the present code; when and from what it was made stays the same."""
         return replace(was, code=code, run=self.row.id, how="accepted", note=note)
 
+    def _of_done(self, acceptance: Acceptance, group: Portion, ordinal: int) -> Record:
+        """The record of an effect that was done with what it reads now."""
+        plan, grain = acceptance.plan, group.task.grain
+        reads = LiveContents(plan).reads(Step(group.task.name, ordinal))
+        return Record(
+            node=group.task.name,
+            key=grain.key(ordinal),
+            start=grain.interval(ordinal).start,
+            code=plan.snapshot.codes[group.task.name],
+            inputs=b"".join(read.digest for read in reads),
+            reads=len(reads),
+            read_seq=plan.snapshot.version,
+            made_at=int(self.now()),
+            run=self.row.id,
+            how="accepted",
+            note=_DONE,
+        )
+
     def _of_hand(self, present: Record) -> Record:
         return replace(
             present, made_at=int(self.now()), run=self.row.id, how="accepted", pinned=True,
@@ -171,6 +197,17 @@ class Acceptor:
         publishing.publish([Publication(intent) for intent in intents]).require_all()
 
 
+def _decided(acceptance: Acceptance) -> list[tuple[str, str, str]]:
+    """The (effect, key, run) of what was cut off and counts as done from now on."""
+    begun = acceptance.plan.snapshot.perhaps_done
+    return [
+        (group.task.name, group.task.grain.key(ordinal), begun[group.task.name][ordinal])
+        for group in acceptance.groups
+        if group.kind is Treatment.DONE
+        for ordinal in group.at
+    ]
+
+
 def _words(compared: Sequence[Compared], group: Portion) -> str:
     """The words for the note on how the acceptance of a task's partitions was tested."""
     sampled = len({c.key for c in compared if c.task == group.task.name})
@@ -180,5 +217,7 @@ def _words(compared: Sequence[Compared], group: Portion) -> str:
 
 
 def _steps(group: Portion, records: Sequence[Record]) -> list[StepLog]:
-    reason = "code" if group.kind is Treatment.CODE else "changed_outside"
+    reason = {Treatment.CODE: "code", Treatment.DONE: "perhaps_done"}.get(
+        group.kind, "changed_outside"
+    )
     return [StepLog(group.task.name, r.key, 1, "accepted", reason, 0.0, r.note) for r in records]

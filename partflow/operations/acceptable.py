@@ -44,6 +44,8 @@ class Treatment(Enum):
     """Its record gets the present code, because that makes the same."""
     HAND = "pin"
     """The file that somebody changed is recorded, and stays until a backfill."""
+    DONE = "done"
+    """An effect that was cut off is recorded as done with what it reads now."""
     LEFT = "leave"
     """It is left as it is: it is not fresh for a reason that nobody can vouch for."""
 
@@ -91,9 +93,10 @@ def acceptable(plan: Plan, seen: Observed, store: Store) -> Acceptance:
     groups: list[Portion] = []
     hands: dict[tuple[str, str], Record] = {}
     for name, planned in plan.tasks.items():
-        if planned.task.is_effect:
-            continue
         wanted = wanted_mask(plan.request, planned)
+        if planned.task.is_effect:
+            groups += _perhaps_done(planned, wanted)
+            continue
         hand = wanted & (planned.reason == Reason.CHANGED_OUTSIDE)
         coded = wanted & ~hand & np.isin(planned.need, (Reason.CODE, Reason.RECKONED))
         for reason in (Reason.CODE, Reason.RECKONED):
@@ -106,6 +109,13 @@ def acceptable(plan: Plan, seen: Observed, store: Store) -> Acceptance:
             text = _said(planned, int(planned.reason[i]), int(planned.cause[i]))
             groups.append(Portion(planned.task, Treatment.LEFT, text, at))
     return Acceptance(plan, tuple(groups), hands)
+
+
+def _perhaps_done(planned: TaskPlan, wanted: Mask) -> list[Portion]:
+    """The group of an effect's partitions in which a run was cut off, if there is any."""
+    at = PartitionSet.where(wanted & (planned.reason == Reason.PERHAPS_DONE), planned.lo)
+    text = _said(planned, Reason.PERHAPS_DONE, -1)
+    return [Portion(planned.task, Treatment.DONE, text, at)] if at else []
 
 
 def _as_if_by_this_code(plan: Plan) -> Plan:

@@ -60,6 +60,8 @@ def at_rest(look: Look, considered: Considered) -> bool:
     task, present = considered.task, lanes(look.snapshot.codes[considered.task.name])
     if task.options.settles_after is not None or not all(f.is_quiet for f in considered.flows):
         return False
+    if look.snapshot.perhaps_done.get(task.name):
+        return False
     force, wanted = look.request.force, look.request.wanted
     if force is not None and (wanted is None or any(n in wanted for n in outputs(task))):
         return False
@@ -174,10 +176,26 @@ def _differing(considered: Considered, position: int) -> list[Mask]:
     return masks
 
 
+def disputed(look: Look, task: Task, own: list[DatasetState], span: tuple[int, int]) -> Mask:
+    """Which partitions somebody has to settle: their file was changed, or they are perhaps done."""
+    changed = [s.condition == Condition.CHANGED for s in own]
+    return np.asarray(np.logical_or.reduce([undecided(look, task, span), *changed]))
+
+
 def pinned(own: list[DatasetState]) -> Mask:
     """Where one of the outputs is a file of somebody's that was accepted, unchanged since."""
     masks = [s.pinned & (s.condition == Condition.GOOD) for s in own]
     return np.asarray(np.logical_or.reduce(masks))
+
+
+def undecided(look: Look, task: Task, span: tuple[int, int]) -> Mask:
+    """Which of a task's partitions in `span` are perhaps done, and are not simply done again."""
+    lo, end = span
+    mask = np.zeros(end - lo, np.bool_)
+    if not task.options.idempotent:
+        ordinals = np.array(list(look.snapshot.perhaps_done.get(task.name, ())), np.int64)
+        mask[ordinals[(ordinals >= lo) & (ordinals < end)] - lo] = True
+    return mask
 
 
 def _code_differs(look: Look, task: Task, own: list[DatasetState]) -> tuple[Mask, Mask]:
@@ -255,7 +273,7 @@ def forced(look: Look, considered: Considered, needs: Needs, span: tuple[int, in
         ]
         wanted = np.logical_or.reduce([np.zeros(len(need), np.bool_), *masks])
     older = np.logical_or.reduce([s.seq < force.since for s in own])
-    changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
-    asked = wanted & older & ((need == Reason.NONE) | changed | pinned(own))
+    is_disputed = disputed(look, task, own, span)
+    asked = wanted & older & ((need == Reason.NONE) | is_disputed | pinned(own))
     need[asked], cause[asked] = Reason.ASKED, -1
     return replace(needs, need=need, cause=cause)

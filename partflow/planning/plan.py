@@ -80,6 +80,8 @@ class Reason(IntEnum):
     MOVED = 18
     """An input differs from the one that it was made from, and its task says to keep such
     partitions."""
+    PERHAPS_DONE = 19
+    """An effect that a run began before it was cut off; somebody has to say whether it was done."""
 
 
 class Action(IntEnum):
@@ -194,7 +196,8 @@ class PerhapsDone:
     """An effect that a run began and whose end is not recorded, since the run was cut off.
 
     `action` is what the plan does with it. `is_over` says that no plan will do it: a later
-    partition took its place, or it is done.
+    partition took its place, or it is done. `is_undecided` says that no plan does it before
+    somebody says whether it was done. `is_past` says that only a request with effects plans it.
     """
 
     effect: str
@@ -203,6 +206,8 @@ class PerhapsDone:
     run: str
     action: Action
     is_over: bool
+    is_undecided: bool
+    is_past: bool
 
 
 def perhaps_done(plan: Plan) -> list[PerhapsDone]:
@@ -211,14 +216,30 @@ def perhaps_done(plan: Plan) -> list[PerhapsDone]:
     for name, ordinals in plan.snapshot.perhaps_done.items():
         planned, wanted = plan.tasks[name], plan.request.wanted
         for ordinal, run in sorted(ordinals.items()):
-            i, action, is_over = ordinal - planned.lo, Action.NONE, True
-            if 0 <= i < len(planned.state):
-                action = Action(int(planned.action[i]))
-                is_over = action is Action.NONE and planned.state[i] == State.FRESH
-            if action is not Action.NONE or wanted is None or ordinal in wanted.get(name, ()):
-                key = planned.task.grain.key(ordinal)
-                effects.append(PerhapsDone(name, ordinal, key, run, action, is_over))
+            effect = _perhaps_done(planned, ordinal, run)
+            is_done_again = effect.action is not Action.NONE
+            if is_done_again or wanted is None or ordinal in wanted.get(name, ()):
+                effects.append(effect)
     return effects
+
+
+def _perhaps_done(planned: TaskPlan, ordinal: int, run: str) -> PerhapsDone:
+    options, i = planned.task.options, ordinal - planned.lo
+    is_past, action, is_fresh = not 0 <= i < len(planned.state), Action.NONE, False
+    if not is_past:
+        action = Action(int(planned.action[i]))
+        is_fresh = action is Action.NONE and planned.state[i] == State.FRESH
+    repeats = options.idempotent or (is_past and options.only == "latest")
+    return PerhapsDone(
+        planned.task.name,
+        ordinal,
+        planned.task.grain.key(ordinal),
+        run,
+        action,
+        is_over=is_fresh or (is_past and repeats),
+        is_undecided=not repeats and not is_fresh and action is Action.NONE,
+        is_past=is_past,
+    )
 
 
 def wanted_mask(request: Request, planned: TaskPlan) -> Mask:

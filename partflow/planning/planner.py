@@ -19,7 +19,7 @@ from partflow.partitions.calendar import Whole
 from partflow.planning import selfreads
 from partflow.planning.demand import needed_of, restricted
 from partflow.planning.faults import faults_of
-from partflow.planning.needs import Considered, Look, at_rest, forced, needs_of
+from partflow.planning.needs import Considered, Look, at_rest, disputed, forced, needs_of
 from partflow.planning.plan import (
     Action,
     Fault,
@@ -228,8 +228,8 @@ def _considered_span(
 class _Case:
     """What is known of each partition by itself, whatever holds up what it reads.
 
-    The first five are as in `Needs`. `conflict`: somebody changed its file. `lost`: it was made,
-    and its file is gone or cannot be read.
+    The first five are as in `Needs`. `conflict`: somebody has to settle what becomes of it, for the
+    reason `dispute`. `lost`: it was made, and its file is gone or cannot be read.
     """
 
     need: Codes
@@ -239,19 +239,20 @@ class _Case:
     stays: Mask
     conflict: Mask
     lost: Mask
+    dispute: Reason
 
 
 def _case(look: Look, considered: Considered, span: tuple[int, int]) -> _Case:
     """What is known of each partition by itself; a backfill that asks for it ends a conflict."""
     own = considered.own
     needs = forced(look, considered, needs_of(look, considered), span)
-    changed = np.logical_or.reduce([s.condition == Condition.CHANGED for s in own])
     lost = [(s.condition == Condition.GONE) | (s.condition == Condition.DAMAGED) for s in own]
-    conflict = changed & (needs.need != Reason.ASKED)
+    conflict = disputed(look, considered.task, own, span) & (needs.need != Reason.ASKED)
     at_rest_so_far = (needs.need == Reason.NONE) & ~conflict
     return _Case(
         needs.need, needs.cause, needs.kept, np.where(at_rest_so_far, needs.moved, np.int16(0)),
         needs.stays & at_rest_so_far, conflict, np.logical_or.reduce(lost),
+        Reason.PERHAPS_DONE if considered.task.is_effect else Reason.CHANGED_OUTSIDE,
     )  # fmt: skip
 
 
@@ -311,9 +312,9 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
     maybe = can_change & (holds.planned >= 0)
     reason[maybe], cause[maybe] = Reason.UPSTREAM, holds.planned[maybe]
     action[maybe] = Action.MAYBE
-    # Somebody changed its file: that is theirs to settle.
-    changed = case.conflict
-    state[changed], reason[changed], cause[changed] = State.BLOCKED, Reason.CHANGED_OUTSIDE, -1
+    # Somebody changed its file, or it is perhaps done: that is theirs to settle.
+    conflict = case.conflict
+    state[conflict], reason[conflict], cause[conflict] = State.BLOCKED, case.dispute, -1
     return state, need, reason, cause, action
 
 

@@ -57,9 +57,17 @@ class SavedTask:
     @property
     def steps(self) -> PartitionSet:
         """The ordinals at which something will or may be made."""
+        return self._steps(asked=True)
+
+    @property
+    def unasked(self) -> PartitionSet:
+        """The steps that no backfill asks for."""
+        return self._steps(asked=False)
+
+    def _steps(self, *, asked: bool) -> PartitionSet:
         ranges, first = [], self.lo
-        for count, *_, action in self.runs:
-            if action is not Action.NONE:
+        for count, _, need, _, _, action in self.runs:
+            if action is not Action.NONE and (asked or need is not Reason.ASKED):
                 ranges.append((first, first + count))
             first += count
         return PartitionSet.of(ranges)
@@ -305,8 +313,11 @@ def _moved_tasks(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Iterable
         change = _otherwise(before, snapshot, declared[name])
         extent = graph.task_extents[name]
         first, end = before.steps.ranges[0][0], before.steps.ranges[-1][1]
+        perhaps = snapshot.perhaps_done.get(name, ())
         if change:
             yield change
+        elif not declared[name].options.idempotent and any(o in before.unasked for o in perhaps):
+            yield f"{name} was begun at a partition of the plan, and is perhaps done"
         elif first < extent.lo or (extent.hi is not None and end > extent.hi):
             yield f"{name} is declared for another range, at {declared[name].place}"
 

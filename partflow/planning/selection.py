@@ -50,10 +50,10 @@ class Asked:
         """Whether nothing is left out."""
         return self == Asked()
 
-    def words(self, only: Only) -> str:
+    def words(self, only: Only, *, with_effects: bool = False) -> str:
         """The request in words that are equal for equal requests."""
         parts = (self.select, self.exclude, self.start, self.end, self.keys, self.span)
-        return repr((*parts, only.value))
+        return repr((*parts, only.value, *(["with effects"] if with_effects else [])))
 
     @property
     def has_partitions(self) -> bool:

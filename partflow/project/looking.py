@@ -53,12 +53,16 @@ class Looking:
             seen = self.observe(metastore, verify, Asked())
             return self.restored(read_plan(path), seen, RunLog(metastore))
 
-    def backfill_plan(self, asked: Asked, only: Only, verify: Verify, *, again: bool) -> Plan:
+    def backfill_plan(
+        self, asked: Asked, only: Only, verify: Verify, *, again: bool, with_effects: bool
+    ) -> Plan:
         """What a backfill would do; the request is not recorded."""
         with self.read() as metastore:
-            since = None if again else RunLog(metastore).open_request(asked.words(only))
+            text = asked.words(only, with_effects=with_effects)
+            since = None if again else RunLog(metastore).open_request(text)
             force = Force(only) if since is None else Force(only, since)
-            return self.planned(self.observe(metastore, verify, asked), asked, force)
+            seen = self.observe(metastore, verify, asked)
+            return self.planned(seen, asked, force, with_effects=with_effects)
 
     def status(self) -> tuple[Status, ...]:
         """For each dataset and effect its states, rows and bytes."""
@@ -98,7 +102,8 @@ class Looking:
 
         with self.read() as metastore:
             seen = self.observe(metastore, Verify.STAT, asked)
-        return acceptable(self.planned(seen, asked, None), seen, self.project.store)
+        decided = self.planned(seen, asked, None, with_effects=True)
+        return acceptable(decided, seen, self.project.store)
 
     def read(self) -> AbstractContextManager[Metastore]:
         """The metastore, to look at; MetastoreError if it is lost and the data is not."""

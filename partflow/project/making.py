@@ -75,20 +75,24 @@ class Making:
         restored = functools.partial(self.looking.restored, read_plan(saved))
         return self._run(restored, controls, asked)
 
-    def backfill(self, asked: Asked, controls: Controls, only: Only, *, again: bool) -> Result:
+    def backfill(
+        self, asked: Asked, controls: Controls, only: Only, *, again: bool, with_effects: bool
+    ) -> Result:
         """Make a range again; the request is recorded, so that the same words go on with it.
 
         UsageError if nothing is selected, or as of `request_of`.
         """
         if not asked.select:
             raise UsageError("backfill needs to be told what: a dataset, or a selection of them")
-        project, text, since = self.project, asked.words(only), None
+        project, since = self.project, None
+        text = asked.words(only, with_effects=with_effects)
 
         def planned(seen: Observed, log: RunLog) -> Plan:
             nonlocal since  # what is decided once more goes on with the same request
             if since is None:
                 since = log.request(text, project.clock() / 1e9, again=again)
-            return self.looking.planned(seen, asked, Force(only, since))
+            force = Force(only, since)
+            return self.looking.planned(seen, asked, force, with_effects=with_effects)
 
         result = self._run(planned, controls, asked)
         if result.is_complete:
@@ -228,7 +232,7 @@ class Making:
         """Plans what is asked for, all of which is to be recorded anew, or only to be read."""
 
         def decide(_: Metastore, seen: Observed) -> tuple[Plan, Footprint]:
-            decided = self.looking.planned(seen, asked, None, with_effects=not makes)
+            decided = self.looking.planned(seen, asked, None, with_effects=True)
             if makes:
                 require_clock(decided)
             return decided, footprint_of_request(decided, makes=makes)

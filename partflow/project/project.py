@@ -169,10 +169,13 @@ class Project:
         only: Only | None = None,
         *,
         again: bool = False,
+        with_effects: bool = False,
         verify: Verify = Verify.STAT,
     ) -> Plan:
         """What a backfill would do; the request is not recorded."""
-        return self._looking.backfill_plan(asked, _only(only), verify, again=again)
+        return self._looking.backfill_plan(
+            asked, _only(only), verify, again=again, with_effects=with_effects
+        )
 
     def status(self) -> tuple[Status, ...]:
         """For each dataset and effect its states, rows and bytes."""
@@ -236,6 +239,7 @@ class Project:
         asked: Asked | None = None,
         only: Only | None = None,
         again: bool = False,
+        with_effects: bool = False,
         controls: Controls | None = None,
     ) -> Result:
         """Make a range again, whether it is fresh or not; `only` some of it, all if not given.
@@ -244,8 +248,9 @@ class Project:
         with the rest, unless `again` starts it over.
         """
         return self._making.backfill(
-            _asked(asked, select), _controls(controls), _only(only), again=again
-        )
+            _asked(asked, select), _controls(controls), _only(only), again=again,
+            with_effects=with_effects,
+        )  # fmt: skip
 
     def accept(
         self,

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from partflow.operations.accept import Accepted
     from partflow.planning.selection import Asked
 
-_COLOURS = {Treatment.CODE: "green", Treatment.HAND: "cyan", Treatment.LEFT: "yellow"}
+_COLOURS = {
+    Treatment.CODE: "green",
+    Treatment.HAND: "cyan",
+    Treatment.DONE: "green",
+    Treatment.LEFT: "yellow",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedGroup:
-    """Partitions of one task that are accepted, pinned or left: their number and ranges of keys."""
+    """Partitions of one task that become the same thing: their number and ranges of keys."""
 
     task: str
     datasets: tuple[str, ...]
@@ -48,7 +53,10 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceReport:
-    """What was accepted, or would be; `refusal` says why nothing was."""
+    """What was accepted, or would be; `refusal` says why nothing was.
+
+    `done` counts the effects that were cut off and count as done.
+    """
 
     run: str | None
     accepted: int
@@ -58,6 +66,7 @@ class AcceptanceReport:
     groups: tuple[AcceptedGroup, ...]
     sample: tuple[Sampled, ...]
     sentence: str
+    done: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ def acceptance_report(accepted: Accepted, *, is_done: bool) -> AcceptanceReport:
         tuple(map(_group, acceptance.groups)),
         tuple(Sampled(c.node, c.key, c.problem) for c in accepted.compared),
         _sentence(accepted, is_done=is_done),
+        0 if refused else acceptance.count(Treatment.DONE),
     )
 
 
@@ -176,7 +186,9 @@ def _sentence(accepted: Accepted, *, is_done: bool) -> str:
         return f"nothing accepted: {accepted.refusal}"
     code, hand, left = map(acceptance.count, (Treatment.CODE, Treatment.HAND, Treatment.LEFT))
     more = f", {left:,} left as they are" if left else ""
-    if not code and not hand:
+    done = acceptance.count(Treatment.DONE)
+    more = f", {count(done, 'effect')} taken for done{more}" if done else more
+    if not code and not hand and not done:
         return f"nothing to accept{more}"
     keys = {(c.task, c.key) for c in accepted.compared}
     more = (

@@ -31,12 +31,16 @@ class FaultReport:
 
 @dataclass(frozen=True, slots=True)
 class PerhapsDoneReport:
-    """An effect that a run began before it was cut off; `next` says whether it is done again."""
+    """An effect that a run began before it was cut off; `next` says what becomes of it.
+
+    `is_undecided` says that nothing does before somebody has said whether it was done.
+    """
 
     effect: str
     key: str
     run: str
     next: str = field(metadata=TEXT_ONLY)
+    is_undecided: bool = field(metadata=TEXT_ONLY)
 
 
 def fault_reports(faults: Sequence[Fault]) -> tuple[FaultReport, ...]:
@@ -80,11 +84,13 @@ def fault_lines(faults: Sequence[FaultReport]) -> list[str]:
 
 def perhaps_done_reports(effects: Sequence[PerhapsDone]) -> tuple[PerhapsDoneReport, ...]:
     """The reports of effects that are perhaps done."""
-    return tuple(PerhapsDoneReport(e.effect, e.key, e.run, _next(e)) for e in effects)
+    return tuple(
+        PerhapsDoneReport(e.effect, e.key, e.run, _next(e), e.is_undecided) for e in effects
+    )
 
 
 def perhaps_done_lines(effects: Sequence[PerhapsDoneReport]) -> list[str]:
-    """Lines that say which effects are perhaps done, and whether they are done again."""
+    """Lines that say which effects are perhaps done, and what becomes of them."""
     keys: dict[tuple[str, str, str], list[str]] = {}
     for each in effects:
         keys.setdefault((each.effect, each.run, each.next), []).append(shown_key(each.key))
@@ -96,6 +102,13 @@ def perhaps_done_lines(effects: Sequence[PerhapsDoneReport]) -> list[str]:
 
 
 def _next(effect: PerhapsDone) -> str:
+    if effect.is_undecided:
+        what = f"{effect.effect} -p {shown_key(effect.key)}"
+        past = " --with-effects" if effect.is_past else ""
+        return (
+            f"`partflow accept {what}` says that it was done, `partflow backfill {what}{past}` "
+            "does it again, and until then it is left"
+        )
     if effect.is_over:
         return "it is not done again by itself"
     if effect.action is Action.NONE:

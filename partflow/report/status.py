@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.partitions.keytexts import shown_keys_in
-from partflow.planning.planner import State
+from partflow.planning.planner import State, perhaps_done
 from partflow.planning.status import Status
 from partflow.report.document import INLINE
-from partflow.report.faults import FaultReport, fault_reports
+from partflow.report.faults import (
+    FaultReport,
+    PerhapsDoneReport,
+    fault_reports,
+    perhaps_done_reports,
+)
 from partflow.report.pauses import PausedReport, paused_lines, paused_report
 from partflow.report.remarks import Remarks, remarks_of
 from partflow.report.strays import StrayReport, stray_lines, stray_reports
@@ -78,12 +83,13 @@ class DatasetStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The status of all selected nodes, with faults, remarks, and files that are not shown."""
+    """The status of all selected nodes, with what is wrong, remarks, and files not shown."""
 
     datasets: tuple[DatasetStatus, ...]
     faults: tuple[FaultReport, ...]
     remarks: Remarks = field(metadata=INLINE)
     undeclared: tuple[StrayReport, ...]
+    perhaps_done: tuple[PerhapsDoneReport, ...]
 
 
 def status_report(
@@ -95,6 +101,7 @@ def status_report(
         fault_reports(plan.faults),
         remarks_of(plan.snapshot),
         stray_reports(lying),
+        perhaps_done_reports(perhaps_done(plan)),
     )
 
 
