@@ -25,6 +25,8 @@ checked: then every file of text is read once more.
 _NUMBER = re.compile(r"[-+]?(?:\.?[0-9]|inf|NaN)")
 _WHOLE = re.compile(r"-?[0-9]+")
 _TIMES = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{2}:[0-9]{2}")
+_FEW = 10_000
+"""For so many values it costs more to call polars than to match a pattern."""
 _NAMES = ("NaN", "inf", "-inf", "+inf")
 
 
@@ -104,7 +106,7 @@ def _numbers(column: pl.Series, first: str) -> pl.Series | None:
 
 def _is_name(column: pl.Series) -> bool:
     """Whether a value looks like a number and is a name, as 007 or +49301234."""
-    zeros = column.str.starts_with("0") | column.str.starts_with("-0")
-    signed = column.str.starts_with("+")
-    names = column.filter(zeros | signed).str.contains(r"^(?:[-+]?0[0-9]|\+[0-9]+$)")
-    return bool(names.any())
+    if column.len() > _FEW:  # A pattern is slow: it is tried on those that may match it.
+        zeros = column.str.starts_with("0") | column.str.starts_with("-0")
+        column = column.filter(zeros | column.str.starts_with("+"))
+    return bool(column.str.contains(r"^(?:[-+]?0[0-9]|\+[0-9]+$)").any())
