@@ -3,7 +3,8 @@
 Three tasks × 365 days, 240 rows a day, one trailing window of seven days (`bench/small`). Each
 contestant calls the same functions and is a whole process that starts without anything made; they
 take turns, round by round. Before that each runs once untimed, and what it made is compared with
-what the loop made. polars and DuckDB make each table with one query over all days: the limit.
+what the loop made. polars and DuckDB make each table with one query over all days: the limit. The
+floors do what partflow promises in a straight line, without partflow (`small/floor.py`).
 Luigi and doit come with the extra `bench`; where they are missing they are left out.
 
     python bench/overhead.py
@@ -77,6 +78,8 @@ CONTESTANTS = (
     partflow("batch-process", "-j", "1", batch=BATCH, durability="process"),
     partflow("two", "-j", "2"),
     partflow("two-batch", "-j", "2", batch=BATCH),
+    Contestant("floor", ("floor.py",), files="made/{}/*/*.parquet"),
+    Contestant("floor-batch", ("floor.py", str(BATCH)), files="made/{}/*/*.parquet"),
     Contestant("polars", ("with_polars.py",), files="made/{}/*/*.parquet"),
     Contestant("duckdb", ("with_duckdb.py",), needs="duckdb", files="made/{}/*/*.parquet"),
     Contestant("luigi", ("with_luigi.py",), needs="luigi"),
