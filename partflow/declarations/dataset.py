@@ -153,12 +153,12 @@ class Dataset:
         form = understood(self.format, is_source=self.is_source)
         return PARQUET if isinstance(form, str) else form  # such a dataset is refused
 
-    @property
+    @cached_property
     def order(self) -> tuple[str, ...]:
         """The columns that rows are sorted by; () if they stay as they were returned."""
         return (self.sort_by,) if isinstance(self.sort_by, str) else tuple(self.sort_by)
 
-    @property
+    @cached_property
     def column(self) -> str | None:
         """The partition column's name; None for a dataset that is not cut."""
         if isinstance(self.grain, Whole):

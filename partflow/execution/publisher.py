@@ -212,9 +212,11 @@ class Publisher:
 
     def _is_pinned(self, done: Done, was: Record) -> bool:
         """Whether an output is pinned, and so keeps its file while its step makes the others."""
+        if not was.pinned:
+            return False
         planned, ordinal = self.plan.tasks[done.task], done.attempt.ordinal
         asked = planned.need[ordinal - planned.lo] == Reason.ASKED
-        return was.pinned and not asked and self.is_there(was.node, ordinal)
+        return not asked and self.is_there(was.node, ordinal)
 
     def _of_output(
         self, attempt: Attempt, output: Output, content: str, stays: Record | None
@@ -279,9 +281,8 @@ def _placed(news: StepNews, files: Mapping[tuple[str, str], FileIdentity | None]
     """
     intents = [p.intent for p in news.publications if p.intent.staged is not None]
     placed = {i.node: files.get((i.node, i.key)) for i in intents}
-    return replace(
-        news, files={name: identity for name, identity in placed.items() if identity is not None}
-    )
+    present = {name: identity for name, identity in placed.items() if identity is not None}
+    return StepNews(news.publications, news.contents, news.changed, present)
 
 
 def _of_disk(refusal: Refusal) -> Failure:

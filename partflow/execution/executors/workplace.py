@@ -69,6 +69,8 @@ class Workplace:
                 is_shared=len(order.attempts) > 1,
             )
             return _not_made(order, failure)
+        if not self.number:
+            return called
         return replace(called, cost=replace(called.cost, worker=self.number))
 
     def _is_coordinating(self) -> bool:
@@ -104,4 +106,4 @@ def captured(order: Order, place: Workplace, capture: Capture) -> Called:
     """Call an order's task in this process, and keep what it prints and logs."""
     with capture.into(log_paths(place.store, order)) as log:
         called = place.call(order)
-    return replace(called, has_log=log.is_there)
+    return replace(called, has_log=True) if log.is_there else called
