@@ -57,7 +57,7 @@ candidate_error = Dataset(
         "weather_forecast": weather_forecast,
     },
     writes=candidates,
-    batch=7,  # the days that share their models, so that these are loaded once a week
+    batch=7,  # a week shares its models: a batch ends where the trees change, and both change then
 )
 def list_candidates(
     linear: pl.DataFrame,
