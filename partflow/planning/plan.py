@@ -84,6 +84,10 @@ class Reason(IntEnum):
     """An effect that a run began before it was cut off; somebody has to say whether it was done."""
 
 
+KEPT = (Reason.KEPT, Reason.MOVED)
+"""The reasons of what stays fresh although its code or an input has changed."""
+
+
 class Action(IntEnum):
     """What a run will do with a partition."""
 
@@ -187,6 +191,14 @@ class Plan:
         """How many partitions of tasks are in a state, within the request."""
         return sum(
             int(np.count_nonzero(t.state[wanted_mask(self.request, t)] == state))
+            for t in self.tasks.values()
+        )
+
+    @property
+    def kept(self) -> int:
+        """How many partitions within the request stay fresh though code or inputs changed."""
+        return sum(
+            int(np.count_nonzero(np.isin(t.reason[wanted_mask(self.request, t)], KEPT)))
             for t in self.tasks.values()
         )
 

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.planning.plan import KEPT
 from partflow.planning.planner import Action, Plan, Reason, State
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_KEPT = (Reason.KEPT, Reason.MOVED)
-"""The reasons of what stays fresh although its code or an input has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def _node(plan: Plan, node: str) -> Status:
         grain.key(max(p.hi for p in some) - 1) if some else "",
         _counted(states),
         sum(int(np.count_nonzero(p.action == Action.MAYBE)) for p in planned),
-        sum(int(np.count_nonzero(np.isin(p.reason, _KEPT))) for p in planned),
+        sum(int(np.count_nonzero(np.isin(p.reason, KEPT))) for p in planned),
         sum(int(p.moved.sum()) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.PINNED)) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.LAST_GOOD)) for p in planned),

@@ -68,7 +68,10 @@ class GroupReport:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many steps will or may run, and how many requested partitions have each state."""
+    """How many steps will or may run, and how many requested partitions have each state.
+
+    `kept` are those among the fresh that stay though their code or an input has changed.
+    """
 
     run: int
     maybe: int
@@ -77,6 +80,7 @@ class Counts:
     missing: int
     waiting: int
     blocked: int
+    kept: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ def plan_report(plan: Plan) -> PlanReport:
         missing=plan.count(State.MISSING),
         waiting=sum(waiting.values()),
         blocked=plan.count(State.BLOCKED),
+        kept=plan.kept,
     )
     return PlanReport(
         scope_reports(scopes(plan.graph, plan.request, plan.snapshot.now)),
@@ -245,7 +250,8 @@ def nothing_to_do(counts: Counts, waiting_for: Mapping[str, int]) -> str:
     parts += [f"{number:,} waiting for {name}" for name, number in waiting_for.items()]
     parts += [f"{counts.blocked:,} blocked"] if counts.blocked else []
     if counts.fresh or not parts:
-        parts.insert(0, f"{counts.fresh:,} fresh")
+        kept = f" ({counts.kept:,} kept)" if counts.kept else ""
+        parts.insert(0, f"{counts.fresh:,} fresh{kept}")
     return f"nothing to do: {', '.join(parts)}"
 
 

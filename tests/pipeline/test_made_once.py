@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -12,6 +15,8 @@ from partflow.execution.controls import Controls
 from partflow.operations.check import Verdict
 from partflow.planning.plan import Reason, State
 from partflow.planning.selection import Asked
+from partflow.report.graph import graph_report, paragraphs
+from partflow.report.plan import plan_report
 
 DAYS = ("2024-01-30", "2024-01-31", "2024-02-01")
 JOBS = """
@@ -95,6 +100,22 @@ def test_status_kept_selects_what_has_a_partition_that_is_kept(once):
     once.run()
     assert once.project.selected(["status:kept"]) == ("issued",)
     assert once.project.selected(["status:stale"]) == ()
+
+
+def test_a_request_for_what_is_kept_says_that_it_is_fresh_and_kept(once):
+    once.sales(DAYS[1], 20)
+    once.run()
+    plan = once.project.plan("issued")
+    assert plan.steps == 0
+    assert plan_report(plan).counts.kept == 2
+    assert plan_report(plan).sentence == "nothing to do: 3 fresh (2 kept)"
+
+
+def test_ls_says_what_may_change_without_making_it_again(once):
+    report = graph_report(once.project.graph, once.project.codes, ["forecast", "issued"], {})
+    keeps = [writer.keeps for d in report.datasets for writer in d.written_by]
+    assert keeps == [(), ("inputs",)]
+    assert "    what is made stays when inputs change" in paragraphs(report)
 
 
 def test_why_says_how_many_of_its_inputs_have_moved(once):
@@ -405,3 +426,36 @@ def test_an_effect_is_done_once_for_each_partition_whatever_becomes_of_its_input
     assert why.text == "kept, though landing changed; inputs that moved since: 1 of 1"
     world.project.backfill(asked=Asked(("invoices",), keys=(DAYS[2],)))
     assert sent(world)[3:] == ["2024-02-01 30"]
+
+
+KILLED = """
+    import os, signal
+    from pathlib import Path
+
+    DAYS = Daily("2024-01-30", end="2024-02-02")
+    landing = Source("landing", DAYS, path="landing/{key}.csv")
+    issued = Dataset("issued", DAYS)
+
+    @task(reads=[landing], writes=issued, on_input_change="keep")
+    def issues(raw: pl.LazyFrame, partition: Partition) -> pl.LazyFrame:
+        if partition.key == "2024-01-31" and not Path("died").exists():
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return raw.select("qty")
+"""
+
+
+def test_after_a_run_that_was_killed_only_what_was_not_made_yet_is_made_of_what_is_there(world):
+    world.jobs(KILLED)
+    for i, key in enumerate(DAYS):
+        world.sales(key, i + 1)
+    world.run("issued", keys=(DAYS[0],))
+    words = [sys.executable, "-m", "partflow", "materialize"]
+    killed = subprocess.run(words, cwd=world.root, capture_output=True, timeout=100, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    for i, key in enumerate(DAYS):
+        world.sales(key, 10 * (i + 1))
+    assert world.planned() == {"issues": [DAYS[1], DAYS[2]]}
+    world.run()
+    assert quantities(world, "issued") == [1, 20, 30]
+    assert reasons(world) == [Reason.MOVED, Reason.NONE, Reason.NONE]
