@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from partflow.declarations.columntypes import problem_of_types
+from partflow.declarations.keyedpath import KeyedPath, keyed_path, spread
 from partflow.declarations.mapping import Extent, Form, ReadMapping
 from partflow.declarations.storedas import (
     DELIVERED,
@@ -215,6 +216,9 @@ class Dataset:
 class Source(Dataset):
     """A dataset that others write; `path` is relative to the project, with `{key}` for the key.
 
+    In its place, or beside it, may be the start of the partition: `{date:%Y/%m/%d}` and
+    `{start:%H}` in the grain's zone, `{utc:%H}` in UTC.
+
     `format` is "parquet", "csv", "ndjson", "json" or "file"; or an object of the project's own, see
     `partflow.Format`. If it is not given, it follows from the path's ending.
 
@@ -250,12 +254,9 @@ class Source(Dataset):
             return "a source needs a path, such as path='landing/sales/{key}.csv'"
         if problem := _problem_of_path(self.path):
             return f"path {self.path!r} {problem}"
-        braces = re.findall(r"\{(.*?)\}", self.path)
-        if isinstance(self.grain, Grain):
-            if isinstance(self.grain, Whole) and braces:
-                return f"path {self.path!r} has a {{key}}, but the source is Whole: it has one file"
-            if not isinstance(self.grain, Whole) and set(braces) != {"key"}:
-                return f"path {self.path!r} must have {{key}} in it, and no other braces"
+        grain: object = self.grain
+        if isinstance(grain, Grain) and (problem := _problem_of_braces(self.path, grain)):
+            return f"path {self.path!r} {problem}"
         if isinstance(self.format, str) and not self.format:
             return (
                 f"its format is not clear from {self.path!r}; give format=..., one of "
@@ -271,8 +272,8 @@ class Source(Dataset):
                 return f"complete is {marker!r}; give the name of a file, such as '_SUCCESS'"
             if problem := _problem_of_path(marker):
                 return f"complete={marker!r} {problem}"
-            if problem := self._problem_of_marker(marker, self.marker_of("{key}") or ""):
-                return problem
+            if problem := self._problem_of_marker():
+                return f"complete={marker!r} {problem}"
         try:
             span = duration(self.settled_for, "settled_for")
         except DeclarationError as error:
@@ -281,19 +282,16 @@ class Source(Dataset):
             return f"settled_for is {self.settled_for!r}; it must be longer than nothing"
         return None
 
-    def _problem_of_marker(self, marker: str, place: str) -> str | None:
-        braces = set(re.findall(r"\{(.*?)\}", place))
-        if isinstance(self.grain, Whole) and braces:
-            return f"complete={marker!r} has a {{key}}, but the source is Whole: it has one file"
-        if braces - {"key"}:
-            return f"complete={marker!r} must have no other braces than {{key}}"
-        if not isinstance(self.grain, Whole) and not braces:
-            return (
-                f"complete={marker!r} is one file for all partitions, {place!r}, and tells nothing "
-                "of any; put {key} into it, as in '{key}.done'"
-            )
-        if place == self.path:
-            return f"complete={marker!r} is the source's own file; name another"
+    def _problem_of_marker(self) -> str | None:
+        grain: object = self.grain
+        if not isinstance(grain, Grain):
+            return None
+        place = self._marker_path
+        if problem := _problem_of_braces(place, grain):
+            where = "" if place == self.complete else f", which is {place!r},"
+            return f"{where} {problem}".strip()
+        if place == spread(self.path):
+            return "is the source's own file; name another"
         return None
 
     @property
@@ -306,17 +304,40 @@ class Source(Dataset):
         """Whether a file that is there may not be whole yet."""
         return self.complete is not None or self.settled_for is not None
 
+    @cached_property
+    def paths(self) -> KeyedPath:
+        """Where its files are, relative to the project."""
+        return _placed(self.path, self.grain)
+
+    @cached_property
+    def marker(self) -> KeyedPath | None:
+        """Where the files are that say that its files are whole; None if none has to."""
+        return None if self.complete is None else _placed(self._marker_path, self.grain)
+
+    @property
+    def _marker_path(self) -> str:
+        marker = spread(self.complete or "")
+        folder = "" if "/" in marker else spread(self.path).rpartition("/")[0]
+        return f"{folder}/{marker}" if folder else marker
+
     def path_of(self, key: str) -> str:
         """The path of one partition's file, relative to the project."""
-        return self.path.replace("{key}", key)
+        return self.paths.of(key)
 
     def marker_of(self, key: str) -> str | None:
         """The path of the file that says that one partition is whole; None if none has to."""
-        if self.complete is None:
-            return None
-        folder = "" if "/" in self.complete else self.path.rpartition("/")[0]
-        path = f"{folder}/{self.complete}" if folder else self.complete
-        return path.replace("{key}", key)
+        return None if self.marker is None else self.marker.of(key)
+
+
+def _placed(path: str, grain: Grain) -> KeyedPath:
+    place = keyed_path(path, grain)
+    return KeyedPath((path,), (), "") if isinstance(place, str) else place  # it is refused
+
+
+def _problem_of_braces(path: str, grain: Grain) -> str | None:
+    """Why a path does not say where the file of each partition is; None if it does."""
+    place = keyed_path(path, grain)
+    return place if isinstance(place, str) else _problem_of_path(place.of(grain.template))
 
 
 def _format_by_ending(path: str) -> str:
@@ -343,6 +364,8 @@ def _problem_of_path(path: str) -> str | None:
             f"has a {pattern}, and patterns mean nothing here: each partition of a source is one "
             "file; name that file"
         )
+    if path.endswith("/"):
+        return "is a folder; name the files in it"
     if path.startswith(("/", "~")) or ".." in path.split("/") or "\0" in path:
         return "must be relative to the project and stay inside it"
     return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.keyedpath import KeyedPath
 from partflow.store.manystats import FileLot
 
 STAGED = ".tmp"
@@ -108,7 +109,7 @@ class Layout:
     def files(self, dataset: Dataset, keys: Sequence[bytes]) -> FileLot:
         """Partitions' files as paths below one folder."""
         if isinstance(dataset, Source):
-            return self._below_root(dataset.path, keys)
+            return self._below_root(dataset.paths, keys)
         name = dataset.stored_as.file_name
         folder = f"{self.warehouse}/{dataset.name}"
         parts = [name] if dataset.column is None else [f"{dataset.column}=", f"/{name}"]
@@ -116,14 +117,16 @@ class Layout:
 
     def markers(self, dataset: Dataset, keys: Sequence[bytes]) -> FileLot | None:
         """The files that say that a source's files are whole; None if none has to."""
-        path = dataset.marker_of("{key}") if isinstance(dataset, Source) else None
-        return None if path is None else self._below_root(path, keys)
+        marker = dataset.marker if isinstance(dataset, Source) else None
+        return None if marker is None else self._below_root(marker, keys)
 
-    def _below_root(self, path: str, keys: Sequence[bytes]) -> FileLot:
-        folder = path.partition("{key}")[0].rpartition("/")[0]
-        cut = len(folder) + 1 if folder else 0
-        parts = path[cut:].split("{key}")
-        return FileLot(os.fsencode(f"{self.root}/{folder}"), tuple(map(os.fsencode, parts)), keys)
+    def _below_root(self, place: KeyedPath, keys: Sequence[bytes]) -> FileLot:
+        cut = len(place.folder) + 1 if place.folder else 0
+        folder = os.fsencode(f"{self.root}/{place.folder}")
+        if place.is_plain:
+            parts = (place.texts[0][cut:], *place.texts[1:])
+            return FileLot(folder, tuple(map(os.fsencode, parts)), keys)
+        return FileLot(folder, (b"", b""), [os.fsencode(place.of(k.decode())[cut:]) for k in keys])
 
     def near(self, path: Path) -> Path:
         """A path for messages: relative to the project's folder, if it is below."""

@@ -5,6 +5,7 @@ Knows nothing of what is recorded. Links are left out, because they lead elsewhe
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -26,6 +27,8 @@ class LocalListing(LocalPast):
         """
         if dataset.column is None:
             return self.layout.path(dataset, "").exists()
+        if isinstance(dataset, Source) and not dataset.paths.is_plain:
+            return any(True for _ in self._paths_like(dataset))
         files = self.layout.files(dataset, [])
         before, after = files.parts[0], files.parts[1].partition(b"/")[0]
         with suppress(OSError), os.scandir(files.folder) as entries:
@@ -38,6 +41,9 @@ class LocalListing(LocalPast):
 
     def keys(self, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
         """The texts in the place of the key, in the names in a dataset's folder."""
+        if isinstance(dataset, Source) and not dataset.paths.is_plain:
+            known = {key.decode() for key in but}
+            return {key for key in self._keys_like(dataset) if key not in known}
         files = self.layout.files(dataset, [])
         before, after = files.parts[0], files.parts[1].partition(b"/")[0]
         entries = listed(files.folder).difference([before + key + after for key in but])
@@ -46,6 +52,20 @@ class LocalListing(LocalPast):
             for name in entries
             if name.startswith(before) and name.endswith(after)
         }
+
+    def _paths_like(self, source: Source) -> Iterator[str]:
+        """The paths from the project's folder that are like those of a source's files."""
+        pattern = source.paths.pattern("[0-9]", glob.escape)
+        return glob.iglob(pattern, root_dir=self.layout.root)
+
+    def _keys_like(self, source: Source) -> Iterator[str]:
+        """The key in each of those paths.
+
+        A path in which pieces of the key contradict one another is that of no key. A text stands
+        for it that is none, so that it shows that a pattern matches more than the source's files.
+        """
+        for path in self._paths_like(source):
+            yield source.paths.key_of(path) or source.grain.template
 
     def names(self) -> list[str]:
         """The folders in the warehouse, except partflow's own."""
@@ -107,10 +127,7 @@ class LocalListing(LocalPast):
 
     def _places(self, sources: Collection[Source]) -> list[Path]:
         """The folders of sources; the project's and the warehouse's own are left out."""
-        tops = (
-            self.layout.root / source.path.partition("{key}")[0].rpartition("/")[0]
-            for source in sources
-        )
+        tops = (self.layout.root / source.paths.folder for source in sources)
         return [top for top in tops if top not in {self.layout.root, self.layout.warehouse}]
 
 

@@ -155,7 +155,7 @@ class Views:
                 files.add(view.path)
             else:
                 keys = keys_there(self.store, dataset)
-                files |= {view.path.replace("{key}", key) for key in keys}
+                files |= {view.at(key) for key in keys}
         return Access(tuple(sorted(folders)), tuple(sorted(files)))
 
     def _view(self, dataset: Dataset, closely: Closely) -> View:
@@ -370,6 +370,7 @@ def _bare(dataset: Dataset, store: Store) -> View:
     return View(
         name=dataset.name,
         path=_template(dataset, store),
+        paths=dataset.paths if isinstance(dataset, Source) else None,
         format=cast("Literal['parquet', 'csv', 'ndjson']", dataset.stored_as.name),
         key_template=dataset.grain.template,
         column=dataset.column,
@@ -387,6 +388,8 @@ def _has_named_folders(path: Path, column: str | None) -> bool:
 
 def _template(dataset: Dataset, store: Store) -> str:
     """The path of a dataset's files, with `{key}`; paths of fetched files end in the same way."""
+    if isinstance(dataset, Source):
+        return dataset.path
     place = store.layout.near(store.layout.path(dataset, "{key}"))
     return store.pattern(dataset) or place.as_posix()
 
@@ -395,6 +398,5 @@ def _is_open(dataset: Dataset, store: Store) -> bool:
     """Whether a source's folder has the project or partflow's own folder in it."""
     if not isinstance(dataset, Source):
         return False
-    before = dataset.path.partition("{key}")[0].rpartition("/")[0]
-    folder = Path(os.path.normpath(store.layout.root / before))
+    folder = Path(os.path.normpath(store.layout.root / dataset.paths.folder))
     return any(own.is_relative_to(folder) for own in (store.layout.private, store.layout.root))

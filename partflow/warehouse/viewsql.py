@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from partflow.declarations.keyedpath import KeyedPath
 from partflow.declarations.storedas import PACKED
 from partflow.formats.connections import quoted, quoted_name
 from partflow.formats.fingerprint import type_text
@@ -88,6 +89,7 @@ class View:
     - `problem` says why there can be no view.
     - `is_hive` says that no folder is called `name=value`, except for the partition column. In any
       other such folder DuckDB would take `name` for a column.
+    - `paths` says where a source's files are, whose path may have pieces of the key.
     - `file_column` is a name for the path of each row's file that no column of the files has.
     """
 
@@ -111,6 +113,7 @@ class View:
     files: Mapping[str, str] = field(default_factory=dict)
     is_hive: bool = True
     file_column: str = "_partflow_file"
+    paths: KeyedPath | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -126,7 +129,13 @@ class View:
     @property
     def folder(self) -> str:
         """The folder above all its files, relative to the project's root; "" is the root."""
+        if self.paths is not None:
+            return self.paths.folder
         return self.path.partition("{key}")[0].rpartition("/")[0]
+
+    def at(self, key: str) -> str:
+        """The path of a partition's file, as `path` is."""
+        return self.path.replace("{key}", key) if self.paths is None else self.paths.of(key)
 
 
 def view_sql(view: View, root: Path | None = None) -> str:
@@ -174,7 +183,7 @@ def _of_unshown(view: View, key: str) -> str:
     if view.format == "parquet":
         holds = "spans of time in seconds, which SQL would take for others"
     return (
-        f"cannot be shown: {view.path.replace('{key}', key)}: it has {holds}; have it delivered "
+        f"cannot be shown: {view.at(key)}: it has {holds}; have it delivered "
         f"without them, or read {view.name} with Project.read"
     )
 
@@ -369,13 +378,17 @@ def _key(view: View, column: str) -> tuple[list[str], str, str]:
     if view.is_hive and f"/{column}={{key}}/" in f"/{view.path}":
         types = f"hive_types = {{{quoted(column)}: varchar}}"
         return ["hive_partitioning = true", types], quoted_name(column), column
+    name = view.file_column
+    options = ["hive_partitioning = false", f"filename = {quoted(name)}"]
+    if view.paths is not None and not view.paths.is_plain:
+        like, column_name = quoted(view.paths.regexp), quoted_name(name)
+        key = f"regexp_extract({column_name}, {like})"
+        return options, f"regexp_replace({key}, {like}, {quoted(view.paths.rewrite)})", name
     digits = "(" + re.escape(view.key_template).replace("0", r"\d") + ")"
     tail = view.path.rpartition("{key}")[2]
     # The last key in the path counts; the text before it is part of the regular expression.
     before = re.escape(view.path.rpartition("{key}")[0].rpartition("{key}")[2].rpartition("/")[2])
     regexp = quoted(f"{before}{digits}{re.escape(tail)}$")
-    name = view.file_column
-    options = ["hive_partitioning = false", f"filename = {quoted(name)}"]
     return options, f"regexp_extract({quoted_name(name)}, {regexp}, 1)", name
 
 
@@ -396,8 +409,10 @@ def _files(view: View, root: Path | None, keys: Sequence[str]) -> str:
         places = (literal(view.files[key]) for key in keys or view.files)
         return f"[{', '.join(map(quoted, places))}]"
     if keys:
-        paths = (_placed(literal(view.path.replace("{key}", key)), root) for key in keys)
+        paths = (_placed(literal(view.at(key)), root) for key in keys)
         return f"[{', '.join(map(quoted, paths))}]"
+    if view.paths is not None and not view.paths.is_plain:
+        return quoted(_placed(view.paths.pattern("[0-9]", literal), root))
     pattern = literal(view.path).replace("{key}", view.key_template.replace("0", "[0-9]"))
     return quoted(_placed(pattern, root))
 

@@ -212,12 +212,12 @@ def test_the_catalog_names_whole_files_alone(world):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"complete": "_SUCCESS"}, "is one file for all partitions, 'landing/_SUCCESS'"),
+        ({"complete": "_SUCCESS"}, "which is 'landing/_SUCCESS', must have {key} in it"),
         ({"complete": ""}, "give the name of a file"),
         ({"complete": 7}, "give the name of a file"),
         ({"complete": "*.done"}, "patterns mean nothing here"),
         ({"complete": "../{key}.done"}, "must be relative to the project"),
-        ({"complete": "{date}.done"}, "no other braces than {key}"),
+        ({"complete": "{date}.done"}, "has {date}; there are {key}, {date:"),
         ({"complete": "{key}.csv"}, "is the source's own file"),
         ({"settled_for": "soon"}, "'soon' is not a span of time"),
         ({"settled_for": "0s"}, "must be longer than nothing"),
