@@ -1,15 +1,21 @@
 """`ls` and `graph`: what is declared.
 
-Knows nothing of what exists, except for selections by `status:` and of what is paused.
+Knows nothing of what exists, except for selections by `status:`, of what is paused, and of what is
+late where something is expected.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from partflow.cli.options import choosing, printing
 from partflow.cli.session import Session
 from partflow.report.text import print_json
+
+if TYPE_CHECKING:
+    from partflow.declarations.graph import Graph
 
 
 @click.command(
@@ -26,7 +32,8 @@ def ls(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], outp
 
     project = session.project()
     nodes = project.selected(select, exclude)
-    report = graph_report(project.graph, project.codes, nodes, project.paused())
+    late = project.late() if any(_is_expected(project.graph, node) for node in nodes) else {}
+    report = graph_report(project.graph, project.codes, nodes, project.paused(), late)
     if output == "json":
         print_json(document(report))
         return
@@ -57,3 +64,8 @@ def graph(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], o
         return
     for line in paragraphs(report):
         click.echo(line)
+
+
+def _is_expected(graph: Graph, node: str) -> bool:
+    dataset = graph.datasets.get(node)
+    return dataset is not None and dataset.expected is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from partflow.cli.options import choosing, printing
-from partflow.cli.session import Session
+from partflow.cli.session import DONE, FAILED, Session
 from partflow.errors import UsageError
 from partflow.report.text import print_json
 
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     epilog="\b\nExample:\n  partflow status clean_sales+",
 )
 @choosing
+@click.option(
+    "--check", is_flag=True, help="Exit with 1 if something is late, blocked, failed or in doubt."
+)
 @printing("text", "json")
 @click.pass_obj
 def status(
-    session: Session, select: tuple[str, ...], exclude: tuple[str, ...], output: str
-) -> None:
+    session: Session, select: tuple[str, ...], exclude: tuple[str, ...], check: bool, output: str
+) -> int:
     """Show for each dataset its range, the states of its partitions, rows and bytes.
 
     The bar shows its range from left to right; each cell has the worst state of its part.
@@ -36,20 +39,23 @@ def status(
     from partflow.planning.selection import Asked
     from partflow.planning.status import statuses
     from partflow.report.document import document
-    from partflow.report.status import status_lines, status_report
+    from partflow.report.status import is_well, status_lines, status_report
 
     project = session.project()
     plan = project.plan(asked=Asked(select, exclude))
     nodes = set(project.selected(select, exclude))
     lying = () if select or exclude else project.upkeep.undeclared()
-    report = status_report(plan, [s for s in statuses(plan) if s.node in nodes], lying)
+    chosen = [s for s in statuses(plan) if s.node in nodes]
+    report = status_report(plan, chosen, lying, project.failures())
+    code = FAILED if check and not is_well(report) else DONE
     if output == "json":
         print_json(document(report))
-        return
+        return code
     echo_perhaps_done(report.perhaps_done)
     echo_faults(report.faults)
     echo_remarks(report.remarks)
     click.echo("\n".join(status_lines(report)))
+    return code
 
 
 @click.command(

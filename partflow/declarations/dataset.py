@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from partflow.declarations.columntypes import problem_of_types
+from partflow.declarations.expected import Expected, expected_of
 from partflow.declarations.keyedpath import KeyedPath, keyed_path, spread
 from partflow.declarations.mapping import Extent, Form, ReadMapping
 from partflow.declarations.storedas import (
@@ -57,6 +58,10 @@ class Dataset:
     `float_tolerance` is the largest difference, absolute or relative, at which a new frame still
     counts as equal to the present one. `format` is "parquet", "skops", or the project's own, an
     object as `partflow.Format` says. `trusted` lists the type names that a skops model may hold.
+    By `expect_by` each partition is expected: a time of the zone's clock, such as "08:00", the
+    first one at or after its interval's end; or a span after that end, such as "2h". The newest
+    fresh one may become as old as `max_age`, counted from that end; a `Whole`, from when it was
+    made.
     `place` is where it is declared.
 
     DeclarationError if one of these cannot be right; the load of a project raises all of them
@@ -72,6 +77,8 @@ class Dataset:
     partition_column: str | None = None
     description: str | None = None
     trusted: tuple[str, ...] = ()
+    expect_by: Duration | None = field(default=None, kw_only=True)
+    max_age: Duration | None = field(default=None, kw_only=True)
     place: Place = field(default=Place(""), kw_only=True)
 
     def __post_init__(self) -> None:
@@ -100,7 +107,16 @@ class Dataset:
             return problem
         if not self.float_tolerance >= 0:
             return f"float_tolerance is {self.float_tolerance!r}; it must be zero or more"
+        try:
+            expected_of(self.expect_by, self.max_age, grain)
+        except DeclarationError as problem:
+            return str(problem)
         return self._column_problem()
+
+    @cached_property
+    def expected(self) -> Expected | None:
+        """By when its partitions are expected, and how old it may become; None if nothing is."""
+        return expected_of(self.expect_by, self.max_age, self.grain)
 
     def _format_problem(self) -> str | None:
         form = understood(self.format, is_source=self.is_source)

@@ -311,7 +311,11 @@ class PastRuns(Protocol):
 
 
 class Costs(Protocol):
-    """What was run, as what it takes to run it again."""
+    """What was run, for whoever runs it again: what that takes, and what failed."""
+
+    def failures(self) -> list[tuple[str, str]]:
+        """The (node, key) of all partitions whose last attempt failed."""
+        ...
 
     def took(self, tasks: Iterable[str]) -> dict[str, float]:
         """The mean seconds of the last steps that a run made of each task; absent: none is known.

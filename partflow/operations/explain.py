@@ -20,6 +20,7 @@ from partflow.execution.attempt.witness import changed_since
 from partflow.metastore.protocol import Materializations, Metastore
 from partflow.metastore.record import Record, Seen
 from partflow.partitions.keytexts import plain_key, shown_key
+from partflow.planning.lateness import expected_at, lateness
 from partflow.planning.pauses import Pause
 from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan
 from partflow.planning.reasons import describe
@@ -99,7 +100,8 @@ class Why:
     see of the task's code. `seen` is what the call that made it was seen to touch beside its
     inputs, each with how that has changed since, or "". `perhaps_done_by` is the run that began an
     effect and was cut off. `moved` is None unless it stays though an input has changed. `paused`
-    says who paused it, if somebody did.
+    says who paused it, if somebody did. `expected_at` is by when it was or is expected, in epoch
+    seconds; None if nothing was said of it.
     """
 
     node: str
@@ -121,6 +123,8 @@ class Why:
     perhaps_done_by: str | None = None
     moved: Moved | None = None
     paused: Pause | None = None
+    expected_at: int | None = None
+    is_late: bool = False
 
 
 @dataclass(slots=True)
@@ -182,6 +186,8 @@ def explain(
         settling=_settling(planned, ordinal, record),
         perhaps_done_by=plan.snapshot.perhaps_done.get(node, {}).get(ordinal),
         paused=plan.snapshot.paused.get(node),
+        expected_at=expected_at(plan, node, ordinal),
+        is_late=_is_late(plan, node, ordinal),
         seen=tuple((item, changed_since(root, item)) for item in _seen(metastore, record)),
         moved=moved,
     )
@@ -241,7 +247,14 @@ def _source(case: _Basis, node: str, key: str) -> Why:
         links=(), code_changes=(), lineage=(), record=_record(case, node, key),
         history=tuple(case.metastore.history(node, key)),
         paused=case.plan.snapshot.paused.get(node),
+        expected_at=expected_at(case.plan, node, ordinal),
+        is_late=_is_late(case.plan, node, ordinal),
     )  # fmt: skip
+
+
+def _is_late(plan: Plan, node: str, ordinal: int) -> bool:
+    late = lateness(plan).get(node)
+    return late is not None and ordinal in late.at
 
 
 def _source_text(case: _Basis, node: str, key: str, state: State) -> str:

@@ -198,6 +198,27 @@ def shown_ever(tz: str, year: int, local: Seconds) -> Seconds:
     return np.concatenate(shown)
 
 
+@lru_cache(maxsize=64)
+def clock_moments(tz: str, clock: int, begin: int, end: int) -> Seconds:
+    """All moments at which a zone's clock shows a time, given in seconds of the day; not to write.
+
+    They are sorted, and those in `[begin, end)` are among them. On a day whose clock skips the time
+    it is the moment at which the clock goes on.
+    """
+    days = np.arange(begin // DAY - 2, end // DAY + 3, dtype=np.int64)
+    if tz == "UTC":
+        return days * DAY + clock
+    years = range(_date(int(days[0])).year, _date(int(days[-1])).year + 1)
+    moments = []
+    for year in years:
+        first, last = days_of_year(year)
+        local = days[(days >= first) & (days < last)] * DAY + clock
+        moments += [shown_first(tz, year, local), shown_ever(tz, year, local)]
+    shown = np.unique(np.concatenate(moments))
+    shown.flags.writeable = False
+    return shown
+
+
 @lru_cache(maxsize=8192)
 def _starts_in_year(tz: str, year: int) -> Seconds:
     """The first moments of the year's days, not to be written to; 3 kB."""

@@ -112,7 +112,8 @@ class Snapshot:
     rules, and that count as equal. `effects_since` gives for an effect the ordinal that
     was the newest due one when it was first seen; it lacks effects that are new. `perhaps_done`
     gives for an effect each ordinal that a run began before it was cut off, with that run. `paused`
-    gives what is paused now, by node.
+    gives what is paused now, by node. `expected_since` gives when what is expected of a dataset was
+    first declared as it is now; it lacks what is new.
 
     `unreadable` says by (dataset, key) which files cannot be read. `newest_at` is when what was
     recorded last was made, in epoch seconds; 0 if nothing was. `varied` and `left_out` say how the
@@ -131,6 +132,7 @@ class Snapshot:
     varied: Sequence[Varied] = ()
     left_out: Sequence[LeftOut] = ()
     paused: Mapping[str, Pause] = field(default_factory=dict)
+    expected_since: Mapping[str, int] = field(default_factory=dict)
 
 
 def empty_state(lo: int, n: int, reads: int = 0) -> DatasetState:

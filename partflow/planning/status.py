@@ -5,12 +5,14 @@ Knows nothing of where the plan came from. It counts, and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.errors import UsageError
 from partflow.planning.plan import KEPT
 from partflow.planning.planner import Action, Plan, Reason, State
 
@@ -108,3 +110,19 @@ def _node(plan: Plan, node: str) -> Status:
         nbytes,
         states,
     )
+
+
+def failed_now(plan: Plan, failures: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """How many partitions of each node failed when they were tried last, and are not fresh now.
+
+    `failures` are the (node, key) whose last attempt failed, whatever became of them since.
+    """
+    failed: dict[str, int] = {}
+    for node, key in failures:
+        for task in plan.graph.writers(node):
+            planned = plan.tasks[task.name]
+            with suppress(UsageError):  # A key of the grain that the node had before.
+                i = planned.task.grain.ordinal(key) - planned.lo
+                if 0 <= i < len(planned.state) and planned.state[i] != State.FRESH:
+                    failed[node] = failed.get(node, 0) + 1
+    return failed

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from partflow.errors import UsageError
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import RunLog
+from partflow.planning.lateness import EXPECTED, since_of
 from partflow.planning.pauses import PAUSED, Pause, pauses_of
 from partflow.planning.plan import Force, Only, Plan, Request
 from partflow.planning.planner import plan
@@ -80,6 +81,11 @@ class Looking:
             states = _states_of(self.project.plan())
         return select(self.project.graph, names, exclude, states)
 
+    def failures(self) -> list[tuple[str, str]]:
+        """The (node, key) of what failed when it was tried last; no file is looked at."""
+        with self.read() as metastore:
+            return metastore.failures()
+
     def paused(self) -> dict[str, Pause]:
         """What is paused now, by node; no file is looked at."""
         with self.read() as metastore:
@@ -120,7 +126,10 @@ class Looking:
         perhaps = effects_cut_off(project.graph, metastore, project.history.leases.is_held)
         older = self._older(metastore)
         paused = pauses_of(metastore.noted(PAUSED), seen.snapshot.now)
-        seen.snapshot = replace(seen.snapshot, older=older, perhaps_done=perhaps, paused=paused)
+        since = since_of(project.graph, metastore.noted(EXPECTED))
+        seen.snapshot = replace(
+            seen.snapshot, older=older, perhaps_done=perhaps, paused=paused, expected_since=since
+        )
         return seen
 
     def planned(

@@ -18,12 +18,13 @@ from partflow.errors import UsageError
 from partflow.execution.controls import Controls, Result, Sample, Summary
 from partflow.execution.executors.site import Site
 from partflow.metastore.columncache import ColumnCache
-from partflow.metastore.journal import note_begun, note_told, noted_by_older_rules
+from partflow.metastore.journal import note, note_begun, note_told, noted_by_older_rules
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import RunLog, begun, new_run_id
 from partflow.operations.start import Begun, Starter
 from partflow.planning.faults import require_clock
 from partflow.planning.footprint import Footprint, footprint_of_request, footprint_of_steps
+from partflow.planning.lateness import EXPECTED, unnoted
 from partflow.planning.plan import Force, Only, Plan, perhaps_done
 from partflow.planning.selection import Asked
 from partflow.process.surroundings import working_in
@@ -164,7 +165,7 @@ class Making:
         starter, run = self._starter(controls, asked), self._new_run()
         ahead = starter.looked(decide)
         is_idle = ahead is not None and ahead.is_idle and not by_older_rules
-        if ahead is not None and is_idle and not perhaps_done(ahead.decided):
+        if ahead is not None and is_idle and not _is_to_note(ahead.decided):
             return Result(ahead.decided, None)
         with starter.begun(run, controls, decide, ahead) as start:
             return self._carried_out(start, run, controls, by_older_rules)
@@ -184,6 +185,7 @@ class Making:
         controls.planned(decided)
         over = [(p.effect, p.key, p.run) for p in perhaps_done(decided) if p.is_over]
         note_told(metastore, project.store, over)
+        note(metastore, project.store, EXPECTED, unnoted(decided))
         summary = None
         if decided.steps:
             summary = self._summary(start, run, controls)
@@ -259,3 +261,8 @@ class Making:
             project.graph, project.store, load, controls.workers, project.frames,
             project.config.executor,
         )  # fmt: skip
+
+
+def _is_to_note(decided: Plan) -> bool:
+    """Whether something is to be told or noted although there may be nothing to make."""
+    return bool(perhaps_done(decided) or unnoted(decided))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from partflow.operations.acceptable import Acceptance
     from partflow.operations.check import Reading, Trial
     from partflow.operations.explain import Why
+    from partflow.planning.lateness import Lateness
     from partflow.planning.pauses import Pause
     from partflow.planning.plan import Force, Only, Plan
     from partflow.planning.selection import Asked
@@ -188,9 +189,19 @@ class Project:
         """
         return self._looking.selected(names, exclude)
 
+    def failures(self) -> list[tuple[str, str]]:
+        """The (dataset or effect, key) of all partitions whose last attempt failed."""
+        return self._looking.failures()
+
     def paused(self) -> dict[str, Pause]:
         """What is paused now, by dataset, source or effect: by whom, since when, and why."""
         return self._looking.paused()
+
+    def late(self) -> dict[str, Lateness]:
+        """What is late of each dataset and source of which something is expected, by name."""
+        from partflow.planning.lateness import lateness
+
+        return lateness(self.plan())
 
     def why(self, node: str, key: str) -> Why:
         """The state of one partition, the reasons for it, and what it was made from."""

@@ -6,7 +6,7 @@ Knows nothing of what exists.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from partflow.declarations.dataset import Read, Source
@@ -15,6 +15,7 @@ from partflow.declarations.mapping import Extent
 from partflow.declarations.task import Task
 from partflow.partitions.keytexts import shown_keys_in
 from partflow.planning.selection import extent_of, grain_of
+from partflow.report.lateness import LateReport, late_lines, late_report
 from partflow.report.pauses import PausedReport, paused_lines, paused_report
 from partflow.report.text import count, printable, tabled
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from partflow.code.fingerprint import CodeFingerprint
     from partflow.code.reach import NotFollowed
     from partflow.partitions.calendar import Grain
+    from partflow.planning.lateness import Lateness
     from partflow.planning.pauses import Pause
 
 _RESERVED = {"call", "class", "click", "default", "end", "flowchart", "graph", "style", "subgraph"}
@@ -58,7 +60,7 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """All that is declared of a dataset, source or effect; `paused` is None if it is not."""
+    """All that is declared of a dataset, source or effect; `paused` and `late` if it is."""
 
     name: str
     kind: str
@@ -74,6 +76,9 @@ class Described:
     written_by: tuple[Writer, ...]
     read_by: tuple[str, ...]
     paused: PausedReport | None
+    expect_by: str | None
+    max_age: str | None
+    late: LateReport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +93,15 @@ def graph_report(
     codes: Mapping[str, CodeFingerprint],
     nodes: Sequence[str],
     pauses: Mapping[str, Pause],
+    late: Mapping[str, Lateness] | None = None,
 ) -> GraphReport:
-    """The report of what is declared of some nodes; `codes` are the tasks' fingerprints."""
-    return GraphReport(
-        tuple(_described(graph, codes, node, paused_report(pauses.get(node))) for node in nodes)
-    )
+    """The report of what is declared of some nodes; `codes` are the tasks' fingerprints.
+
+    It says who paused what, and what is late.
+    """
+    lateness = {node: late_report(each) for node, each in (late or {}).items()}
+    described = (_described(graph, codes, node, paused_report(pauses.get(node))) for node in nodes)
+    return GraphReport(tuple(replace(d, late=lateness.get(d.name)) for d in described))
 
 
 def listing_lines(report: GraphReport) -> list[str]:
@@ -111,7 +120,11 @@ def listing_lines(report: GraphReport) -> list[str]:
         )
         for d in report.datasets
     ]
-    return [*tabled([heads, *rows]), *paused_lines({d.name: d.paused for d in report.datasets})]
+    return [
+        *tabled([heads, *rows]),
+        *late_lines({d.name: d.late for d in report.datasets}),
+        *paused_lines({d.name: d.paused for d in report.datasets}),
+    ]
 
 
 def paragraphs(report: GraphReport) -> list[str]:
@@ -175,6 +188,9 @@ def _described(
         written_by=tuple(_writer(graph, codes[t.name], t) for t in writers),
         read_by=tuple(graph.downstream(node)),
         paused=paused,
+        expect_by=None if dataset is None else _said_of(dataset.expect_by),
+        max_age=None if dataset is None else _said_of(dataset.max_age),
+        late=None,
     )
 
 
@@ -201,6 +217,10 @@ def _keeps(task: Task) -> tuple[str, ...]:
     options = task.options
     changes = (("code", options.on_code_change), ("inputs", options.on_input_change))
     return tuple(what for what, then in changes if then == "keep")
+
+
+def _said_of(span: object) -> str | None:
+    return None if span is None else str(span)
 
 
 def _description(graph: Graph, node: str) -> str | None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.partitions.keytexts import shown_keys_in
+from partflow.planning.lateness import Lateness, lateness
 from partflow.planning.planner import State, perhaps_done
-from partflow.planning.status import Status
+from partflow.planning.status import Status, failed_now
 from partflow.report.document import INLINE
 from partflow.report.faults import (
     FaultReport,
@@ -22,6 +23,7 @@ from partflow.report.faults import (
     fault_reports,
     perhaps_done_reports,
 )
+from partflow.report.lateness import LateReport, late_lines, late_report
 from partflow.report.pauses import PausedReport, paused_lines, paused_report
 from partflow.report.remarks import Remarks, remarks_of
 from partflow.report.strays import StrayReport, stray_lines, stray_reports
@@ -54,7 +56,8 @@ _GAP = "  "
 class DatasetStatus:
     """One dataset, source or effect: its range so far, and how many partitions have each state.
 
-    `paused` is None if it is not.
+    `paused` and `late` are None if it is not. `failed` counts the partitions that are not fresh and
+    whose last attempt failed.
 
     `heat` has one mark for each part of the range, for the worst state in it.
     """
@@ -79,6 +82,8 @@ class DatasetStatus:
     bytes: int
     heat: str
     paused: PausedReport | None
+    late: LateReport | None
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,21 @@ class StatusReport:
 
 
 def status_report(
-    plan: Plan, statuses: Sequence[Status], lying: Sequence[Lying] = ()
+    plan: Plan,
+    statuses: Sequence[Status],
+    lying: Sequence[Lying] = (),
+    failures: Sequence[tuple[str, str]] = (),
 ) -> StatusReport:
-    """The report of some nodes' status, of a plan's faults, and of files that are not shown."""
+    """The report of some nodes' status, of a plan's faults, and of files that are not shown.
+
+    `failures` are the (node, key) of all whose last attempt failed.
+    """
+    failed = failed_now(plan, failures)
+    late = lateness(plan)
     return StatusReport(
-        tuple(_of_node(plan, each) for each in statuses),
+        tuple(
+            _of_node(plan, each, late.get(each.node), failed.get(each.node, 0)) for each in statuses
+        ),
         fault_reports(plan.faults),
         remarks_of(plan.snapshot),
         stray_reports(lying),
@@ -127,7 +142,7 @@ def heat(states: NDArray[np.uint8], cells: int = CELLS) -> list[State]:
     return [_WORST_LAST[rank] for rank in worst.tolist()]
 
 
-def _of_node(plan: Plan, status: Status) -> DatasetStatus:
+def _of_node(plan: Plan, status: Status, late: Lateness | None, failed: int) -> DatasetStatus:
     return DatasetStatus(
         status.node,
         status.kind,
@@ -145,6 +160,8 @@ def _of_node(plan: Plan, status: Status) -> DatasetStatus:
         bytes=status.nbytes,
         heat="".join(_MARKS[state][0] for state in heat(status.states)),
         paused=paused_report(plan.snapshot.paused.get(status.node)),
+        late=late_report(late),
+        failed=failed,
     )
 
 
@@ -175,12 +192,21 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
         ("kept", "partition", "kept, though code or inputs changed"),
         ("pinned", "partition", "pinned, by somebody's choice"),
         ("last_good", "blocked partition", "as made of the last good content"),
+        ("failed", "partition", "failed when last tried"),
     ):
         numbers = {s.dataset: getattr(s, name) for s in statuses if getattr(s, name)}
         if numbers:
             named = ", ".join(f"{dataset} {number:,}" for dataset, number in numbers.items())
             lines.append(f"{count(sum(numbers.values()), singular)} {words}: {named}")
+    lines += late_lines({s.dataset: s.late for s in statuses})
     return [*lines, *paused_lines({s.dataset: s.paused for s in statuses})]
+
+
+def is_well(report: StatusReport) -> bool:
+    """Whether nothing is late or wrong: no fault, nothing blocked, failed or perhaps done."""
+    late = any(s.late for s in report.datasets)
+    wrong = any(s.blocked or s.failed for s in report.datasets) or report.faults
+    return not (late or wrong or any(e.is_undecided for e in report.perhaps_done))
 
 
 def _legend() -> str:

@@ -114,6 +114,8 @@ class WhyReport:
     settling: SettlingReport | None
     moved: Moved | None
     paused: PausedReport | None
+    expected_by: str | None
+    late: bool
 
 
 def why_report(why: Why) -> WhyReport:
@@ -144,6 +146,8 @@ def why_report(why: Why) -> WhyReport:
         else SettlingReport(moment(settling.again_at), moment(settling.until)),
         why.moved,
         paused_report(why.paused),
+        None if why.expected_at is None else moment(why.expected_at),
+        why.is_late,
     )
 
 
@@ -164,6 +168,9 @@ def why_lines(why: WhyReport) -> list[str]:
         "seen while it was made, and not counted: only what is declared makes it stale",
         aligned(seen or [()]),
     )
+    if why.expected_by:
+        late = ", and late" if why.late else ""
+        lines += _part("expected", [f"by {why.expected_by}{late}"])
     if why.paused:
         lines += _part("paused", [paused_words(why.paused)])
     if why.perhaps_done_by:

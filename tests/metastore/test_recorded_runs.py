@@ -163,6 +163,7 @@ def test_a_failure_is_not_recorded_of_what_another_has_claimed_since(metastore):
     claimed(metastore, record("2"), "newer")
     metastore.log(LogLines("a run", 2.0), [("clean", "1", "broke"), ("clean", "2", "broke")])
     assert {r.key: r.failure for r in metastore.records("clean")} == {"1": "broke", "2": None}
+    assert metastore.failures() == [("clean", "1")]
 
 
 def test_effects_that_are_not_done_are_ended_with_their_log(metastore):

@@ -41,6 +41,10 @@ class SqliteMaterializations(Database):
             for row in self._ask(_SQL["history"], (node, key))
         ]
 
+    def failures(self) -> list[tuple[str, str]]:
+        """The (node, key) of all partitions whose last attempt failed."""
+        return [(str(node), str(key)) for node, key in self._ask(_SQL["failures"])]
+
     def changes(self, node: str, after: int) -> list[str]:
         """The keys of a node's partitions whose content changed last after that number."""
         return [str(key) for (key,) in self._ask(_SQL["changes"], (node, after))]

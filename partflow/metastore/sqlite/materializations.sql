@@ -26,6 +26,9 @@ SELECT key, start, seq, content, code, inputs, reads, made_at, rows, nbytes, siz
     ctime_ns, inode, failure IS NOT NULL, pinned, rules
 FROM partitions WHERE node = ? AND seq > ? ORDER BY start
 
+-- name: failures
+SELECT node, key FROM partitions WHERE failure IS NOT NULL ORDER BY node, start
+
 -- name: seen
 SELECT kind, what, sha256 FROM seen WHERE node = ? AND key = ? AND run = ?
 ORDER BY kind = 'address', kind = 'program', what

@@ -1,0 +1,164 @@
+"""Says what is late: a pure function of a plan, whose snapshot holds the time and what was noted.
+
+Knows nothing of who is told. A partition is late if the moment by which it was expected has passed
+and it was never made. A dataset is late if its newest fresh partition has become too old. What was
+expected before its declaration was first seen does not count, nor does what is paused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partflow.declarations.dataset import Dataset
+from partflow.partitions.calendar import Whole
+from partflow.partitions.sets import PartitionSet
+from partflow.planning.plan import Plan, State
+from partflow.planning.snapshot import state_over
+
+if TYPE_CHECKING:
+    from partflow.declarations.expected import Expected
+    from partflow.declarations.graph import Graph
+    from partflow.partitions.zone import Seconds
+    from partflow.planning.plan import Codes
+
+EXPECTED = "expected"
+"""The kind under which it is noted when a declaration of what is expected was first seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """What of a dataset or source is late: its partitions, and since when, in epoch seconds.
+
+    `since` is the moment by which the first of them was expected, 0 if none is late.
+    `too_old_since` is when its newest fresh partition became too old; None if it has not.
+    """
+
+    node: str
+    at: PartitionSet
+    since: int
+    too_old_since: int | None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether anything is."""
+        return bool(self.at) or self.too_old_since is not None
+
+
+def lateness(plan: Plan) -> dict[str, Lateness]:
+    """What is late of each dataset and source of which something is expected, by name."""
+    late = {}
+    for name, dataset in plan.graph.datasets.items():
+        expected = dataset.expected
+        if expected is not None:
+            late[name] = _lateness(plan, dataset, expected)
+    return late
+
+
+def expected_at(plan: Plan, node: str, ordinal: int) -> int | None:
+    """The moment by which a partition was or is expected; None if it does not count."""
+    dataset = plan.graph.datasets.get(node)
+    since = plan.snapshot.expected_since.get(node)
+    if dataset is None or dataset.expected is None or not dataset.expected.has_moments:
+        return None
+    moment = int(dataset.expected.moments(dataset.grain, ordinal, ordinal + 1)[0])
+    return moment if since is not None and moment >= since else None
+
+
+def since_of(graph: Graph, noted: Mapping[str, str]) -> dict[str, int]:
+    """When the present declarations were first seen, by dataset, as far as that is noted."""
+    since = {}
+    for name, text in noted.items():
+        dataset = graph.datasets.get(name)
+        try:
+            said, at = json.loads(text)
+        except (ValueError, TypeError):
+            continue
+        if dataset is not None and dataset.expected is not None and said == dataset.expected.text:
+            since[name] = int(at)
+    return since
+
+
+def unnoted(plan: Plan) -> dict[str, str | None]:
+    """What is to be noted of declarations that were first seen now, by dataset."""
+    known, now = plan.snapshot.expected_since, plan.snapshot.now
+    return {
+        name: json.dumps([dataset.expected.text, now])
+        for name, dataset in plan.graph.datasets.items()
+        if dataset.expected is not None and name not in known
+    }
+
+
+def _lateness(plan: Plan, dataset: Dataset, expected: Expected) -> Lateness:
+    since, now = plan.snapshot.expected_since.get(dataset.name), plan.snapshot.now
+    nothing = Lateness(dataset.name, PartitionSet(), 0, None)
+    if since is None or dataset.name in plan.snapshot.paused:
+        return nothing
+    at, first = PartitionSet(), 0
+    if expected.has_moments:
+        late = [
+            _late(plan, dataset, span, since) for span in _spans(plan, dataset) if span[0] < span[1]
+        ]
+        at = PartitionSet.of(r for found, _ in late for r in found.ranges)
+        first = min((int(moments[0]) for found, moments in late if found), default=0)
+    too_old = None
+    if expected.max_age is not None:
+        too_old = max(_newest(plan, dataset), since) + expected.max_age
+    return Lateness(
+        dataset.name, at, first, too_old if too_old is not None and too_old < now else None
+    )
+
+
+def _spans(plan: Plan, dataset: Dataset) -> list[tuple[int, int]]:
+    """The ordinals that can be late: a source's, or those that tasks look after, due or not."""
+    due = dataset.grain.due(plan.snapshot.now)
+    if dataset.is_source:
+        extent = plan.graph.dataset_extents[dataset.name]
+        return [(extent.lo, extent.until(due))]
+    spans = []
+    for task in plan.graph.writers(dataset.name):
+        planned = plan.tasks[task.name]
+        spans.append((planned.lo, max(planned.hi, plan.graph.task_extents[task.name].until(due))))
+    return spans
+
+
+def _late(
+    plan: Plan, dataset: Dataset, span: tuple[int, int], since: int
+) -> tuple[PartitionSet, Seconds]:
+    """Which partitions of a span are late, and the moments by which those were expected."""
+    lo, hi = span
+    assert dataset.expected is not None
+    never = state_over(plan.snapshot.states[dataset.name], lo, hi).seq == 0
+    if not never.any():
+        return PartitionSet(), np.zeros(0, np.int64)
+    first = lo + int(np.argmax(never))
+    moments = dataset.expected.moments(dataset.grain, first, hi)
+    late = never[first - lo :] & (moments < plan.snapshot.now) & (moments >= since)
+    return PartitionSet.where(late, first), moments[late]
+
+
+def _newest(plan: Plan, dataset: Dataset) -> int:
+    """Where the newest fresh partition ends; of a Whole, when it was made. 0 if none is fresh."""
+    state = plan.snapshot.states[dataset.name]
+    newest = 0
+    for lo, states in _states(plan, dataset):
+        fresh = np.flatnonzero(states == State.FRESH)
+        if not len(fresh):
+            continue
+        ordinal = lo + int(fresh[-1])
+        if isinstance(dataset.grain, Whole):
+            newest = max(newest, int(state_over(state, ordinal, ordinal + 1).made_at[0]))
+        else:
+            newest = max(newest, dataset.grain.interval(ordinal).end)
+    return newest
+
+
+def _states(plan: Plan, dataset: Dataset) -> list[tuple[int, Codes]]:
+    """The states of a dataset's partitions, each array with its first ordinal."""
+    if dataset.is_source:
+        return [(plan.snapshot.states[dataset.name].lo, plan.sources[dataset.name])]
+    return [(p.lo, p.state) for t in plan.graph.writers(dataset.name) for p in [plan.tasks[t.name]]]
