@@ -8,7 +8,7 @@ import polars as pl
 
 from jobs.calendar import calendar, kinds_of_day
 from jobs.demand import HOUR, demand
-from jobs.hours import DAYS, dates
+from jobs.hours import DAYS, dates, hours_of
 from jobs.weather import clean_weather
 from partflow import Dataset, Partition, task
 
@@ -72,7 +72,7 @@ def expect_the_usual(calendar: pl.DataFrame, demand: pl.DataFrame, days: Partiti
     """
     works = calendar.select("date", "working_day")
     past = days_before(days, demand.join(works, on="date"))
-    today = every_hour_of(days).join(works, on="date")
+    today = hours_of(days).join(works, on="date")
     alike = past.group_by(*HOUR, "working_day").agg(pl.col(CUSTOMERS).mean())
     any_day = past.group_by(HOUR).agg(pl.col(CUSTOMERS).mean().name.suffix("_any"))
     last_week = past.filter(age=7).select(*HOUR, naive=pl.col("rentals").fill_null(0))
@@ -142,13 +142,6 @@ def with_weather(known: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def every_hour_of(days: Partition) -> pl.DataFrame:
-    """The 24 hours of each of the days."""
-    return dates(days).join(
-        pl.DataFrame({"hour": pl.Series(range(24), dtype=pl.Int8)}), how="cross"
-    )
-
-
 def days_before(days: Partition, demand: pl.DataFrame) -> pl.DataFrame:
     """For each of the days the demand of the 28 days before it; `age` says how many days."""
     ages = pl.DataFrame({"age": range(1, 29)})
@@ -164,6 +157,9 @@ def means(past: pl.DataFrame, age: int) -> pl.DataFrame:
 
 
 def mean_temperature() -> pl.Expr:
-    """In whole thousandths of a degree, whose sum is the same in any order."""
+    """Of whole thousandths of a degree, whose sum is the same in any order.
+
+    Not their mean ÷ 1000: polars divides a column by a number in another way than a single row.
+    """
     thousandths = (pl.col("temperature_c") * 1000).round().cast(pl.Int64)
-    return (thousandths.mean() / 1000).alias("temperature_28d")
+    return (thousandths.sum() / (thousandths.count() * 1000)).alias("temperature_28d")

@@ -22,10 +22,16 @@ def every_hour(rows: pl.DataFrame, days: Partition) -> pl.DataFrame:
         raise ValueError(f"these hours are not on a clock: {strange['hour'].to_list()}")
     once = rows.unique(("date", "hour"), keep="last").with_columns(observed=pl.lit(value=True))
     return (
-        dates(days)
-        .join(pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int8}), how="cross")
+        hours_of(days)
         .join(once, on=("date", "hour"), how="left", maintain_order="left")
         .with_columns(pl.col("observed").fill_null(value=False))
+    )
+
+
+def hours_of(days: Partition) -> pl.DataFrame:
+    """The 24 hours of each of the dates that a call is to make."""
+    return dates(days).join(
+        pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int8}), how="cross"
     )
 
 

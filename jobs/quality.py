@@ -23,8 +23,8 @@ demand_quality = Dataset(
 
 SENSORS = ("temperature_c", "humidity_pct", "wind_kmh")
 MOST_ABSENT = 5
-# Rentals ÷ those of the same hours in the 28 days before. The quietest day after Christmas had
-# 0.1 and the first one of spring 1.9: beyond these it is no day, but a feed cut off or sent twice.
+# Rentals ÷ those of the same hours in the 28 days before. Real days lie between 0.1, on a wet 26
+# December, and 1.9, on the first warm day of the year. Beyond these a feed was cut off, or doubled.
 LEVELS = (0.05, 3.0)
 
 

@@ -40,7 +40,7 @@ def deployed_model(
 
     Where this raises, what was deployed before stays in service.
     """
-    (chosen,) = champion.filter("in_service").to_dicts()
+    chosen = chosen_of(champion)
     refuse_if_worse(chosen, champion)
     refuse_if_unfit(quality)
     about = {"week": partition.key, "champion": chosen["model"], "errors": chosen}
@@ -54,6 +54,14 @@ def deployed_model(
         },
     }
     switch_release(partition.key, release)
+
+
+def chosen_of(champion: pl.DataFrame) -> dict[str, Any]:
+    """Name and errors of the model that is to be in service."""
+    if champion.is_empty():
+        raise ValueError("no model has been judged yet: nothing is put into service")
+    (chosen,) = champion.filter("in_service").to_dicts()
+    return chosen
 
 
 def refuse_if_worse(chosen: dict[str, Any], champion: pl.DataFrame) -> None:

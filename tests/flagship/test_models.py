@@ -160,6 +160,12 @@ def test_days_that_are_made_together_are_what_they_are_by_themselves(said, model
         assert alone.equals(said.filter(date=day))
 
 
+def test_features_of_two_years_at_once_are_to_the_last_bit_those_of_each_day(known):
+    for day in pl.date_range(date(2011, 2, 1), date(2012, 12, 31), "13d", eager=True):
+        before = between(all_demand(), day - timedelta(days=28), day - timedelta(days=1))
+        assert features_of(before, day, day).equals(known.filter(date=day)), day
+
+
 def test_a_day_whose_hygrometer_was_off_has_candidates_all_the_same(models, known):
     day = date(2011, 3, 10)
 

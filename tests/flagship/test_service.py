@@ -190,6 +190,11 @@ def test_what_the_champion_needs_is_put_into_service_with_its_errors(release, na
     assert (about["week"], about["champion"], about["errors"]["wape"]) == ("2012-W23", name, 0.18)
 
 
+def test_a_week_before_any_model_was_judged_is_refused(release):
+    with pytest.raises(ValueError, match="no model has been judged yet"):
+        release(NOBODY)
+
+
 def test_a_champion_that_is_worse_than_no_model_is_refused_and_the_last_one_stays(release):
     current = release(champion_of("tree", 0.18))
 
