@@ -133,7 +133,8 @@ def _enter_inputs(needs: Needs, considered: Considered) -> None:
         if masks:
             differs = np.logical_or.reduce(masks)
             entered[differs], needs.cause[differs] = reason, position
-            needs.moved[differs] += is_kept
+            if is_kept:
+                needs.moved[differs] += 1
 
 
 def _enter_code(needs: Needs, look: Look, considered: Considered) -> None:
