@@ -232,6 +232,8 @@ class Dataset:
 class Source(Dataset):
     """A dataset that others write; `path` is relative to the project, with `{key}` for the key.
 
+    It may begin in a folder that the configuration names under `folders`: `{landing}/{key}.csv`.
+
     In its place, or beside it, may be the start of the partition: `{date:%Y/%m/%d}` and
     `{start:%H}` in the grain's zone, `{utc:%H}` in UTC.
 
@@ -337,12 +339,21 @@ class Source(Dataset):
         return f"{folder}/{marker}" if folder else marker
 
     def path_of(self, key: str) -> str:
-        """The path of one partition's file, relative to the project."""
-        return self.paths.of(key)
+        """The path of one partition's file, as messages have it."""
+        return self.paths.shown(key)
 
     def marker_of(self, key: str) -> str | None:
-        """The path of the file that says that one partition is whole; None if none has to."""
-        return None if self.marker is None else self.marker.of(key)
+        """The path of the file that says that one partition is whole, as messages have it.
+
+        None if no file has to.
+        """
+        return None if self.marker is None else self.marker.shown(key)
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """The names of the configured folders that its paths begin in."""
+        places = [self.paths, *([] if self.marker is None else [self.marker])]
+        return tuple(dict.fromkeys(place.outside for place in places if place.outside))
 
 
 def _placed(path: str, grain: Grain) -> KeyedPath:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from partflow.partitions.calendar import Whole
@@ -16,6 +16,7 @@ from partflow.partitions.calendar import Whole
 if TYPE_CHECKING:
     from partflow.partitions.calendar import Grain
 
+_OUTSIDE = re.compile(r"\{([a-z][a-z0-9_]*)\}/")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
 _DIGITS = re.compile("0000(?=-)|00")
@@ -31,12 +32,14 @@ class KeyedPath:
     """A path as texts, with a slice of the key between each text and the next.
 
     `template` is the shape of the key, with a 0 for each digit. Slices together have all digits of
-    it, or there are none: then the path is the same for all keys.
+    it, or there are none: then the path is the same for all keys. `outside` is the name of the
+    configured folder that the path begins in; "" is the project's own.
     """
 
     texts: tuple[str, ...]
     cuts: tuple[Cut, ...]
     template: str
+    outside: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -48,8 +51,16 @@ class KeyedPath:
         """The folder above the paths of all keys; "" if there is none."""
         return self.texts[0].rpartition("/")[0]
 
+    def below(self, folder: str) -> KeyedPath:
+        """The same paths, in a folder at that path."""
+        return replace(self, texts=(f"{folder}/{self.texts[0]}", *self.texts[1:]), outside="")
+
+    def shown(self, key: str) -> str:
+        """The path of a key as messages have it, with the name of its folder in front."""
+        return f"{{{self.outside}}}/{self.of(key)}" if self.outside else self.of(key)
+
     def of(self, key: str) -> str:
-        """The path of a key."""
+        """The path of a key in its folder."""
         if self.is_plain:
             return key.join(self.texts)
         return self._joined([key[lo:hi] for lo, hi in self.cuts])
@@ -105,8 +116,13 @@ def keyed_path(path: str, grain: Grain) -> KeyedPath | str:
     """What a path with braces stands for, of partitions of a grain; or what is wrong with it.
 
     `{key}` is the key. `{date:...}` and `{start:...}` are the start of the interval, in the grain's
-    zone, and `{utc:...}` is the same in UTC; they are written as by `strftime`.
+    zone, and `{utc:...}` is the same in UTC; they are written as by `strftime`. A name with a /
+    at the beginning, as in `{landing}/...`, is a folder that is configured.
     """
+    match = _OUTSIDE.match(path)
+    if match is not None and match[1] != "key":
+        inside = keyed_path(path[match.end() :], grain)
+        return inside if isinstance(inside, str) else replace(inside, outside=match[1])
     rest = _BRACES.sub("", path)
     if "{" in rest or "}" in rest:
         return f"has a {'{' if '{' in rest else '}'} alone; write {{key}} or {{date:%Y-%m-%d}}"

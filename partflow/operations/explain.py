@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from partflow.planning.pauses import Pause
 from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import Condition
+from partflow.store.layout import Layout
 from partflow.warehouse.observe import Observed
 from partflow.warehouse.wholefiles import why_not_whole
 
@@ -135,7 +135,7 @@ class _Basis:
     seen: Observed
     metastore: Metastore
     codes: Mapping[str, CodeFingerprint]
-    root: Path
+    layout: Layout
     visited: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -149,14 +149,14 @@ def explain(
     metastore: Metastore,
     codes: Mapping[str, CodeFingerprint],
     about: tuple[str, str],
-    root: Path,
+    layout: Layout,
 ) -> Why:
     """Everything about the partition `about` = (node, key) of an unrestricted plan.
 
-    Files below `root` that its call was seen to open are looked at, whether they have changed.
+    Files of the project that its call was seen to open are looked at, whether they have changed.
     UsageError if there is no such node or partition.
     """
-    case = _Basis(plan, seen, metastore, codes, root)
+    case = _Basis(plan, seen, metastore, codes, layout)
     node, key = about[0], plain_key(about[1])
     if node in plan.sources:
         return _source(case, node, key)
@@ -188,7 +188,7 @@ def explain(
         paused=plan.snapshot.paused.get(node),
         expected_at=expected_at(plan, node, ordinal),
         is_late=_is_late(plan, node, ordinal),
-        seen=tuple((item, changed_since(root, item)) for item in _seen(metastore, record)),
+        seen=tuple((item, changed_since(layout.root, item)) for item in _seen(metastore, record)),
         moved=moved,
     )
 
@@ -266,7 +266,7 @@ def _source_text(case: _Basis, node: str, key: str, state: State) -> str:
         return f"cannot be read: {dataset.path_of(key)}{more}"
     held = case.plan.snapshot.states[node]
     condition = held.condition[dataset.grain.ordinal(key) - held.lo]
-    unfinished = why_not_whole(case.root, dataset, key, case.plan.snapshot.now)
+    unfinished = why_not_whole(case.layout, dataset, key, case.plan.snapshot.now)
     if unfinished is not None and condition in {Condition.ABSENT, Condition.GONE}:
         before = "; its last content is remembered" if condition == Condition.GONE else ""
         return f"has not arrived as a whole: {unfinished}{before}"

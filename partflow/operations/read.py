@@ -69,6 +69,6 @@ def read_dataset(looker: Looker, asked: Asked) -> pl.LazyFrame:
             "there is"
         )
     for _, wrong in looker.unread(dataset, keys_of(dataset, ordinals)):
-        raise ReadError(str(store.layout.root / wrong.file), wrong.reason, wrong.advice)
+        raise ReadError(str(store.layout.found(wrong.file)), wrong.reason, wrong.advice)
     frame = read_partitions(store, Wanted(dataset, ordinals), ParameterKind.LAZY)
     return cast("pl.LazyFrame", frame)

@@ -6,17 +6,20 @@ than the file, and that more than the default.
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from partflow.errors import ConfigurationError, DeclarationError, advice_of, guess
 from partflow.partitions.spans import duration
 
 PREFIX = "PARTFLOW_"
+_FOLDER = re.compile(r"[a-z][a-z0-9_]*")
 _DURABILITIES = ("full", "process")
 _EXECUTORS = ("inline", "processes")
 _BESIDE = (".lock", ".new")
@@ -30,9 +33,10 @@ class Config:
     """What is configured; `metastore` is empty for the default below the warehouse.
 
     `jobs` are packages or modules below the root. `pools` gives for a name how many steps may run
-    at once. `history` is how many replaced files of a partition are kept, `runs_kept` for how long
-    runs and their logs are kept. A task that failed `failures_alike` times in a row in the same way
-    is left for the rest of its run.
+    at once, `folders` the path of each folder that sources' paths name. `history` is how many
+    replaced files of a partition are kept, `runs_kept` for how long runs and their logs are kept.
+    A task that failed `failures_alike` times in a row in the same way is left for the rest of its
+    run.
     """
 
     jobs: tuple[str, ...] = ("jobs",)
@@ -44,6 +48,7 @@ class Config:
     runs_kept: timedelta = timedelta(days=90)
     failures_alike: int = 20
     pools: Mapping[str, int] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_root(path: str | Path) -> Path:
@@ -134,14 +139,8 @@ def _unknown(where: str, key: str, settings: set[str]) -> ConfigurationError:
 
 def _typed(where: str, key: str, value: object) -> object:
     """A setting's value in its type; ConfigurationError if it cannot be one."""
-    if key == "jobs":
-        return _names(where, value)
-    if key == "pools":
-        return _pools(where, value)
-    if key in ("history", "failures_alike"):
-        return _number(where, value)
-    if key == "runs_kept":
-        return _span(where, value)
+    if key in _PARSED:
+        return _PARSED[key](where, value)
     if not isinstance(value, str) or not _is_text(value):
         raise ConfigurationError(f"{where} is {value!r}; it must be a text")
     if key == "durability" and value not in _DURABILITIES:
@@ -227,3 +226,37 @@ def _pools(where: str, value: object) -> dict[str, int]:
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
             raise ConfigurationError(f"{where}.{name} is {limit!r}; give a number, one or more")
     return dict(value)
+
+
+def _folders(where: str, value: object) -> dict[str, str]:
+    """Paths of folders by name; a text of the environment says them as `landing=/srv/in,other=x`.
+
+    They are absolute, or relative to the project's root; `~` is the user's own folder.
+    """
+    if isinstance(value, str):
+        pairs = [p.partition("=") for p in value.split(",") if p.strip()]
+        value = {name.strip(): path.strip() for name, _, path in pairs}
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{where} is {value!r}; write a table [folders] with name = path")
+    for name, path in value.items():
+        if not _FOLDER.fullmatch(name) or name == "key":
+            raise ConfigurationError(
+                f"{where}.{name}: a name is a lower-case letter, then letters, digits and _, and "
+                "none is named key"
+            )
+        if not isinstance(path, str) or not path.strip() or "\0" in path or "://" in path:
+            raise ConfigurationError(f"{where}.{name} is {path!r}; give the path of a folder")
+    return {name: Path(path).expanduser().as_posix() for name, path in value.items()}
+
+
+_PARSED: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
+    {
+        "jobs": _names,
+        "pools": _pools,
+        "folders": _folders,
+        "history": _number,
+        "failures_alike": _number,
+        "runs_kept": _span,
+    }
+)
+"""What makes a value of settings that are more than a text."""

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import ModuleType
 
 from partflow.declarations.collecting import held, left_out
-from partflow.declarations.dataset import Dataset
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.graph import Graph
 from partflow.declarations.task import Task
 from partflow.errors import ConfigurationError, DeclarationError, PartflowError, guess, together
 from partflow.partitions.declaring import SRC, declaring
@@ -159,6 +160,24 @@ def require_pools(tasks: Iterable[Task], pools: Mapping[str, int]) -> None:
                 "pyproject.toml"
             )
             errors.append(ConfigurationError(problem))
+    if errors:
+        raise together(errors)
+
+
+def require_folders(graph: Graph, folders: Mapping[str, str]) -> None:
+    """Raise ConfigurationError for all sources in folders that the configuration does not name."""
+    errors: list[ConfigurationError] = []
+    for source in graph.datasets.values():
+        for name in source.outside if isinstance(source, Source) else ():
+            if name not in folders:
+                question = guess(name, folders, "")
+                hint = f"{question} Else " if question else ""
+                problem = (
+                    f"{source.place}: source {source.name!r} is in the folder {{{name}}}, which "
+                    f'has no path; {hint}add {name} = "PATH" to [folders] in partflow.toml, or to '
+                    "[tool.partflow.folders] in pyproject.toml"
+                )
+                errors.append(ConfigurationError(problem))
     if errors:
         raise together(errors)
 

@@ -100,7 +100,7 @@ class Looking:
         with self.read() as metastore:
             seen = self.observe(metastore, Verify.STAT, about)
             whole = self.planned(seen, Asked(), None)
-            return explain(whole, seen, metastore, project.codes, (node, key), project.root)
+            return explain(whole, seen, metastore, project.codes, (node, key), project.store.layout)
 
     def acceptable(self, asked: Asked) -> Acceptance:
         """What `accept` would come to."""

@@ -21,13 +21,17 @@ from partflow.store.protocol import Store
 def store_of(root: Path, config: Config) -> Store:
     """The store of the warehouse that is configured."""
     return LocalStore(
-        root, root / config.warehouse, durable=config.durability == "full", history=config.history
+        root,
+        root / config.warehouse,
+        config.folders,
+        durable=config.durability == "full",
+        history=config.history,
     )
 
 
-def brought(store: Store, root: Path) -> Store:
+def brought(store: Store, root: Path, config: Config) -> Store:
     """The store that a project was given; from now on it names files from the project's root."""
-    store.layout = replace(store.layout, root=root)
+    store.layout = replace(store.layout, root=root, folders=config.folders)
     return store
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from partflow.declarations.graph import Graph, derive
 from partflow.project.config import Config, find_root, read_config
 from partflow.project.history import History
-from partflow.project.loading import load_jobs, require_pools
+from partflow.project.loading import load_jobs, require_folders, require_pools
 from partflow.project.places import brought, store_of
 from partflow.project.usermodules import codes_of
 from partflow.warehouse.handover import HandOver
@@ -67,7 +67,7 @@ class Project:
         self.config = config
         self.graph = graph
         self.overrides = overrides
-        self.store = store_of(root, config) if store is None else brought(store, root)
+        self.store = store_of(root, config) if store is None else brought(store, root, config)
         self.frames = HandOver()
         self.code_of = codes_of(root, config.jobs, stacklevel=5)
         self.clock: Callable[[], int] = time.time_ns
@@ -105,6 +105,7 @@ class Project:
         jobs = load_jobs(root, config.jobs)
         require_pools(jobs.tasks, config.pools)
         graph = derive(jobs.tasks, jobs.datasets)
+        require_folders(graph, config.folders)
         project = cls(root, config, graph, overrides or {}, store)
         project.left_out = jobs.left_out
         return project

@@ -7,7 +7,7 @@ are outside of every dataset: otherwise a reader of `**/*.parquet` would find th
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +21,14 @@ STAGED = ".tmp"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The project's folder, `root`, and the warehouse's, which need not be below it."""
+    """The project's folder, `root`, and the warehouse's, which need not be below it.
+
+    `folders` are others by name, absolute or relative to the project's, that sources' paths use.
+    """
 
     root: Path
     warehouse: Path
+    folders: Mapping[str, str] = field(default_factory=dict)
     private: Path = field(init=False, repr=False, compare=False)
     """The folder in the warehouse that is partflow's own."""
     staging: Path = field(init=False, repr=False, compare=False)
@@ -95,7 +99,7 @@ class Layout:
     def path(self, dataset: Dataset, key: str) -> Path:
         """The path of a partition's file."""
         if isinstance(dataset, Source):
-            return self.root / dataset.path_of(key)
+            return self.root / self.paths_of(dataset).of(key)
         return Path(self.place(dataset, key))
 
     def place(self, dataset: Dataset, key: str) -> str:
@@ -109,7 +113,7 @@ class Layout:
     def files(self, dataset: Dataset, keys: Sequence[bytes]) -> FileLot:
         """Partitions' files as paths below one folder."""
         if isinstance(dataset, Source):
-            return self._below_root(dataset.paths, keys)
+            return self._below_root(self.paths_of(dataset), keys)
         name = dataset.stored_as.file_name
         folder = f"{self.warehouse}/{dataset.name}"
         parts = [name] if dataset.column is None else [f"{dataset.column}=", f"/{name}"]
@@ -117,20 +121,58 @@ class Layout:
 
     def markers(self, dataset: Dataset, keys: Sequence[bytes]) -> FileLot | None:
         """The files that say that a source's files are whole; None if none has to."""
-        marker = dataset.marker if isinstance(dataset, Source) else None
+        marker = self.marker_of(dataset) if isinstance(dataset, Source) else None
         return None if marker is None else self._below_root(marker, keys)
+
+    def paths_of(self, source: Source) -> KeyedPath:
+        """Where a source's files are: absolute, or relative to the project's folder."""
+        return self._found(source.paths)
+
+    def marker_of(self, source: Source) -> KeyedPath | None:
+        """Where the files are that say that a source's files are whole; None if none has to."""
+        return None if source.marker is None else self._found(source.marker)
+
+    def _found(self, paths: KeyedPath) -> KeyedPath:
+        if not paths.outside:
+            return paths
+        folder = os.path.normpath(self.folders[paths.outside])
+        # DuckDB does not find a relative path that leads upwards.
+        is_above = folder.split("/")[0] == ".."
+        return paths.below(os.path.normpath(self.root / folder) if is_above else folder)
 
     def _below_root(self, place: KeyedPath, keys: Sequence[bytes]) -> FileLot:
         cut = len(place.folder) + 1 if place.folder else 0
-        folder = os.fsencode(f"{self.root}/{place.folder}")
+        folder = os.fsencode(os.path.join(self.root, place.folder))
         if place.is_plain:
             parts = (place.texts[0][cut:], *place.texts[1:])
             return FileLot(folder, tuple(map(os.fsencode, parts)), keys)
         return FileLot(folder, (b"", b""), [os.fsencode(place.of(k.decode())[cut:]) for k in keys])
 
     def near(self, path: Path) -> Path:
-        """A path for messages: relative to the project's folder, if it is below."""
+        """A path for messages: without the project's folder, or with the name of another one."""
+        for name, folder in self._named():
+            if path.is_relative_to(folder):
+                return Path(f"{{{name}}}", path.relative_to(folder))
         return path.relative_to(self.root) if path.is_relative_to(self.root) else path
+
+    def shown(self, text: str) -> str:
+        """A text in which no path is absolute that is below the project's folder or a named one."""
+        for name, folder in self._named():
+            text = text.replace(f"{folder}/", f"{{{name}}}/")
+        return text.replace(f"{self.root}/", "")
+
+    def found(self, shown: str) -> Path:
+        """The path that `near` has shown so."""
+        for name, folder in self._named():
+            if shown.startswith(f"{{{name}}}/"):
+                return Path(folder, shown.partition("/")[2])
+        return self.root / shown
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        """The other folders by name, each as it is configured and as the shortest path of it."""
+        for name, folder in self.folders.items():
+            place = str(self.root / folder)
+            yield from ((name, path) for path in dict.fromkeys((place, os.path.normpath(place))))
 
 
 def staged_as(run: str, serial: int, position: int = 0) -> str:

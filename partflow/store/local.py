@@ -48,9 +48,15 @@ class LocalStore(LocalListing):
     is_shared = True
 
     def __init__(
-        self, root: Path, warehouse: Path, *, durable: bool = True, history: int = KEPT
+        self,
+        root: Path,
+        warehouse: Path,
+        folders: Mapping[str, str] | None = None,
+        *,
+        durable: bool = True,
+        history: int = KEPT,
     ) -> None:
-        super().__init__(Layout(root, warehouse), durable=durable, history=history)
+        super().__init__(Layout(root, warehouse, folders or {}), durable=durable, history=history)
         self._unsynced: dict[tuple[str, str], list[str]] = {}
         self._is_anchored = False
 

@@ -55,7 +55,7 @@ class LocalListing(LocalPast):
 
     def _paths_like(self, source: Source) -> Iterator[str]:
         """The paths from the project's folder that are like those of a source's files."""
-        pattern = source.paths.pattern("[0-9]", glob.escape)
+        pattern = self.layout.paths_of(source).pattern("[0-9]", glob.escape)
         return glob.iglob(pattern, root_dir=self.layout.root)
 
     def _keys_like(self, source: Source) -> Iterator[str]:
@@ -65,7 +65,7 @@ class LocalListing(LocalPast):
         for it that is none, so that it shows that a pattern matches more than the source's files.
         """
         for path in self._paths_like(source):
-            yield source.paths.key_of(path) or source.grain.template
+            yield self.layout.paths_of(source).key_of(path) or source.grain.template
 
     def names(self) -> list[str]:
         """The folders in the warehouse, except partflow's own."""
@@ -127,7 +127,7 @@ class LocalListing(LocalPast):
 
     def _places(self, sources: Collection[Source]) -> list[Path]:
         """The folders of sources; the project's and the warehouse's own are left out."""
-        tops = (self.layout.root / source.paths.folder for source in sources)
+        tops = (self.layout.root / self.layout.paths_of(source).folder for source in sources)
         return [top for top in tops if top not in {self.layout.root, self.layout.warehouse}]
 
 

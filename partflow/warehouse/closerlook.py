@@ -105,7 +105,7 @@ def said_of(store: Store, dataset: Dataset, path: Path, error: ReadError | OSErr
     """Why a file cannot be read; neither path nor 'cannot be read' is in the reason, too."""
     refusal = error if isinstance(error, ReadError) else unreadable(path, error)
     reason, advice = refusal.problem.removeprefix("cannot be read: "), refusal.advice
-    reason = reason.replace(f"{store.layout.root}/", "")
+    reason = store.layout.shown(reason)
     if dataset.is_source and advice == REPLACE:
         advice = f"have it delivered again, or mend the declaration at {dataset.place}"
     return Unreadable(str(store.layout.near(path)), reason, advice)

@@ -235,7 +235,7 @@ def is_shown(graph: Graph, store: Store, metastore: Metastore) -> bool:
     if not has_catalog(graph, store):
         return True
     declared = metastore.shown.partition(" ")[0]
-    return (store.layout.warehouse / CATALOG).exists() and declared == digest_shown(graph)
+    return (store.layout.warehouse / CATALOG).exists() and declared == digest_shown(graph, store)
 
 
 def has_catalog(graph: Graph, store: Store) -> bool:
@@ -244,21 +244,22 @@ def has_catalog(graph: Graph, store: Store) -> bool:
     return all(store.pattern(dataset) is not None for dataset in tables)
 
 
-def digest_shown(graph: Graph) -> str:
+def digest_shown(graph: Graph, store: Store) -> str:
     """A digest of all declarations that decide what is shown of the datasets."""
     extents = graph.dataset_extents
     declared = [
         (name, extents[name].lo, extents[name].hi, d.grain.describe(), d.column, d.stored_as.name,
-         _shown_of(d) if isinstance(d, Source) else "", d.declared)
+         _shown_of(d, store) if isinstance(d, Source) else "", d.declared)
         for name, d in sorted(graph.datasets.items())
     ]  # fmt: skip
     return hashlib.sha256(repr((_SHOWN, declared)).encode()).hexdigest()[:16]
 
 
-def _shown_of(source: Source) -> str:
+def _shown_of(source: Source, store: Store) -> str:
     """What of a source's path and of its files' wholeness decides which files are shown."""
     wholeness = [source.complete, str(source.settles)] if source.is_awaited_whole else []
-    return "\n".join(filter(None, [source.path, *wholeness]))
+    folders = [store.layout.paths_of(source).folder] if source.outside else []
+    return "\n".join(filter(None, [source.path, *wholeness, *folders]))
 
 
 CATALOG = "catalog.duckdb"

@@ -106,7 +106,7 @@ class Views:
 
     def _present(self, noted: CatalogNote, file: str) -> tuple[CatalogNote, dict[str, View]]:
         """What a catalog is to show now, and the views that had to be worked out to know that."""
-        declared, marks = digest_shown(self.graph), self._marks()
+        declared, marks = digest_shown(self.graph, self.store), self._marks()
         views, digests = {}, {}
         for dataset in _tables(self.graph):
             name = dataset.name
@@ -150,9 +150,12 @@ class Views:
             if self.store.pattern(dataset) is None:
                 folders.add(str(self.store.layout.fetched_of(dataset.name)))
             elif not _is_open(dataset, self.store):
-                folders.add(view.folder if view.column is not None else str(Path(view.path).parent))
+                folder = (
+                    view.folder if view.column is not None else str(Path(view.at("all")).parent)
+                )
+                folders.add(folder)
             elif dataset.column is None:
-                files.add(view.path)
+                files.add(view.at("all"))
             else:
                 keys = keys_there(self.store, dataset)
                 files |= {view.at(key) for key in keys}
@@ -162,7 +165,7 @@ class Views:
         bare = replace(_bare(dataset, self.store), has_files=self.store.has_any(dataset))
         if not bare.has_files:
             return bare
-        path = Path(self.store.layout.root.resolve(), bare.path)
+        path = Path(self.store.layout.root.resolve(), bare.folder_path)
         bare = replace(bare, is_hive=not _has_named_folders(path, dataset.column))
         looker = Looker(self.graph, self.store, self.metastore, self.now)
         shape = looker.shape(dataset, closely)
@@ -370,7 +373,7 @@ def _bare(dataset: Dataset, store: Store) -> View:
     return View(
         name=dataset.name,
         path=_template(dataset, store),
-        paths=dataset.paths if isinstance(dataset, Source) else None,
+        paths=store.layout.paths_of(dataset) if isinstance(dataset, Source) else None,
         format=cast("Literal['parquet', 'csv', 'ndjson']", dataset.stored_as.name),
         key_template=dataset.grain.template,
         column=dataset.column,
@@ -398,5 +401,5 @@ def _is_open(dataset: Dataset, store: Store) -> bool:
     """Whether a source's folder has the project or partflow's own folder in it."""
     if not isinstance(dataset, Source):
         return False
-    folder = Path(os.path.normpath(store.layout.root / dataset.paths.folder))
+    folder = Path(os.path.normpath(store.layout.root / store.layout.paths_of(dataset).folder))
     return any(own.is_relative_to(folder) for own in (store.layout.private, store.layout.root))

@@ -133,6 +133,12 @@ class View:
             return self.paths.folder
         return self.path.partition("{key}")[0].rpartition("/")[0]
 
+    @property
+    def folder_path(self) -> str:
+        """A path in the folders of its files, with `{key}` where that is a folder of its own."""
+        whole = self.paths is None or self.paths.is_plain
+        return self.at("{key}" if whole else self.key_template)
+
     def at(self, key: str) -> str:
         """The path of a partition's file, as `path` is."""
         return self.path.replace("{key}", key) if self.paths is None else self.paths.of(key)
@@ -411,7 +417,7 @@ def _files(view: View, root: Path | None, keys: Sequence[str]) -> str:
     if keys:
         paths = (_placed(literal(view.at(key)), root) for key in keys)
         return f"[{', '.join(map(quoted, paths))}]"
-    if view.paths is not None and not view.paths.is_plain:
+    if view.paths is not None:
         return quoted(_placed(view.paths.pattern("[0-9]", literal), root))
     pattern = literal(view.path).replace("{key}", view.key_template.replace("0", "[0-9]"))
     return quoted(_placed(pattern, root))

@@ -17,11 +17,11 @@ from partflow.store.identity import identity
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from partflow.declarations.dataset import Dataset
+    from partflow.store.layout import Layout
     from partflow.store.protocol import Store
 
 
@@ -43,18 +43,17 @@ def without_unsettled(
     return np.where(unsettled[:, None], -1, present) if unsettled.any() else present
 
 
-def why_not_whole(root: Path, source: Source, key: str, now: int) -> str | None:
-    """Why a file below `root` that is there does not count yet; None if there is none, or it does.
+def why_not_whole(layout: Layout, source: Source, key: str, now: int) -> str | None:
+    """Why a file that is there does not count yet; None if there is none, or it does.
 
     `now` is in epoch seconds.
     """
-    path = source.path_of(key)
-    present = identity(root / path)
+    path, marker = source.path_of(key), layout.marker_of(source)
+    present = identity(layout.path(source, key))
     if present is None:
         return None
-    marker = source.marker_of(key)
-    if marker is not None and identity(root / marker) is None:
-        return f"{path} is there, but not whole yet: there is no file {marker}"
+    if marker is not None and identity(layout.root / marker.of(key)) is None:
+        return f"{path} is there, but not whole yet: there is no file {source.marker_of(key)}"
     settles = source.settles
     if settles is not None and present.ctime_ns > now * 10**9 - _ns(settles):
         changed, whole = (

@@ -104,6 +104,14 @@ def test_a_path_is_written_as_it_says(grain, path, key, expected):
     assert parsed(path, grain).of(key) == expected
 
 
+def test_a_name_at_the_beginning_is_a_folder_and_a_key_is_not():
+    grain = Daily("2024-01-01")
+    outside, inside = parsed("{landing}/{key}.csv", grain), parsed("{key}/a.csv", grain)
+    assert (outside.outside, outside.of("2024-01-05")) == ("landing", "2024-01-05.csv")
+    assert outside.below("/srv/in").of("2024-01-05") == "/srv/in/2024-01-05.csv"
+    assert (inside.outside, inside.of("2024-01-05")) == ("", "2024-01-05/a.csv")
+
+
 @pytest.mark.parametrize(
     ("grain", "path", "said"),
     [
@@ -125,6 +133,8 @@ def test_a_path_is_written_as_it_says(grain, path, key, expected):
             "which its partitions do not tell; use %G",
         ),
         (Whole(), "in/{date:%Y}.csv", "but the source is Whole"),
+        (Daily("2024-01-01"), "in/{landing}/{key}.csv", "has {landing}; there are {key}"),
+        (Daily("2024-01-01"), "{landing}/all.csv", "must have {key} in it"),
         (Hourly("2024-01-01", tz="Europe/Berlin"), "{start:%Y%m%d%H}", "shows an hour twice"),
         (Hourly("2024-01-01", tz="Europe/Berlin"), "{date:%Y%m%d}{utc:%H}", "shows an hour twice"),
         (Daily("2024-01-01", tz="Europe/Berlin"), "{utc:%Y%m%d}", "write {date:...}"),

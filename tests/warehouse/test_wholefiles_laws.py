@@ -49,7 +49,7 @@ def test_a_file_counts_if_it_is_marked_and_settled_and_else_it_is_said_why(
             may_count = is_there and (complete is None or is_marked)
             if is_settled or is_too_young:
                 assert does_count == (may_count and is_settled)
-            said = why_not_whole(root, source, key, now)
+            said = why_not_whole(store.layout, source, key, now)
             assert (said is None) == (does_count or not is_there)
 
 

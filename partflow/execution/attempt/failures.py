@@ -74,7 +74,7 @@ def failure_of(raised: BaseException, work: Work) -> Failure:
         message = f"{where}: {error.strerror}; {advice_of(error)}, and run again"
     trace = "" if known or not lines else _trace(error, users)
     # Failures are sent and recorded, so they have no absolute path below the project.
-    message, trace = (_unstaged(t, work).replace(f"{root}/", "") for t in (message, trace))
+    message, trace = (work.store.layout.shown(_unstaged(t, work)) for t in (message, trace))
     if isinstance(error, MovedError):
         return Failure(message.strip(), is_final=True)  # no line of the user's is at fault
     return Failure(message.strip(), place, trace, isinstance(error, ResultError))
