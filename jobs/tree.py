@@ -109,7 +109,7 @@ def level() -> pl.Expr:
     return pl.col("casual_28d") + pl.col("registered_28d")
 
 
-def inputs_of(features: pl.DataFrame, inputs: tuple[str, ...] = INPUTS) -> pl.DataFrame:
-    """What the trees look at, in their order."""
+def inputs_of(features: pl.DataFrame, inputs: tuple[str, ...] = INPUTS) -> NDArray[np.float64]:
+    """What the trees look at: a row for each of the features, columns in that order."""
     trend = (pl.col("casual_7d") + pl.col("registered_7d")) / level()
-    return features.with_columns(trend=trend).select(inputs).cast(pl.Float64)
+    return features.with_columns(trend=trend).select(inputs).cast(pl.Float64).to_numpy()
