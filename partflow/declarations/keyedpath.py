@@ -6,14 +6,19 @@ made from each other by cutting text, and by a regular expression in any program
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from partflow.partitions.calendar import Whole
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from partflow.partitions.calendar import Grain
 
 _OUTSIDE = re.compile(r"\{([a-z][a-z0-9_]*)\}/")
@@ -65,6 +70,25 @@ class KeyedPath:
             return key.join(self.texts)
         return self._joined([key[lo:hi] for lo, hi in self.cuts])
 
+    def written(self, keys: Sequence[bytes], skip: int = 0) -> list[bytes]:
+        """The paths of many keys, without their first `skip` characters, as the system has them.
+
+        Keys of one length are cut together: one by one they would take twenty times as long. `skip`
+        is at most the length of the first text.
+        """
+        first, *texts = map(os.fsencode, (self.texts[0][skip:], *self.texts[1:]))
+        letters = np.array(keys, np.bytes_) if keys else np.zeros(0, "S1")
+        width = len(self.template)
+        if letters.itemsize != width or (np.strings.str_len(letters) != width).any():
+            return [os.fsencode(self.of(key.decode())[skip:]) for key in keys]
+        columns = letters.view(np.uint8).reshape(len(keys), width)
+        parts = [_repeated(first, len(keys))]
+        for (lo, hi), text in zip(self.cuts, texts, strict=True):
+            parts += [columns[:, lo:hi], _repeated(text, len(keys))]
+        joined = np.ascontiguousarray(np.concatenate(parts, axis=1))
+        lines: list[bytes] = joined.view(f"S{joined.shape[1]}").ravel().tolist()
+        return lines
+
     def pattern(self, digit: str, literal: Callable[[str], str]) -> str:
         """A pattern of all paths: `literal` writes a text, and `digit` is what matches a digit."""
         pieces = [self.template[lo:hi].replace("0", digit) for lo, hi in self.cuts]
@@ -110,6 +134,11 @@ class KeyedPath:
     @staticmethod
     def _alternating(texts: list[str], pieces: list[str]) -> list[str]:
         return [each for pair in zip(texts, [*pieces, ""], strict=True) for each in pair]
+
+
+def _repeated(text: bytes, n: int) -> NDArray[np.uint8]:
+    """The letters of a text in each of n rows."""
+    return np.broadcast_to(np.frombuffer(text, np.uint8), (n, len(text)))
 
 
 def keyed_path(path: str, grain: Grain) -> KeyedPath | str:

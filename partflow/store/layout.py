@@ -146,7 +146,7 @@ class Layout:
         if place.is_plain:
             parts = (place.texts[0][cut:], *place.texts[1:])
             return FileLot(folder, tuple(map(os.fsencode, parts)), keys)
-        return FileLot(folder, (b"", b""), [os.fsencode(place.of(k.decode())[cut:]) for k in keys])
+        return FileLot(folder, (b"", b""), place.written(keys, cut))
 
     def near(self, path: Path) -> Path:
         """A path for messages: without the project's folder, or with the name of another one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from fnmatch import fnmatchcase
 
@@ -56,6 +57,17 @@ def test_the_key_is_told_by_the_path_and_by_no_other(case):
     paths = [place.of(key) for key in keys]
     assert len(set(paths)) == len(keys)
     assert [place.key_of(each) for each in paths] == keys
+
+
+@given(declared(), st.booleans())
+def test_many_paths_are_written_as_each_by_itself(case, is_odd):
+    grain, path, keys = case
+    place = parsed(path, grain)
+    keys = [*keys, "9" * 30] if is_odd else keys
+    skip = len(place.texts[0]) // 2
+    written = place.written([key.encode() for key in keys], skip)
+    assert written == [os.fsencode(place.of(key)[skip:]) for key in keys]
+    assert place.written([]) == []
 
 
 @given(declared())
