@@ -115,8 +115,7 @@ def needs_of(look: Look, considered: Considered) -> Needs:
     for reason, mask in _file_reasons(look, task, own):
         needs.need[mask], needs.cause[mask] = reason, -1
     if task.options.on_input_change == "keep":
-        made = [s.condition == Condition.GOOD for s in own]
-        needs.stays[:] = np.logical_and.reduce(made) & (needs.need == Reason.NONE)
+        needs.stays[:] = needs.need == Reason.NONE
     if any(state.pinned.any() for state in own):
         spared = pinned(own) & np.isin(needs.need, (Reason.NONE, *_SPARED))
         needs.need[spared], needs.kept[spared], needs.cause[spared] = Reason.NONE, Reason.PINNED, -1
