@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument("--last-weeks", action="store_true", help="show the last eight weeks, too")
     spans = list(SPANS) if parser.parse_args().last_weeks else list(SPANS)[:1]
     project = Project.load(".")
-    features, demand, moments = (
-        project.read(name).collect() for name in ("features", "demand", "moments")
+    features, demand, lessons, moments = (
+        project.read(name).collect() for name in ("features", "demand", "lessons", "moments")
     )
     features, demand = features.sort("date", "hour"), demand.sort("date", "hour")
     actual = of_days(demand, FIRST, LAST + WEEK)
@@ -58,7 +58,7 @@ def main() -> None:
     for ridge, said in lines.items():
         show(f"linear, ridge {ridge:g}", said, actual, spans)
     line = lines[linear.RIDGE]
-    chosen = by_tree(features, demand, {}, tree.INPUTS)
+    chosen = by_tree(features, lessons, {}, tree.INPUTS)
     for power in POWERS:
         mean = corrected((line + chosen) / 2, actual["rentals"], power)
         show(f"mean, corrected by the power {power:g}", mean, actual, spans)
@@ -66,7 +66,7 @@ def main() -> None:
     changes += [(name, {}, without(columns)) for name, columns in INPUTS.items()]
     for name, settings, inputs in changes:
         began = time.process_time()
-        said = by_tree(features, demand, settings, inputs)
+        said = by_tree(features, lessons, settings, inputs)
         spent = (time.process_time() - began) / len(mondays())
         mean = corrected((line + said) / 2, actual["rentals"], forecast.POWER)
         show(f"trees {name}, {spent:.2f} s", said, actual, spans)
@@ -90,17 +90,14 @@ def of_days(frame: pl.DataFrame, first: date, after: date) -> pl.DataFrame:
 
 def by_tree(
     features: pl.DataFrame,
-    demand: pl.DataFrame,
+    lessons: pl.DataFrame,
     settings: dict[str, float],
     inputs: tuple[str, ...],
 ) -> pl.Series:
     """Each week by trees that learned from the 52 weeks before it."""
     said = []
     for monday in mondays():
-        seen = tree.observed(
-            of_days(features, monday - 52 * WEEK, monday),
-            of_days(demand, monday - 52 * WEEK, monday),
-        )
+        seen = tree.fit_to_learn(of_days(lessons, monday - 52 * WEEK, monday))
         model = tree.fitted(seen, tree.SETTINGS | settings, inputs)
         said.append(tree.predict(model, of_days(features, monday, monday + WEEK), inputs))
     return pl.concat(said)

@@ -1,7 +1,7 @@
 """What is known of a day at its midnight: calendar, weather, and the demand of the days before.
 
-Nothing here has seen the day's own demand: `demand.window(-28, -1)` ends the day before. A model
-that is trained joins the demand of past days to their features by itself.
+Nothing here has seen the day's own demand: `demand.window(-28, -1)` ends the day before. What came
+of past days is joined to their features in `lessons`, for models to learn from.
 """
 
 import polars as pl

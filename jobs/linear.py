@@ -8,8 +8,8 @@ its week's are made again, and training is a solve of 44 equations.
 import numpy as np
 import polars as pl
 
-from jobs.demand import HOUR, demand
-from jobs.features import CUSTOMERS, features
+from jobs.features import CUSTOMERS
+from jobs.lessons import lessons
 from jobs.threads import one_thread
 from partflow import Dataset, Weekly, task
 
@@ -82,7 +82,7 @@ TERMS = tuple(terms())
 
 moments = Dataset(
     "moments",
-    Weekly("2011-01-03", "2013-01-01"),
+    lessons.grain,
     schema={"term": pl.String, **dict.fromkeys((*TERMS, *CUSTOMERS), pl.Float64)},
     description="A week's weighted sums of products of terms, and of terms and what they explain",
 )
@@ -94,11 +94,10 @@ linear_model = Dataset(
 )
 
 
-@task(reads=[features, demand], writes=moments)
-def sum_moments(features: pl.DataFrame, demand: pl.DataFrame) -> pl.DataFrame:
-    """The week's observed hours, each weighted by the rentals that one would expect in it."""
-    seen = features.join(demand.filter("observed").select(*HOUR, *CUSTOMERS), on=HOUR)
-    seen = seen.drop_nulls().sort(HOUR)
+@task(reads=[lessons], writes=moments)
+def sum_moments(lessons: pl.DataFrame) -> pl.DataFrame:
+    """The week's hours, each weighted by the rentals that one would expect in it."""
+    seen = lessons.drop_nulls()
     targets = seen.select(log_ratio(name, f"{name}_28d").alias(name) for name in CUSTOMERS)
     weight = pl.sum_horizontal(f"{name}_expected" for name in CUSTOMERS) + 10
     rows = matrix_of(seen)

@@ -7,8 +7,8 @@ import polars as pl
 
 from jobs import tree
 from jobs.candidates import candidate_error
-from jobs.demand import demand
-from jobs.features import CUSTOMERS, features
+from jobs.features import CUSTOMERS
+from jobs.lessons import lessons
 from jobs.linear import WEEKS, linear_model
 from jobs.threads import one_thread
 from jobs.tree import tree_model
@@ -33,8 +33,8 @@ model_card = Dataset(
     description="A row for each model: its span, its errors over eight weeks, what it looks at",
 )
 
-# Before that there are no whole weeks of moments, or no days.
-EARLIEST = {"linear": date(2011, 1, 3), "tree": date(2011, 1, 1), "mean": date(2011, 1, 1)}
+MODELS = ("linear", "tree", "mean")
+EARLIEST = date(2011, 1, 3)  # the first day of the first lessons
 
 
 @task(
@@ -42,8 +42,7 @@ EARLIEST = {"linear": date(2011, 1, 3), "tree": date(2011, 1, 1), "mean": date(2
         "linear": linear_model,
         "trees": tree_model,
         "candidate_error": candidate_error.window("-7w", "0d"),
-        "features": features,
-        "demand": demand,
+        "lessons": lessons,
     },
     writes=model_card,
 )
@@ -51,24 +50,23 @@ def describe_models(
     linear: pl.DataFrame,
     trees: "HistGradientBoostingRegressor",
     candidate_error: pl.DataFrame,
-    features: pl.DataFrame,
-    demand: pl.DataFrame,
+    lessons: pl.DataFrame,
     partition: Partition,
 ) -> pl.DataFrame:
     """The errors are out of sample: those of the models that were in use on those days."""
     assert partition.start is not None
     first = partition.start.date() - timedelta(weeks=51)
-    looks_at = {"linear": coefficients(linear), "tree": importance(trees, features, demand)}
+    looks_at = {"linear": coefficients(linear), "tree": importance(trees, lessons)}
     cards = pl.DataFrame(
         [
             {
                 "model": model,
-                "first_day": max(first, earliest),
+                "first_day": max(first, EARLIEST),
                 "last_day": partition.start.date() + timedelta(days=6),
                 "seed": tree.SEED if model == "tree" else None,
                 "looks_at": looks_at.get(model, []),
             }
-            for model, earliest in EARLIEST.items()
+            for model in MODELS
         ]
     )
     return cards.join(errors(candidate_error), on="model", how="left", maintain_order="left")
@@ -96,12 +94,12 @@ def coefficients(linear: pl.DataFrame) -> list[dict[str, object]]:
 
 
 def importance(
-    trees: "HistGradientBoostingRegressor", features: pl.DataFrame, demand: pl.DataFrame
+    trees: "HistGradientBoostingRegressor", lessons: pl.DataFrame
 ) -> list[dict[str, object]]:
     """By how much the week would be fitted worse with the values of a column shuffled."""
     from sklearn.inspection import permutation_importance
 
-    seen = tree.observed(features, demand)
+    seen = tree.fit_to_learn(lessons)
     with one_thread():
         found = permutation_importance(
             trees,

@@ -11,8 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from jobs.demand import HOUR, demand
-from jobs.features import features
+from jobs.lessons import lessons
 from jobs.linear import WEEKS
 from jobs.threads import one_thread
 from partflow import Dataset, task
@@ -54,16 +53,14 @@ SETTINGS = {"max_iter": 40, "learning_rate": 0.15, "max_leaf_nodes": 64, "max_bi
 SEED = 0
 
 
-@task(reads=[features.window("-51w", "0d"), demand.window("-51w", "0d")], writes=tree_model)
-def train_tree_model(
-    features: pl.DataFrame, demand: pl.DataFrame
-) -> "HistGradientBoostingRegressor":
+@task(reads=[lessons.window(-51, 0)], writes=tree_model)
+def train_tree_model(lessons: pl.DataFrame) -> "HistGradientBoostingRegressor":
     """A model of the last 52 weeks.
 
     It learns multiples of the mean hour of the last 28 days, so that a year in which the whole
     business grew by two thirds teaches it hours and weather, and not the level.
     """
-    return fitted(observed(features, demand), SETTINGS)
+    return fitted(fit_to_learn(lessons), SETTINGS)
 
 
 def fitted(
@@ -82,15 +79,14 @@ def fitted(
     return model
 
 
-def observed(features: pl.DataFrame, demand: pl.DataFrame) -> pl.DataFrame:
-    """The hours that can teach, in order: those observed, with rentals in the days before."""
-    seen = features.join(demand.filter("observed").select(*HOUR, "rentals"), on=HOUR)
-    return seen.with_columns(level=level()).filter(pl.col("level") > 0).sort(HOUR)
+def fit_to_learn(lessons: pl.DataFrame) -> pl.DataFrame:
+    """The hours with rentals in the days before, in order, with their level."""
+    return lessons.with_columns(level=level()).filter(pl.col("level") > 0).sort("date", "hour")
 
 
 def multiples_of(seen: pl.DataFrame) -> NDArray[np.float64]:
     """What the trees learn."""
-    return (seen["rentals"] / seen["level"]).to_numpy()
+    return ((seen["casual"] + seen["registered"]) / seen["level"]).to_numpy()
 
 
 def predict(

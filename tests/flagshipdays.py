@@ -5,7 +5,17 @@ from functools import cache
 
 import polars as pl
 
-from jobs import candidates, features, forecast, linear, rentals, tree, weather, weather_forecast
+from jobs import (
+    candidates,
+    features,
+    forecast,
+    lessons,
+    linear,
+    rentals,
+    tree,
+    weather,
+    weather_forecast,
+)
 from jobs.demand import join_demand
 from jobs.hours import DAYS
 from jobs.systems import BUNDLED
@@ -57,10 +67,14 @@ def features_of(demand, first=FIRST, last=LAST):
     return features.build_features(calendar(), expected, demand, air, days)
 
 
+def lessons_of(known, demand, first, last):
+    """Of those days."""
+    return lessons.learn(between(known, first, last), between(demand, first, last))
+
+
 def moments_of(known, demand, monday):
     """Of that week, with the week that partflow would put beside it."""
-    sunday = monday + timedelta(days=6)
-    sums = linear.sum_moments(between(known, monday, sunday), between(demand, monday, sunday))
+    sums = linear.sum_moments(lessons_of(known, demand, monday, monday + timedelta(days=6)))
     return sums.with_columns(week=pl.lit(monday))
 
 
@@ -73,7 +87,7 @@ def linear_of(moments, monday):
 def tree_of(known, demand, monday):
     """As `linear_of`."""
     first, last = monday - 52 * WEEK, monday - timedelta(days=1)
-    return tree.train_tree_model(between(known, first, last), between(demand, first, last))
+    return tree.train_tree_model(lessons_of(known, demand, first, last))
 
 
 def candidates_of(models, known, expected, first, last):

@@ -5,7 +5,7 @@ import types
 from datetime import date, timedelta
 
 import pytest
-from flagshipdays import all_demand, between, features_of
+from flagshipdays import all_demand, between, features_of, lessons_of
 
 from partflow.formats.skops import Skops
 
@@ -32,7 +32,7 @@ def known():
 
 def trained(boosting, known):
     year = MONDAY - timedelta(weeks=52), MONDAY - timedelta(days=1)
-    return boosting.train_boosting_model(between(known, *year), between(all_demand(), *year))
+    return boosting.train_boosting_model(lessons_of(known, all_demand(), *year))
 
 
 def test_the_model_of_the_page_forecasts_a_week_it_has_not_seen(boosting, known):

@@ -13,9 +13,8 @@ import pytest
 
 SHORTER = {
     "hours.py": ['Daily("2011-01-01", "2013-01-01")', 'Daily("2011-12-19", "2012-02-06")'],
+    "lessons.py": ['Weekly("2011-01-03", "2013-01-01")', 'Weekly("2011-12-19", "2012-02-06")'],
     "linear.py": [
-        'Weekly("2011-01-03", "2013-01-01")',
-        'Weekly("2011-12-19", "2012-02-06")',
         'Weekly("2011-02-28", "2013-01-01")',
         'Weekly("2012-01-16", "2012-02-06")',
     ],
@@ -27,9 +26,10 @@ WEEKS = 3
 FORECASTS = 14
 
 # Of every day: two raw, two clean, demand, its quality, baseline, features, a weather forecast and
-# the weather's report. Of every week moments, and two models, their card and a champion. Of every
-# forecast candidates, forecast, what was issued, and two errors. A month, and two effects.
-STEPS = 10 * DAYS + DAYS // 7 + 4 * WEEKS + 5 * FORECASTS + 1 + 2
+# the weather's report. Of every week lessons and moments, and two models, their card and a
+# champion. Of every forecast candidates, forecast, what was issued, and two errors. A month, and
+# two effects.
+STEPS = 10 * DAYS + 2 * DAYS // 7 + 4 * WEEKS + 5 * FORECASTS + 1 + 2
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,14 @@ def test_a_day_that_the_rental_system_corrected_is_fetched_again_and_reaches_wha
     later = ["2012-02-02", "2012-02-03", "2012-02-04", "2012-02-05"]
     of_the_day = ("raw_rentals", "clean_rentals", "demand")
     of_later_days = ("features", "candidates", "forecast")
-    of_the_week = ("moments", "linear_model", "tree_model", "model_card", "champion")
+    of_the_week = (
+        "lessons",
+        "moments",
+        "linear_model",
+        "tree_model",
+        "model_card",
+        "champion",
+    )
     assert made_again(copy, made) == {
         **{name: [day] for name in of_the_day},
         **dict.fromkeys(("demand_quality", "candidate_error"), later),

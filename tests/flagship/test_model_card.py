@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from flagshipdays import all_demand, between, features_of, linear_of, moments_of, tree_of
+from flagshipdays import all_demand, features_of, lessons_of, linear_of, moments_of, tree_of
 
 from jobs import linear, tree
 from jobs.linear import WEEKS
@@ -39,8 +39,7 @@ def cards():
         linear_of(moments, MONDAY),
         tree_of(known, all_demand(), MONDAY),
         errors,
-        between(known, *week),
-        between(all_demand(), *week),
+        lessons_of(known, all_demand(), *week),
         Partition.of(WEEKS, WEEKS.ordinal("2012-W22")),
     )
 

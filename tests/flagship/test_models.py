@@ -12,6 +12,7 @@ from flagshipdays import (
     candidates_of,
     clean_weather,
     features_of,
+    lessons_of,
     linear_of,
     moments_of,
     tree_of,
@@ -49,10 +50,7 @@ def said(models, known):
 
 
 def test_moments_of_52_weeks_give_the_coefficients_of_scikit_learns_ridge(known, models):
-    seen = between(known, WEEKS[0], MONDAY - timedelta(days=1)).join(
-        all_demand().filter("observed").select("date", "hour", "casual", "registered"),
-        on=["date", "hour"],
-    )
+    seen = lessons_of(known, all_demand(), WEEKS[0], MONDAY - timedelta(days=1))
     weight = seen["casual_expected"] + seen["registered_expected"] + 10
     for name in ("casual", "registered"):
         level = seen[f"{name}_28d"] + 1
@@ -106,7 +104,9 @@ def test_hours_that_were_not_observed_teach_nothing(known):
     )
 
     assert moments_of(known, half, MONDAY).equals(moments_of(known, other_nights, MONDAY))
-    assert tree.observed(known, half).equals(tree.observed(known, other_nights))
+    assert lessons_of(known, half, MONDAY, SUNDAY).equals(
+        lessons_of(known, other_nights, MONDAY, SUNDAY)
+    )
 
 
 @pytest.mark.parametrize("model", ["linear", "tree"])
