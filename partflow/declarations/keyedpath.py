@@ -6,7 +6,6 @@ made from each other by cutting text, and by a regular expression in any program
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -76,11 +75,11 @@ class KeyedPath:
         Keys of one length are cut together: one by one they would take twenty times as long. `skip`
         is at most the length of the first text.
         """
-        first, *texts = map(os.fsencode, (self.texts[0][skip:], *self.texts[1:]))
+        first, *texts = map(_encoded, (self.texts[0][skip:], *self.texts[1:]))
         letters = np.array(keys, np.bytes_) if keys else np.zeros(0, "S1")
         width = len(self.template)
         if letters.itemsize != width or (np.strings.str_len(letters) != width).any():
-            return [os.fsencode(self.of(key.decode())[skip:]) for key in keys]
+            return [_encoded(self.of(key.decode())[skip:]) for key in keys]
         columns = letters.view(np.uint8).reshape(len(keys), width)
         parts = [_repeated(first, len(keys))]
         for (lo, hi), text in zip(self.cuts, texts, strict=True):
@@ -134,6 +133,11 @@ class KeyedPath:
     @staticmethod
     def _alternating(texts: list[str], pieces: list[str]) -> list[str]:
         return [each for pair in zip(texts, [*pieces, ""], strict=True) for each in pair]
+
+
+def _encoded(path: str) -> bytes:
+    """A path as the system has it, which may be no UTF-8."""
+    return path.encode("utf-8", "surrogateescape")
 
 
 def _repeated(text: bytes, n: int) -> NDArray[np.uint8]:
