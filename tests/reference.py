@@ -308,6 +308,8 @@ class Judge:
         elif changed:
             return Verdict(State.BLOCKED, need, Reason.CHANGED_OUTSIDE, -1, Action.NONE)
         held = self._held(task, ordinal)
+        if need is Reason.NEVER and self._is_unasked(task, ordinal):
+            return Verdict(State.WAITING, need, Reason.NOT_ASKED, -1, Action.NONE)
         if need is Reason.NONE:
             position = self._fault_position(task, ordinal)
             if position is not None and not self._is_to_stay(task, ordinal):
@@ -318,6 +320,20 @@ class Judge:
             return Verdict(state, need, held[0], held[1], Action.NONE)
         is_missing = need in {Reason.NEVER, Reason.GONE}
         return Verdict(State.MISSING if is_missing else State.STALE, need, need, cause, Action.RUN)
+
+    def _is_unasked(self, task: Task, ordinal: int) -> bool:
+        """Whether it was due before its task was first seen, and nobody asks for it."""
+        due = [o for o in self.considered(task) if self.world.is_task_due(task, o)]
+        since = self.snapshot.effects_since.get(task.name, due[-1] if due else None)
+        if task.options.catchup or since is None:
+            return False
+        if not isinstance(task.grain, Whole):
+            lag = int(task.options.lag.total_seconds())
+            if task.grain.interval(since).end + lag > self.snapshot.now + 300:
+                since = due[-1] if due else None
+        is_named = self.request.force is not None or self.request.names_partitions
+        is_asked = is_named and self._is_wanted(task, ordinal)
+        return since is not None and ordinal < since and not is_asked
 
     def _is_doubtful(self, task: Task, ordinal: int) -> bool:
         """Whether an effect was cut off, and twice may do harm."""

@@ -159,6 +159,9 @@ def _writers(draw: st.DrawFn, number: int, readable: Sequence[Dataset], grain: G
             own = written[0]
             taken.append(own.previous() if back == "previous" else own.window(-3, -1))
         options = draw(_options(is_effect=False, grain=grain))
+        reads_itself = any(isinstance(read, Read) and read.dataset in written for read in taken)
+        if not reads_itself and draw(st.integers(0, 4)) == 0:
+            options["catchup"] = False
         name = f"make{number}{'ab'[len(declared)]}"
         declare = task(name=name, reads=taken, writes=written, during=during, **options)
         declared.append(declare(_function(len(taken))))
@@ -323,7 +326,7 @@ def snapshots(draw: st.DrawFn, graph: Graph, era: str) -> Snapshot:
     since = {}
     for one in graph.tasks:
         found = recorder.world.ranges[one.name]
-        if one.is_effect and found and draw(st.booleans()):
+        if (one.is_effect or not one.options.catchup) and found and draw(st.booleans()):
             since[one.name] = found[0] + draw(st.integers(0, 20))
     older = {one.name: (OLDER_CODE,) for one in graph.tasks if draw(st.booleans())}
     perhaps = {
@@ -352,7 +355,7 @@ def requests(draw: st.DrawFn, graph: Graph) -> Request:
         force = Force(draw(st.sampled_from(Only)))
         if draw(st.booleans()):
             force = replace(force, since=draw(st.integers(0, 100)))
-    return Request(wanted, force, draw(st.booleans()))
+    return Request(wanted, force, draw(st.booleans()), draw(st.booleans()))
 
 
 @st.composite

@@ -34,6 +34,7 @@ class Options:
     on_code_change: Literal["stale", "keep"] = "stale"
     on_input_change: Literal["stale", "keep"] = "stale"
     idempotent: bool = False
+    catchup: bool = True
     tags: tuple[str, ...] = ()
 
 
@@ -78,10 +79,12 @@ def _check_options(what: str, values: Mapping[str, Any]) -> None:
     if values["only"] not in (None, "latest"):
         raise DeclarationError(f"{what}: only={values['only']!r}; the one choice is only='latest'")
     _check_changes(what, values)
-    if not isinstance(values.get("idempotent", False), bool):
-        raise DeclarationError(
-            f"{what}: idempotent={values['idempotent']!r}; say True if doing it twice does no harm"
-        )
+    for name, meaning in (
+        ("idempotent", "True if doing it twice does no harm"),
+        ("catchup", "False if what was due before is made only when it is asked for"),
+    ):
+        if not isinstance(values.get(name, False), bool):
+            raise DeclarationError(f"{what}: {name}={values[name]!r}; say {meaning}")
     _check_during(what, values.get("during"))
 
 

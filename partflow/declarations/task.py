@@ -150,6 +150,7 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
     only: Literal["latest"] | None = None,
     version: str | int | None = None,
     on_code_change: Literal["stale", "keep"] = "stale",
+    catchup: bool = True,
     on_input_change: Literal["stale", "keep"] = "stale",
     tags: Iterable[str] = (),
 ) -> Callable[[Function], Task]:
@@ -164,7 +165,8 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
     and `refresh_every` partitions are made again while the outside world corrects what they read.
     `version` is added to the code fingerprint. With `on_code_change="keep"` partitions stay that
     other code made; with `on_input_change="keep"` those stay whose inputs have changed since, so
-    that each is made once.
+    that each is made once. With `catchup=False` what was due before a run first saw the task, but
+    for the newest, is made only by a backfill or when its key is named.
 
     DeclarationError if the declaration cannot be right; the load of a project raises all of them
     together.
@@ -185,6 +187,7 @@ def task(  # noqa: PLR0913 - the public interface; each option stands for itself
         "only": only,
         "version": version,
         "on_code_change": on_code_change,
+        "catchup": catchup,
         "on_input_change": on_input_change,
         "tags": tags,
     }
@@ -216,6 +219,11 @@ def _checked_task(
     inputs, partition = _inputs(function, reads, what)
     for i in inputs:
         _check_self_read(i.read, written, what)
+        if i.read.dataset in written and not options.catchup:
+            raise DeclarationError(
+                f"{what} reads {i.read.declared}, which it writes itself: each partition needs the "
+                "ones before it, so all of them are asked for; leave catchup=False out"
+            )
     _check_batched(what, options, inputs, written)
     return Task(
         function,

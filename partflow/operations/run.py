@@ -14,6 +14,7 @@ from partflow.declarations.graphdocument import graph_text
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import RunRow
 from partflow.metastore.runlog import RunLog
+from partflow.planning.firstseen import caught_up_from
 from partflow.planning.planner import task_span
 from partflow.planning.selection import scopes
 from partflow.planning.upstream import is_ahead
@@ -137,8 +138,11 @@ def seen_ahead(plan: Plan) -> frozenset[str]:
 
 
 def newest(plan: Plan) -> dict[str, int]:
-    """The newest due ordinal of each effect, from which on it runs if it was not seen before."""
-    effects = {}
+    """The newest due ordinal of each effect, from which on it runs if it was not seen before.
+
+    And of each task with `catchup=False`, of which it is that from which on all is made.
+    """
+    effects = caught_up_from(plan)
     for task in plan.graph.tasks:
         if task.is_effect:
             planned = plan.tasks[task.name]

@@ -17,7 +17,7 @@ import numpy as np
 from partflow.declarations.dataset import Dataset
 from partflow.partitions.calendar import Whole
 from partflow.partitions.sets import PartitionSet
-from partflow.planning.plan import Plan, State
+from partflow.planning.plan import Plan, Reason, State
 from partflow.planning.snapshot import state_over
 
 if TYPE_CHECKING:
@@ -138,6 +138,10 @@ def _late(
     first = lo + int(np.argmax(never))
     moments = dataset.expected.moments(dataset.grain, first, hi)
     late = never[first - lo :] & (moments < plan.snapshot.now) & (moments >= since)
+    for task in plan.graph.writers(dataset.name):
+        planned = plan.tasks[task.name]
+        unasked = PartitionSet.where(planned.reason == Reason.NOT_ASKED, planned.lo)
+        late &= ~unasked.mask(first, hi)
     return PartitionSet.where(late, first), moments[late]
 
 

@@ -15,7 +15,7 @@ from partflow.declarations.task import Task
 from partflow.planning.digests import lanes
 from partflow.planning.plan import CLOCK_SLACK, Only, Reason, Request
 from partflow.planning.snapshot import Condition, DatasetState, Snapshot
-from partflow.planning.upstream import Flow, Ranges
+from partflow.planning.upstream import Flow, Ranges, is_ahead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -257,6 +257,34 @@ def _unsettled(look: Look, task: Task, state: DatasetState) -> Mask:
     return np.asarray((((state.made_at < settled_at) & is_time) | ahead) & (state.seq > 0))
 
 
+def _wanted(look: Look, task: Task, span: tuple[int, int]) -> Mask:
+    """Which of a task's partitions in `span` the request wants."""
+    wanted, n = look.request.wanted, span[1] - span[0]
+    if wanted is None:
+        return np.ones(n, np.bool_)
+    masks = [wanted[node].mask(*span) for node in outputs(task) if node in wanted]
+    return np.asarray(np.logical_or.reduce([np.zeros(n, np.bool_), *masks]))
+
+
+def not_asked(look: Look, task: Task, span: tuple[int, int], newest: int | None) -> Mask | None:
+    """Which of a task's partitions in `span` are made only if they are asked for; None if none is.
+
+    With `catchup=False` these are the ones before the one that was the newest due one when the task
+    was first seen. Asked for are those that a backfill wants, or that are named. `newest` is the
+    newest due ordinal, None if none is due.
+    """
+    since = look.snapshot.effects_since.get(task.name, newest)
+    if since is not None and is_ahead(task, since, look.snapshot.now):
+        since = newest
+    if task.options.catchup or since is None:
+        return None
+    mask = np.arange(*span) < since
+    request = look.request
+    if request.force is not None or request.names_partitions:
+        mask &= ~_wanted(look, task, span)
+    return np.asarray(mask)
+
+
 def forced(look: Look, considered: Considered, needs: Needs, span: tuple[int, int]) -> Needs:
     """The needs, with what a backfill asks for beside what has to be made anyway.
 
@@ -266,12 +294,7 @@ def forced(look: Look, considered: Considered, needs: Needs, span: tuple[int, in
     task, own = considered.task, considered.own
     if force is None or force.only is not Only.ALL:
         return needs
-    wanted = np.ones(len(need), np.bool_)
-    if look.request.wanted is not None:
-        masks = [
-            look.request.wanted[n].mask(*span) for n in outputs(task) if n in look.request.wanted
-        ]
-        wanted = np.logical_or.reduce([np.zeros(len(need), np.bool_), *masks])
+    wanted = _wanted(look, task, span)
     older = np.logical_or.reduce([s.seq < force.since for s in own])
     is_disputed = disputed(look, task, own, span)
     asked = wanted & older & ((need == Reason.NONE) | is_disputed | pinned(own))

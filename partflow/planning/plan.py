@@ -82,6 +82,8 @@ class Reason(IntEnum):
     partitions."""
     PERHAPS_DONE = 19
     """An effect that a run began before it was cut off; somebody has to say whether it was done."""
+    NOT_ASKED = 20
+    """It was due before its task was first seen, which says `catchup=False`."""
 
 
 KEPT = (Reason.KEPT, Reason.MOVED)
@@ -119,11 +121,15 @@ class Force:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted: for each node its partitions; None for all partitions of all nodes."""
+    """What is wanted: for each node its partitions; None for all partitions of all nodes.
+
+    `names_partitions` says that somebody named these partitions, and not only their nodes.
+    """
 
     wanted: Mapping[str, PartitionSet] | None = None
     force: Force | None = None
     with_effects: bool = False
+    names_partitions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from partflow.partitions.calendar import Whole
 from partflow.planning import selfreads
 from partflow.planning.demand import needed_of, restricted
 from partflow.planning.faults import faults_of
-from partflow.planning.needs import Considered, Look, at_rest, disputed, forced, needs_of
+from partflow.planning.needs import Considered, Look, at_rest, disputed, forced, needs_of, not_asked
 from partflow.planning.plan import (
     Action,
     Fault,
@@ -157,6 +157,9 @@ def _plan_task(work: _Work, task: Task) -> TaskPlan:
         zeros, none, unmoved = work.nothing(end - first)
         return TaskPlan(task, first, zeros, zeros, zeros, none, zeros, bounds, unmoved)
     case = _case(look, considered, (first, end))
+    unasked = not_asked(look, task, (first, end), _newest_due(late, lo, hi))
+    if unasked is not None:
+        case = replace(case, unasked=unasked & (case.need == Reason.NEVER))
     holds = _holds(considered, np.full(end - first, -1, np.int16) if late is None else late[part])
     if task.reads_itself:
         holds = _with_itself(considered, first, case, holds)
@@ -194,6 +197,14 @@ def _late(task: Task, flows: list[Flow], reads: list[Ranges], lo: int, n: int) -
     return late
 
 
+def _newest_due(late: Causes | None, lo: int, hi: int) -> int | None:
+    """The last ordinal in `[lo, hi)` all of whose reads are due; None if there is none."""
+    if late is None:
+        return hi - 1 if lo < hi else None
+    due = np.flatnonzero(late < 0)
+    return lo + int(due[-1]) if len(due) else None
+
+
 def _enter(positions: Causes, hit: Mask | None, position: int) -> None:
     """Enter a read's position where it hits, unless that of an earlier read stands there."""
     if hit is not None:
@@ -229,7 +240,8 @@ class _Case:
     """What is known of each partition by itself, whatever holds up what it reads.
 
     The first five are as in `Needs`. `conflict`: somebody has to settle what becomes of it, for the
-    reason `dispute`. `lost`: it was made, and its file is gone or cannot be read.
+    reason `dispute`. `lost`: it was made, and its file is gone or cannot be read. `unasked`: it was
+    never made, and is not to be unless somebody asks for it.
     """
 
     need: Codes
@@ -240,6 +252,7 @@ class _Case:
     conflict: Mask
     lost: Mask
     dispute: Reason
+    unasked: Mask
 
 
 def _case(look: Look, considered: Considered, span: tuple[int, int]) -> _Case:
@@ -253,6 +266,7 @@ def _case(look: Look, considered: Considered, span: tuple[int, int]) -> _Case:
         needs.need, needs.cause, needs.kept, np.where(at_rest_so_far, needs.moved, np.int16(0)),
         needs.stays & at_rest_so_far, conflict, np.logical_or.reduce(lost),
         Reason.PERHAPS_DONE if considered.task.is_effect else Reason.CHANGED_OUTSIDE,
+        np.zeros(len(conflict), np.bool_),
     )  # fmt: skip
 
 
@@ -301,6 +315,10 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
         state[here], reason[here], cause[here], action[here] = becomes, why, by[here], Action.NONE
         if why is Reason.NOT_ARRIVED:
             reason[here & (holds.away == by)] = Reason.AWAY
+    # It was due before its task was first seen, and nobody has asked for it.
+    unasked = needed & case.unasked
+    state[unasked], reason[unasked] = State.WAITING, Reason.NOT_ASKED
+    cause[unasked], action[unasked] = -1, Action.NONE
     # It is fresh, perhaps because it is kept; or it is the last good one before a fault.
     reason[fresh] = case.kept[fresh]
     behind = fresh & (holds.faults >= 0) & ~case.stays

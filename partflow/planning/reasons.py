@@ -110,6 +110,8 @@ def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  
             return f"if {name} changes"
         case Reason.CHANGED_OUTSIDE:
             return "changed outside partflow"
+        case Reason.NOT_ASKED:
+            return f"not asked for: it was due before {planned.task.name} was first seen"
         case Reason.PERHAPS_DONE:
             return "perhaps done: a run was cut off in it"
         case Reason.NOT_DUE:

@@ -100,6 +100,7 @@ def document_of(plan: Plan, shown: Mapping[str, Any]) -> dict[str, Any]:
             "wanted": None if wanted is None else {n: list(s.ranges) for n, s in wanted.items()},
             "force": None if force is None else {"only": force.only.value, "since": force.since},
             "with_effects": request.with_effects,
+            "names_partitions": request.names_partitions,
         },
         "tasks": {n: _task_document(t, plan.snapshot.codes[n]) for n, t in plan.tasks.items()},
         "rests_on": [encoded(b) for b in bases_of(plan)],
@@ -207,6 +208,7 @@ def _saved(document: Mapping[str, Any], name: str) -> SavedPlan:
         None if wanted is None else {n: PartitionSet.of(map(tuple, r)) for n, r in wanted.items()},
         None if force is None else Force(Only(force["only"]), int(force["since"])),
         bool(requested["with_effects"]),
+        bool(requested.get("names_partitions", False)),
     )
     tasks = {n: _saved_task(t) for n, t in document["tasks"].items()}
     bases = tuple(Basis.parsed(b) for b in document["rests_on"])

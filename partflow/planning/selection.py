@@ -101,7 +101,7 @@ def request_of(
         grain = grain_of(graph, nodes[-1])
         wrong = next((k for k in asked.span if _ordinal(grain, k) is None), asked.span[0])
         raise UsageError(_nowhere(graph, nodes, wrong))
-    return Request(wanted, force, with_effects)
+    return Request(wanted, force, with_effects, asked.has_partitions)
 
 
 def _has(graph: Graph, node: str, key: str) -> bool:

@@ -28,7 +28,8 @@ class Status:
     state. `maybe` counts those whose inputs are being made again, `kept` those that stay though
     their code or what they read has changed, `moved` how many of their reads have, `pinned` those
     with somebody's accepted file, `last_good` those that stay as they were made while a source's
-    file behind them cannot be read. `states` holds the state of each partition, in order.
+    file behind them cannot be read, `unasked` those that are made only if somebody asks for them.
+    `states` holds the state of each partition, in order.
     """
 
     node: str
@@ -42,6 +43,7 @@ class Status:
     moved: int
     pinned: int
     last_good: int
+    unasked: int
     rows: int
     nbytes: int
     states: NDArray[np.uint8]
@@ -80,7 +82,7 @@ def _source(plan: Plan, name: str) -> Status:
     n = len(states)
     return Status(
         name, "source", grain.describe(), grain.key(state.lo) if n else "",
-        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0, 0,
+        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0, 0, 0,
         int(state.rows.sum()), int(state.nbytes.sum()), states,
     )  # fmt: skip
 
@@ -106,6 +108,7 @@ def _node(plan: Plan, node: str) -> Status:
         sum(int(p.moved.sum()) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.PINNED)) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.LAST_GOOD)) for p in planned),
+        sum(int(np.count_nonzero(p.reason == Reason.NOT_ASKED)) for p in planned),
         rows,
         nbytes,
         states,

@@ -23,6 +23,7 @@ from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import RunLog, begun, new_run_id
 from partflow.operations.start import Begun, Starter
 from partflow.planning.faults import require_clock
+from partflow.planning.firstseen import caught_up_from, is_news
 from partflow.planning.footprint import Footprint, footprint_of_request, footprint_of_steps
 from partflow.planning.lateness import EXPECTED, unnoted
 from partflow.planning.plan import Force, Only, Plan, perhaps_done
@@ -190,7 +191,7 @@ class Making:
         if decided.steps:
             summary = self._summary(start, run, controls)
         else:
-            note_begun(metastore, project.store, by_older_rules, {})
+            note_begun(metastore, project.store, by_older_rules, caught_up_from(decided))
         describe(project.graph, project.store, metastore)
         catalog = views_of(project, metastore).keep_catalog()
         ColumnCache(metastore, project.store.layout.columns).refresh(project.graph.nodes)
@@ -265,4 +266,4 @@ class Making:
 
 def _is_to_note(decided: Plan) -> bool:
     """Whether something is to be told or noted although there may be nothing to make."""
-    return bool(perhaps_done(decided) or unnoted(decided))
+    return bool(perhaps_done(decided) or unnoted(decided)) or is_news(decided)

@@ -305,7 +305,10 @@ def _waiting(plan: Plan) -> dict[str, int]:
     waiting: Counter[str] = Counter()
     for planned in plan.tasks.values():
         waits = wanted_mask(plan.request, planned) & (planned.state == State.WAITING)
-        positions, numbers = np.unique(planned.cause[waits], return_counts=True)
+        unasked = waits & (planned.reason == Reason.NOT_ASKED)
+        if unasked.any():
+            waiting["a backfill"] += int(np.count_nonzero(unasked))
+        positions, numbers = np.unique(planned.cause[waits & ~unasked], return_counts=True)
         for position, number in zip(positions.tolist(), numbers.tolist(), strict=True):
             waiting[_root(plan, planned, position)] += number
     return dict(waiting.most_common())

@@ -84,6 +84,7 @@ class DatasetStatus:
     paused: PausedReport | None
     late: LateReport | None
     failed: int
+    unasked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ def _of_node(plan: Plan, status: Status, late: Lateness | None, failed: int) -> 
         paused=paused_report(plan.snapshot.paused.get(status.node)),
         late=late_report(late),
         failed=failed,
+        unasked=status.unasked,
     )
 
 
@@ -193,6 +195,7 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
         ("pinned", "partition", "pinned, by somebody's choice"),
         ("last_good", "blocked partition", "as made of the last good content"),
         ("failed", "partition", "failed when last tried"),
+        ("unasked", "waiting partition", "not asked for"),
     ):
         numbers = {s.dataset: getattr(s, name) for s in statuses if getattr(s, name)}
         if numbers:

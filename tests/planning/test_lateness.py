@@ -12,7 +12,7 @@ from partflow.declarations.dataset import Dataset
 from partflow.partitions.calendar import Whole
 from partflow.planning.lateness import Lateness, expected_at, lateness, since_of, unnoted
 from partflow.planning.pauses import Pause
-from partflow.planning.plan import Plan, Request, State
+from partflow.planning.plan import Plan, Reason, Request, State
 from partflow.planning.planner import plan
 
 DAY = 86400
@@ -50,17 +50,23 @@ def naive(made: Plan, dataset: Dataset) -> set[int]:
     )
     late = set()
     for lo, extent in extents:
-        ordinal = lo
-        while (extent.hi is None or ordinal < extent.hi) and (
-            dataset.grain.interval(ordinal).end <= now
-        ):
-            moment = int(expected.moments(dataset.grain, ordinal, ordinal + 1)[0])
+        hi = extent.until(dataset.grain.due(now))
+        if lo >= hi:
+            continue
+        for ordinal, moment in enumerate(expected.moments(dataset.grain, lo, hi).tolist(), lo):
             i = ordinal - state.lo
             was_made = 0 <= i < len(state.seq) and state.seq[i] > 0
-            if since <= moment < now and not was_made:
+            if since <= moment < now and not was_made and not unasked(made, dataset, ordinal):
                 late.add(ordinal)
-            ordinal += 1
     return late
+
+
+def unasked(made: Plan, dataset: Dataset, ordinal: int) -> bool:
+    """Whether a partition is one that nobody has asked for."""
+    plans = [made.tasks[t.name] for t in made.graph.writers(dataset.name)]
+    return any(
+        p.lo <= ordinal < p.hi and p.reason[ordinal - p.lo] == Reason.NOT_ASKED for p in plans
+    )
 
 
 @given(cases(), st.data())
