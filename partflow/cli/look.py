@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--check", is_flag=True, help="Exit with 1 if something is late, blocked, failed or in doubt."
 )
-@printing("text", "json")
+@printing("text", "json", "prometheus")
 @click.pass_obj
 def status(
     session: Session, select: tuple[str, ...], exclude: tuple[str, ...], check: bool, output: str
@@ -39,6 +39,7 @@ def status(
     from partflow.planning.selection import Asked
     from partflow.planning.status import statuses
     from partflow.report.document import document
+    from partflow.report.metrics import metrics_lines
     from partflow.report.status import is_well, status_lines, status_report
 
     project = session.project()
@@ -48,6 +49,9 @@ def status(
     chosen = [s for s in statuses(plan) if s.node in nodes]
     report = status_report(plan, chosen, lying, project.failures())
     code = FAILED if check and not is_well(report) else DONE
+    if output == "prometheus":
+        click.echo("\n".join(metrics_lines(plan, chosen)))
+        return code
     if output == "json":
         print_json(document(report))
         return code

@@ -107,7 +107,7 @@ def _lateness(plan: Plan, dataset: Dataset, expected: Expected) -> Lateness:
         first = min((int(moments[0]) for found, moments in late if found), default=0)
     too_old = None
     if expected.max_age is not None:
-        too_old = max(_newest(plan, dataset), since) + expected.max_age
+        too_old = max(newest_fresh(plan, dataset) or 0, since) + expected.max_age
     return Lateness(
         dataset.name, at, first, too_old if too_old is not None and too_old < now else None
     )
@@ -145,19 +145,23 @@ def _late(
     return PartitionSet.where(late, first), moments[late]
 
 
-def _newest(plan: Plan, dataset: Dataset) -> int:
-    """Where the newest fresh partition ends; of a Whole, when it was made. 0 if none is fresh."""
+def newest_fresh(plan: Plan, dataset: Dataset) -> int | None:
+    """Where the newest fresh partition ends, in epoch seconds; None if none is fresh.
+
+    Of a Whole it is when that was made.
+    """
     state = plan.snapshot.states[dataset.name]
-    newest = 0
+    newest = None
     for lo, states in _states(plan, dataset):
         fresh = np.flatnonzero(states == State.FRESH)
         if not len(fresh):
             continue
         ordinal = lo + int(fresh[-1])
         if isinstance(dataset.grain, Whole):
-            newest = max(newest, int(state_over(state, ordinal, ordinal + 1).made_at[0]))
+            end = int(state_over(state, ordinal, ordinal + 1).made_at[0])
         else:
-            newest = max(newest, dataset.grain.interval(ordinal).end)
+            end = dataset.grain.interval(ordinal).end
+        newest = end if newest is None else max(newest, end)
     return newest
 
 
