@@ -146,6 +146,10 @@ class RunLog:
             self._metastore.ask(text, since, at)
         return since
 
+    def failures(self) -> list[tuple[str, str]]:
+        """The (node, key) of all partitions whose last attempt failed."""
+        return self._metastore.failures()
+
     def open_request(self, text: str) -> int | None:
         """As `request`, but nothing is recorded: None if none is open."""
         return self._metastore.open_request(text)

@@ -63,7 +63,16 @@ class Looking:
             since = None if again else RunLog(metastore).open_request(text)
             force = Force(only) if since is None else Force(only, since)
             seen = self.observe(metastore, verify, asked)
+            self.note_failures(seen, RunLog(metastore), only)
             return self.planned(seen, asked, force, with_effects=with_effects)
+
+    def note_failures(self, seen: Observed, log: RunLog, only: Only) -> None:
+        """Have what was seen tell what failed when it was tried last, if that is what decides."""
+        if only is Only.FAILED:
+            graph = self.project.graph
+            grains = {task.name: task.grain for task in graph.tasks if task.is_effect}
+            grains |= {name: dataset.grain for name, dataset in graph.datasets.items()}
+            seen.snapshot = seen.snapshot.with_failures(log.failures(), grains)
 
     def status(self) -> tuple[Status, ...]:
         """For each dataset and effect its states, rows and bytes."""

@@ -94,6 +94,7 @@ class Making:
             if since is None:
                 since = log.request(text, project.clock() / 1e9, again=again)
             force = Force(only, since)
+            self.looking.note_failures(seen, log, only)
             return self.looking.planned(seen, asked, force, with_effects=with_effects)
 
         result = self._run(planned, controls, asked)

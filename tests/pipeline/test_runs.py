@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from partflow.execution.controls import Controls
+from partflow.planning.plan import Only
 from partflow.planning.planner import State
 from partflow.planning.selection import Asked
 
@@ -89,6 +90,24 @@ def test_a_backfill_overwrites_and_appends_nothing(sales):
     assert sales.read("clean").equals(before)
     again = sales.project.backfill(asked=Asked(("clean",), start=DAYS[1], end=DAYS[3])).summary
     assert again.ran == 2
+
+
+@pytest.mark.parametrize("was_made", [False, True])
+def test_a_backfill_of_what_failed_makes_it_whether_it_was_ever_made_or_not(sales, was_made):
+    if was_made:
+        sales.run()
+        sales.sales(DAYS[1], 9)
+    tasks = sales.root / sales.package / "tasks.py"
+    text = tasks.read_text()
+    failing = text.replace("return raw", "assert not FAILING\n    return raw", 1)
+    assert failing != text
+    tasks.write_text(f"from pathlib import Path\nFAILING = True\n{failing}")
+    assert sales.run().failed
+    tasks.write_text(text)
+    asked = Asked(("clean",))
+    planned = sales.project.backfill_plan(asked, Only.FAILED)
+    summary = sales.project.backfill(asked=asked, only=Only.FAILED).summary
+    assert planned.steps == summary.ran == (1 if was_made else len(DAYS))
 
 
 def test_a_backfill_that_was_cut_off_goes_on_with_the_rest(sales):
