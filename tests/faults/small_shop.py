@@ -1,7 +1,7 @@
 """A small warehouse in two versions of its source, and what readers may find of it.
 
 Three days: cleaned (early cutoff), two outputs of one step, a running total that reads itself, one
-that is made in batches, and an effect.
+that is made in batches, and an effect that is done again where it was cut off.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def run_on(sales: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
 def double(sales: pl.DataFrame) -> pl.DataFrame:
     return sales.with_columns(pl.col("qty") * 2)
 
-@effect(reads=[sums])
+@effect(reads=[sums], idempotent=True)
 def send(sums: pl.DataFrame, partition: Partition) -> None:
     with open("sent.txt", "a") as file:
         file.write(f"{partition.key} {sums['qty'].item()}\\n")
