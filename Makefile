@@ -38,7 +38,7 @@ properties: $(VENV)/.dev
 
 # `check` fails a run at a sample of places only; `FAULTS=test_kills.py` tortures one suite alone.
 torture: $(VENV)/.dev
-	TORTURE=all $(BIN)/python -m pytest --timeout 0 -n 2 --dist load tests/faults/$(FAULTS)
+	TORTURE=all $(BIN)/python -m pytest --timeout 0 -n 2 --dist worksteal tests/faults/$(FAULTS)
 
 audit: $(VENV)/.dev
 	$(PIP) install -c constraints.txt -e '.[audit]'
