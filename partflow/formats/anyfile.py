@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from partflow.formats.fingerprint import file_digest, fingerprint_parts
-from partflow.formats.format import Contents
+from partflow.formats.format import Untabled
 from partflow.formats.unreadable import unreadable
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AnyFile:
+class AnyFile(Untabled):
     """The format of a file that only its task knows how to read."""
 
     name = "file"
@@ -37,16 +37,6 @@ class AnyFile:
         return fingerprint_parts(
             "file1", (path.name.encode("utf-8", "surrogateescape"), bytes.fromhex(sha256))
         )
-
-    def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
-        """The fingerprint alone; such a file has no rows."""
-        return Contents(self.fingerprint(path))
-
-    def schema_text(self, path: Path) -> None:
-        """None, because it is no table."""
-
-    def require_likely(self, path: Path) -> None:
-        """Do nothing: any bytes will do."""
 
     def remembered(self) -> AnyFile:
         """This format: there is nothing to remember."""

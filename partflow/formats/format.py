@@ -143,8 +143,28 @@ class FrameFormat(Protocol):
         """This format, for files that may hold a partition column of that name."""
 
 
+class Untabled:
+    """What all formats have in common whose files are no tables: there are no rows to look at."""
+
+    __slots__ = ()
+
+    def fingerprint(self, path: Path) -> str:
+        """The content fingerprint of the value in the file."""
+        raise NotImplementedError
+
+    def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
+        """The fingerprint alone; such a file has no rows."""
+        return Contents(self.fingerprint(path))
+
+    def schema_text(self, path: Path) -> None:
+        """None, because it is no table."""
+
+    def require_likely(self, path: Path) -> None:
+        """Do nothing: reading tells soon enough."""
+
+
 @dataclass(frozen=True, slots=True)
-class ProjectFormat:
+class ProjectFormat(Untabled):
     """A project's format, under its declared name, with all that partflow asks of a format.
 
     ReadError if the project's method raises over a file, or the file cannot be read.
@@ -180,16 +200,6 @@ class ProjectFormat:
             return fingerprint_parts(_WAY, parts)
         what = f"the fingerprint of its format {self.name!r} is {type(text).__name__}, and no text"
         raise ReadError(str(path), f"cannot be read: {what}", "have it return a str")
-
-    def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
-        """The fingerprint alone; such a file has no rows."""
-        return Contents(self.fingerprint(path))
-
-    def schema_text(self, path: Path) -> None:
-        """None, because it is no table."""
-
-    def require_likely(self, path: Path) -> None:
-        """Do nothing: only the project knows its bytes."""
 
     def remembered(self) -> ProjectFormat:
         """This format: nothing is remembered, each reader gets a value read for itself."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from partflow.errors import ReadError
 from partflow.formats.fingerprint import fingerprint_parts
-from partflow.formats.format import Contents
+from partflow.formats.format import Untabled
 from partflow.formats.packed import unpacked
 from partflow.formats.unreadable import REPLACE, unreadable
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Json:
+class Json(Untabled):
     """The format of a document; ReadError if it is none, or if an object has a key twice."""
 
     name = "json"
@@ -50,16 +50,6 @@ class Json:
     def fingerprint(self, path: Path) -> str:
         """The fingerprint of the values: spacing and the order of an object's keys do not count."""
         return _fingerprint(self.read(path))
-
-    def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
-        """The fingerprint alone; such a file has no rows."""
-        return Contents(self.fingerprint(path))
-
-    def schema_text(self, path: Path) -> None:
-        """None, because it is no table."""
-
-    def require_likely(self, path: Path) -> None:
-        """Do nothing: reading tells soon enough."""
 
     def remembered(self) -> Json:
         """This format: each reader gets a document that is read for itself."""

@@ -17,13 +17,13 @@ from typing import Any
 
 from partflow.errors import ReadError
 from partflow.formats.fingerprint import fingerprint_parts
-from partflow.formats.format import Contents
+from partflow.formats.format import Untabled
 from partflow.formats.unreadable import unreadable
 from partflow.store.identity import FileIdentity, identity
 
 
 @dataclass(frozen=True, slots=True)
-class Skops:
+class Skops(Untabled):
     """The format of a trained model, or any other object that skops can store.
 
     `trusted` names types that may be rebuilt although skops does not know them to be harmless.
@@ -75,16 +75,6 @@ class Skops:
             raise unreadable(path, error) from error
         text = json.dumps(_without_addresses(tree, digests), ensure_ascii=True)
         return fingerprint_parts("skops1", [text.encode()])
-
-    def contents(self, path: Path, *, is_small: bool) -> Contents:  # noqa: ARG002
-        """The fingerprint alone; such a file has no rows."""
-        return Contents(self.fingerprint(path))
-
-    def schema_text(self, path: Path) -> None:
-        """None, because it is no table."""
-
-    def require_likely(self, path: Path) -> None:
-        """Do nothing: reading tells soon enough."""
 
     def remembered(self) -> Remembered:
         """This format, but it remembers what this process has read."""
