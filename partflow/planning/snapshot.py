@@ -6,15 +6,12 @@ Knows nothing of files or frames, nor of how anything is recorded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.errors import UsageError
-from partflow.partitions.grain import Grain
 from partflow.planning.digests import LANES
 from partflow.planning.pauses import Pause
 
@@ -137,22 +134,16 @@ class Snapshot:
     paused: Mapping[str, Pause] = field(default_factory=dict)
     expected_since: Mapping[str, int] = field(default_factory=dict)
 
-    def with_failures(
-        self, failures: Iterable[tuple[str, str]], grains: Mapping[str, Grain]
-    ) -> Snapshot:
-        """The snapshot in which these (node, key) failed when they were tried last, and no others.
+    def with_failures(self, failures: Iterable[tuple[str, int]]) -> Snapshot:
+        """The snapshot in which these (node, ordinal) failed when they were tried last, no others.
 
-        Records alone do not tell: what was never made has none. `grains` has them by node; a key
-        that is none of its node's grain is left out.
+        Records alone do not tell: what was never made has none.
         """
         failed = {name: np.zeros_like(state.failed) for name, state in self.states.items()}
-        for node, key in failures:
-            if node not in failed or node not in grains:
-                continue
-            with suppress(UsageError):  # A key of the grain that the node had before.
-                i = grains[node].ordinal(key) - self.states[node].lo
-                if 0 <= i < len(failed[node]):
-                    failed[node][i] = True
+        for node, ordinal in failures:
+            i = ordinal - self.states[node].lo
+            if 0 <= i < len(failed[node]):
+                failed[node][i] = True
         states = {name: replace(state, failed=failed[name]) for name, state in self.states.items()}
         return replace(self, states=states)
 

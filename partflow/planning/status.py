@@ -5,16 +5,17 @@ Knows nothing of where the plan came from. It counts, and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partflow.declarations.graph import Graph
 from partflow.errors import UsageError
 from partflow.planning.plan import KEPT
 from partflow.planning.planner import Action, Plan, Reason, State
+from partflow.planning.selection import grain_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,17 +116,29 @@ def _node(plan: Plan, node: str) -> Status:
     )
 
 
-def failed_now(plan: Plan, failures: Sequence[tuple[str, str]]) -> dict[str, int]:
+def failed_ordinals(graph: Graph, failures: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
+    """The (node, ordinal) of failures, each a (node, key), as far as the graph has them still."""
+    known = frozenset(graph.nodes)
+    for node, key in failures:
+        if node not in known:
+            continue
+        try:
+            ordinal = grain_of(graph, node).ordinal(key)
+        except UsageError:  # A key of the grain that the node had before.
+            continue
+        yield node, ordinal
+
+
+def failed_now(plan: Plan, failures: Iterable[tuple[str, str]]) -> dict[str, int]:
     """How many partitions of each node failed when they were tried last, and are not fresh now.
 
     `failures` are the (node, key) whose last attempt failed, whatever became of them since.
     """
     failed: dict[str, int] = {}
-    for node, key in failures:
+    for node, ordinal in failed_ordinals(plan.graph, failures):
         for task in plan.graph.writers(node):
             planned = plan.tasks[task.name]
-            with suppress(UsageError):  # A key of the grain that the node had before.
-                i = planned.task.grain.ordinal(key) - planned.lo
-                if 0 <= i < len(planned.state) and planned.state[i] != State.FRESH:
-                    failed[node] = failed.get(node, 0) + 1
+            i = ordinal - planned.lo
+            if 0 <= i < len(planned.state) and planned.state[i] != State.FRESH:
+                failed[node] = failed.get(node, 0) + 1
     return failed

@@ -69,10 +69,10 @@ class Looking:
     def note_failures(self, seen: Observed, log: RunLog, only: Only) -> None:
         """Have what was seen tell what failed when it was tried last, if that is what decides."""
         if only is Only.FAILED:
-            graph = self.project.graph
-            grains = {task.name: task.grain for task in graph.tasks if task.is_effect}
-            grains |= {name: dataset.grain for name, dataset in graph.datasets.items()}
-            seen.snapshot = seen.snapshot.with_failures(log.failures(), grains)
+            from partflow.planning.status import failed_ordinals
+
+            failures = failed_ordinals(self.project.graph, log.failures())
+            seen.snapshot = seen.snapshot.with_failures(failures)
 
     def status(self) -> tuple[Status, ...]:
         """For each dataset and effect its states, rows and bytes."""
