@@ -152,14 +152,9 @@ def require_pools(tasks: Iterable[Task], pools: Mapping[str, int]) -> None:
     for task in tasks:
         pool = task.options.pool
         if pool is not None and pool not in pools:
-            question = guess(pool, pools, "")
-            hint = f"{question} Else " if question else ""
-            problem = (
-                f"{task.place}: task {task.name!r} asks for the pool {pool!r}, which has no limit; "
-                f"{hint}add {pool} = 2 to [pools] in partflow.toml, or to [tool.partflow.pools] in "
-                "pyproject.toml"
-            )
-            errors.append(ConfigurationError(problem))
+            problem = f"task {task.name!r} asks for the pool {pool!r}, which has no limit"
+            advice = _to_add(pool, "2", "pools", pools)
+            errors.append(ConfigurationError(f"{task.place}: {problem}; {advice}"))
     if errors:
         raise together(errors)
 
@@ -170,16 +165,21 @@ def require_folders(graph: Graph, folders: Mapping[str, str]) -> None:
     for source in graph.datasets.values():
         for name in source.outside if isinstance(source, Source) else ():
             if name not in folders:
-                question = guess(name, folders, "")
-                hint = f"{question} Else " if question else ""
-                problem = (
-                    f"{source.place}: source {source.name!r} is in the folder {{{name}}}, which "
-                    f'has no path; {hint}add {name} = "PATH" to [folders] in partflow.toml, or to '
-                    "[tool.partflow.folders] in pyproject.toml"
-                )
-                errors.append(ConfigurationError(problem))
+                problem = f"source {source.name!r} is in the folder {{{name}}}, which has no path"
+                advice = _to_add(name, '"PATH"', "folders", folders)
+                errors.append(ConfigurationError(f"{source.place}: {problem}; {advice}"))
     if errors:
         raise together(errors)
+
+
+def _to_add(name: str, value: str, table: str, known: Iterable[str]) -> str:
+    """What to do about a name that a table of the configuration lacks, perhaps a misspelt one."""
+    question = guess(name, known, "")
+    hint = f"{question} Else " if question else ""
+    return (
+        f"{hint}add {name} = {value} to [{table}] in partflow.toml, or to [tool.partflow.{table}] "
+        "in pyproject.toml"
+    )
 
 
 def _require_own(root: Path, top: str) -> None:
