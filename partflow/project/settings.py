@@ -1,0 +1,41 @@
+"""What is configured of `partflow serve`, with its defaults.
+
+Knows nothing of how a file says it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduling:
+    """The table `[tool.partflow.scheduler]`.
+
+    Sources that may still change are looked at every `look_every`, everything every
+    `look_all_every`. A run has at most `run_at_most` steps and `jobs` workers, and `runs_at_once`
+    go on side by side. What is stale by its code alone is made only where the selection
+    `recompute` names it. `alive` is an address that is called after good ticks. When it has to
+    stop, what runs has `stop_within` to end.
+    """
+
+    look_every: timedelta = timedelta(minutes=1)
+    look_all_every: timedelta = timedelta(hours=1)
+    run_at_most: int = 500
+    jobs: int = 1
+    runs_at_once: int = 2
+    recompute: tuple[str, ...] = ()
+    alive: str = ""
+    stop_within: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Notifying:
+    """The table `[tool.partflow.notify]`, but for its channels.
+
+    An episode is told after `tell_after`, and as over when it has been well for `heals_after`.
+    """
+
+    tell_after: timedelta = timedelta(0)
+    heals_after: timedelta = timedelta(minutes=30)
