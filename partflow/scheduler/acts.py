@@ -5,27 +5,18 @@ Knows nothing of how it is decided or carried out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-from partflow.partitions.sets import PartitionSet
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run to begin beside those that go on: of each task these partitions, at most so many."""
-
-    tasks: Mapping[str, PartitionSet]
-    at_most: int
 
 
 @dataclass(frozen=True, slots=True)
 class Acts:
-    """What is to be done now. `run` is None if nothing is.
+    """What is to be done now, and until when nothing else is.
 
-    `sleep_until` is in epoch seconds, and never later than the next look.
+    `begins_run` says that a run is to begin beside those that go on: of what is due by its own
+    plan, and at most `run_at_most` steps. `sleep_until` is in epoch seconds. `looks_at_all` says
+    that the next look is at everything, not only at sources that may still change.
     """
 
-    run: Run | None
+    begins_run: bool
     sleep_until: float
-    looks_at_all: bool = False
+    looks_at_all: bool
