@@ -121,7 +121,10 @@ class SqlitePublications(Database):
 
 
 def _drop(c: apsw.Connection, intents: Iterable[Intent]) -> None:
-    c.executemany(_SQL["drop_intent"], [(i.node, i.key, i.epoch) for i in intents])
+    """Forget intents; the table is looked through once, and not again for each of them."""
+    dropped = {(i.node, i.key, i.epoch) for i in intents}
+    ids = [(row[0],) for row in c.execute(_SQL["pending"]) if row[1:] in dropped]
+    c.executemany(_SQL["drop_intent"], ids)
 
 
 def _check_epochs(c: apsw.Connection, intents: Sequence[Intent]) -> None:

@@ -16,8 +16,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 -- name: intents
 SELECT step, node, key, epoch, staged, old_sha256, new_sha256, record FROM intents ORDER BY id
 
+-- name: pending
+SELECT id, node, key, epoch FROM intents
+
 -- name: drop_intent
-DELETE FROM intents WHERE node = ? AND key = ? AND epoch = ?
+DELETE FROM intents WHERE id = ?
 
 -- name: fail
 UPDATE partitions SET failure = ?3 WHERE node = ?1 AND key = ?2 AND owner = ?4
