@@ -17,6 +17,8 @@ from typing import Any
 
 from partflow.errors import ConfigurationError, DeclarationError, advice_of, guess
 from partflow.partitions.spans import duration
+from partflow.project.notifysettings import notifying_of, variables_of
+from partflow.project.settings import Notifying
 
 PREFIX = "PARTFLOW_"
 _FOLDER = re.compile(r"[a-z][a-z0-9_]*")
@@ -36,7 +38,7 @@ class Config:
     at once, `folders` the path of each folder that sources' paths name. `history` is how many
     replaced files of a partition are kept, `runs_kept` for how long runs and their logs are kept.
     A task that failed `failures_alike` times in a row in the same way is left for the rest of its
-    run.
+    run. `notify` says how people are told.
     """
 
     jobs: tuple[str, ...] = ("jobs",)
@@ -49,6 +51,7 @@ class Config:
     failures_alike: int = 20
     pools: Mapping[str, int] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
+    notify: Notifying = field(default_factory=Notifying)
 
 
 def find_root(path: str | Path) -> Path:
@@ -91,8 +94,9 @@ def read_config(root: Path, environment: Mapping[str, str], overrides: Mapping[s
         if key not in settings:
             raise _unknown(f"{path}: {key!r}", key, settings)
     chosen: dict[str, Any] = {k: _typed(f"{path}: {k}", k, v) for k, v in values.items()}
+    secrets = variables_of(chosen.get("notify", Notifying()))
     for name, text in environment.items():
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or name in secrets:
             continue
         key = name.removeprefix(PREFIX).lower()
         if key not in settings:
@@ -257,6 +261,7 @@ _PARSED: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
         "history": _number,
         "failures_alike": _number,
         "runs_kept": _span,
+        "notify": notifying_of,
     }
 )
 """What makes a value of settings that are more than a text."""

@@ -31,11 +31,62 @@ class Scheduling:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandChannel:
+    """People are told by a command; `words` are the program and its arguments."""
+
+    name: str
+    words: tuple[str, ...]
+    timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookChannel:
+    """People are told by a POST to `url`, or to what the environment's variable `url_env` holds.
+
+    It is signed if `secret_env` names a variable.
+    """
+
+    name: str
+    url: str = ""
+    url_env: str = ""
+    secret_env: str = ""
+    timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class MailChannel:
+    """People are told by mail; `security` is `starttls`, `ssl` or `none`."""
+
+    name: str
+    host: str
+    sender: str
+    to: tuple[str, ...]
+    port: int
+    security: str = "starttls"
+    user: str = ""
+    password_env: str = ""
+    timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class AppriseChannel:
+    """People are told by apprise, at the address in the environment's variable `url_env`."""
+
+    name: str
+    url_env: str
+    timeout: timedelta = timedelta(seconds=30)
+
+
+AnyChannel = CommandChannel | WebhookChannel | MailChannel | AppriseChannel
+
+
+@dataclass(frozen=True, slots=True)
 class Notifying:
-    """The table `[tool.partflow.notify]`, but for its channels.
+    """The table `[tool.partflow.notify]`.
 
     An episode is told after `tell_after`, and as over when it has been well for `heals_after`.
     """
 
     tell_after: timedelta = timedelta(0)
     heals_after: timedelta = timedelta(minutes=30)
+    channels: tuple[AnyChannel, ...] = ()
