@@ -21,6 +21,7 @@ from partflow.cli.graph import graph, ls
 from partflow.cli.init import init
 from partflow.cli.look import status, why
 from partflow.cli.make import backfill, materialize, plan
+from partflow.cli.notifying import notify
 from partflow.cli.pausing import pause, resume
 from partflow.cli.query import query
 from partflow.cli.runs import cancel, logs, runs
@@ -56,13 +57,25 @@ def commands(context: click.Context, folder: str | None) -> None:
 
 _COMMANDS = (
     init, ls, graph, plan, materialize, backfill, accept, check, status, why, query, runs, logs,
-    cancel, rollback, gc, pause, resume, state,
+    cancel, rollback, gc, pause, resume, notify, state,
 )  # fmt: skip
 for command in _COMMANDS:
     commands.add_command(command)
 
 
-_CHANGING = (init, materialize, backfill, accept, cancel, rollback, gc, pause, resume, state)
+_CHANGING = (
+    init,
+    materialize,
+    backfill,
+    accept,
+    cancel,
+    rollback,
+    gc,
+    pause,
+    resume,
+    notify,
+    state,
+)
 _WORKING = {c.name for c in _CHANGING}
 """Commands that change something: their work is done even if their output is lost."""
 

@@ -41,13 +41,17 @@ def status(
     from partflow.report.document import document
     from partflow.report.metrics import metrics_lines
     from partflow.report.status import is_well, status_lines, status_report
+    from partflow.scheduler.channelstates import failing_channels
 
     project = session.project()
     plan = project.plan(asked=Asked(select, exclude))
     nodes = set(project.selected(select, exclude))
     lying = () if select or exclude else project.upkeep.undeclared()
     chosen = [s for s in statuses(plan) if s.node in nodes]
-    report = status_report(plan, chosen, lying, project.failures())
+    configured = {channel.name for channel in project.config.notify.channels}
+    with project.metastore.looked_at() as metastore:
+        failing = failing_channels(metastore, configured)
+    report = status_report(plan, chosen, lying, project.failures(), failing)
     code = FAILED if check and not is_well(report) else DONE
     if output == "prometheus":
         click.echo("\n".join(metrics_lines(plan, chosen)))

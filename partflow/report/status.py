@@ -16,6 +16,7 @@ from partflow.partitions.keytexts import shown_keys_in
 from partflow.planning.lateness import Lateness, lateness
 from partflow.planning.planner import State, perhaps_done
 from partflow.planning.status import Status, failed_now
+from partflow.report.channels import FailingChannelReport, failing_channel_lines
 from partflow.report.document import INLINE
 from partflow.report.faults import (
     FaultReport,
@@ -89,13 +90,17 @@ class DatasetStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The status of all selected nodes, with what is wrong, remarks, and files not shown."""
+    """The status of all selected nodes, with what is wrong, remarks, and files not shown.
+
+    `channels` are those by which people should be told and that do not deliver.
+    """
 
     datasets: tuple[DatasetStatus, ...]
     faults: tuple[FaultReport, ...]
     remarks: Remarks = field(metadata=INLINE)
     undeclared: tuple[StrayReport, ...]
     perhaps_done: tuple[PerhapsDoneReport, ...]
+    channels: tuple[FailingChannelReport, ...]
 
 
 def status_report(
@@ -103,10 +108,12 @@ def status_report(
     statuses: Sequence[Status],
     lying: Sequence[Lying] = (),
     failures: Sequence[tuple[str, str]] = (),
+    channels: Sequence[FailingChannelReport] = (),
 ) -> StatusReport:
     """The report of some nodes' status, of a plan's faults, and of files that are not shown.
 
-    `failures` are the (node, key) of all whose last attempt failed.
+    `failures` are the (node, key) of all whose last attempt failed, `channels` those that do not
+    deliver.
     """
     failed = failed_now(plan, failures)
     late = lateness(plan)
@@ -118,16 +125,18 @@ def status_report(
         remarks_of(plan.snapshot),
         stray_reports(lying),
         perhaps_done_reports(perhaps_done(plan)),
+        tuple(channels),
     )
 
 
 def status_lines(report: StatusReport) -> list[str]:
     """A row for each node, with its bar."""
+    after = [*stray_lines(report.undeclared), *failing_channel_lines(report.channels)]
     if not report.datasets:
-        return ["no dataset is selected", *stray_lines(report.undeclared)]
+        return ["no dataset is selected", *after]
     rows = [(*_row(each), _painted_bar(each.heat)) for each in report.datasets]
     lines = tabled([_HEADS, *rows], right=_NUMBERS)
-    return [*lines, *_notes(report.datasets), _legend(), *stray_lines(report.undeclared)]
+    return [*lines, *_notes(report.datasets), _legend(), *after]
 
 
 def heat(states: NDArray[np.uint8], cells: int = CELLS) -> list[State]:
@@ -206,9 +215,12 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
 
 
 def is_well(report: StatusReport) -> bool:
-    """Whether nothing is late or wrong: no fault, nothing blocked, failed or perhaps done."""
+    """Whether nothing is late or wrong: no fault, nothing blocked, failed or perhaps done.
+
+    And whether people can be told.
+    """
     late = any(s.late for s in report.datasets)
-    wrong = any(s.blocked or s.failed for s in report.datasets) or report.faults
+    wrong = any(s.blocked or s.failed for s in report.datasets) or report.faults or report.channels
     return not (late or wrong or any(e.is_undecided for e in report.perhaps_done))
 
 

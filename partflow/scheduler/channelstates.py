@@ -1,0 +1,37 @@
+"""What the record says of channels that do not deliver: for `status`, and for a test of them.
+
+Knows nothing of how anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from partflow.metastore.journal import note
+from partflow.metastore.protocol import Metastore, Noting
+from partflow.report.channels import FailingChannelReport, failing_channel
+from partflow.scheduler.outbox import ailing_words
+from partflow.scheduler.toldnotes import TOLD, channel_note, noted_told
+from partflow.store.protocol import Journaling
+
+
+def failing_channels(
+    metastore: Noting, configured: Collection[str]
+) -> tuple[FailingChannelReport, ...]:
+    """Those of the configured channels that do not deliver."""
+    told = noted_told(metastore.noted(TOLD))
+    return tuple(
+        failing_channel(name, state.since, ailing_words(told, name))
+        for name, state in sorted(told.ailing.items())
+        if name in configured
+    )
+
+
+def note_that_went(metastore: Metastore, store: Journaling, said: Mapping[str, str | None]) -> None:
+    """Forget that channels failed through which a message went; what waits for them goes now.
+
+    `said` gives for each channel why a message did not go, None if it went.
+    """
+    ailing = noted_told(metastore.noted(TOLD)).ailing
+    texts = {channel_note(name): None for name in ailing if said.get(name, "") is None}
+    note(metastore, store, TOLD, texts)
