@@ -36,11 +36,12 @@ def with_news(
 ) -> Told:
     """The account with what is to be told now as one letter, if there is anything.
 
-    That a channel does not deliver is not told through itself.
+    That a channel does not deliver is told when it has not twice, and never through itself.
     """
     told = _without_strangers(told, channels)
     wrong = [t for t in troubles if t.root.kind != CHANNEL]
-    episodes, tidings = told_now(told.episodes, [*wrong, *channel_troubles(told)], now, notifying)
+    silent = [t for t in channel_troubles(told) if told.ailing[t.root.name].tries > 1]
+    episodes, tidings = told_now(told.episodes, [*wrong, *silent], now, notifying)
     if not tidings:
         return replace(told, episodes=episodes)
     reports = tuple(_report(each) for each in tidings)
