@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 )
 @choosing
 @click.option(
-    "--check", is_flag=True, help="Exit with 1 if something is late, blocked, failed or in doubt."
+    "--check",
+    is_flag=True,
+    help="Exit with 1 if something is late, blocked, failed or in doubt, or nobody can be told.",
 )
 @printing("text", "json", "prometheus")
 @click.pass_obj

@@ -26,12 +26,12 @@ def notify(session: Session, is_test: bool, output: str) -> int:  # noqa: ARG001
 
     Exit with 1 if one did not. The project's modules are not imported.
     """
-    from partflow.metastore.runlog import host
     from partflow.project.config import find_root, read_config
     from partflow.report.channels import channel_trial_lines, trials_of_channels
     from partflow.report.document import document
     from partflow.scheduler.channels.opening import channels_of
     from partflow.scheduler.channelstates import note_that_went
+    from partflow.scheduler.telling import named_project
     from partflow.scheduler.trial import tried
 
     root = find_root(session.folder or ".")
@@ -43,7 +43,7 @@ def notify(session: Session, is_test: bool, output: str) -> int:  # noqa: ARG001
         )
     history = session.history()
     now = history.clock() / 1e9
-    said = tried(channels_of(notifying, root, os.environ), f"{root.name} on {host()}", now)
+    said = tried(channels_of(notifying, root, os.environ), named_project(root), now)
     if not history.metastore.is_empty:
         with history.metastore.opened() as metastore:
             note_that_went(metastore, history.store, said)

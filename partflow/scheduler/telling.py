@@ -11,12 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from partflow.metastore.journal import note
 from partflow.metastore.protocol import Metastore
+from partflow.metastore.runlog import host
 from partflow.project.settings import Notifying
 from partflow.scheduler.channels.channel import Channel
+from partflow.scheduler.channels.opening import channels_of
 from partflow.scheduler.outbox import (
     channel_troubles,
     may_be_tried,
@@ -47,6 +50,11 @@ class AfterTelling:
     failing: tuple[Trouble, ...] = ()
     next_at: float | None = None
     unrecorded: str = ""
+
+
+def named_project(root: Path) -> str:
+    """What messages call the project in the folder `root`: its name, and that of the machine."""
+    return f"{root.name} on {host()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,18 @@ class Telling:
     _landed: SimpleQueue[_Landing] = field(default_factory=SimpleQueue, init=False)
     _number: int = field(default=0, init=False)
     _held: Told | None = field(default=None, init=False)
+
+    @classmethod
+    def of(
+        cls,
+        notifying: Notifying,
+        root: Path,
+        environment: Mapping[str, str],
+        wake: Callable[[], object] = lambda: None,
+    ) -> Telling:
+        """The telling of the project in the folder `root`, by the channels that it configures."""
+        channels = channels_of(notifying, root, environment)
+        return cls(notifying, channels, named_project(root), wake)
 
     def tick(
         self, troubles: Iterable[Trouble], metastore: Metastore, store: Journaling, now: float

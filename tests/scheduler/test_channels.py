@@ -7,12 +7,15 @@ import hmac
 import json
 import os
 import select
+import shutil
+import ssl
 import sys
 from datetime import timedelta
+from functools import partial
 from subprocess import run
 
 import pytest
-from receivers import hook, mailbox
+from receivers import hook
 
 from partflow.project.settings import (
     AppriseChannel,
@@ -42,8 +45,27 @@ def receiver():
 
 @pytest.fixture
 def box():
+    from mailserver import mailbox
+
     with mailbox() as state:
         yield state
+
+
+@pytest.fixture
+def encrypted(tmp_path, monkeypatch):
+    """A mail server with a certificate that this process trusts, and takes no mail without it."""
+    from mailserver import mailbox
+
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
+    words = [*words.split(), "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    run(words, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    with mailbox(tls_context=context, require_starttls=True) as state:
+        yield state, partial(monkeypatch.setenv, "SSL_CERT_FILE", str(certificate))
 
 
 def channel(settings, root=".", **environment):
@@ -222,6 +244,17 @@ def test_nothing_goes_in_the_clear_to_a_server_without_encryption(box):
     said = sent(mail(box, security="starttls", user="me", password_env="PW"), PW="right")
     assert "does not offer" in said
     assert (box.got, box.logins) == ([], [])
+
+
+def test_mail_goes_encrypted_to_a_server_whose_certificate_is_trusted(encrypted):
+    server, trust = encrypted
+    settings = mail(server, security="starttls", user="me", password_env="PW")
+    said = sent(settings, PW="right")
+    assert "certificate" in said
+    assert (server.got, server.logins) == ([], [])
+    trust()
+    assert sent(settings, PW="right") is None
+    assert len(server.got) == 1
 
 
 def test_a_mail_server_that_is_not_there_is_said(box):

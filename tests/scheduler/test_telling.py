@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from receivers import hook
 from tellingproc import PLACES
 
 from partflow.metastore.sqlite.metastore import SqliteMetastore
+from partflow.project.config import read_config
 from partflow.project.settings import Notifying, WebhookChannel
 from partflow.scheduler.channels.opening import channels_of
 from partflow.scheduler.outlook import Root, Trouble
@@ -224,3 +226,48 @@ def test_a_process_that_is_killed_tells_once_or_once_more_with_the_same_id(tmp_p
     ids = (tmp_path / "told.txt").read_text().split()
     assert len(set(ids)) == 1
     assert len(ids) == (2 if place == "sent" else 1)
+
+
+SECRET = "hunter2-very-secret"
+EVERY_CHANNEL = """
+[notify.hook]
+kind = "webhook"
+url_env = "HOOK_URL"
+secret_env = "HOOK_KEY"
+[notify.mail]
+kind = "smtp"
+host = "127.0.0.1"
+port = 1
+security = "none"
+user = "me"
+password_env = "MAIL_PASSWORD"
+from = "a@example.org"
+to = ["b@example.org"]
+[notify.pager]
+kind = "command"
+command = ["sh", "-c", "cat; printenv >&2; exit 3"]
+[notify.chat]
+kind = "apprise"
+url_env = "CHAT_URL"
+"""
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
+def test_nothing_that_is_recorded_or_said_holds_a_secret(metastore, tmp_path, capfd):
+    (tmp_path / "partflow.toml").write_text(EVERY_CHANNEL)
+    notifying = read_config(tmp_path, {}, {}).notify
+    environment = {
+        **os.environ,
+        "HOOK_URL": f"http://127.0.0.1:1/{SECRET}/in?key={SECRET}",
+        "HOOK_KEY": SECRET,
+        "MAIL_PASSWORD": SECRET,
+        "CHAT_URL": f"json://me:{SECRET}@127.0.0.1:1/{SECRET}",
+        "ZZZ": "last",
+    }
+    loop = Loop(Telling.of(notifying, tmp_path, environment), metastore, tmp_path)
+    for _ in range(3):
+        after = loop.tick(TROUBLE, passes=HOUR)
+    assert {t.root.name for t in after.failing} == {"hook", "mail", "pager", "chat"}
+    out, err = capfd.readouterr()
+    noted = json.dumps([after.failing, metastore.noted(TOLD), loop.store.lines], default=str)
+    assert SECRET not in noted + out + err + repr(loop.told) + repr(loop.telling)

@@ -6,7 +6,7 @@ Knows nothing of which channels there are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -43,7 +43,7 @@ class Channel(Protocol):
 class Hiding:
     """What is secret of a channel: the values of some variables of the environment, by name."""
 
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def of(cls, environment: Mapping[str, str], *names: str) -> Hiding:

@@ -11,7 +11,7 @@ import signal
 import subprocess  # nosec B404
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -32,7 +32,7 @@ class ByCommand:
     name: str
     words: tuple[str, ...]
     root: Path
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     hiding: Hiding
     timeout: float
 
