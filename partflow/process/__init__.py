@@ -1,4 +1,5 @@
 """What this process has and shares: processors, memory, standard streams, signals.
 
-Knows nothing of datasets, tasks or runs.
+And what a process that it began has written, and how that ended. Knows nothing of datasets, tasks
+or runs.
 """

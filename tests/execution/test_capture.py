@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from partflow.execution.executors.capture import Capture
-from partflow.execution.executors.spool import Spool
+from partflow.process.spool import Spool
 
 
 @pytest.fixture

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from partflow.declarations.graph import Graph
 from partflow.errors import ConfigurationError
-from partflow.execution.executors.worker import BYTES_AHEAD, Sent, Worker, ended, last_place
+from partflow.execution.executors.worker import BYTES_AHEAD, Sent, Worker
 from partflow.execution.executors.workermain import Ready, Reply, Shares
 from partflow.execution.executors.workplace import Load, log_paths
 from partflow.execution.orders import Cost, Failure, Order, Outcome
+from partflow.process.endings import ended, last_place
 from partflow.store.layout import staged_as
 from partflow.store.protocol import Store
 

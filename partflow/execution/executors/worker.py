@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
 import signal
 import socket
 import time
@@ -18,27 +17,17 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from partflow.execution.executors.spool import Spool
 from partflow.execution.executors.workermain import Duty, Message, Ready, Shares, Unable, work
 from partflow.execution.executors.workplace import Load
 from partflow.execution.orders import Order
 from partflow.process.machine import thread_settings
+from partflow.process.spool import Spool
 
 BYTES_AHEAD = 64 * 2**10
 """How many bytes of orders a busy worker may have."""
 
 GRACE = 2.0
 """How many seconds a worker has to end after it was asked to, before it is killed."""
-
-_OWN = Path(__file__).resolve().parents[2]
-_HEAD = re.compile(r"^(?:Current thread .*|Stack) \(most recent call first\):$", re.MULTILINE)
-_FRAME = re.compile(r'\s*File "([^"]+)", line (\d+) in ')
-_HINTS = {
-    signal.SIGKILL: "; out of memory?",
-    signal.SIGSEGV: "; a crash in a library?",
-    signal.SIGABRT: "; a crash in a library?",
-    signal.SIGBUS: "; a crash in a library?",
-}
 
 
 @dataclass(slots=True)
@@ -235,43 +224,3 @@ def _ending(pid: int | None, sentinel: int) -> int:
         return os.pidfd_open(pid or 0)
     except (AttributeError, OSError):
         return sentinel
-
-
-def ended(code: int) -> str:
-    """How a process ended: `exit code 3`, `signal 9: killed; out of memory?`."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        name = (signal.strsignal(-code) or "").lower()
-        hint = _HINTS.get(signal.Signals(-code), "")
-    except ValueError:
-        return f"signal {-code}"
-    return f"signal {-code}: {name}{hint}"
-
-
-def last_place(text: str, root: Path) -> tuple[str, str]:
-    """The user's own line in the last stack trace of a text, and that stack down to the line.
-
-    Both are "" if there is none.
-    """
-    heads = list(_HEAD.finditer(text))
-    if not heads:
-        return "", ""
-    shown = [heads[-1][0]]
-    for line in text[heads[-1].end() :].splitlines()[1:]:
-        frame = _FRAME.match(line)
-        if not frame:
-            break
-        shown.append(line)
-        if _is_users(Path(frame[1]), root):
-            place = f"{Path(frame[1]).relative_to(root).as_posix()}:{frame[2]}"
-            return place, "\n".join(shown).replace(f"{root}/", "") + "\n"
-    return "", ""
-
-
-def _is_users(path: Path, root: Path) -> bool:
-    return (
-        path.is_relative_to(root)
-        and not {"site-packages", "dist-packages"} & set(path.parts)
-        and not path.is_relative_to(_OWN)
-    )

@@ -19,11 +19,11 @@ from multiprocessing.connection import Connection, wait
 
 from partflow.errors import PartflowError
 from partflow.execution.executors.capture import log_to_stderr
-from partflow.execution.executors.spool import Spool
 from partflow.execution.executors.workplace import Codes, Load, Workplace, log_paths
 from partflow.execution.orders import Outcome
 from partflow.formats.connections import state_default
 from partflow.process.garbage import begin_loading, end_loading
+from partflow.process.spool import Spool
 from partflow.warehouse.handover import HandOver
 
 _GROWN = 2

@@ -33,6 +33,11 @@ class Spool:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    @property
+    def descriptor(self) -> int:
+        """What a process is to have as its standard output, if it is not spawned."""
+        return self._descriptor
+
     @classmethod
     def made(cls, folder: Path) -> Spool:
         """A new spool on the disk of a folder, which is made if it is absent."""
