@@ -25,6 +25,7 @@ from partflow.cli.notifying import notify
 from partflow.cli.pausing import pause, resume
 from partflow.cli.query import query
 from partflow.cli.runs import cancel, logs, runs
+from partflow.cli.serve import serve
 from partflow.cli.session import FAILED, INTERRUPTED, Session
 from partflow.cli.upkeep import gc, rollback, state
 from partflow.errors import PartflowError, advice_of
@@ -57,7 +58,7 @@ def commands(context: click.Context, folder: str | None) -> None:
 
 _COMMANDS = (
     init, ls, graph, plan, materialize, backfill, accept, check, status, why, query, runs, logs,
-    cancel, rollback, gc, pause, resume, notify, state,
+    cancel, rollback, gc, pause, resume, notify, state, serve,
 )  # fmt: skip
 for command in _COMMANDS:
     commands.add_command(command)
@@ -75,6 +76,7 @@ _CHANGING = (
     resume,
     notify,
     state,
+    serve,
 )
 _WORKING = {c.name for c in _CHANGING}
 """Commands that change something: their work is done even if their output is lost."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from partflow.operations.explain import Why
     from partflow.planning.lateness import Lateness
     from partflow.planning.pauses import Pause
-    from partflow.planning.plan import Force, Only, Plan
+    from partflow.planning.plan import Force, Only, Plan, Request
     from partflow.planning.selection import Asked
     from partflow.planning.status import Status
     from partflow.project.looking import Looking
@@ -244,6 +244,10 @@ class Project:
         return self._making.materialize(
             _asked(asked, select), _controls(controls), path, with_effects=with_effects
         )
+
+    def make(self, request: Request, controls: Controls | None = None) -> Result:
+        """Make what is missing or stale of a request, and what that needs."""
+        return self._making.make(request, _controls(controls))
 
     def backfill(
         self,

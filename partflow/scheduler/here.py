@@ -1,0 +1,78 @@
+"""The world of `serve` on this machine: the wall's clock, its children, and signals.
+
+Knows nothing of what is decided. See `Outside`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+
+from partflow.process.surroundings import handled, woken
+from partflow.project.settings import Scheduling
+from partflow.scheduler.crew import Crew
+from partflow.scheduler.messages import Begin
+from partflow.scheduler.news import News, Stopped
+from partflow.scheduler.outlook import Outlook
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_LONGEST = 60.0
+"""The longest wait in seconds: a suspended machine goes on late by no more than this."""
+
+
+class Here:
+    """This machine, with the children of a project; use it in `opened`."""
+
+    def __init__(self, crew: Crew, settings: Scheduling, command: str) -> None:
+        self._crew, self._settings, self._command = crew, settings, command
+        self._wakes = -1
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hear signals in the block; at its end there is no child any more."""
+        with woken() as (reading, _), handled(dict.fromkeys(_STOPPING, _heard)):
+            self._wakes = reading
+            os.set_blocking(reading, False)
+            try:
+                yield
+            finally:
+                self._crew.close()
+
+    def now(self) -> float:
+        """The time in epoch seconds."""
+        return time.time()  # noqa: TID251 - the clock of `serve`, which is handed on from here
+
+    def look(self, *, at_all: bool) -> None:
+        """Have a child look."""
+        self._crew.look(at_all=at_all)
+
+    def begin(self, number: int, outlook: Outlook, *, is_apart: bool) -> None:
+        """Have a child carry a run out."""
+        settings = self._settings
+        begin = Begin(settings.run_at_most, self._command, settings.jobs, is_apart)
+        self._crew.begin(number, begin, outlook.graph)
+
+    def halt(self, *, now: bool) -> None:
+        """Let runs begin nothing more, or give up what is under way, too."""
+        self._crew.halt(now=now)
+
+    def news(self, until: float) -> Sequence[News]:
+        """Wait for news of children or signals, until that moment at the latest."""
+        news = self._crew.tend()
+        patience = 0.0 if news else min(until - self.now(), self._crew.alarm(), _LONGEST)
+        ready = wait([self._wakes, *self._crew.channels], max(0.0, patience))
+        news += self._signals()
+        return [*news, *self._crew.hear(ready)]
+
+    def _signals(self) -> list[News]:
+        with suppress(BlockingIOError):
+            return [Stopped() for number in os.read(self._wakes, 64) if number in _STOPPING]
+        return []
+
+
+def _heard(signum: int, frame: object) -> None:
+    """Nothing: what counts is that the number was written to the pipe."""

@@ -1,0 +1,217 @@
+"""The loop of the process that leads: look, decide, begin runs, and sleep until there is news.
+
+Knows nothing of processes, files or the clock: they are behind `Outside`, so that years of ticks
+can be played through. What is to be done is decided in `decide`, from an `Outlook`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, assert_never
+
+from partflow.project.settings import Scheduling
+from partflow.scheduler.decide import UnderWay, decide
+from partflow.scheduler.messages import (
+    Ended,
+    Leased,
+    LookDone,
+    LookFailed,
+    NotLoaded,
+    Progressed,
+    StepLost,
+)
+from partflow.scheduler.news import Changed, Died, News, OfRun, Stirred, Stopped
+from partflow.scheduler.outlook import Outlook, Root, Trouble
+
+_DOING = {"load": "load the project", "look": "look at the warehouse", "run": "carry a run out"}
+
+
+class Outside(Protocol):
+    """The world of the loop: its clock, its children, and whoever speaks to it."""
+
+    def now(self) -> float:
+        """The time in epoch seconds, by the wall."""
+        ...
+
+    def look(self, *, at_all: bool) -> None:
+        """Have a child look; `LookDone`, `LookFailed`, `NotLoaded` or `Died` will be the answer."""
+        ...
+
+    def begin(self, number: int, outlook: Outlook, *, is_apart: bool) -> None:
+        """Have a child carry a run out; `OfRun` or `Died` of that number will be news."""
+        ...
+
+    def halt(self, *, now: bool) -> None:
+        """Let runs begin nothing more, or give up what is under way, too."""
+        ...
+
+    def news(self, until: float) -> Sequence[News]:
+        """Wait for news, but not longer than until that moment in epoch seconds."""
+        ...
+
+
+@dataclass(slots=True)
+class Running:
+    """A run that goes on, and how far it has come; `steps` is None until it has its lease."""
+
+    steps: int | None = None
+    finished: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
+class Serve:
+    """`serve` while it leads. `say` is called with a line for each thing that happens.
+
+    `troubles` are those that no look can see: of the project's code, of children, of looks.
+    """
+
+    outside: Outside
+    settings: Scheduling
+    say: Callable[[str], None]
+    runs: dict[int, Running] = field(default_factory=dict)
+    troubles: dict[Root, Trouble] = field(default_factory=dict)
+    outlook: Outlook | None = None
+    is_stopping: bool = False
+    is_over: bool = False
+    _numbers: int = 0
+    _is_looking: bool = False
+    _looks_at_all: bool = True
+    _look_at: float = 0.0
+    _changed_at: float = 0.0
+    _rests_until: float = 0.0
+    _deaths: int = 0
+    _gives_up_at: float | None = None
+
+    def turn(self) -> None:
+        """Ask for a look if it is time, wait for news, and act on it."""
+        now = self.outside.now()
+        # Soon, also if the clock was put back.
+        self._look_at = min(self._look_at, now + self._span)
+        if self._may_look and self._look_at <= now:
+            self._is_looking = True
+            self.outside.look(at_all=self._looks_at_all)
+        wakes_at = self._look_at if self._may_look else now + self._span
+        if self._gives_up_at is not None:
+            wakes_at = min(wakes_at, self._gives_up_at)
+        for each in self.outside.news(wakes_at):
+            self._hear(each)
+        if self._gives_up_at is not None and self._gives_up_at <= self.outside.now():
+            self._gives_up_at = None
+            self.outside.halt(now=True)
+        self.is_over |= self.is_stopping and not self.runs
+
+    @property
+    def _span(self) -> float:
+        return self.settings.look_every.total_seconds()
+
+    @property
+    def _may_look(self) -> bool:
+        """Whether a look would tell anything: not while a run is about to take its lease."""
+        is_beginning = any(run.steps is None for run in self.runs.values())
+        return not (self._is_looking or self.is_stopping or is_beginning)
+
+    # --- hearing -----------------------------------------------------------------------------
+
+    def _hear(self, news: News) -> None:
+        now = self.outside.now()
+        match news:
+            case LookDone():
+                self._seen(news.outlook, now)
+            case LookFailed() | NotLoaded():
+                self._not_seen(news, now)
+            case OfRun():
+                self._of_run(news.number, news.said, now)
+            case Died():
+                self._died(news, now)
+            case Changed() | Stirred():
+                self._look_at = now
+            case Stopped():
+                self._stop(now)
+            case _:
+                assert_never(news)
+
+    def _seen(self, outlook: Outlook, now: float) -> None:
+        """Decide from a look, and begin a run if there is one to begin."""
+        self._is_looking = False
+        for kind in ("project", "machine"):
+            self.troubles.pop(Root(kind, ""), None)
+        self.outlook = outlook
+        under_way = UnderWay(len(self.runs), self._changed_at, self._rests_until)
+        acts = decide(outlook, under_way, now, self.settings)
+        self._look_at, self._looks_at_all = acts.sleep_until, acts.looks_at_all
+        if acts.begins_run and not self.is_stopping:
+            self._numbers += 1
+            self.runs[self._numbers] = Running()
+            self._changed_at = now
+            self.outside.begin(self._numbers, outlook, is_apart=self._deaths > 0)
+
+    def _not_seen(self, news: LookFailed | NotLoaded, now: float) -> None:
+        """Try again later, and say what is wrong, once."""
+        self._is_looking = False
+        self._look_at = now + self._span
+        kind = "project" if isinstance(news, NotLoaded) else "machine"
+        self._trouble(Root(kind, ""), news.said, now)
+
+    def _of_run(
+        self, number: int, said: Leased | Progressed | StepLost | Ended, now: float
+    ) -> None:
+        match said:
+            case Leased():
+                self.runs[number].steps = said.steps
+                self._changed_at = self._look_at = now
+            case Progressed():
+                self.runs[number].finished, self.runs[number].failed = said.finished, said.failed
+            case StepLost():
+                self.say(f"{said.task} {said.key} failed: {said.said}")
+            case Ended():
+                self._ended(number, said, now)
+            case _:
+                assert_never(said)
+
+    def _ended(self, number: int, ended: Ended, now: float) -> None:
+        del self.runs[number]
+        self._changed_at = self._look_at = now
+        if ended.run:
+            self._deaths = 0
+            self.troubles.pop(Root("child", "run"), None)
+        if not ended.ran:  # One that came to nothing would come to nothing again at once.
+            self._rests_until = now + self._span
+        if ended.run or ended.said:
+            self.say(_sentence(ended))
+
+    def _died(self, died: Died, now: float) -> None:
+        """Go on without a child: what it was at is tried again, each time somewhat later."""
+        if died.doing != "run":
+            self._is_looking = False
+        self.runs.pop(died.number, None)
+        self._deaths += 1
+        self._changed_at = now
+        self._look_at = self._rests_until = now + min(self._span, 2.0**self._deaths)
+        at = f" at {died.place}" if died.place else ""
+        said = f"a child process ended while it was to {_DOING[died.doing]}{at}: {died.said}"
+        self._trouble(Root("child", died.doing), said, now)
+
+    def _trouble(self, root: Root, said: str, now: float) -> None:
+        before = self.troubles.get(root)
+        if before is None or before.said != said:
+            self.say(said)
+        since = now if before is None else before.since
+        self.troubles[root] = Trouble(root, since, said, "")
+
+    def _stop(self, now: float) -> None:
+        """At first let what runs come to its end; the second time end at once."""
+        self.is_over = self.is_stopping
+        self.is_stopping = True
+        self._gives_up_at = now + self.settings.stop_within.total_seconds()
+        self.outside.halt(now=self.is_over)
+
+
+def _sentence(ended: Ended) -> str:
+    if ended.said:
+        return f"a run came to nothing: {ended.said}"
+    return (
+        f"run {ended.run}: ran {ended.ran:,}, unchanged {ended.unchanged:,}, "
+        f"failed {ended.failed:,}, blocked {ended.blocked:,}"
+    )

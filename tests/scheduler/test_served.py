@@ -1,0 +1,82 @@
+"""`serve` as real processes over small projects."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from projects import World
+from served import children, serving, until
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has waited for has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_it_makes_what_is_missing_and_ends_well_when_it_is_asked_to(sales: World) -> None:
+    with serving(sales) as served:
+        served.says("failed 0, blocked 0")
+
+        assert served.ended() == 0
+
+    assert sales.project.plan().steps == 0
+
+
+def test_its_children_end_with_it_even_if_it_is_killed(sales: World) -> None:
+    with serving(sales) as served:
+        served.says("failed 0, blocked 0")
+        begun = children(served.process.pid)
+        assert begun
+
+        served.ended(signal.SIGKILL)
+
+    until(lambda: all(is_gone(pid) for pid in begun))
+
+
+HOSTILE = """
+landing = Source("landing", Daily("2024-01-30", end="2024-02-04"), path="landing/{key}.csv")
+clean = Dataset("clean", Daily("2024-01-30", end="2024-02-04"))
+odd = Dataset("odd", Daily("2024-01-30", end="2024-02-01"))
+
+@task(reads=[landing], writes=clean)
+def clean_sales(raw: pl.LazyFrame) -> pl.LazyFrame:
+    return raw
+
+@task(writes=odd)
+def ends_its_process(partition: Partition) -> pl.DataFrame:
+    import os, ctypes
+    HOW
+"""
+
+
+def hostile(world: World, how: str) -> World:
+    world.jobs(HOSTILE.replace("HOW", how))
+    for key in ("2024-01-30", "2024-01-31", "2024-02-01", "2024-02-02", "2024-02-03"):
+        world.sales(key, 1)
+    return world
+
+
+def made(world: World, dataset: str) -> int:
+    return len(list((world.root / f"warehouse/{dataset}").glob("*/data.parquet")))
+
+
+def test_a_task_that_ends_its_process_costs_its_own_step_only(world: World) -> None:
+    hostile(world, "os._exit(3)")
+    with serving(world) as served:
+        served.says("worker process died")
+        until(lambda: made(world, "clean") == 5)
+
+        assert served.ended() == 0
+
+
+def test_a_task_that_crashes_costs_its_own_step_only(world: World) -> None:
+    hostile(world, "ctypes.string_at(0)")
+    with serving(world) as served:
+        served.says("worker process died")
+        until(lambda: made(world, "clean") == 5)
+
+        assert served.ended() == 0
