@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -117,13 +117,22 @@ class World:
             found = [o for o in found if begin <= starts[o] and (stop is None or starts[o] < stop)]
         for one in task.inputs:
             if self._is_strict(task, one.read):
-                found = [o for o in found if self.reads(task, one.read, o)]
+                found = [o for o in found if self._reaches(task, one.read, o)]
         return range(found[0], found[-1] + 1) if found else range(0)
+
+    def _reaches(self, task: Task, read: Read, ordinal: int) -> bool:
+        """Whether a read is not wholly outside; up to a bound there may be a gap in between."""
+        if read.form is not Form.WITHIN:
+            return bool(self.reads(task, read, ordinal))
+        start, line = task.grain.interval(ordinal).start, read.dataset.grain
+        oldest = moved(start, f"-{read.first}", line.tz)
+        ends = [line.interval(o).end for o in self.extent(read.dataset)]
+        return any(end <= start for end in ends) and any(end >= oldest for end in ends)
 
     def _is_strict(self, task: Task, read: Read) -> bool:
         if isinstance(task.grain, Whole) or isinstance(read.dataset.grain, Whole):
             return False
-        strict = read.form in {Form.OVERLAP, Form.OVERLAPPING, Form.ASOF}
+        strict = read.form in {Form.OVERLAP, Form.OVERLAPPING, Form.ASOF, Form.WITHIN}
         return strict and not read.is_optional and read.dataset not in task.writes
 
     def _hull(self, dataset: Dataset) -> range:
@@ -144,6 +153,11 @@ class World:
         if read.form is Form.ASOF:
             ended = _clipped(range(intervals.first, intervals.ended_by(here.start)), extent)
             return ended[-1:]
+        if read.form is Form.WITHIN:
+            oldest = moved(here.start, f"-{read.first}", line.tz)
+            ended = range(intervals.first, intervals.ended_by(here.start))
+            young = [o for o in ended if intervals.ends[o - intervals.first] >= oldest]
+            return _clipped(range(young[0], ended.stop) if young else range(0), extent)
         if read.form is Form.SPAN:
             start = moved(here.start, str(read.first), line.tz)
             end = moved(here.end, str(read.last), line.tz)
@@ -175,13 +189,27 @@ class World:
         return self.has_ended(task.grain, ordinal, lag) and all(
             self.is_due(one.read.dataset, o)
             for one in task.inputs
-            if not one.read.is_optional
+            if not one.read.is_optional and not is_partial(one.read)
             for o in self.reads(task, one.read, ordinal)
         )
 
     def has_ended(self, grain: Grain, ordinal: int, lag: int = 0) -> bool:
         """Whether a partition's interval, and a lag, lie behind."""
         return isinstance(grain, Whole) or grain.interval(ordinal).end + lag <= self.now
+
+
+def is_partial(read: Read) -> bool:
+    """Whether a part of what it covers is enough, of which some has to be there."""
+    return read.form is Form.WITHIN or read.least is not None
+
+
+def from_newest(read: Read, those: range, contents: Callable[[int], DIGEST]) -> range:
+    """Of a read up to a bound, what comes from the newest on that was ever there; else all."""
+    if read.form is not Form.WITHIN:
+        return those
+    return next(
+        (those[i:] for i in reversed(range(len(those))) if contents(those[i]) != NOTHING), those
+    )
 
 
 def _formed(read: Read, those: range, extent: range) -> range:
@@ -321,6 +349,15 @@ class Judge:
         is_missing = need in {Reason.NEVER, Reason.GONE}
         return Verdict(State.MISSING if is_missing else State.STALE, need, need, cause, Action.RUN)
 
+    def _reads(self, task: Task, read: Read, ordinal: int) -> range:
+        """What a partition reads of one dataset, which may hang on what is there."""
+        return from_newest(
+            read, self.world.reads(task, read, ordinal), lambda o: self._content(read.dataset, o)
+        )
+
+    def _content(self, dataset: Dataset, ordinal: int) -> DIGEST:
+        return self._record(dataset.name, ordinal).content
+
     def _is_unasked(self, task: Task, ordinal: int) -> bool:
         """Whether it was due before its task was first seen, and nobody asks for it."""
         due = [o for o in self.considered(task) if self.world.is_task_due(task, o)]
@@ -345,7 +382,7 @@ class Judge:
             return Verdict(State.FRESH, Reason.NONE, Reason.PINNED, -1, Action.NONE)
         if not is_held and not self._is_to_stay(task, ordinal):
             for position, one in enumerate(task.inputs):
-                for o in self.world.reads(task, one.read, ordinal):
+                for o in self._reads(task, one.read, ordinal):
                     if self._upstream(one.read.dataset, o, Action.RUN, Action.MAYBE):
                         return Verdict(
                             State.FRESH, Reason.NONE, Reason.UPSTREAM, position, Action.MAYBE
@@ -375,7 +412,10 @@ class Judge:
     def _fault_position(self, task: Task, ordinal: int) -> int | None:
         """The first read behind which a source's file cannot be read, directly or further up."""
         for position, one in enumerate(task.inputs):
-            for o in self.world.reads(task, one.read, ordinal):
+            for o in self._reads(task, one.read, ordinal):
+                never_was = self._content(one.read.dataset, o) == NOTHING
+                if is_partial(one.read) and never_was:
+                    continue
                 if self._is_behind_fault(one.read.dataset, o):
                     return position
         return None
@@ -437,7 +477,7 @@ class Judge:
         """The positions of the reads that find something else than it was made from."""
         found = []
         for position, one in enumerate(task.inputs):
-            now = self._digests(one.read, self.world.reads(task, one.read, ordinal))
+            now = self._digests(one.read, self._reads(task, one.read, ordinal))
             if any(s.inputs[position] not in now for s in self._own(task, ordinal)):
                 found.append(position)
         return found
@@ -483,7 +523,7 @@ class Judge:
         found = [
             (reason, position)
             for position, one in enumerate(task.inputs)
-            for reason in self._holding(one.read, self.world.reads(task, one.read, ordinal))
+            for reason in self._holding(task, one.read, ordinal)
         ]
         for strongest in (Reason.BEHIND, Reason.NOT_DUE, Reason.NOT_ARRIVED):
             for reason, position in found:
@@ -498,21 +538,40 @@ class Judge:
         return read.dataset.is_source and any(
             self._record(read.dataset.name, o).condition is Condition.GONE
             and self.world.is_due(read.dataset, o)
-            for o in self.world.reads(task, read, ordinal)
+            for o in self._reads(task, read, ordinal)
         )
 
-    def _holding(self, read: Read, ordinals: Iterable[int]) -> set[Reason]:
-        """What holds a read up; one that is optional only by what did not just never come."""
-        dataset = read.dataset
-        found = [
+    def _holding(self, task: Task, read: Read, ordinal: int) -> set[Reason]:
+        """What holds a read up; one that does without some only by what did not just never come."""
+        ordinals = self._reads(task, read, ordinal)
+        holds = {o: self._hold(read.dataset, o) for o in ordinals}
+        if not read.is_optional and not is_partial(read):
+            return set(holds.values()) - {Reason.NONE}
+        was = {o for o in ordinals if self._content(read.dataset, o) != NOTHING}
+        lost = {
             o
             for o in ordinals
-            if not read.is_optional
-            or self._is_lost(dataset, o)
-            or self._is_behind_fault(dataset, o)
-        ]
-        holds = {self._hold(read.dataset, o) for o in found} - {Reason.NONE}
-        return holds - {Reason.NOT_DUE} if read.is_optional else holds
+            if (read.is_optional or o in was)
+            and (self._is_lost(read.dataset, o) or self._is_behind_fault(read.dataset, o))
+        }
+        found = {holds[o] for o in lost} - {Reason.NONE, Reason.NOT_DUE}
+        if is_partial(read):
+            comes = {
+                o for o in ordinals if self._upstream(read.dataset, o, Action.RUN, Action.MAYBE)
+            }
+            if len(was | comes) < self._enough(task, read, ordinal):
+                is_stuck = Reason.BEHIND in holds.values()
+                found.add(Reason.BEHIND if is_stuck else Reason.NOT_ARRIVED)
+        return found
+
+    def _enough(self, task: Task, read: Read, ordinal: int) -> int:
+        """How many partitions of a partial read have to be there, at this moment."""
+        if read.form is Form.WITHIN:
+            return 1
+        n = len(self._reads(task, read, ordinal))
+        wait = task.options.lag.total_seconds() + read.wait.total_seconds()
+        is_over = task.grain.interval(ordinal).end + wait <= self.snapshot.now
+        return min(n, read.least or 0) if is_over or not read.wait else n
 
     def _is_lost(self, dataset: Dataset, ordinal: int) -> bool:
         """Whether a file was there, or is, and cannot be read."""
@@ -577,7 +636,7 @@ class Judge:
             found.add(key)
             task = self.graph.task(key[0])
             for one in task.inputs:
-                for o in self.world.reads(task, one.read, key[1]):
+                for o in self._reads(task, one.read, key[1]):
                     writer = self._writer(one.read.dataset, o)
                     if writer is not None:
                         queue.append((writer.name, o))

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import reject
 from hypothesis import strategies as st
 from profiles import SLOW
-from reference import DIGEST, World, element, total
+from reference import DIGEST, World, element, from_newest, total
 
 from partflow.declarations.dataset import Dataset, Read, Source, as_read
 from partflow.declarations.graph import Graph, derive, outputs
@@ -92,6 +92,7 @@ SPANS = {
     "daily": [("-7d", "0d"), ("-2d", "-1d"), ("-1 months", "0d"), ("0d", "1d"), ("-36h", "0h")],
     "hourly": [("-6h", "0h"), ("-90m", "30m"), ("-1d", "0d"), ("-1d", "-1d")],
 }
+BOUNDS = ["1d", "5d", "36h", "90m", "2w", "1 months"]
 WINDOWS = [(-6, 0), (-1, 1), (0, 0), (-3, -2), (0, 2), (-2, -1), (1, 1)]
 
 
@@ -100,7 +101,7 @@ def reads(draw: st.DrawFn, dataset: Dataset, grain: Grain) -> Read:
     """Some way for a task of that grain to read a dataset."""
     forms = ["overlap", "overlap", "overlapping", "window", "history"]
     if not isinstance(dataset.grain, Whole) and not isinstance(grain, Whole):
-        forms += ["span", "previous", "asof"]
+        forms += ["span", "previous", "asof", "within"]
     form = draw(st.sampled_from(forms))
     nests = isinstance(grain, Whole) or grain.nests(dataset.grain)
     spans = SPANS.get(dataset.grain.kind, [("-2w", "0d"), ("-1 months", "0 months")])
@@ -112,7 +113,14 @@ def reads(draw: st.DrawFn, dataset: Dataset, grain: Grain) -> Read:
         "history": dataset.history,
         "previous": dataset.previous,
         "asof": dataset.asof,
+        "within": lambda: dataset.within(draw(st.sampled_from(BOUNDS))),
     }[form]()
+    is_cut = not isinstance(dataset.grain, Whole) and not isinstance(grain, Whole)
+    if is_cut and form not in {"previous", "asof", "within"} and draw(st.integers(0, 4)) == 0:
+        wait = draw(st.sampled_from([None, "6h", "3d"]))
+        return made.at_least(draw(st.integers(1, 5)), wait)
+    if form == "within":
+        return made
     return made.optional() if draw(st.integers(0, 4)) == 0 else made
 
 
@@ -281,13 +289,14 @@ class _Recorder:
         if self._is_flawed():
             return 1, 2
         state = self.states[read.dataset.name]
-        parts = []
-        for o in self.world.reads(writer, read, ordinal):
+
+        def content(o: int) -> DIGEST:
             i = o - state.lo
-            if 0 <= i < len(state.condition):
-                content = int(state.content[i, 0]), int(state.content[i, 1])
-                parts.append(element(read.dataset.grain, o, content))
-        return total(parts)
+            is_held = 0 <= i < len(state.condition)
+            return (int(state.content[i, 0]), int(state.content[i, 1])) if is_held else (0, 0)
+
+        those = from_newest(read, self.world.reads(writer, read, ordinal), content)
+        return total(element(read.dataset.grain, o, content(o)) for o in those)
 
     def _empty(self, due: Sequence[int], width: int) -> DatasetState:
         return empty_state(due[0] if due else 0, len(due), width)

@@ -219,6 +219,18 @@ class Dataset:
         """The newest partition whose interval had ended when the task's interval began."""
         return Read(self, Form.ASOF)
 
+    def within(self, bound: str) -> Read:
+        """The newest partition that is there of what had ended, as for `asof`, up to a bound.
+
+        `bound` is a span such as "5d": the partition's interval ended at most so long before the
+        task's interval began. DeclarationError if it is no span, or not longer than nothing.
+        """
+        return Read(self).within(bound)
+
+    def at_least(self, number: int, wait: Duration | None = None) -> Read:
+        """The overlapping partitions, of which so many have to be there; see `Read.at_least`."""
+        return Read(self).at_least(number, wait)
+
     def overlapping(self) -> Read:
         """Every partition that touches the task's data interval, also where grains do not nest."""
         return Read(self, Form.OVERLAPPING)
@@ -400,17 +412,63 @@ def _problem_of_path(path: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What each partition of a task reads of one dataset."""
+    """What each partition of a task reads of one dataset.
+
+    `least` is how many partitions have to be there, None for all that it is about; `wait` is for
+    how long the others are waited for after the task's partition is due.
+    """
 
     dataset: Dataset
     form: Form = Form.OVERLAP
     first: int | str = 0
     last: int | str = 0
     is_optional: bool = False
+    least: int | None = None
+    wait: timedelta = timedelta(0)
 
     def optional(self) -> Read:
-        """The same, but what is not there is left out, and nothing waits for it."""
+        """The same, but what is not there is left out, and nothing waits for it.
+
+        DeclarationError if the read says itself how much has to be there.
+        """
+        if self.is_partial:
+            problem = "says itself how much has to be there; leave .optional() out"
+            return self._refused(f"{self.declared} {problem}")
         return replace(self, is_optional=True)
+
+    def within(self, bound: str) -> Read:
+        """The newest partition that is there, up to a bound; see `Dataset.within`."""
+        if problem := _problem_of_bound(bound):
+            return self._refused(f"{self.dataset.name}.within({bound!r}): {problem}")
+        return replace(self, form=Form.WITHIN, first=bound.strip())
+
+    def at_least(self, number: int, wait: Duration | None = None) -> Read:
+        """The same, but so many of its partitions are enough: the others are left out.
+
+        With all of them there nothing waits. Else a partition that was never made waits until
+        `wait`, such as "6h", has passed since it was due. Where the read has fewer partitions than
+        `number` at all, it needs all of them. DeclarationError if the number is not from 1, if
+        `wait` is no span of time, or if the read is of one partition, or optional.
+        """
+        what = f"{self.declared}.at_least({number!r}, wait={wait!r})"
+        if type(number) is not int or number < 1:
+            return self._refused(f"{what}: give a whole number from 1; 0 would be .optional()")
+        if self.is_optional or self.is_partial or self.form in (Form.PREVIOUS, Form.ASOF):
+            return self._refused(f"{what}: it is for reads of several partitions, such as a window")
+        try:
+            span = duration(wait, "wait") or timedelta(0)
+        except DeclarationError as error:
+            return self._refused(f"{what}: {error}")
+        return replace(self, least=number, wait=span)
+
+    def _refused(self, problem: str) -> Read:
+        refuse(DeclarationError(f"{declared_at()}: {problem}"), self.dataset)
+        return self
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a part of its range is enough, of which some has to be there."""
+        return self.form is Form.WITHIN or self.least is not None
 
     def window(self, first: int | str, last: int | str) -> Read:
         """The same dataset through a window; DeclarationError as of `Dataset.window`."""
@@ -423,19 +481,29 @@ class Read:
 
     @property
     def declared(self) -> str:
-        """The read as it is written; the text differs if and only if the read does."""
+        """The read as it is written; the text differs if and only if what is read does.
+
+        For how long the rest is waited for is left out: it does not change what a function makes.
+        """
         name = self.dataset.name
         mapping = {
             Form.OVERLAP: "",
             Form.WINDOW: f".window({self.first}, {self.last})",
             Form.SPAN: f".window({self.first!r}, {self.last!r})",
+            Form.WITHIN: f".within({self.first!r})",
         }.get(self.form, f".{self.form.value}()")
-        return f"{name}{mapping}{'.optional()' if self.is_optional else ''}"
+        enough = "" if self.least is None else f".at_least({self.least})"
+        return f"{name}{mapping}{enough}{'.optional()' if self.is_optional else ''}"
+
+    @property
+    def does_without(self) -> bool:
+        """Whether it does without partitions that are not there, as long as enough are."""
+        return self.is_optional or self.is_partial
 
     @property
     def is_strict(self) -> bool:
         """Whether a partition that finds nothing here lies outside of its task's range."""
-        strict = (Form.OVERLAP, Form.OVERLAPPING, Form.ASOF)
+        strict = (Form.OVERLAP, Form.OVERLAPPING, Form.ASOF, Form.WITHIN)
         return self.form in strict and not self.is_optional
 
     @property
@@ -462,6 +530,14 @@ def _problem_of_window(first: object, last: object) -> str | None:
         return "give two whole numbers, as window(-6, 0), or two spans, as window('-7d', '0d')"
     wrong = [text for text in (first, last) if not is_span(text)]
     return f"{wrong[0]!r} is not a span; write -7d, 2w, -1 months, 6h or 30m" if wrong else None
+
+
+def _problem_of_bound(bound: object) -> str | None:
+    """What is wrong with the bound of `within`; None if nothing is."""
+    is_text = isinstance(bound, str) and is_span(bound)
+    if not is_text or not isinstance(bound, str) or bound.strip().startswith(("-", "+")):
+        return "give a span without a sign, such as 5d, 2w, 1 months, 6h or 30m"
+    return None if bound.strip().strip("0")[:1].isdigit() else "it must be longer than nothing"
 
 
 def as_read(declared: Dataset | Read) -> Read:

@@ -240,6 +240,12 @@ def _ill_nested(task: Task, task_input: Input) -> Iterator[str]:
             f"{read.dataset.name!r}, which is {other}: these do not nest; "
             f"write {read.dataset.name}.overlapping() to read all that touch"
         )
+    if read.is_partial and isinstance(task.grain, Whole):
+        yield (
+            f"{task.name!r} at {task.place} is Whole and reads {read.declared}: it reads all that "
+            f"is due, with no moment to count from; read {read.dataset.name} itself, or "
+            f"{read.dataset.name}.optional()"
+        )
     both_whole = isinstance(task.grain, Whole) and isinstance(read.dataset.grain, Whole)
     if read.form is Form.SPAN and both_whole:
         yield (

@@ -6,6 +6,7 @@ partition. Knows nothing of datasets or tasks: grains come in, arrays come out.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_NONE = np.zeros(1, np.int64)
+
+
 class Form(Enum):
     """How a partition of a task finds what it reads of one dataset."""
 
@@ -29,6 +33,7 @@ class Form(Enum):
     PREVIOUS = "previous"
     HISTORY = "history"
     ASOF = "asof"
+    WITHIN = "within"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,9 @@ class Extent:
 class ReadMapping:
     """A form of reading a dataset whose grain is `line`.
 
-    `first` and `last` are the ends of a window or a span, and mean nothing for other forms.
+    `first` and `last` are the ends of a window or a span; `first` is the bound of WITHIN, such as
+    "5d". They mean nothing for other forms. Of WITHIN the range holds all that can be chosen from:
+    what had ended when the task's interval began, and ended no longer than the bound before that.
     """
 
     line: Grain
@@ -66,18 +73,38 @@ class ReadMapping:
         everything, line = Extent(grain.lo, grain.hi), self.line
         if isinstance(grain, Whole) or isinstance(line, Whole):
             return everything
-        if self.form is not Form.ASOF and (line is grain or line.same_line(grain)):
+        is_past = self.form in (Form.ASOF, Form.WITHIN)
+        if not is_past and (line is grain or line.same_line(grain)):
             return everything.clip(extent)
         begin = line.interval(extent.lo)
-        if self.form is Form.ASOF:
+        if is_past:
             first = grain.ordinal_at(begin.end)
-            begins_before = grain.interval(first).start < begin.end
-            return everything.clip(Extent(first + begins_before, None))
+            first += grain.interval(first).start < begin.end
+            end = first if extent.lo == extent.hi else self._too_late(grain, first, extent)
+            return everything.clip(Extent(first, end))
         if extent.hi is None:
             return everything.clip(Extent(grain.ordinal_at(begin.start), None))
         end = line.interval(extent.hi - 1).end if extent.hi > extent.lo else begin.start
         lo, hi = grain.overlapping(begin.start, end)
         return everything.clip(Extent(lo, max(lo, hi)))
+
+    def _too_late(self, grain: Grain, first: int, extent: Extent) -> int | None:
+        """The first ordinal from `first` on for which all of the extent is too old; or None.
+
+        It is looked for in steps that double, and then between the last two.
+        """
+        if self.form is not Form.WITHIN or extent.hi is None:
+            return None
+        end = extent.hi
+
+        def is_too_late(ordinal: int) -> bool:
+            a, _ = self._shifted(grain, (ordinal, ordinal + 1), _NONE, _NONE, extent)
+            return int(a[0]) >= end
+
+        step = 1
+        while not is_too_late(first + step):
+            step *= 2
+        return first + bisect_left(range(first, first + step), 1, key=is_too_late)
 
     def bounds(
         self, grain: Grain, lo: int, hi: int, extent: Extent, horizon: int
@@ -128,6 +155,9 @@ class ReadMapping:
             return first - 1, first
         if self.form is Form.HISTORY:
             return np.full(len(first), extent.lo, np.int64), last
+        if self.form is Form.WITHIN:
+            oldest = moved(grain.edges(*span)[:-1], f"-{self.first}", self.line.tz)
+            return self.line.ordinals_at(oldest - 1), first
         if self.form is Form.ASOF:
             newest = first - 1
             if extent.hi is not None:

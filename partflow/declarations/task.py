@@ -474,6 +474,11 @@ def _as_read(declared: object, what: str) -> Read:
     read = as_read(declared)
     if read.form is Form.ASOF and read.dataset.grain.kind == "whole":
         raise DeclarationError(f"{what}: {read.dataset.name}.asof(): a Whole dataset never ends")
+    if read.is_partial and read.dataset.grain.kind == "whole":
+        raise DeclarationError(
+            f"{what} reads {read.declared}: a Whole dataset is one partition; read "
+            f"{read.dataset.name} itself, or {read.dataset.name}.optional()"
+        )
     return read
 
 
@@ -481,9 +486,14 @@ def _check_self_read(read: Read, writes: tuple[Dataset, ...], what: str) -> None
     """Raise DeclarationError if a partition would need itself, or one after it."""
     if read.dataset not in writes or read.form is Form.PREVIOUS:
         return
+    name = read.dataset.name
+    if read.is_partial:
+        raise DeclarationError(
+            f"{what} reads {read.declared}, which it writes itself; there each partition needs the "
+            f"ones before it: read {name}.previous(), {name}.window(-7, -1), or such .optional()"
+        )
     if read.form is Form.WINDOW and int(read.last) < 0:
         return
-    name = read.dataset.name
     raise DeclarationError(
         f"{what} reads {read.declared}, which it writes itself; a task may read its own dataset "
         f"only further back: {name}.previous(), or {name}.window(-7, -1)"

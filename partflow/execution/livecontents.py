@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.declarations.graph import outputs
+from partflow.declarations.mapping import Form
 from partflow.declarations.parameters import ParameterKind
 from partflow.execution.readyqueue import Step
 from partflow.planning.digests import element, elements, lanes, range_digest
@@ -41,11 +42,15 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class ReadNow:
-    """What a step reads of one dataset now: ordinals, 16 bytes of digest over them, and size."""
+    """What a step reads of one dataset now: ordinals, 16 bytes of digest over them, and size.
+
+    `of` is how many partitions the read is of; some of them may be left out.
+    """
 
     ordinals: tuple[int, ...]
     digest: bytes
     size: Size
+    of: int
 
 
 _FEW_NUMBERS = 64
@@ -90,7 +95,8 @@ class LiveContents:
     def reads(self, step: Step) -> tuple[ReadNow, ...]:
         """What a step reads now, in the order of its task's reads.
 
-        Of an optional read the partitions that are not there are left out.
+        Of a read that does without them the partitions that are not there are left out. Of one up
+        to a bound only the newest is read.
         """
         planned = self._plan.tasks[step.task]
         i = step.ordinal - planned.lo
@@ -101,12 +107,15 @@ class LiveContents:
             rows, nbytes = live.rows[low:high], live.nbytes[low:high]
             parts = live.parts[low:high]
             numbers: Sequence[int] = range(low + live.lo, high + live.lo)
-            if task_input.read.is_optional:
+            if task_input.read.does_without:
                 mask = live.there[low:high]
+                if task_input.read.form is Form.WITHIN:
+                    mask = _last_of(mask)
                 numbers = (np.flatnonzero(mask) + low + live.lo).tolist()
                 parts, rows, nbytes = parts[mask], rows[mask], nbytes[mask]
             size = Size(_sum(rows), _sum(nbytes))
-            reads_now.append(ReadNow(tuple(numbers), range_digest(parts).tobytes(), size))
+            digest, of = range_digest(parts).tobytes(), int(b[i] - a[i])
+            reads_now.append(ReadNow(tuple(numbers), digest, size, of))
         return tuple(reads_now)
 
     def fits(self, batch: Sequence[Step], step: Step, most: int) -> bool:
@@ -144,6 +153,14 @@ class LiveContents:
         i = ordinal - live.lo
         return 0 <= i < len(live.there) and bool(live.parts[i].any() and not live.there[i])
 
+    def there(self, name: str, bounds: tuple[int, int]) -> NDArray[np.bool_]:
+        """Which partitions of a dataset in a range are there now."""
+        live = self._live[name]
+        low, high = _within(live, *bounds)
+        mask = np.zeros(max(bounds[1] - bounds[0], 0), np.bool_)
+        mask[low + live.lo - bounds[0] : high + live.lo - bounds[0]] = live.there[low:high]
+        return mask
+
     def is_fresh(self, step: Step) -> bool:
         """Whether a step that was planned because an input might change is fresh after all."""
         planned = self._plan.tasks[step.task]
@@ -178,7 +195,9 @@ class LiveContents:
         ):
             live = self._live[task_input.read.dataset.name]
             low, high = _within(live, a[i], b[i])
-            digests.append({read.digest, range_digest(live.parts[low:high]).tobytes()})
+            with_lost = range_digest(live.parts[low:high]).tobytes()
+            is_one = task_input.read.form is Form.WITHIN
+            digests.append({read.digest} if is_one else {read.digest, with_lost})
         return digests
 
     def put(self, step: Step, contents: Mapping[str, str], sizes: Mapping[str, Size]) -> None:
@@ -204,6 +223,13 @@ def _live(plan: Plan, name: str) -> _Live:
     there = (state.condition == Condition.GOOD) | (state.condition == Condition.CHANGED)
     rows, nbytes = state.rows.copy(), state.nbytes.copy()
     return _Live(lo, starts, elements(starts, state.content), there, rows, nbytes)
+
+
+def _last_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask with only the last of what it holds."""
+    last = np.zeros(len(mask), np.bool_)
+    last[np.flatnonzero(mask)[-1:]] = True
+    return last
 
 
 def _within(live: _Live, first: int, last: int) -> tuple[int, int]:

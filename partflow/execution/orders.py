@@ -8,7 +8,7 @@ directory and no open file.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 from partflow.metastore.record import Seen
 
@@ -18,11 +18,17 @@ _CUT = " ... (cut) ... "
 
 @dataclass(frozen=True, slots=True)
 class InputRead:
-    """What was read of one dataset: a range's digest in hex, and its number of partitions."""
+    """What was read of one dataset: a range's digest in hex, and its number of partitions.
+
+    Where a part of the range was enough, `of` is how many partitions the read is of, and `last` is
+    the key of the last that was read.
+    """
 
     dataset: str
     digest: str
     partitions: int
+    of: int | None = None
+    last: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Lineage:
         """The text in the footer; `layout` is the version of its form."""
         entries = {name: getattr(self, name) for name in _LINEAGE}
         entries["inputs"] = [
-            {"dataset": i.dataset, "digest": i.digest, "partitions": i.partitions}
+            {name: value for name, value in asdict(i).items() if value is not None}
             for i in self.inputs
         ]
         return json.dumps({"layout": 1, **entries}, sort_keys=True)

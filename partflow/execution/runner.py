@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from partflow.declarations.dataset import Read
 from partflow.declarations.graph import outputs
 from partflow.execution.alike import Row
 from partflow.execution.controls import Failed, LeftAlone, Observer, StopSignal, Summary
@@ -189,10 +190,7 @@ class Runner:
             code=self.codes[task.name],
             run=self.run,
             read_seq=self._read_seq,
-            inputs=tuple(
-                InputRead(i.read.dataset.name, r.digest.hex(), len(r.ordinals))
-                for i, r in zip(task.inputs, reads, strict=True)
-            ),
+            inputs=tuple(_input_read(i.read, r) for i, r in zip(task.inputs, reads, strict=True)),
             made_at=int(self.now()),
         )
 
@@ -305,3 +303,12 @@ def _logged(
         worker=cost.worker,
         has_log=outcome.has_log,
     )
+
+
+def _input_read(read: Read, now: ReadNow) -> InputRead:
+    """A read as the footer has it; where a part of its range is enough, with which part that is."""
+    name, digest, number = read.dataset.name, now.digest.hex(), len(now.ordinals)
+    if not read.is_partial or not number:
+        return InputRead(name, digest, number)
+    of = None if read.least is None else now.of
+    return InputRead(name, digest, number, of, read.dataset.grain.key(now.ordinals[-1]))

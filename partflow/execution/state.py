@@ -28,6 +28,7 @@ import numpy as np
 
 from partflow.execution.livecontents import LiveContents, Size
 from partflow.execution.readyqueue import ReadyQueue, Step
+from partflow.planning.partial import enough
 from partflow.planning.planner import Action, Plan, TaskPlan
 
 if TYPE_CHECKING:
@@ -402,8 +403,30 @@ class RunState:
             freed += [Step(name, lo + i) for i in np.flatnonzero(free).tolist()]
         return list(dict.fromkeys(freed))
 
+    def _has_enough(self, task: str, position: int, i: int) -> bool:
+        """Whether enough of a partial read is there, or may still be made, for one step of a task.
+
+        What was there and is lost does not count, and has to be there all the same.
+        """
+        planned = self.plan.tasks[task]
+        read = planned.task.inputs[position].read
+        a, b = (int(ends[i]) for ends in planned.bounds[position])
+        needed = enough(
+            read, planned.task, planned.lo + i,
+            (np.array([a]), np.array([b])), self.plan.snapshot.now,
+        )  # fmt: skip
+        hoped = self.live.there(read.dataset.name, (a, b))
+        for writer in self.plan.graph.writers(read.dataset.name):
+            states, lo = self.states[writer.name], self.plan.tasks[writer.name].lo
+            at = np.flatnonzero((states >= StepState.PENDING) & (states < StepState.MADE)) + lo
+            hoped[at[(at >= a) & (at < b)] - a] = True
+        is_lost = any(
+            self.live.is_lost(read.dataset.name, o) for o in range(a, b) if not hoped[o - a]
+        )
+        return not is_lost and int(np.count_nonzero(hoped)) >= int(needed[0])
+
     def _held_up(self, step: Step) -> None:
-        """Block all steps that need a failed one; readers to which it is optional do without it.
+        """Block all steps that need a failed one; readers that can do without it go on.
 
         But if its file existed once and is lost, optional readers are blocked, too: they would take
         a partition that is lost for one that never was.
@@ -417,6 +440,8 @@ class RunState:
                 if read.is_optional and not self.live.is_lost(read.dataset.name, stuck.ordinal):
                     continue
                 for i in np.flatnonzero(states[first:last] == StepState.PENDING).tolist():
+                    if read.is_partial and self._has_enough(name, position, first + i):
+                        continue
                     must_run = planned.action[first + i] == Action.RUN
                     held = Step(name, planned.lo + first + i)
                     self._set(held, StepState.BLOCKED if must_run else StepState.LEFT)

@@ -14,14 +14,17 @@ from partflow.code.fingerprint import CodeFingerprint
 from partflow.code.reach import NotFollowed
 from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph, outputs
+from partflow.declarations.mapping import Form
 from partflow.errors import UsageError
 from partflow.execution.attempt.witness import changed_since
 from partflow.metastore.protocol import Materializations, Metastore
 from partflow.metastore.record import Record, Seen
 from partflow.partitions.keytexts import plain_key, shown_key
 from partflow.planning.lateness import expected_at, lateness
+from partflow.planning.partial import waited_until
 from partflow.planning.pauses import Pause
 from partflow.planning.planner import Action, Plan, Reason, State, TaskPlan
+from partflow.planning.provisional import provisional, there
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import Condition
 from partflow.store.layout import Layout
@@ -46,7 +49,9 @@ class Link:
 class LineageRead:
     """What a partition reads of one dataset: first and last key, their number, and which changed.
 
-    `changed` are the keys whose content has changed since this partition was made.
+    `changed` are the keys whose content has changed since this partition was made. `there` is how
+    many partitions have a content, where a part is enough; else None. Until `waits_until`, in epoch
+    seconds, all of them are waited for; None if no longer.
     """
 
     dataset: str
@@ -54,6 +59,8 @@ class LineageRead:
     last: str
     count: int
     changed: tuple[str, ...] = ()
+    there: int | None = None
+    waits_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,8 @@ class Why:
     inputs, each with how that has changed since, or "". `perhaps_done_by` is the run that began an
     effect and was cut off. `moved` is None unless it stays though an input has changed. `paused`
     says who paused it, if somebody did. `expected_at` is by when it was or is expected, in epoch
-    seconds; None if nothing was said of it.
+    seconds; None if nothing was said of it. If it `is_provisional`, it is fresh and will be made
+    again.
     """
 
     node: str
@@ -125,6 +133,7 @@ class Why:
     paused: Pause | None = None
     expected_at: int | None = None
     is_late: bool = False
+    is_provisional: bool = False
 
 
 @dataclass(slots=True)
@@ -190,6 +199,7 @@ def explain(
         is_late=_is_late(plan, node, ordinal),
         seen=tuple((item, changed_since(layout.root, item)) for item in _seen(metastore, record)),
         moved=moved,
+        is_provisional=bool(provisional(plan, planned)[i]),
     )
 
 
@@ -329,13 +339,23 @@ def _is_again(case: _Basis, name: str, key: str, read_seq: int) -> bool:
 def _lineage(
     case: _Basis, planned: TaskPlan, ordinal: int, record: Record | None
 ) -> list[LineageRead]:
-    reads = []
-    for task_input, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
-        lo, hi = int(a[ordinal - planned.lo]), int(b[ordinal - planned.lo])
-        grain, name = task_input.read.dataset.grain, task_input.read.dataset.name
+    reads, i = [], ordinal - planned.lo
+    for position, (task_input, (a, b)) in enumerate(
+        zip(planned.task.inputs, planned.bounds, strict=True)
+    ):
+        read, lo, hi = task_input.read, int(a[i]), int(b[i])
+        grain, name = read.dataset.grain, read.dataset.name
         changed = tuple(_changed_since(case, name, (lo, hi), record))
+        known, until = None, None
+        if read.is_partial:
+            known = int(there(case.plan, planned, position)[i])
+        if read.wait:
+            until = int(waited_until(read, planned.task, ordinal, ordinal + 1)[0])
+            until = until if until > case.plan.snapshot.now else None
+        if read.form is Form.WITHIN and known:
+            hi = lo + 1  # What comes after the newest is not there.
         first, last = (grain.key(lo), grain.key(hi - 1)) if hi > lo else ("", "")
-        reads.append(LineageRead(name, first, last, hi - lo, changed))
+        reads.append(LineageRead(name, first, last, hi - lo, changed, known, until))
     return reads
 
 

@@ -57,17 +57,20 @@ class Aside:
             dataset = task_input.read.dataset
             state = self.plan.snapshot.states[dataset.name]
             first, last = int(a[ordinal - planned.lo]), int(b[ordinal - planned.lo])
-            if last > state.hi and not task_input.read.is_optional:
+            read = task_input.read
+            if last > state.hi and not read.does_without:
                 return f"{dataset.name}@{dataset.grain.shown(last - 1)} is not due"
             low, high = max(first, state.lo) - state.lo, max(last - state.lo, 0)
             condition = state.condition[low : max(low, high)]
             wrong = condition != Condition.GOOD
-            if task_input.read.is_optional:
+            if read.does_without:
                 wrong &= condition != Condition.ABSENT
             if wrong.any():
                 at = int(np.argmax(wrong))
                 key = dataset.grain.shown(state.lo + low + at)
                 return f"{dataset.name}@{key} {_SAID[Condition(int(condition[at]))]}"
+            if read.is_partial and not (condition == Condition.GOOD).any():
+                return f"nothing that {read.declared} reads is there"
         return None
 
     def batch(self, planned: TaskPlan, ordinal: int) -> list[int]:

@@ -20,6 +20,7 @@ from partflow.planning import selfreads
 from partflow.planning.demand import needed_of, restricted
 from partflow.planning.faults import faults_of
 from partflow.planning.needs import Considered, Look, at_rest, disputed, forced, needs_of, not_asked
+from partflow.planning.partial import enough
 from partflow.planning.plan import (
     Action,
     Fault,
@@ -160,7 +161,8 @@ def _plan_task(work: _Work, task: Task) -> TaskPlan:
     unasked = not_asked(look, task, (first, end), _newest_due(late, lo, hi))
     if unasked is not None:
         case = replace(case, unasked=unasked & (case.need == Reason.NEVER))
-    holds = _holds(considered, np.full(end - first, -1, np.int16) if late is None else late[part])
+    late = np.full(end - first, -1, np.int16) if late is None else late[part]
+    holds = _holds(look, considered, first, late)
     if task.reads_itself:
         holds = _with_itself(considered, first, case, holds)
     faults = (holds.faults >= 0) & ~case.stays
@@ -171,10 +173,11 @@ def _plan_task(work: _Work, task: Task) -> TaskPlan:
 def _late(task: Task, flows: list[Flow], reads: list[Ranges], lo: int, n: int) -> Causes | None:
     """For each of `n` partitions from `lo` on the first read that is not due, or -1.
 
-    A read is not due if one of the partitions that it covers is not. Optional reads do not count,
-    nor do those of a task that is Whole. None if all reads of all partitions are due.
+    A read is not due if one of the partitions that it covers is not. Reads that do without what
+    is not there do not count, nor do those of a task that is Whole. None if all reads of all
+    partitions are due.
     """
-    strict = [p for p, i in enumerate(task.inputs) if not i.read.is_optional]
+    strict = [p for p, i in enumerate(task.inputs) if not i.read.does_without]
     ends = any(n and reads[p].b[-1] > flows[p].hi for p in strict)
     if isinstance(task.grain, Whole) or not (
         ends or any(flows[p].late is not None for p in strict)
@@ -270,23 +273,39 @@ def _case(look: Look, considered: Considered, span: tuple[int, int]) -> _Case:
     )  # fmt: skip
 
 
-def _holds(considered: Considered, late: Causes) -> _Holds:
+def _holds(look: Look, considered: Considered, lo: int, late: Causes) -> _Holds:
     """What the reads find, but for the task's reads of its own dataset; see `_with_itself`."""
     blocks, waits, planned, faults, away = (np.full(len(late), -1, np.int16) for _ in range(5))
     for position, task_input in enumerate(considered.task.inputs):
         read, flow, ranges = task_input.read, considered.flows[position], considered.reads[position]
+        if read.is_partial:
+            lacks = _lacks(look, considered, lo, position)
+            is_stuck = ranges.hits(flow.blocked, flow.lo)
+            is_stuck = np.zeros(len(late), np.bool_) if is_stuck is None else is_stuck
+            _enter(waits, lacks & ~is_stuck, position)
+            _enter(blocks, lacks & is_stuck, position)
         if read.dataset in considered.task.writes or flow.is_quiet:
             continue
-        waiting, blocked = flow.waits, flow.blocked
+        waiting, blocked, spoilt = flow.waits, flow.blocked, flow.faults
         if read.is_optional:
             waiting, blocked = flow.away, flow.broken
+        elif read.is_partial:
+            waiting, blocked, spoilt = flow.away, flow.spoilt, flow.spoilt_faults
         _enter(planned, ranges.hits(flow.planned, flow.lo), position)
         _enter(waits, ranges.hits(waiting, flow.lo), position)
         _enter(blocks, ranges.hits(blocked, flow.lo), position)
         if read.dataset.is_source:
             _enter(away, ranges.hits(flow.away, flow.lo), position)
-        _enter(faults, ranges.hits(flow.faults, flow.lo), position)
+        _enter(faults, ranges.hits(spoilt, flow.lo), position)
     return _Holds(blocks, late, waits, planned, faults, away)
+
+
+def _lacks(look: Look, considered: Considered, lo: int, position: int) -> Mask:
+    """Where less of a read is there, or is made before, than is enough of it."""
+    flow, ranges = considered.flows[position], considered.reads[position]
+    read, bounds = considered.task.inputs[position].read, (ranges.a, ranges.b)
+    needed = enough(read, considered.task, lo, bounds, look.snapshot.now)
+    return np.asarray(ranges.counted(flow.hoped, flow.lo) < needed)
 
 
 def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, Codes]:

@@ -16,18 +16,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partflow.declarations.graph import Graph
+from partflow.declarations.mapping import Form
 from partflow.declarations.task import Task
 from partflow.errors import UsageError
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.basis import Basis, bases_of, changed_in, encoded
 from partflow.planning.demand import needed_of
 from partflow.planning.faults import faults_of
+from partflow.planning.partial import from_newest
 from partflow.planning.plan import Action, Force, Only, Plan, Reason, Request, State, TaskPlan
-from partflow.planning.snapshot import Snapshot
-from partflow.planning.upstream import source_states
+from partflow.planning.snapshot import Snapshot, state_over
+from partflow.planning.upstream import horizon_of, source_states
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from partflow.declarations.dataset import Read
+    from partflow.planning.plan import Bounds
 
 SCHEMA = 1
 """The number of the document's form."""
@@ -240,7 +245,9 @@ def restored(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> Plan:
     A task that it does not have, or whose code or declaration has changed since, has no step.
     """
     tasks = {
-        t.name: _restored_task(graph, t, _fitting(saved, snapshot, t) or _nothing(graph, t))
+        t.name: _restored_task(
+            graph, t, snapshot, _fitting(saved, snapshot, t) or _nothing(graph, t)
+        )
         for t in graph.tasks
     }
     sources = {
@@ -277,20 +284,36 @@ def _nothing(graph: Graph, task: Task) -> SavedTask:
     return SavedTask("", "", graph.task_extents[task.name].lo, (0,) * len(task.inputs), ())
 
 
-def _restored_task(graph: Graph, task: Task, saved: SavedTask) -> TaskPlan:
+def _restored_task(graph: Graph, task: Task, snapshot: Snapshot, saved: SavedTask) -> TaskPlan:
     """A task's plan as it was saved; what it reads is computed anew from the declarations."""
     counts = [run[0] for run in saved.runs]
     lo, hi = saved.lo, saved.lo + sum(counts)
     columns = [np.repeat([run[i] for run in saved.runs], counts) for i in range(1, 6)]
     state, need, reason, action = (columns[i].astype(np.uint8) for i in (0, 1, 2, 4))
     bounds = tuple(
-        i.read.bounds(task.grain, lo, hi, graph.dataset_extents[i.read.dataset.name], end)
+        _bounds(graph, snapshot, (task, i.read), (lo, hi), end)
         if lo < hi
         else (np.zeros(0, np.int64), np.zeros(0, np.int64))
         for i, end in zip(task.inputs, saved.ends, strict=True)
     )
     cause, moved = columns[3].astype(np.int16), np.zeros(hi - lo, np.int16)
     return TaskPlan(task, lo, state, need, reason, cause, action, bounds, moved)
+
+
+def _bounds(
+    graph: Graph, snapshot: Snapshot, by: tuple[Task, Read], span: tuple[int, int], end: int
+) -> Bounds:
+    """The ranges that a task reads of one dataset; `end` is one past the last that is due."""
+    task, read = by
+    name = read.dataset.name
+    extent = graph.dataset_extents[name]
+    bounds = read.bounds(task.grain, *span, extent, end)
+    if read.form is not Form.WITHIN:
+        return bounds
+    horizon = horizon_of(graph, name, snapshot.now)
+    state = state_over(snapshot.states[name], extent.lo, horizon)
+    known = (state.content[:, 0] | state.content[:, 1]) != 0
+    return from_newest(bounds, known, state.lo)
 
 
 def moved(saved: SavedPlan, graph: Graph, snapshot: Snapshot) -> tuple[str, ...]:

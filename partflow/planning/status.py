@@ -15,6 +15,7 @@ from partflow.declarations.graph import Graph
 from partflow.errors import UsageError
 from partflow.planning.plan import KEPT
 from partflow.planning.planner import Action, Plan, Reason, State
+from partflow.planning.provisional import provisional
 from partflow.planning.selection import grain_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Status:
     state. `maybe` counts those whose inputs are being made again, `kept` those that stay though
     their code or what they read has changed, `moved` how many of their reads have, `pinned` those
     with somebody's accepted file, `last_good` those that stay as they were made while a source's
-    file behind them cannot be read, `unasked` those that are made only if somebody asks for them.
+    file behind them cannot be read, `unasked` those that are made only if somebody asks for them,
+    `provisional` those that were made before all that they are of had come.
     `states` holds the state of each partition, in order.
     """
 
@@ -45,6 +47,7 @@ class Status:
     pinned: int
     last_good: int
     unasked: int
+    provisional: int
     rows: int
     nbytes: int
     states: NDArray[np.uint8]
@@ -83,7 +86,7 @@ def _source(plan: Plan, name: str) -> Status:
     n = len(states)
     return Status(
         name, "source", grain.describe(), grain.key(state.lo) if n else "",
-        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0, 0, 0,
+        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0, 0, 0, 0,
         int(state.rows.sum()), int(state.nbytes.sum()), states,
     )  # fmt: skip
 
@@ -110,6 +113,7 @@ def _node(plan: Plan, node: str) -> Status:
         sum(int(np.count_nonzero(p.reason == Reason.PINNED)) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.LAST_GOOD)) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.NOT_ASKED)) for p in planned),
+        sum(int(np.count_nonzero(provisional(plan, p))) for p in planned),
         rows,
         nbytes,
         states,

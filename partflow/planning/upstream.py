@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.declarations.graph import Graph
+from partflow.declarations.mapping import Form
 from partflow.declarations.task import Task
 from partflow.partitions.calendar import Grain, Whole
 from partflow.planning.digests import prefix, salted, salts
+from partflow.planning.partial import from_newest
 from partflow.planning.plan import CLOCK_SLACK, Action, State, TaskPlan
 from partflow.planning.snapshot import Condition, DatasetState, Snapshot, state_over
 
@@ -40,7 +42,7 @@ class Flow:
     count what a reader cannot have, or not yet. `away` and `broken` count those of the waiting and
     of the blocked that optional reads cannot do without either, since their file was there, or
     since they lie behind a fault. `faults` counts what lies behind a source's file that cannot be
-    read.
+    read. `spoilt` and `spoilt_faults` count of the broken and of the faults those that were there.
     """
 
     lo: int
@@ -54,6 +56,8 @@ class Flow:
     away: Sums | None = None
     broken: Sums | None = None
     faults: Sums | None = None
+    spoilt: Sums | None = None
+    spoilt_faults: Sums | None = None
     _sums: NDArray[np.uint64] | None = None
 
     @property
@@ -68,6 +72,17 @@ class Flow:
     def hi(self) -> int:
         """One past the last ordinal; the intervals of all of them have ended."""
         return self.lo + self.n
+
+    @property
+    def known(self) -> Mask:
+        """Which partitions have a content: they are there, or were."""
+        return np.asarray((self.parts[:, 0] | self.parts[:, 1]) != 0)
+
+    @property
+    def hoped(self) -> Sums:
+        """How many partitions have a content or are planned, as sums."""
+        known = self.known
+        return counts(known if self.planned is None else known | (np.diff(self.planned) > 0))
 
     @property
     def is_quiet(self) -> bool:
@@ -116,6 +131,11 @@ class Ranges:
             return None
         a, b = (np.take(sums, x - lo, mode="clip") for x in (self.a, self.b))
         return np.asarray(b > a)
+
+    def counted(self, sums: Sums, lo: int) -> NDArray[np.int64]:
+        """How many partitions that `sums` counts each range holds; as of `hits`."""
+        a, b = (np.take(sums, x - lo, mode="clip") for x in (self.a, self.b))
+        return np.asarray(np.maximum(b - a, 0))
 
     def digests(self, flow: Flow) -> NDArray[np.uint64]:
         """The digest of each range, shape (n, 2)."""
@@ -234,7 +254,11 @@ class Flows:
             a, b = read.bounds(task.grain, lo, hi, extent, 0)
             a.flags.writeable = b.flags.writeable = False
             self._ranges[key] = Ranges.of(a, b)
-        return self._ranges[key]
+        ranges = self._ranges[key]
+        if read.form is not Form.WITHIN:
+            return ranges
+        flow = self.of(read.dataset.name)
+        return Ranges.of(*from_newest((ranges.a, ranges.b), flow.known, flow.lo))
 
     def _flow(self, name: str, state: DatasetState) -> Flow:
         """The flow of a dataset in that state; without sums if all of it is there and stays."""
@@ -256,7 +280,12 @@ class Flows:
         flow.waits, flow.blocked = _counts(waits), _counts(blocked)
         flow.away = _counts(waits & absent)
         flow.broken = _counts(blocked & (absent | marks.faults))
-        flow.faults = _counts(marks.faults & ~marks.late)
+        faults = marks.faults & ~marks.late
+        flow.faults = flow.spoilt_faults = _counts(faults)
+        flow.spoilt = flow.broken
+        if faults.any():  # what never was cannot be spoilt
+            flow.spoilt_faults = _counts(faults & flow.known)
+            flow.spoilt = _counts(blocked & (absent | faults) & flow.known)
         return flow
 
     def _is_at_rest(self, task: Task, state: DatasetState) -> bool:

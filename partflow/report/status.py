@@ -86,6 +86,7 @@ class DatasetStatus:
     late: LateReport | None
     failed: int
     unasked: int
+    provisional: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,7 @@ def _of_node(plan: Plan, status: Status, late: Lateness | None, failed: int) -> 
         late=late_report(late),
         failed=failed,
         unasked=status.unasked,
+        provisional=status.provisional,
     )
 
 
@@ -205,6 +207,7 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
         ("last_good", "blocked partition", "as made of the last good content"),
         ("failed", "partition", "failed when last tried"),
         ("unasked", "waiting partition", "not asked for"),
+        ("provisional", "fresh partition", "provisional"),
     ):
         numbers = {s.dataset: getattr(s, name) for s in statuses if getattr(s, name)}
         if numbers:

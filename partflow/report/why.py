@@ -47,13 +47,19 @@ class LinkReport:
 
 @dataclass(frozen=True, slots=True)
 class ReadReport:
-    """What a partition reads of one dataset; `changed` are keys that changed since it was made."""
+    """What a partition reads of one dataset; `changed` are keys that changed since it was made.
+
+    `there` is how many of them are there, where a part is enough; until `waits_until`, a moment in
+    UTC that is still to come, the others are waited for.
+    """
 
     dataset: str
     first: str | None
     last: str | None
     count: int
     changed: tuple[str, ...]
+    there: int | None
+    waits_until: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,7 @@ class WhyReport:
     paused: PausedReport | None
     expected_by: str | None
     late: bool
+    provisional: bool
 
 
 def why_report(why: Why) -> WhyReport:
@@ -132,7 +139,15 @@ def why_report(why: Why) -> WhyReport:
         tuple(LinkReport(x.node, x.key, x.text) for x in why.links),
         why.code_changes,
         tuple(
-            ReadReport(r.dataset, r.first or None, r.last or None, r.count, r.changed)
+            ReadReport(
+                r.dataset,
+                r.first or None,
+                r.last or None,
+                r.count,
+                r.changed,
+                r.there,
+                None if r.waits_until is None else moment(r.waits_until),
+            )
             for r in why.lineage
         ),
         None if why.record is None else _made_report(why.record),
@@ -148,6 +163,7 @@ def why_report(why: Why) -> WhyReport:
         paused_report(why.paused),
         None if why.expected_at is None else moment(why.expected_at),
         why.is_late,
+        why.is_provisional,
     )
 
 
@@ -184,7 +200,8 @@ def why_lines(why: WhyReport) -> list[str]:
 
 def _headline(why: WhyReport) -> str:
     state = painted(why.state.name.lower(), _COLOURS[why.state])
-    sentence = f"{why.dataset}@{shown_key(why.key)} is {state}"
+    provisional = ", and provisional" if why.provisional else ""
+    sentence = f"{why.dataset}@{shown_key(why.key)} is {state}{provisional}"
     if why.may_become_stale:
         return f"{sentence}, and may become stale {why.text}"
     return sentence if why.state.name.lower() == why.text else f"{sentence}: {why.text}"
@@ -203,6 +220,10 @@ def _read(read: ReadReport) -> tuple[str, ...]:
     if not read.count:
         return read.dataset, "nothing", ""
     number = count(read.count, "partition")
+    if read.there is not None and read.there < read.count:
+        number = f"{read.there:,} of {number} there"
+        if read.waits_until is not None:
+            number += f"; the others are waited for until {read.waits_until}"
     if read.changed:
         keys = ", ".join(map(shown_key, read.changed[:_KEYS]))
         more = f" and {len(read.changed) - _KEYS:,} more" if len(read.changed) > _KEYS else ""

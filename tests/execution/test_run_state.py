@@ -8,8 +8,10 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reference import record_of
 from strategies import Case, cases
 
+from partflow.declarations.mapping import Form
 from partflow.execution.readyqueue import Step
 from partflow.execution.state import (
     Later,
@@ -20,6 +22,7 @@ from partflow.execution.state import (
     StepState,
     Tuning,
 )
+from partflow.planning.partial import enough
 from partflow.planning.planner import Action, Plan, plan
 from partflow.planning.snapshot import Condition
 
@@ -108,8 +111,31 @@ def must_read(made: Plan, step: Step) -> set[Step]:
         for writer in made.graph.writers(one.read.dataset.name)
         for o in range(a[i], b[i])
         if Step(writer.name, o) in every
-        if not one.read.is_optional or is_lost(made, one.read.dataset.name, o)
+        if not one.read.does_without or is_lost(made, one.read.dataset.name, o)
     }
+
+
+def has_enough(made: Plan, step: Step, failed: set[Step]) -> bool:
+    """Whether enough of each read is there, or was made, once these steps have failed."""
+    planned = made.tasks[step.task]
+    i = step.ordinal - planned.lo
+    for one, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+        state = made.snapshot.states[one.read.dataset.name]
+        there = {
+            o
+            for o in range(a[i], b[i])
+            if record_of(state, o).condition in {Condition.GOOD, Condition.CHANGED}
+        }
+        for writer in made.graph.writers(one.read.dataset.name):
+            steps = {s for s in steps_of(made) if s.task == writer.name}
+            there |= {s.ordinal for s in steps - failed if a[i] <= s.ordinal < b[i]}
+        if one.read.is_partial:
+            bounds = (a[i : i + 1], b[i : i + 1])
+            now = made.snapshot.now
+            needed = enough(one.read, planned.task, step.ordinal, bounds, now)
+            if len(there) < needed[0]:
+                return False
+    return True
 
 
 @given(cases(), chances, st.sampled_from([0.0, 0.1, 0.6]))
@@ -130,7 +156,8 @@ def test_a_failure_holds_up_just_what_cannot_do_without_it(case: Case, chance: R
     lost: set[Step] = {s for s in steps_of(made) if run.state_of(s) is StepState.FAILED}
     for _ in made.tasks:
         for step in steps_of(made):
-            if step not in lost and must_read(made, step) & lost:
+            is_held = must_read(made, step) & lost or not has_enough(made, step, lost)
+            if step not in lost and is_held:
                 lost.add(step)
     held = {StepState.BLOCKED, StepState.LEFT, StepState.FAILED}
     assert {s for s in steps_of(made) if run.state_of(s) in held} == lost
@@ -249,8 +276,12 @@ def test_when_nothing_changes_what_may_run_is_skipped(case: Case, chance: Random
     for step in steps_of(made):
         planned = made.tasks[step.task]
         may = planned.action[step.ordinal - planned.lo] == Action.MAYBE
-        # What an optional read lost is left out now, and was not when the step was made.
-        if may and not any(i.read.is_optional for i in planned.task.inputs):
+        # What an optional read lost is left out now, and was not when the step was made. One up to
+        # a bound reads another partition once there is a newer one.
+        is_other = any(
+            i.read.is_optional or i.read.form is Form.WITHIN for i in planned.task.inputs
+        )
+        if may and not is_other:
             assert run.state_of(step) is StepState.SKIPPED
 
 
