@@ -55,8 +55,9 @@ def minutes(*sizes):
 
 steps = st.one_of(
     st.sampled_from([1, MINUTE, 10 * MINUTE, 31 * MINUTE, HOUR, DAY]),
-    st.sampled_from([-3 * HOUR, -400 * DAY, 400 * DAY, 8 * DAY]),
+    st.sampled_from([-3 * HOUR - 7, -400 * DAY, 400 * DAY + 11, 8 * DAY]),
 )
+"""They never lead back to a moment that was: an episode is named by its first."""
 spans = st.sampled_from([0, MINUTE, 30 * MINUTE, 2 * DAY]).map(lambda s: timedelta(seconds=s))
 settings_of_telling = st.builds(Notifying, spans, spans)
 wrongs = st.dictionaries(st.sampled_from(ROOTS), st.integers(1, 2000), max_size=3)
