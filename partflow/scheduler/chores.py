@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,11 +59,17 @@ class Chores:
 
     def look(self, asked: AskLook) -> LookDone | LookFailed:
         """What there is to be done; a look that fails is told, and tried again."""
+        self._keep_time(asked.at)
         try:
             outlook = looked(self.project, self.graph, at_all=asked.at_all)
         except Exception as error:  # noqa: BLE001 - the disk may raise anything
             return LookFailed(_said(error))
         return LookDone(outlook, resident() or 0)
+
+    def _keep_time(self, at: float | None) -> None:
+        """Take a moment for now, or the wall's time from now on."""
+        ns = None if at is None else round(at * 1e9)
+        self.project.clock = time.time_ns if ns is None else lambda: ns
 
     def carry_out(self, begin: Begin, stop: Stop, tell: Tell) -> Ended:
         """Carry a run out; one that fails as a whole is told, and tried again."""
@@ -70,6 +77,7 @@ class Chores:
             workers=begin.jobs, wait=False, newest_first=True, command=begin.command, stop=stop,
             observer=_Progress(tell), planned=lambda plan: tell(Leased(plan.steps)),
         )  # fmt: skip
+        self._keep_time(begin.at)
         project, config = self.project, self.project.config
         if begin.is_apart:
             project.config = replace(config, executor="processes")

@@ -64,9 +64,17 @@ class Crew:
         """The channels of all children."""
         return [child.channel for child in self._children]
 
-    def look(self, *, at_all: bool) -> None:
-        """Have a child look; `LookDone`, `LookFailed`, `NotLoaded` or `Died` will be the answer."""
-        self._wanted.append(_Wanted(AskLook(at_all)))
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is wanted of a child that it has not done."""
+        return bool(self._wanted) or not all(child.is_idle for child in self._children)
+
+    def look(self, *, at_all: bool, at: float | None = None) -> None:
+        """Have a child look; `LookDone`, `LookFailed`, `NotLoaded` or `Died` will be the answer.
+
+        `at` is as in `AskLook`.
+        """
+        self._wanted.append(_Wanted(AskLook(at_all, at)))
 
     def begin(self, number: int, begin: Begin, graph: str) -> None:
         """Have a child carry a run out, if it has loaded that graph."""

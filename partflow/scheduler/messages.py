@@ -19,9 +19,13 @@ from partflow.scheduler.tries import Tries
 
 @dataclass(frozen=True, slots=True)
 class AskLook:
-    """Look at the warehouse and answer `LookDone`: at everything, or at what may still change."""
+    """Look at the warehouse and answer `LookDone`: at everything, or at what may still change.
+
+    `at` is the time that counts, in epoch seconds; None is that of the wall.
+    """
 
     at_all: bool
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +33,14 @@ class Begin:
     """Carry a run out of at most so many steps that are due; answer `Leased` and then `Ended`.
 
     `command` is what the record calls it. With `jobs` workers; if it `is_apart`, the child calls no
-    task itself, so that what ends a process costs one step.
+    task itself, so that what ends a process costs one step. `at` is as in `AskLook`.
     """
 
     at_most: int
     command: str
     jobs: int = 1
     is_apart: bool = False
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
