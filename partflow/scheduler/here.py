@@ -21,14 +21,17 @@ from partflow.scheduler.outlook import Outlook
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 _LONGEST = 60.0
-"""The longest wait in seconds: a suspended machine goes on late by no more than this."""
+"""The longest wait in seconds: after a suspend it goes on late by no more than this."""
 
 
 class Here:
     """This machine, with the children of a project; use it in `opened`."""
 
-    def __init__(self, crew: Crew, settings: Scheduling, command: str) -> None:
+    def __init__(
+        self, crew: Crew, settings: Scheduling, command: str, longest: float = _LONGEST
+    ) -> None:
         self._crew, self._settings, self._command = crew, settings, command
+        self._longest = min(longest, _LONGEST)
         self._wakes = -1
 
     @contextmanager
@@ -63,10 +66,15 @@ class Here:
     def news(self, until: float) -> Sequence[News]:
         """Wait for news of children or signals, until that moment at the latest."""
         news = self._crew.tend()
-        patience = 0.0 if news else min(until - self.now(), self._crew.alarm(), _LONGEST)
+        patience = 0.0 if news else min(until - self.now(), self._crew.alarm(), self._longest)
         ready = wait([self._wakes, *self._crew.channels], max(0.0, patience))
         news += self._signals()
         return [*news, *self._crew.hear(ready)]
+
+    def is_stopped(self, within: float) -> bool:
+        """Wait at most so many seconds; whether a signal has asked to stop."""
+        wait([self._wakes], within)
+        return bool(self._signals())
 
     def _signals(self) -> list[News]:
         with suppress(BlockingIOError):

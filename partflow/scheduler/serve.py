@@ -64,18 +64,21 @@ class Running:
 class Serve:
     """`serve` while it leads. `say` is called with a line for each thing that happens.
 
-    `troubles` are those that no look can see: of the project's code, of children, of looks.
+    `troubles` are those that no look can see: of the project's code, of children, of looks. If it
+    `is_once`, it is over as soon as nothing is left to be done, or cannot be done.
     """
 
     outside: Outside
     settings: Scheduling
     say: Callable[[str], None]
+    is_once: bool = False
     runs: dict[int, Running] = field(default_factory=dict)
     troubles: dict[Root, Trouble] = field(default_factory=dict)
     outlook: Outlook | None = None
     is_stopping: bool = False
     is_over: bool = False
     _numbers: int = 0
+    _has_failed: bool = False
     _is_looking: bool = False
     _looks_at_all: bool = True
     _look_at: float = 0.0
@@ -101,6 +104,19 @@ class Serve:
             self._gives_up_at = None
             self.outside.halt(now=True)
         self.is_over |= self.is_stopping and not self.runs
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing failed, is late, or stood in the way, as far as was seen."""
+        seen = self.outlook
+        is_seen_well = seen is not None and not (seen.troubles or seen.failing)
+        return is_seen_well and not self.troubles and not self._has_failed
+
+    @property
+    def words(self) -> str:
+        """What it is at, in a few words."""
+        wrong = f", {len(self.troubles)} troubles" if self.troubles else ""
+        return f"leads, {len(self.runs)} runs{wrong}"
 
     @property
     def _span(self) -> float:
@@ -146,6 +162,7 @@ class Serve:
             self.runs[self._numbers] = Running()
             self._changed_at = now
             self.outside.begin(self._numbers, outlook, is_apart=self._deaths > 0)
+        self.is_over |= self.is_once and not self.runs
 
     def _not_seen(self, news: LookFailed | NotLoaded, now: float) -> None:
         """Try again later, and say what is wrong, once."""
@@ -176,6 +193,7 @@ class Serve:
         if ended.run:
             self._deaths = 0
             self.troubles.pop(Root("child", "run"), None)
+        self._has_failed |= ended.failed + ended.blocked > 0
         if not ended.ran:  # One that came to nothing would come to nothing again at once.
             self._rests_until = now + self._span
         if ended.run or ended.said:
@@ -194,6 +212,7 @@ class Serve:
         self._trouble(Root("child", died.doing), said, now)
 
     def _trouble(self, root: Root, said: str, now: float) -> None:
+        self.is_over |= self.is_once and not self.runs
         before = self.troubles.get(root)
         if before is None or before.said != said:
             self.say(said)

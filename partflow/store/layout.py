@@ -54,6 +54,11 @@ class Layout:
         return self.private / "leases"
 
     @property
+    def serving(self) -> Path:
+        """The folder of the files of who leads and who stands by."""
+        return self.private / "serve"
+
+    @property
     def locks(self) -> Path:
         """The folder of the lock files of datasets."""
         return self.private / "locks"

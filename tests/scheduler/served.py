@@ -62,6 +62,14 @@ def serving(world: World, *words: str, name: str = "serve") -> Iterator[Served]:
         process.wait()
 
 
+def once(world: World, *words: str) -> subprocess.CompletedProcess[str]:
+    """`partflow serve --once` over a project."""
+    command = ["-m", "partflow", "--project", str(world.root), "serve", "--once", *words]
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=False, timeout=100
+    )
+
+
 def children(parent: int) -> list[int]:
     """The processes that a process has begun and that go on."""
     found = []

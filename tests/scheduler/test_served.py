@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from projects import World
-from served import children, serving, until
+from projects import SALES, World
+from served import children, once, serving, until
+
+from partflow.metastore.runlog import host, user
+from partflow.scheduler.leading import leader_of
 
 
 def is_gone(pid: int) -> bool:
@@ -35,6 +38,39 @@ def test_its_children_end_with_it_even_if_it_is_killed(sales: World) -> None:
         served.ended(signal.SIGKILL)
 
     until(lambda: all(is_gone(pid) for pid in begun))
+
+
+def test_a_second_one_stands_by_and_leads_when_the_first_is_killed(sales: World) -> None:
+    with serving(sales) as first:
+        first.says("failed 0, blocked 0")
+        with serving(sales, name="second") as second:
+            second.says(f"standing by: {user()}@{host()}, process {first.process.pid} leads")
+            first.ended(signal.SIGKILL)
+            folder = sales.root / "warehouse/.partflow/serve"
+            until(lambda: (found := leader_of(folder)) and found.pid == second.process.pid, 2.0)
+            sales.sales("2024-02-03", 7)
+            second.says("failed 0, blocked 0")
+
+            assert second.ended() == 0
+
+
+def test_once_it_does_what_there_is_and_says_by_its_code_how_that_went(sales: World) -> None:
+    assert once(sales).returncode == 0
+    assert sales.project.plan().steps == 0
+    sales.jobs(SALES.replace("return raw.filter", "raise ValueError(raw) or raw.filter"))
+
+    assert once(sales).returncode == 1
+
+
+def test_once_beside_a_leader_does_nothing_and_says_who_leads(sales: World) -> None:
+    with serving(sales) as served:
+        served.says("failed 0, blocked 0")
+
+        beside, refused = once(sales), once(sales, "--no-wait")
+
+        assert (beside.returncode, refused.returncode) == (0, 4)
+        assert f"process {served.process.pid} leads" in beside.stderr
+        assert f"process {served.process.pid} leads" in refused.stderr
 
 
 HOSTILE = """
