@@ -15,10 +15,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from partflow.errors import ConfigurationError, DeclarationError, advice_of, guess
-from partflow.partitions.spans import duration
+from partflow.errors import ConfigurationError, advice_of, guess
 from partflow.project.notifysettings import notifying_of, variables_of
 from partflow.project.settings import Notifying
+from partflow.project.settingvalues import span_of_time
 
 PREFIX = "PARTFLOW_"
 _FOLDER = re.compile(r"[a-z][a-z0-9_]*")
@@ -210,13 +210,7 @@ def _int(text: str) -> int | str:
 
 
 def _span(where: str, value: object) -> timedelta:
-    try:
-        span = duration(value, where) if isinstance(value, str) else None
-    except DeclarationError:
-        span = None
-    if span is None:
-        raise ConfigurationError(f"{where} is {value!r}; write a span of time such as '90d'")
-    return span
+    return span_of_time(where, value, example="90d")
 
 
 def _pools(where: str, value: object) -> dict[str, int]:

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
-from partflow.errors import ConfigurationError, DeclarationError, guess
-from partflow.partitions.spans import duration
+from partflow.errors import ConfigurationError, guess
 from partflow.project.settings import (
     AnyChannel,
     AppriseChannel,
@@ -23,16 +20,22 @@ from partflow.project.settings import (
     Notifying,
     WebhookChannel,
 )
+from partflow.project.settingvalues import (
+    lines,
+    one_line,
+    span_of_time,
+    time_limit,
+    variable,
+    web_address,
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = ("url", "secret", "password")
 """What stands in no table, or not in each: its name and `_env` is the key of a variable's name."""
 _HERE = ("localhost", "127.0.0.1", "::1")
 _PORTS = {"starttls": 587, "ssl": 465, "none": 25}
 _TIMES = ("tell_after", "heals_after")
 _LAST_PORT = 65_535
-_LONGEST = timedelta(minutes=10)
 
 
 def notifying_of(where: str, value: object) -> Notifying:
@@ -41,7 +44,7 @@ def notifying_of(where: str, value: object) -> Notifying:
         raise ConfigurationError(
             f"{where} is no table; write [notify], and [notify.NAME] for each channel, in the file"
         )
-    times = {key: _span(f"{where}.{key}", value[key]) for key in _TIMES if key in value}
+    times = {key: span_of_time(f"{where}.{key}", value[key]) for key in _TIMES if key in value}
     channels = []
     for name, table in value.items():
         if name in _TIMES:
@@ -63,10 +66,10 @@ def notifying_of(where: str, value: object) -> Notifying:
 def variables_of(notifying: Notifying) -> frozenset[str]:
     """The variables of the environment that hold what is secret of channels."""
     return frozenset(
-        variable
+        name
         for channel in notifying.channels
         for key in _SECRET
-        if (variable := getattr(channel, f"{key}_env", ""))
+        if (name := getattr(channel, f"{key}_env", ""))
     )
 
 
@@ -125,73 +128,16 @@ def _apprise(where: str, name: str, values: dict[str, Any]) -> AnyChannel:  # no
     return AppriseChannel(name, **values)
 
 
-def _span(where: str, value: object) -> timedelta:
-    try:
-        span = duration(value, where) if isinstance(value, str) else None
-    except DeclarationError:
-        span = None
-    if span is None:
-        raise ConfigurationError(f"{where} is {value!r}; write a span of time such as '30m'")
-    return span
-
-
-def _timeout(where: str, value: object) -> timedelta:
-    span = _span(where, value)
-    if not timedelta(0) < span <= _LONGEST:
-        raise ConfigurationError(f"{where} is {value!r}; it is more than 0 and at most 10m")
-    return span
-
-
-def _text(where: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ConfigurationError(f"{where} must be a text, on one line")
-    return value
-
-
-def _texts(where: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise ConfigurationError(f"{where} must be a list of texts, as in ['one', 'two']")
-    return tuple(_text(where, each) for each in value)
-
-
 def _address(where: str, value: object) -> str:
     """The address of a mailbox."""
-    text = _text(where, value)
+    text = one_line(where, value)
     if "@" not in text.strip("@") or any(c in text for c in " ,<>"):
         raise ConfigurationError(f"{where} is {text!r}; write an address such as me@example.org")
     return text
 
 
 def _addresses(where: str, value: object) -> tuple[str, ...]:
-    return tuple(_address(where, each) for each in _texts(where, value))
-
-
-def _variable(where: str, value: object) -> str:
-    """The name of a variable; if it is none, it may be a secret and is not said."""
-    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
-        raise ConfigurationError(
-            f"{where} must be the name of a variable of the environment, such as OPS_SECRET, and "
-            "not the secret itself"
-        )
-    return value
-
-
-def _url(where: str, value: object) -> str:
-    """An http address; it may hold a secret, and is not said."""
-    text = _text(where, value)
-    try:
-        parts = urlsplit(text)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise ConfigurationError(f"{where} is no address; write https://...") from None
-    if not is_address:
-        raise ConfigurationError(f"{where} is no address that begins with https:// or http://")
-    if parts.username or parts.password:
-        raise ConfigurationError(
-            f"{where} holds a password; put the address into a variable of the environment, and "
-            "name that with url_env"
-        )
-    return text
+    return tuple(_address(where, each) for each in lines(where, value))
 
 
 def _port(where: str, value: object) -> int:
@@ -223,16 +169,16 @@ _KINDS: Mapping[str, tuple[_Read, tuple[str, ...], tuple[str, ...]]] = MappingPr
 
 _VALUES: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
     {
-        "command": _texts,
-        "timeout": _timeout,
-        "url": _url,
-        "url_env": _variable,
-        "secret_env": _variable,
-        "host": _text,
+        "command": lines,
+        "timeout": time_limit,
+        "url": web_address,
+        "url_env": variable,
+        "secret_env": variable,
+        "host": one_line,
         "port": _port,
         "security": _security,
-        "user": _text,
-        "password_env": _variable,
+        "user": one_line,
+        "password_env": variable,
         "from": _address,
         "to": _addresses,
     }
