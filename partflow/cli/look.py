@@ -50,9 +50,8 @@ def status(
     nodes = set(project.selected(select, exclude))
     lying = () if select or exclude else project.upkeep.undeclared()
     chosen = [s for s in statuses(plan) if s.node in nodes]
-    configured = {channel.name for channel in project.config.notify.channels}
     with project.metastore.looked_at() as metastore:
-        failing = failing_channels(metastore, configured)
+        failing = failing_channels(metastore, project.config)
     report = status_report(plan, chosen, lying, project.failures(), failing)
     code = FAILED if check and not is_well(report) else DONE
     if output == "prometheus":

@@ -16,8 +16,9 @@ from types import MappingProxyType
 from typing import Any
 
 from partflow.errors import ConfigurationError, advice_of, guess
+from partflow.project.lineagesettings import emitting_of
 from partflow.project.notifysettings import notifying_of, variables_of
-from partflow.project.settings import Notifying
+from partflow.project.settings import Emitting, Notifying
 from partflow.project.settingvalues import span_of_time
 
 PREFIX = "PARTFLOW_"
@@ -38,7 +39,7 @@ class Config:
     at once, `folders` the path of each folder that sources' paths name. `history` is how many
     replaced files of a partition are kept, `runs_kept` for how long runs and their logs are kept.
     A task that failed `failures_alike` times in a row in the same way is left for the rest of its
-    run. `notify` says how people are told.
+    run. `notify` says how people are told, and `lineage` where OpenLineage events are sent.
     """
 
     jobs: tuple[str, ...] = ("jobs",)
@@ -52,6 +53,7 @@ class Config:
     pools: Mapping[str, int] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
     notify: Notifying = field(default_factory=Notifying)
+    lineage: Emitting | None = None
 
 
 def find_root(path: str | Path) -> Path:
@@ -94,7 +96,7 @@ def read_config(root: Path, environment: Mapping[str, str], overrides: Mapping[s
         if key not in settings:
             raise _unknown(f"{path}: {key!r}", key, settings)
     chosen: dict[str, Any] = {k: _typed(f"{path}: {k}", k, v) for k, v in values.items()}
-    secrets = variables_of(chosen.get("notify", Notifying()))
+    secrets = _secrets(chosen.get("notify", Notifying()), chosen.get("lineage"))
     for name, text in environment.items():
         if not name.startswith(PREFIX) or name in secrets:
             continue
@@ -104,6 +106,12 @@ def read_config(root: Path, environment: Mapping[str, str], overrides: Mapping[s
         chosen[key] = _typed(name, key, text)
     chosen |= {k: _typed(f"--{k}", k, v) for k, v in overrides.items()}
     return Config(**chosen)
+
+
+def _secrets(notifying: Notifying, emitting: Emitting | None) -> frozenset[str]:
+    """The variables of the environment that hold what is secret, and are no settings."""
+    own = (emitting.url_env, emitting.api_key_env) if emitting is not None else ()
+    return variables_of(notifying) | frozenset(own)
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -256,6 +264,7 @@ _PARSED: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
         "failures_alike": _number,
         "runs_kept": _span,
         "notify": notifying_of,
+        "lineage": emitting_of,
     }
 )
 """What makes a value of settings that are more than a text."""

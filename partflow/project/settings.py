@@ -81,6 +81,22 @@ AnyChannel = CommandChannel | WebhookChannel | MailChannel | AppriseChannel
 
 
 @dataclass(frozen=True, slots=True)
+class Emitting:
+    """The table `[tool.partflow.lineage]`: OpenLineage events go to an address, or into a file.
+
+    The environment's variables `url_env` and `api_key_env` hold the address and the key. `file` is
+    a path below the root. `namespace` is that of the tasks and datasets, the root's name if "".
+    """
+
+    url: str = ""
+    url_env: str = ""
+    api_key_env: str = ""
+    file: str = ""
+    namespace: str = ""
+    timeout: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
 class Notifying:
     """The table `[tool.partflow.notify]`.
 

@@ -71,7 +71,7 @@ def with_failure(told: Told, channel: str, letter: str, said: str, now: float) -
     state = Ailing(
         min(before.since, now),
         before.tries + 1,
-        now + _pause(before.tries + 1),
+        now + pause_after(before.tries + 1),
         said[:_SAID],
         before.given_up + gives_up,
     )
@@ -93,7 +93,7 @@ def next_letter(told: Told, channel: str) -> Letter | None:
 def may_be_tried(told: Told, channel: str, now: float) -> bool:
     """Whether a channel's pause is over; it lasts no longer if the clock was put back."""
     state = told.ailing.get(channel)
-    return state is None or not now < state.next_at <= now + _pause(state.tries)
+    return state is None or not now < state.next_at <= now + pause_after(state.tries)
 
 
 def next_moment(told: Told, notifying: Notifying) -> float | None:
@@ -207,5 +207,6 @@ def _without_wait(told: Told, channel: str, letter: str) -> Told:
     return replace(told, letters=letters)
 
 
-def _pause(tries: int) -> float:
+def pause_after(tries: int) -> float:
+    """After how many seconds a channel is tried again that has failed so often in a row."""
     return float(min(_FIRST_PAUSE * 2 ** min(max(tries, 1) - 1, _DOUBLINGS), _LONGEST_PAUSE))

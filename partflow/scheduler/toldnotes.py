@@ -74,7 +74,7 @@ def noted_told(noted: Mapping[str, str]) -> Told:
             episodes[episode.root] = episode
         elif kind == _LETTER and (letter := _read(_letter, said)) is not None:
             letters[letter.id] = letter
-        elif kind == _CHANNEL and (state := _read(_ailing, said)) is not None:
+        elif kind == _CHANNEL and (state := ailing_of(said)) is not None:
             ailing[rest] = state
     return Told(episodes, letters, ailing)
 
@@ -87,7 +87,7 @@ def changed_notes(before: Mapping[str, str], after: Told) -> dict[str, str | Non
     texts = {f"{_LETTER} {letter.id}": _json(document(letter)) for letter in after.letters.values()}
     for episode in after.episodes.values():
         texts[f"{_EPISODE} {episode.root.kind}/{episode.root.name}"] = _json(episode_text(episode))
-    texts |= {channel_note(name): _json(asdict(state)) for name, state in after.ailing.items()}
+    texts |= {channel_note(name): ailing_text(state) for name, state in after.ailing.items()}
     changed: dict[str, str | None] = {n: t for n, t in texts.items() if before.get(n) != t}
     return changed | dict.fromkeys(before.keys() - texts.keys())
 
@@ -105,6 +105,16 @@ def episode_text(episode: Episode) -> dict[str, Any]:
 def episode_of(said: Any) -> Episode | None:
     """The episode that plain values say; None if they say none."""
     return _read(_episode, said)
+
+
+def ailing_text(ailing: Ailing) -> str:
+    """The text of a note of a channel that does not deliver."""
+    return _json(asdict(ailing))
+
+
+def ailing_of(said: Any) -> Ailing | None:
+    """What the plain values of such a text say; None if they say nothing."""
+    return _read(_ailing, said)
 
 
 def _episode(said: Any) -> Episode:
