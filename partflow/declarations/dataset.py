@@ -6,12 +6,13 @@ Knows nothing of files, of what exists, or of tasks.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from partflow.declarations.asked import ANSWER, problem_of_asking, problem_of_settling
 from partflow.declarations.columntypes import problem_of_types
 from partflow.declarations.expected import Expected, expected_of
 from partflow.declarations.keyedpath import KeyedPath, keyed_path, spread
@@ -33,6 +34,8 @@ from partflow.partitions.spans import Duration, duration, is_span
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from partflow.partitions.sets import Partition
 
 Schema = Mapping[str, Any]
 """Column names with polars types, in order. The types are opaque here: only their text is read."""
@@ -119,7 +122,7 @@ class Dataset:
         return expected_of(self.expect_by, self.max_age, self.grain)
 
     def _format_problem(self) -> str | None:
-        form = understood(self.format, is_source=self.is_source)
+        form = self._understood
         if isinstance(form, str):
             return form
         of_tables = ("schema", "sort_by", "float_tolerance", "trusted")
@@ -167,8 +170,13 @@ class Dataset:
     @cached_property
     def stored_as(self) -> StoredAs:
         """The format of its files."""
-        form = understood(self.format, is_source=self.is_source)
+        form = self._understood
         return PARQUET if isinstance(form, str) else form  # such a dataset is refused
+
+    @property
+    def _understood(self) -> StoredAs | str:
+        """The format of its files, or what is wrong with it."""
+        return understood(self.format, is_source=self.is_source)
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -257,6 +265,13 @@ class Source(Dataset):
     alone would be the same for all. With `settled_for`, such as "10m", it is whole once it has not
     been changed for so long.
 
+    In place of a path, `fingerprint` is a function that takes a `Partition` and returns a text that
+    is another one once the data is, or None while there is none. Its reader gets that text. Runs
+    ask it, in a process of their own.
+
+    Until `settles_after` has passed since its interval's end a partition may still change, and is
+    looked at, or asked about, by `serve`; at most every `refresh_every`.
+
     Raises:
         DeclarationError: as for any `Dataset`; or the path is none, or no format is given and the
             path's ending is that of none.
@@ -266,10 +281,13 @@ class Source(Dataset):
     format: str | Brought = ""
     complete: str | None = field(default=None, kw_only=True)
     settled_for: Duration | None = field(default=None, kw_only=True)
+    fingerprint: Callable[[Partition], str | None] | None = field(default=None, kw_only=True)
+    settles_after: Duration | None = field(default=None, kw_only=True)
+    refresh_every: Duration | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Find the format by the ending."""
-        if isinstance(self.format, str) and not self.format:
+        if isinstance(self.format, str) and not self.format and not self.is_asked:
             object.__setattr__(self, "format", _format_by_ending(str(self.path)))
         super().__post_init__()
 
@@ -278,7 +296,26 @@ class Source(Dataset):
         """Others write it."""
         return True
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a function tells what is there, and no file."""
+        return self.fingerprint is not None
+
+    @property
+    def _understood(self) -> StoredAs | str:
+        return ANSWER if self.is_asked else super()._understood
+
     def _problem(self) -> str | None:
+        settling = self.settles_after, self.refresh_every
+        problem = problem_of_settling(self.grain, *settling, is_asked=self.is_asked)
+        if self.is_asked:
+            beside = ("path", "complete", "settled_for", "format")
+            given = {name: getattr(self, name) for name in beside}
+            problem = problem_of_asking(self.fingerprint, given) or problem
+            return problem or super()._problem()
+        return problem or self._problem_of_path()
+
+    def _problem_of_path(self) -> str | None:
         path: object = self.path
         if not isinstance(path, str) or not path:
             return "a source needs a path, such as path='landing/sales/{key}.csv'"
@@ -330,14 +367,25 @@ class Source(Dataset):
         return duration(self.settled_for, "settled_for")
 
     @property
+    def settling(self) -> timedelta | None:
+        """For how long after its end a partition may change; None if that is not said."""
+        return duration(self.settles_after, "settles_after")
+
+    @property
+    def refreshing(self) -> timedelta | None:
+        """How often is looked, or asked, at most; None if that is not said."""
+        return duration(self.refresh_every, "refresh_every")
+
+    @property
     def is_awaited_whole(self) -> bool:
         """Whether a file that is there may not be whole yet."""
         return self.complete is not None or self.settled_for is not None
 
     @cached_property
     def paths(self) -> KeyedPath:
-        """Where its files are, relative to the project."""
-        return _placed(self.path, self.grain)
+        """Where its files are, relative to the project; its answers, to the folder of answers."""
+        own = "all" if isinstance(self.grain, Whole) else "{key}"
+        return _placed(f"{self.name}/{own}.txt" if self.is_asked else self.path, self.grain)
 
     @cached_property
     def marker(self) -> KeyedPath | None:

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from partflow.formats.answer import AnswerText
 from partflow.formats.anyfile import AnyFile
 from partflow.formats.format import ProjectFormat
 from partflow.formats.jsondocument import Json
@@ -61,10 +62,12 @@ def format_of(dataset: Declared) -> FileFormat:
     return table_of(dataset) if dataset.stored_as.is_table else object_format_of(dataset)
 
 
-def object_format_of(dataset: Declared) -> Skops | ProjectFormat | AnyFile | Json:
+def object_format_of(dataset: Declared) -> Skops | ProjectFormat | AnyFile | AnswerText | Json:
     """The format of a dataset that is no table."""
     kept = dataset.stored_as
     if kept.brought is None and dataset.is_source:
+        if kept.name == AnswerText.name:
+            return AnswerText()
         return AnyFile() if kept.is_path else Json()
     return written_format_of(dataset)
 

@@ -20,6 +20,7 @@ from partflow.execution.attempt.witness import changed_since
 from partflow.metastore.protocol import Materializations, Metastore
 from partflow.metastore.record import Record, Seen
 from partflow.partitions.keytexts import plain_key, shown_key
+from partflow.planning.asking import empty_book, words
 from partflow.planning.lateness import expected_at, lateness
 from partflow.planning.partial import waited_until
 from partflow.planning.pauses import Pause
@@ -275,7 +276,11 @@ def _source_text(case: _Basis, node: str, key: str, state: State) -> str:
         more = f": {unreadable.reason}; {unreadable.advice}" if unreadable else ""
         return f"cannot be read: {dataset.path_of(key)}{more}"
     held = case.plan.snapshot.states[node]
-    condition = held.condition[dataset.grain.ordinal(key) - held.lo]
+    ordinal = dataset.grain.ordinal(key)
+    condition = held.condition[ordinal - held.lo]
+    if dataset.is_asked:
+        book = case.plan.snapshot.asked.get(node) or empty_book(dataset)
+        return words(dataset, book, ordinal, is_there=condition == Condition.GOOD)
     unfinished = why_not_whole(case.layout, dataset, key, case.plan.snapshot.now)
     if unfinished is not None and condition in {Condition.ABSENT, Condition.GONE}:
         before = "; its last content is remembered" if condition == Condition.GONE else ""

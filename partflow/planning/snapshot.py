@@ -18,6 +18,8 @@ from partflow.planning.pauses import Pause
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from partflow.planning.asking import Book
+
 
 class Condition(IntEnum):
     """How a partition's file compares with its record."""
@@ -113,7 +115,8 @@ class Snapshot:
     was the newest due one when it was first seen; it lacks effects that are new. `perhaps_done`
     gives for an effect each ordinal that a run began before it was cut off, with that run. `paused`
     gives what is paused now, by node. `expected_since` gives when what is expected of a dataset was
-    first declared as it is now; it lacks what is new.
+    first declared as it is now; it lacks what is new. `asked` gives for each source without files
+    what is known of the asking about it.
 
     `unreadable` says by (dataset, key) which files cannot be read. `newest_at` is when what was
     recorded last was made, in epoch seconds; 0 if nothing was. `varied` and `left_out` say how the
@@ -133,6 +136,7 @@ class Snapshot:
     left_out: Sequence[LeftOut] = ()
     paused: Mapping[str, Pause] = field(default_factory=dict)
     expected_since: Mapping[str, int] = field(default_factory=dict)
+    asked: Mapping[str, Book] = field(default_factory=dict)
 
     def with_failures(self, failures: Iterable[tuple[str, int]]) -> Snapshot:
         """The snapshot in which these (node, ordinal) failed when they were tried last, no others.

@@ -20,6 +20,7 @@ from partflow.planning.plan import Force, Only, Plan, Request
 from partflow.planning.planner import plan
 from partflow.planning.selection import Asked, needed_for, request_of
 from partflow.planning.selectors import goes_by_states, select
+from partflow.warehouse.answers import books_of
 from partflow.warehouse.observe import Observed, effects_cut_off, observe
 from partflow.warehouse.verify import Verify
 
@@ -136,9 +137,11 @@ class Looking:
         older = self._older(metastore)
         paused = pauses_of(metastore.noted(PAUSED), seen.snapshot.now)
         since = since_of(project.graph, metastore.noted(EXPECTED))
+        asked_about = books_of(project.store.layout, project.graph)
         seen.snapshot = replace(
-            seen.snapshot, older=older, perhaps_done=perhaps, paused=paused, expected_since=since
-        )
+            seen.snapshot, older=older, perhaps_done=perhaps, paused=paused, expected_since=since,
+            asked=asked_about,
+        )  # fmt: skip
         return seen
 
     def planned(

@@ -76,7 +76,7 @@ class Making:
         from partflow.operations.planfiles import read_plan
 
         restored = functools.partial(self.looking.restored, read_plan(saved))
-        return self._run(restored, controls, asked)
+        return self._run(restored, controls, asked, asks=False)  # what it rests on is to stay
 
     def make(self, request: Request, controls: Controls) -> Result:
         """Make what is missing or stale of a request, and what that needs."""
@@ -157,8 +157,12 @@ class Making:
         with self._starter(closely, asked).begun(run, closely, decide) as start:
             return read_again(start.decided, start.seen)
 
-    def _run(self, planned: _Planned, controls: Controls, asked: Asked) -> Result:
-        """Look, and carry out what `planned` gives; with nothing to do no lease is taken."""
+    def _run(
+        self, planned: _Planned, controls: Controls, asked: Asked, *, asks: bool = True
+    ) -> Result:
+        """Ask, look, and carry out what `planned` gives; with nothing to do no lease is taken."""
+        if asks:
+            self.project.ask_sources(asked)
         by_older_rules: list[CodeFingerprint] = []
 
         def decide(metastore: Metastore, seen: Observed) -> tuple[Plan, Footprint]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from partflow.declarations.dataset import Source
 from partflow.declarations.graph import Graph, derive
 from partflow.project.config import Config, find_root, read_config
 from partflow.project.history import History
@@ -244,6 +245,17 @@ class Project:
         return self._making.materialize(
             _asked(asked, select), _controls(controls), path, with_effects=with_effects
         )
+
+    def ask_sources(self, asked: Asked | None = None) -> None:
+        """Ask the sources without files what is there, as far as that is to be asked now.
+
+        Runs do it themselves. OSError if the disk refuses what is to be kept.
+        """
+        if any(isinstance(d, Source) and d.is_asked for d in self.graph.datasets.values()):
+            from partflow.planning.selection import needed_for
+            from partflow.project.asking import ask_about
+
+            ask_about(self, None if asked is None else needed_for(self.graph, asked))
 
     def make(self, request: Request, controls: Controls | None = None) -> Result:
         """Make what is missing or stale of a request, and what that needs."""

@@ -95,7 +95,7 @@ def result_report(result: Result, asked: Asked, calls: Calls) -> ResultReport:
         failures=tuple(_failure(f, calls) for f in summary.failures),
         catalog=result.catalog,
         faults=fault_reports(result.plan.faults),
-        remarks=remarks_of(result.plan.snapshot),
+        remarks=remarks_of(result.plan.graph, result.plan.snapshot),
         plan=plan,
         sentence=nothing if result.summary is None else _ran(summary, held),
         refusals=refusals_of(result.plan, asked),

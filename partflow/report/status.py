@@ -123,7 +123,7 @@ def status_report(
             _of_node(plan, each, late.get(each.node), failed.get(each.node, 0)) for each in statuses
         ),
         fault_reports(plan.faults),
-        remarks_of(plan.snapshot),
+        remarks_of(plan.graph, plan.snapshot),
         stray_reports(lying),
         perhaps_done_reports(perhaps_done(plan)),
         tuple(channels),

@@ -69,6 +69,11 @@ class Layout:
         return self.private / "columns"
 
     @property
+    def answers(self) -> Path:
+        """The folder of what the functions of sources without files have answered."""
+        return self.private / "answers"
+
+    @property
     def journal(self) -> Path:
         """The journal, which a rebuild of the metastore needs beside the footers."""
         return self.private / "journal.jsonl"
@@ -131,6 +136,8 @@ class Layout:
 
     def paths_of(self, source: Source) -> KeyedPath:
         """Where a source's files are: absolute, or relative to the project's folder."""
+        if source.is_asked:
+            return source.paths.below(str(self.answers))
         return self._found(source.paths)
 
     def marker_of(self, source: Source) -> KeyedPath | None:
