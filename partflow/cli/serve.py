@@ -42,4 +42,4 @@ def serve(session: Session, once: bool, no_wait: bool) -> int:
 def _say(text: str) -> None:
     from partflow.report.text import printable
 
-    click.echo(printable(text), err=True)
+    click.echo("\n".join(printable(line) for line in text.split("\n")), err=True)

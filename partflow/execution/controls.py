@@ -118,7 +118,8 @@ class Controls:
     One call makes at most `batch_size` partitions. `trust_clock` says that the clock is right,
     although something was recorded later than now. If the run has to wait for another one, it calls
     `waiting` with a text that says who holds the lease. It calls `planned` with the plan before it
-    makes any of it.
+    makes any of it. If it `gives_back`, a step whose code was edited since the run began does not
+    fail: the run begins nothing more, and whoever asked for it plans anew.
     """
 
     workers: int = 1
@@ -128,6 +129,7 @@ class Controls:
     retries: int | None = None
     batch_size: int | None = None
     trust_clock: bool = False
+    gives_back: bool = False
     verify: Verify = Verify.STAT
     command: str = "python"
     stop: Stop = field(default_factory=Stop)

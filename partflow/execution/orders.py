@@ -132,6 +132,7 @@ class Failure:
     `is_final` says that another attempt cannot help. `is_shared` says that a batch failed as a
     whole: to find the partition at fault, each has to be made in a call of its own. `is_cut_off`
     says that the worker ended in the middle of the call, so that nobody knows how far it came.
+    `is_of_other_code` says that the worker has other code than the order is for, and did nothing.
     """
 
     message: str
@@ -140,6 +141,7 @@ class Failure:
     is_final: bool = False
     is_shared: bool = False
     is_cut_off: bool = False
+    is_of_other_code: bool = False
 
     def __post_init__(self) -> None:
         """Make the texts valid UTF-8, and cut the middle out of what is longer than 10,000."""

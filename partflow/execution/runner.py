@@ -46,7 +46,8 @@ class Runner:
     `codes` gives the code fingerprint of each task. `now` gives epoch seconds, `pause` sleeps so
     many seconds, `chance` gives numbers in [0, 1). With `fail_fast` the first failure stops the run
     in the same way as `stop.asked` does. A task that failed `alike` times in a row in the same way
-    is left for the rest of the run.
+    is left for the rest of the run. If it `gives_back`, a step that met a worker with other code is
+    cancelled and stops the run.
     """
 
     run: str
@@ -61,6 +62,7 @@ class Runner:
     tuning: Tuning = field(default_factory=Tuning)
     fail_fast: bool = False
     alike: int = 20
+    gives_back: bool = False
     pause: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
     _serial: int = 0
@@ -208,7 +210,9 @@ class Runner:
         logs, ended = [], []
         for in_hand, outcome in pairs:
             failure = outcome.failure or refused.get(outcome.serial)
-            if failure is None:
+            if failure is not None and failure.is_of_other_code and self.gives_back:
+                ended += self._given_back(state, in_hand)
+            elif failure is None:
                 news = published[outcome.serial]
                 for name, identity in news.files.items():
                     self.files.put(name, in_hand.step.ordinal, identity)
@@ -219,9 +223,16 @@ class Runner:
                 if _is_effect(state, in_hand.step.task) and not failure.is_cut_off:
                     ended.append((in_hand.step.task, in_hand.attempt.lineage.key))
                 failures += self._failed(state, in_hand, failure)
-        if logs:
+        if logs or ended:
             self.publisher.fail(failures, logs, ended)
         self._open -= {outcome.serial for outcome in outcomes}
+
+    def _given_back(self, state: RunState, in_hand: _InHand) -> list[tuple[str, str]]:
+        """Cancel a step that a worker would not make; the (task, key) of one that is an effect."""
+        state.recall(in_hand.step)
+        self.stop.asked = True
+        key = in_hand.attempt.lineage.key
+        return [(in_hand.step.task, key)] if _is_effect(state, in_hand.step.task) else []
 
     def _failed(
         self, state: RunState, in_hand: _InHand, failure: Failure

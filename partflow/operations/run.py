@@ -84,7 +84,7 @@ class Carrier:
         runner = Runner(
             row.id, publisher, self.log, self.executor, plan.snapshot.codes, self._now,
             controls.observer or Quiet(), controls.stop, KnownFiles(plan, stats), tuning,
-            controls.fail_fast, self.alike,
+            controls.fail_fast, self.alike, gives_back=controls.gives_back,
         )  # fmt: skip
         try:
             with working_in(self.root):

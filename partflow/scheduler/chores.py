@@ -74,7 +74,8 @@ class Chores:
     def carry_out(self, begin: Begin, stop: Stop, tell: Tell) -> Ended:
         """Carry a run out; one that fails as a whole is told, and tried again."""
         controls = Controls(
-            workers=begin.jobs, wait=False, newest_first=True, command=begin.command, stop=stop,
+            workers=begin.jobs, wait=False, newest_first=True, gives_back=True,
+            command=begin.command, stop=stop,
             observer=_Progress(tell), planned=lambda plan: tell(Leased(plan.steps)),
         )  # fmt: skip
         self._keep_time(begin.at)

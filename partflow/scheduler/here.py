@@ -20,8 +20,8 @@ from partflow.scheduler.news import News, Stopped
 from partflow.scheduler.outlook import Outlook
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
-_LONGEST = 60.0
-"""The longest wait in seconds: after a suspend it goes on late by no more than this."""
+_LONGEST = 2.0
+"""The longest wait in seconds: so soon it sees that modules were edited, or a suspend is over."""
 
 
 class Here:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
 from partflow.project.settings import Scheduling
@@ -85,6 +86,7 @@ class Serve:
     _changed_at: float = 0.0
     _rests_until: float = 0.0
     _deaths: int = 0
+    _well_at: float = 0.0
     _gives_up_at: float | None = None
 
     def turn(self) -> None:
@@ -153,7 +155,7 @@ class Serve:
         self._is_looking = False
         for kind in ("project", "machine"):
             self.troubles.pop(Root(kind, ""), None)
-        self.outlook = outlook
+        self.outlook, self._well_at = outlook, now
         under_way = UnderWay(len(self.runs), self._changed_at, self._rests_until)
         acts = decide(outlook, under_way, now, self.settings)
         self._look_at, self._looks_at_all = acts.sleep_until, acts.looks_at_all
@@ -168,8 +170,12 @@ class Serve:
         """Try again later, and say what is wrong, once."""
         self._is_looking = False
         self._look_at = now + self._span
-        kind = "project" if isinstance(news, NotLoaded) else "machine"
-        self._trouble(Root(kind, ""), news.said, now)
+        if isinstance(news, LookFailed):
+            self._trouble(Root("machine", ""), news.said, now)
+            return
+        last = f"it last loaded well at {_moment(self._well_at)}" if self._well_at else ""
+        advice = "; ".join(filter(None, ["mend it: until then nothing new begins", last]))
+        self._trouble(Root("project", ""), news.said, now, advice)
 
     def _of_run(
         self, number: int, said: Leased | Progressed | StepLost | Ended, now: float
@@ -211,13 +217,13 @@ class Serve:
         said = f"a child process ended while it was to {_DOING[died.doing]}{at}: {died.said}"
         self._trouble(Root("child", died.doing), said, now)
 
-    def _trouble(self, root: Root, said: str, now: float) -> None:
+    def _trouble(self, root: Root, said: str, now: float, advice: str = "") -> None:
         self.is_over |= self.is_once and not self.runs
         before = self.troubles.get(root)
         if before is None or before.said != said:
-            self.say(said)
+            self.say(f"{said}; {advice}" if advice else said)
         since = now if before is None else before.since
-        self.troubles[root] = Trouble(root, since, said, "")
+        self.troubles[root] = Trouble(root, since, said, advice)
 
     def _stop(self, now: float) -> None:
         """At first let what runs come to its end; the second time end at once."""
@@ -225,6 +231,11 @@ class Serve:
         self.is_stopping = True
         self._gives_up_at = now + self.settings.stop_within.total_seconds()
         self.outside.halt(now=self.is_over)
+
+
+def _moment(at: float) -> str:
+    """A moment in the zone of this machine."""
+    return datetime.fromtimestamp(at, UTC).astimezone().isoformat(" ", "seconds")
 
 
 def _sentence(ended: Ended) -> str:

@@ -411,3 +411,16 @@ def test_a_script_that_does_its_work_as_it_is_imported_is_told_so_and_does_not_h
     assert done.returncode == 1
     assert "a task begins no run" in done.stderr
     assert 'in a script, keep its own work under `if __name__ == "__main__":`' in done.stderr
+
+
+def test_a_run_that_gives_back_cancels_a_step_of_other_code_and_begins_nothing_more(world):
+    world.jobs(TELLS.replace("BODY", ""))
+    edited = TELLS.replace("BODY", "x = 1")
+    controls = Controls(workers=2, gives_back=True, planned=lambda _: world.jobs(edited))
+    world.write("partflow.toml", f'jobs = ["{world.package}"]\nexecutor = "processes"\n')
+
+    ended = world.run(controls=controls)
+
+    assert (ended.failed, ended.cancelled) == (0, 1)
+    assert not world.project.failures()
+    assert world.run().ran == 1

@@ -34,10 +34,10 @@ class Served:
     def said(self) -> str:
         return self.err.read_text()
 
-    def says(self, text: str) -> None:
-        """Wait until it has said that."""
-        until(lambda: text in self.said or self.process.poll() is not None)
-        assert text in self.said, self.said
+    def says(self, text: str, times: int = 1) -> None:
+        """Wait until it has said that so many times."""
+        until(lambda: self.said.count(text) >= times or self.process.poll() is not None)
+        assert self.said.count(text) >= times, self.said
 
     def ended(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code after a signal."""

@@ -134,7 +134,7 @@ def test_a_child_that_died_in_a_run_makes_the_next_run_apart_and_ends_nothing() 
 def test_a_project_that_does_not_load_is_tried_again_said_once_and_over_when_it_loads() -> None:
     played = Played(on_look=lambda p: p.answers.append(NotLoaded("jobs/a.py:3: SyntaxError")))
     serve, said = serving(played, turns=9)
-    assert said == ["jobs/a.py:3: SyntaxError"]
+    assert said == ["jobs/a.py:3: SyntaxError; mend it: until then nothing new begins"]
     assert serve.troubles[Root("project", "")].since == NOW
     assert len(played.asked) > 2
 
@@ -143,6 +143,17 @@ def test_a_project_that_does_not_load_is_tried_again_said_once_and_over_when_it_
         serve.turn()
 
     assert not serve.troubles
+
+
+def test_a_project_that_loads_no_more_is_told_with_the_time_of_the_last_good_load() -> None:
+    played = Played(on_look=sees())
+    serve, said = serving(played, turns=2)
+    played.on_look = lambda played: played.answers.append(NotLoaded("jobs/a.py:3: SyntaxError"))
+    for _ in range(2):
+        serve.turn()
+
+    assert len(said) == 1
+    assert "it last loaded well at 2023-11-1" in said[0]
 
 
 def test_a_look_that_fails_is_tried_again_a_minute_later() -> None:

@@ -73,6 +73,33 @@ def test_once_beside_a_leader_does_nothing_and_says_who_leads(sales: World) -> N
         assert f"process {served.process.pid} leads" in refused.stderr
 
 
+def test_edited_code_is_loaded_in_a_fresh_process_and_makes_what_is_new(sales: World) -> None:
+    with serving(sales) as served:
+        served.says("failed 0, blocked 0")
+        before = children(served.process.pid)
+        sales.jobs(SALES.replace("> 0", "> 1"))
+        served.says("ran", times=2)
+
+        assert not set(before) & set(children(served.process.pid))
+        assert served.ended() == 0
+    assert sales.project.plan().steps == 0
+
+
+def test_while_the_project_does_not_load_serve_says_so_and_goes_on_when_it_does(
+    sales: World,
+) -> None:
+    with serving(sales) as served:
+        served.says("failed 0, blocked 0")
+        sales.jobs("this is no Python")
+        served.says('tasks.py", line 3')
+        served.says("it last loaded well at")
+        sales.jobs(SALES)
+        sales.sales("2024-02-03", 7)
+        served.says("ran", times=2)
+
+        assert served.ended() == 0
+
+
 HOSTILE = """
 landing = Source("landing", Daily("2024-01-30", end="2024-02-04"), path="landing/{key}.csv")
 clean = Dataset("clean", Daily("2024-01-30", end="2024-02-04"))

@@ -55,6 +55,7 @@ class Workplace:
             failure = Failure(
                 f"the code of {order.task} was changed since the run began; run again",
                 is_final=True,
+                is_of_other_code=True,
             )
             return _not_made(order, failure)
         try:
