@@ -25,6 +25,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 10, 3600
 """After the first failure of a channel, and at most, so many seconds pass until the next try."""
 _DOUBLINGS = 20
 _SAID = 1000
+_PATIENCE = 5
+"""A letter that was refused so often may be what is wrong, and not the channel."""
 
 
 def with_news(
@@ -63,17 +65,21 @@ def with_delivered(told: Told, channel: str, letter: str) -> Told:
 def with_failure(told: Told, channel: str, letter: str, said: str, now: float) -> Told:
     """The account after a letter did not go through a channel, and why.
 
-    It is given up if a day has passed since it was written.
+    It is given up if a day has passed since it was written. After a letter that was refused often
+    the next one is tried without a pause, so that one which never goes holds up no other.
     """
     before = told.ailing.get(channel, Ailing(now, 0, now, ""))
     sent = told.letters.get(letter)
     gives_up = sent is not None and channel in sent.waits and now - sent.at >= DAY
+    tries = before.tries + 1
+    passes = sent is not None and _is_passed(told, channel, sent)
     state = Ailing(
         min(before.since, now),
-        before.tries + 1,
-        now + pause_after(before.tries + 1),
+        tries,
+        now if passes else now + pause_after(tries),
         said[:_SAID],
         before.given_up + gives_up,
+        sent.at if sent is not None and passes else 0.0,
     )
     told = replace(told, ailing={**told.ailing, channel: state})
     if gives_up:
@@ -85,9 +91,11 @@ def with_failure(told: Told, channel: str, letter: str, said: str, now: float) -
 
 
 def next_letter(told: Told, channel: str) -> Letter | None:
-    """The letter to be sent through a channel next: the one with the fewest tries, oldest first."""
+    """The letter to be sent through a channel next: the oldest one after what was passed over."""
     waiting = [each for each in told.letters.values() if channel in each.waits]
-    return min(waiting, key=lambda each: (each.waits[channel], each.at, each.id), default=None)
+    passed_at = told.ailing[channel].passed_at if channel in told.ailing else 0.0
+    later = [each for each in waiting if each.at > passed_at]
+    return min(later or waiting, key=lambda each: (each.at, each.id), default=None)
 
 
 def may_be_tried(told: Told, channel: str, now: float) -> bool:
@@ -189,11 +197,24 @@ def _without_strangers(told: Told, channels: Collection[str]) -> Told:
         if waits:
             letters[letter.id] = replace(letter, waits=waits)
     ailing = {name: state for name, state in told.ailing.items() if name in channels}
-    return replace(told, letters=letters, ailing=ailing)
+    episodes = {
+        root: episode
+        for root, episode in told.episodes.items()
+        if root.kind != CHANNEL or root.name in channels
+    }
+    return Told(episodes, letters, ailing)
 
 
 def _named(told: Told) -> set[str]:
-    return set(told.ailing).union(*(letter.waits for letter in told.letters.values()))
+    silent = {root.name for root in told.episodes if root.kind == CHANNEL}
+    return silent.union(told.ailing, *(letter.waits for letter in told.letters.values()))
+
+
+def _is_passed(told: Told, channel: str, letter: Letter) -> bool:
+    """Whether a letter that has just been refused was so often, and another one waits behind it."""
+    if letter.waits.get(channel, 0) + 1 < _PATIENCE:
+        return False
+    return any(channel in each.waits and each.at > letter.at for each in told.letters.values())
 
 
 def _without_wait(told: Told, channel: str, letter: str) -> Told:

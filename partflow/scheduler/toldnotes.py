@@ -41,8 +41,8 @@ class Letter:
 class Ailing:
     """A channel that has not delivered `since` a moment, in epoch seconds, in so many `tries`.
 
-    It is tried again at `next_at`. `said` is why, without secrets. `given_up` letters were not
-    delivered for so long that they never will be.
+    It is tried again at `next_at`, with letters that were written after `passed_at` first. `said`
+    is why, without secrets. `given_up` letters were refused for so long that they never will go.
     """
 
     since: float
@@ -50,6 +50,7 @@ class Ailing:
     next_at: float
     said: str
     given_up: int = 0
+    passed_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ def _ailing(said: Any) -> Ailing:
         _moment(said["next_at"]),
         _text(said["said"]),
         _number(said["given_up"]),
+        _moment(said["passed_at"]),
     )
 
 

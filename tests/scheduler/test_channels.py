@@ -28,6 +28,9 @@ from partflow.report.notice import EpisodeReport, notice
 from partflow.scheduler.channels.channel import Hiding
 from partflow.scheduler.channels.opening import channels_of
 
+# The mail server's own, with a Python that is newer than it.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:aiosmtpd")
+
 AT = 1_700_000_000.0
 SECRET = "hunter2-very-secret"
 EPISODE = EpisodeReport(

@@ -190,18 +190,53 @@ def test_a_letter_is_given_up_only_when_it_was_tried_a_day_after_it_was_written(
     assert channel_troubles(told)[0].said == "no; 1 message was given up"
 
 
-def test_a_letter_that_a_channel_refuses_does_not_hold_up_another():
+def three_letters():
     told = news(Told(), "clean")
-    (first,) = told.letters
-    told = with_failure(told, "mail", first, "too large", START)
     told = news(told, "clean", "daily", now=START + 60)
-    assert next_letter(told, "mail").id != first
+    told = news(told, "clean", "daily", "weekly", now=START + 120)
+    return told, [each.id for each in sorted(told.letters.values(), key=lambda each: each.at)]
+
+
+def test_letters_go_in_their_order_also_after_a_channel_failed_for_long():
+    told, letters = three_letters()
+    now = START + 120
+    for _ in range(30):
+        told = with_failure(told, "mail", next_letter(told, "mail").id, "no", now)
+        if told.ailing["mail"].next_at > now:
+            # A new round begins with the oldest.
+            assert next_letter(told, "mail").id == letters[0]
+        now = told.ailing["mail"].next_at
+    while told.ailing["mail"].next_at <= now and told.ailing["mail"].passed_at:
+        told = with_failure(told, "mail", next_letter(told, "mail").id, "no", now)
+    gone = []
+    while (letter := next_letter(told, "mail")) is not None:
+        gone.append(letter.id)
+        told = with_delivered(told, "mail", letter.id)
+    assert gone == letters
+
+
+def test_a_letter_that_never_goes_holds_up_no_other_for_long():
+    told, letters = three_letters()
+    now, gone = START + 120, []
+    for _ in range(20):
+        letter = next_letter(told, "mail")
+        if letter.id == letters[0]:
+            told = with_failure(told, "mail", letter.id, "too large", now)
+        else:
+            gone.append((letter.id, now - START))
+            told = with_delivered(told, "mail", letter.id)
+        now = told.ailing["mail"].next_at if told.ailing else now
+    assert [each for each, _ in gone] == letters[1:]
+    assert gone[-1][1] < 10 * MINUTE
 
 
 def test_a_channel_that_is_configured_no_more_is_forgotten():
     told = with_failure(news(Told(), "clean"), "mail", "", "no", START)
-    told = news(told, "clean", channels=("hook",), now=START + 1)
+    told = news(with_failure(told, "mail", "", "no", START), "clean", now=START + 1)
+    assert Root("channel", "mail") in told.episodes
+    told = news(told, "clean", channels=("hook",), now=START + 2)
     assert told.ailing == {}
+    assert [root.kind for root in told.episodes] == ["failed"]
     assert {c for letter in told.letters.values() for c in letter.waits} == {"hook"}
 
 
