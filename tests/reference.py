@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -21,6 +21,7 @@ from partflow.declarations.graph import Graph, outputs
 from partflow.declarations.mapping import Form
 from partflow.declarations.task import Task
 from partflow.partitions.calendar import Grain, Whole
+from partflow.partitions.sets import PartitionSet
 from partflow.planning.digests import elements, lanes
 from partflow.planning.planner import Action, Only, Reason, Request, State
 from partflow.planning.snapshot import Condition, DatasetState, Snapshot
@@ -342,7 +343,11 @@ class Judge:
             position = self._fault_position(task, ordinal)
             if position is not None and not self._is_to_stay(task, ordinal):
                 return Verdict(State.BLOCKED, need, Reason.LAST_GOOD, position, Action.NONE)
-            return self._fresh(task, ordinal, held is not None)
+            is_held = held is not None or self._is_busy(task, ordinal)
+            return self._fresh(task, ordinal, is_held)
+        left = self._left(task, ordinal, need, is_held=held is not None)
+        if left is not None:
+            return Verdict(left[1], need, left[0], -1, Action.NONE)
         if held is not None:
             state = State.BLOCKED if held[0] is Reason.BEHIND else State.WAITING
             return Verdict(state, need, held[0], held[1], Action.NONE)
@@ -404,7 +409,7 @@ class Judge:
     def _is_to_stay(self, task: Task, ordinal: int) -> bool:
         """Whether a partition that needs nothing stays, whatever becomes of what it reads."""
         own = self._own(task, ordinal)
-        is_once = task.options.on_input_change == "keep"
+        is_once = task.options.on_input_change == "keep" or self._is_paused(task)
         return self._is_pinned(task, ordinal) or (
             is_once and all(s.condition is Condition.GOOD for s in own)
         )
@@ -435,6 +440,7 @@ class Judge:
             is_theirs = verdict.reason is Reason.CHANGED_OUTSIDE
             is_at_rest = verdict.need is Reason.NONE and not is_theirs
             stays = is_at_rest and self._is_to_stay(writer, ordinal)
+            stays |= self._is_paused(writer) and self._is_there(writer, ordinal)
             self._faulty[key] = not stays and self._fault_position(writer, ordinal) is not None
         return self._faulty[key]
 
@@ -446,6 +452,61 @@ class Judge:
         """The task that looks after a partition now."""
         writers = (t for t in self.graph.tasks if dataset in t.writes)
         return next((t for t in writers if ordinal in self.considered(t)), None)
+
+    # --- what runs by itself -------------------------------------------------------------------
+
+    def _left(
+        self, task: Task, ordinal: int, need: Reason, *, is_held: bool
+    ) -> tuple[Reason, State] | None:
+        """Why what has to be made is left all the same, and in which state.
+
+        `is_held` says that something that it reads holds it up: that counts more than a busy run.
+        """
+        if self.request.automatic is None:
+            return None
+        is_due = self.world.is_task_due(task, ordinal)
+        if is_due and self._is_paused(task):
+            is_there = need not in {Reason.NEVER, Reason.GONE, Reason.DAMAGED}
+            return Reason.PAUSED, State.STALE if is_there else State.WAITING
+        if is_due and ordinal in self.request.automatic.held.get(task.name, ()):
+            return Reason.HELD, State.BLOCKED
+        is_busy = not is_held and self._is_busy(task, ordinal)
+        return (Reason.BUSY, State.WAITING) if is_busy else None
+
+    def _is_paused(self, task: Task) -> bool:
+        """Whether it is left since somebody paused something that it writes."""
+        is_by_itself = self.request.automatic is not None
+        return is_by_itself and any(node in self.snapshot.paused for node in outputs(task))
+
+    def _is_there(self, task: Task, ordinal: int) -> bool:
+        """Whether all that a task's partition wrote is as it was."""
+        return all(s.condition is Condition.GOOD for s in self._own(task, ordinal))
+
+    def _keeps_code(self, task: Task) -> bool:
+        """Whether what other code made is left as it is."""
+        automatic = self.request.automatic
+        if automatic is not None and task.name not in automatic.recompute:
+            return True
+        return task.options.on_code_change == "keep"
+
+    def _is_busy(self, task: Task, ordinal: int) -> bool:
+        """Whether a run under way makes or reads it, or makes what it reads."""
+        automatic = self.request.automatic
+        for busy in automatic.busy if automatic is not None else ():
+            mine = [(node, task.grain, ordinal) for node in outputs(task)]
+            reads = [
+                (one.read.dataset.name, one.read.dataset.grain, o)
+                for one in task.inputs
+                for o in self._reads(task, one.read, ordinal)
+            ]
+            if busy.is_everything or any(
+                [
+                    *(_meets(busy.makes, *each) or _meets(busy.reads, *each) for each in mine),
+                    *(_meets(busy.makes, *each) for each in reads),
+                ]
+            ):
+                return True
+        return False
 
     # --- why it would have to be made ----------------------------------------------------------
 
@@ -465,7 +526,7 @@ class Judge:
             if any(self._is_unsettled(task, ordinal, s) for s in own):
                 return Reason.REFRESH, -1
             others = any(self._has_other_code(task, s) for s in own)
-            if others and task.options.on_code_change == "stale":
+            if others and not self._keeps_code(task):
                 other = any(self._has_other_code(task, s, older=True) for s in own)
                 return Reason.CODE if other else Reason.RECKONED, -1
         moved = self._moved(task, ordinal)
@@ -633,6 +694,8 @@ class Judge:
             verdict = self._verdicts[key]
             if key in found or (verdict.action, verdict.state) == (Action.NONE, State.FRESH):
                 continue
+            if (verdict.reason, verdict.state) == (Reason.PAUSED, State.STALE):
+                continue
             found.add(key)
             task = self.graph.task(key[0])
             for one in task.inputs:
@@ -688,6 +751,12 @@ def record_of(state: DatasetState, ordinal: int) -> Record:
         failed=bool(state.failed[i]),
         pinned=bool(state.pinned[i]),
     )
+
+
+def _meets(spans: Mapping[str, PartitionSet], node: str, grain: Grain, ordinal: int) -> bool:
+    """Whether a partition's interval meets one of a node's spans of seconds."""
+    here = grain.interval(ordinal)
+    return any(a < here.end and here.start < b for a, b in spans.get(node, PartitionSet()).ranges)
 
 
 def element(grain: Grain, ordinal: int, content: DIGEST) -> DIGEST:

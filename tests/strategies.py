@@ -25,10 +25,12 @@ from partflow.errors import GraphError
 from partflow.partitions.calendar import Daily, Grain, Hourly, Monthly, Weekly, Whole
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.digests import lanes
-from partflow.planning.planner import Force, Only, Request
+from partflow.planning.footprint import Footprint
+from partflow.planning.pauses import Pause
+from partflow.planning.planner import Automatic, Force, Only, Request
 from partflow.planning.snapshot import Condition, DatasetState, Snapshot, empty_state
 
-__all__ = ["SLOW", "Case", "cases", "graphs", "requests", "snapshots"]
+__all__ = ["SLOW", "Case", "cases", "cases_by_themselves", "graphs", "requests", "snapshots"]
 
 DAY = 86400
 # Each with the day before a change of its clock; midnight of 2018-11-04 does not exist in Brazil.
@@ -365,6 +367,46 @@ def requests(draw: st.DrawFn, graph: Graph) -> Request:
         if draw(st.booleans()):
             force = replace(force, since=draw(st.integers(0, 100)))
     return Request(wanted, force, draw(st.booleans()), draw(st.booleans()))
+
+
+@st.composite
+def automatics(draw: st.DrawFn, graph: Graph, now: int) -> Automatic:
+    """What runs by itself leaves, among all that it could leave."""
+    names = [t.name for t in graph.tasks]
+    some = st.lists(st.sampled_from(names), unique=True, max_size=3)
+    held = {}
+    for name in draw(some):
+        first = graph.task_extents[name].lo + draw(st.integers(0, 20))
+        held[name] = PartitionSet.of([(first, first + draw(st.integers(1, 20)))])
+    busy = tuple(
+        Footprint(draw(_touched(graph, now)), draw(_touched(graph, now)))
+        for _ in range(draw(st.integers(0, 2)))
+    )
+    return Automatic(frozenset(draw(some)), held, busy)
+
+
+@st.composite
+def _touched(draw: st.DrawFn, graph: Graph, now: int) -> dict[str, PartitionSet]:
+    nodes, touched = [n for t in graph.tasks for n in outputs(t)], {}
+    for node in draw(st.lists(st.sampled_from(nodes), unique=True, max_size=2)):
+        start = now - draw(st.integers(0, 30 * 24)) * 3600
+        touched[node] = PartitionSet.of([(start, start + draw(st.integers(1, 5 * 24)) * 3600)])
+    return touched
+
+
+@st.composite
+def cases_by_themselves(draw: st.DrawFn) -> Case:
+    """A graph, a snapshot of it in which some is paused, and a request that nobody makes."""
+    graph, era = draw(graphs())
+    snapshot = draw(snapshots(graph, era))
+    nodes = [n for t in graph.tasks for n in outputs(t)]
+    paused = draw(st.lists(st.sampled_from(nodes), unique=True, max_size=2))
+    request = replace(draw(requests(graph)), force=None, names_partitions=False)
+    return Case(
+        graph,
+        replace(snapshot, paused=dict.fromkeys(paused, Pause(0, "somebody"))),
+        replace(request, automatic=draw(automatics(graph, snapshot.now))),
+    )
 
 
 @st.composite

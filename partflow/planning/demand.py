@@ -67,8 +67,12 @@ def _demand(whole: Plan, planned: TaskPlan) -> Mask:
 
 
 def _restless(planned: TaskPlan) -> Mask:
-    """What is not simply fresh: it will or may be made, or it would have to be and cannot."""
-    return np.asarray((planned.action != Action.NONE) | (planned.state != State.FRESH))
+    """What is not simply fresh: it will or may be made, or it would have to be and cannot.
+
+    What is stale and stays as it is, since it is paused, needs nothing of what it reads.
+    """
+    left = (planned.state == State.STALE) & (planned.reason == Reason.PAUSED)
+    return np.asarray((planned.action != Action.NONE) | ((planned.state != State.FRESH) & ~left))
 
 
 def covered(bounds: Bounds, chosen: Mask, lo: int, n: int) -> Mask:

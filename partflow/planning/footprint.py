@@ -7,7 +7,7 @@ grains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +100,19 @@ class Footprint:
 
 EVERYTHING = Footprint(is_everything=True)
 """The footprint of what may touch anything."""
+
+
+def together(footprints: Iterable[Footprint]) -> Footprint:
+    """What several runs touch together."""
+    makes: dict[str, PartitionSet] = {}
+    reads: dict[str, PartitionSet] = {}
+    for footprint in footprints:
+        if footprint.is_everything:
+            return EVERYTHING
+        for into, spans in ((makes, footprint.makes), (reads, footprint.reads)):
+            for node, those in spans.items():
+                into[node] = into.get(node, PartitionSet()) | those
+    return Footprint(makes, reads)
 
 
 def footprint_of_steps(plan: Plan) -> Footprint:

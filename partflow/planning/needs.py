@@ -142,7 +142,7 @@ def _enter_code(needs: Needs, look: Look, considered: Considered) -> None:
     Where it stays, a read that differs says more than a fingerprint that only is another.
     """
     other, reckoned = _code_differs(look, considered.task, considered.own)
-    if considered.task.options.on_code_change == "keep":
+    if _keeps_code(look, considered.task):
         for reason, mask in (
             (Reason.RECKONED, reckoned & (needs.kept == Reason.NONE)),
             (Reason.KEPT, other),
@@ -151,6 +151,13 @@ def _enter_code(needs: Needs, look: Look, considered: Considered) -> None:
         return
     for reason, mask in ((Reason.RECKONED, reckoned), (Reason.CODE, other)):
         needs.need[mask], needs.cause[mask] = reason, -1
+
+
+def _keeps_code(look: Look, task: Task) -> bool:
+    """Whether other code is no reason to make what is there: by its task, or as by itself."""
+    automatic = look.request.automatic
+    by_itself = automatic is not None and task.name not in automatic.recompute
+    return by_itself or task.options.on_code_change == "keep"
 
 
 def _differing(considered: Considered, position: int) -> list[Mask]:

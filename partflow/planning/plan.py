@@ -6,7 +6,7 @@ Knows nothing of how it is decided; everything that shows a plan or carries it o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from partflow.planning.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from partflow.planning.footprint import Footprint
 
     Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
     Mask = NDArray[np.bool_]
@@ -84,6 +86,12 @@ class Reason(IntEnum):
     """An effect that a run began before it was cut off; somebody has to say whether it was done."""
     NOT_ASKED = 20
     """It was due before its task was first seen, which says `catchup=False`."""
+    PAUSED = 21
+    """Somebody paused it, and the plan is of what runs by itself."""
+    HELD = 22
+    """It failed with these inputs and this code, and is not to be tried yet."""
+    BUSY = 23
+    """A run under way makes it, or makes what it reads, or reads it."""
 
 
 KEPT = (Reason.KEPT, Reason.MOVED)
@@ -120,16 +128,32 @@ class Force:
 
 
 @dataclass(frozen=True, slots=True)
+class Automatic:
+    """That nobody asks by hand: what the plan of what runs by itself leaves as it is.
+
+    What is stale by code alone is kept, unless its task is named in `recompute`. What is paused is
+    left. `held` has by task what failed with the present inputs and code, and is not to be tried
+    yet; `busy` what runs under way touch.
+    """
+
+    recompute: frozenset[str] = frozenset()
+    held: Mapping[str, PartitionSet] = field(default_factory=dict)
+    busy: tuple[Footprint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What is wanted: for each node its partitions; None for all partitions of all nodes.
 
     `names_partitions` says that somebody named these partitions, and not only their nodes.
+    `automatic` is None for what is asked for by hand.
     """
 
     wanted: Mapping[str, PartitionSet] | None = None
     force: Force | None = None
     with_effects: bool = False
     names_partitions: bool = False
+    automatic: Automatic | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,15 @@ from partflow.declarations.graph import Graph, outputs
 from partflow.declarations.task import Task
 from partflow.partitions.calendar import Whole
 from partflow.planning import selfreads
+from partflow.planning.aside import LeftAside, aside_of
 from partflow.planning.demand import needed_of, restricted
 from partflow.planning.faults import faults_of
+from partflow.planning.footprint import Footprint, together
 from partflow.planning.needs import Considered, Look, at_rest, disputed, forced, needs_of, not_asked
 from partflow.planning.partial import enough
 from partflow.planning.plan import (
     Action,
+    Automatic,
     Fault,
     Force,
     Only,
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "Automatic",
     "Fault",
     "Force",
     "Only",
@@ -78,7 +82,7 @@ class _Work:
 
     `late` holds for each `(lo, n, mask)`: which of its `n` partitions from `lo` on are not due, or
     None if all are. `faults` holds which partitions of its plan lie behind a fault, or None if none
-    does. `still` keeps what `nothing` made.
+    does. `still` keeps what `nothing` made. `busy` is what runs under way touch.
     """
 
     look: Look
@@ -86,9 +90,12 @@ class _Work:
     late: dict[str, tuple[int, int, Mask | None]] = field(default_factory=dict)
     faults: dict[str, Mask | None] = field(default_factory=dict)
     flows: Flows = field(init=False)
+    busy: Footprint = field(init=False)
     still: dict[int, tuple[Codes, Causes, Causes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        automatic = self.look.request.automatic
+        self.busy = together(automatic.busy if automatic is not None else ())
         self.flows = Flows(self.look.graph, self.look.snapshot, self.tasks, self.late, self.faults)
 
     def nothing(self, n: int) -> tuple[Codes, Causes, Causes]:
@@ -157,7 +164,8 @@ def _plan_task(work: _Work, task: Task) -> TaskPlan:
     if late is None and at_rest(look, considered):
         zeros, none, unmoved = work.nothing(end - first)
         return TaskPlan(task, first, zeros, zeros, zeros, none, zeros, bounds, unmoved)
-    case = _case(look, considered, (first, end))
+    aside = aside_of(look, considered, (first, end), work.busy)
+    case = _case(look, considered, (first, end), aside)
     unasked = not_asked(look, task, (first, end), _newest_due(late, lo, hi))
     if unasked is not None:
         case = replace(case, unasked=unasked & (case.need == Reason.NEVER))
@@ -244,7 +252,7 @@ class _Case:
 
     The first five are as in `Needs`. `conflict`: somebody has to settle what becomes of it, for the
     reason `dispute`. `lost`: it was made, and its file is gone or cannot be read. `unasked`: it was
-    never made, and is not to be unless somebody asks for it.
+    never made, and is not to be unless somebody asks for it. `aside` says what is left aside.
     """
 
     need: Codes
@@ -256,20 +264,32 @@ class _Case:
     lost: Mask
     dispute: Reason
     unasked: Mask
+    aside: LeftAside
+
+    @property
+    def lacks(self) -> Mask:
+        """Which are paused and are not there, so that their readers wait."""
+        needed = (self.need != Reason.NONE) & ~self.conflict
+        return np.asarray(self.aside.paused & needed & ~self.stays)
 
 
-def _case(look: Look, considered: Considered, span: tuple[int, int]) -> _Case:
-    """What is known of each partition by itself; a backfill that asks for it ends a conflict."""
+def _case(look: Look, considered: Considered, span: tuple[int, int], aside: LeftAside) -> _Case:
+    """What is known of each partition by itself; a backfill that asks for it ends a conflict.
+
+    What is paused stays as it is, if it is there.
+    """
     own = considered.own
     needs = forced(look, considered, needs_of(look, considered), span)
     lost = [(s.condition == Condition.GONE) | (s.condition == Condition.DAMAGED) for s in own]
     conflict = disputed(look, considered.task, own, span) & (needs.need != Reason.ASKED)
     at_rest_so_far = (needs.need == Reason.NONE) & ~conflict
+    is_there = ~np.isin(needs.need, (Reason.NEVER, Reason.GONE, Reason.DAMAGED)) & ~conflict
+    stays = (needs.stays & at_rest_so_far) | (aside.paused & is_there)
     return _Case(
         needs.need, needs.cause, needs.kept, np.where(at_rest_so_far, needs.moved, np.int16(0)),
-        needs.stays & at_rest_so_far, conflict, np.logical_or.reduce(lost),
+        stays, conflict, np.logical_or.reduce(lost),
         Reason.PERHAPS_DONE if considered.task.is_effect else Reason.CHANGED_OUTSIDE,
-        np.zeros(len(conflict), np.bool_),
+        np.zeros(len(conflict), np.bool_), aside,
     )  # fmt: skip
 
 
@@ -321,7 +341,10 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
     state[needed] = np.where(missing[needed], State.MISSING, State.STALE)
     reason, cause = need.copy(), case.cause.copy()
     action = np.where(needed, Action.RUN, Action.NONE).astype(np.uint8)
-    is_held = np.zeros(n, np.bool_)
+    is_held = case.aside.busy.copy()
+    busy = needed & is_held
+    state[busy], reason[busy], cause[busy] = State.WAITING, Reason.BUSY, -1
+    action[busy] = Action.NONE
     # It has to be made, and cannot be: something that it reads has not arrived, is not due, or is
     # blocked.
     for by, why, becomes in (
@@ -334,10 +357,8 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
         state[here], reason[here], cause[here], action[here] = becomes, why, by[here], Action.NONE
         if why is Reason.NOT_ARRIVED:
             reason[here & (holds.away == by)] = Reason.AWAY
-    # It was due before its task was first seen, and nobody has asked for it.
-    unasked = needed & case.unasked
-    state[unasked], reason[unasked] = State.WAITING, Reason.NOT_ASKED
-    cause[unasked], action[unasked] = -1, Action.NONE
+    for here, why, becomes in _left(case, needed, needed & (holds.late < 0)):
+        state[here], reason[here], cause[here], action[here] = becomes, why, -1, Action.NONE
     # It is fresh, perhaps because it is kept; or it is the last good one before a fault.
     reason[fresh] = case.kept[fresh]
     behind = fresh & (holds.faults >= 0) & ~case.stays
@@ -353,6 +374,21 @@ def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, C
     conflict = case.conflict
     state[conflict], reason[conflict], cause[conflict] = State.BLOCKED, case.dispute, -1
     return state, need, reason, cause, action
+
+
+def _left(case: _Case, needed: Mask, due: Mask) -> list[tuple[Mask, Reason, State]]:
+    """What has to be made and is left all the same, why, and its state; the last one counts.
+
+    `due` are those of the needed that are due.
+    """
+    lacks = case.lacks
+    return [
+        (due & case.aside.held, Reason.HELD, State.BLOCKED),
+        (due & case.aside.paused & ~lacks, Reason.PAUSED, State.STALE),
+        (due & lacks, Reason.PAUSED, State.WAITING),
+        # It was due before its task was first seen, and nobody has asked for it.
+        (needed & case.unasked, Reason.NOT_ASKED, State.WAITING),
+    ]
 
 
 def _with_itself(considered: Considered, lo: int, case: _Case, holds: _Holds) -> _Holds:
@@ -373,7 +409,7 @@ def _with_itself(considered: Considered, lo: int, case: _Case, holds: _Holds) ->
     _spread_faults(considered, lo, case, joined)
     # An optional read can do without a partition that never was, but not without these.
     missed = case.lost | ((joined.faults >= 0) & ~case.stays)
-    finds = np.zeros(len(case.need), np.uint8)
+    finds = np.where(case.aside.busy, WAITS, 0).astype(np.uint8)
     for by, mark in zip(marked, _MARKS, strict=True):
         finds[by >= 0] |= mark
     became = spread(_kinds(case, joined), finds, backs, missed)
@@ -414,6 +450,10 @@ def _kinds(case: _Case, holds: _Holds) -> Codes:
     kinds = np.full(len(case.need), selfreads.FRESH, np.uint8)
     kinds[case.stays] = selfreads.STILL
     kinds[case.need != Reason.NONE] = selfreads.NEEDED
+    kinds[case.aside.held & (case.need != Reason.NONE)] = selfreads.BLOCKS
     kinds[case.conflict | ((holds.faults >= 0) & ~case.stays)] = selfreads.BLOCKS
+    if case.aside.paused.any():
+        kinds[case.lacks] = selfreads.LACKS
+        kinds[case.aside.paused & case.stays] = selfreads.STILL
     kinds[holds.late >= 0] = selfreads.STILL
     return kinds

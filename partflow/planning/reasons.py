@@ -83,6 +83,14 @@ def _cause(planned: TaskPlan, position: int) -> Dataset | None:
     return None if position < 0 else planned.task.inputs[position].read.dataset
 
 
+_LEFT = {
+    Reason.PAUSED: "paused",
+    Reason.HELD: "failed with these inputs and this code, and is not tried again yet",
+    Reason.BUSY: "a run under way is at it, or at what it reads",
+    Reason.PERHAPS_DONE: "perhaps done: a run was cut off in it",
+}
+
+
 def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  # noqa: C901, PLR0911, PLR0912 - one line a reason
     """A reason in words; `cause` is the dataset that it comes from, where there is one."""
     name = cause.name if cause else "an input"
@@ -112,8 +120,8 @@ def describe(planned: TaskPlan, reason: Reason, cause: Dataset | None) -> str:  
             return "changed outside partflow"
         case Reason.NOT_ASKED:
             return f"not asked for: it was due before {planned.task.name} was first seen"
-        case Reason.PERHAPS_DONE:
-            return "perhaps done: a run was cut off in it"
+        case Reason.PAUSED | Reason.HELD | Reason.BUSY | Reason.PERHAPS_DONE:
+            return _LEFT[reason]
         case Reason.NOT_DUE:
             return f"waits for {name}, which is not due"
         case Reason.NOT_ARRIVED:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 PLANNED, WAITS, BLOCKED = 1, 2, 4
 """Marks: what becomes of a partition, as its readers see it; 0 if it stays as it is."""
 
-STILL, BLOCKS, NEEDED, FRESH = range(4)
-"""Kinds of partitions: STILL stays and BLOCKS is blocked, whatever it reads; NEEDED has to be made,
-and FRESH may become stale, unless something that it reads holds it up."""
+STILL, BLOCKS, LACKS, NEEDED, FRESH = range(5)
+"""Kinds of partitions: STILL stays, BLOCKS is blocked and LACKS waits, whatever it reads; NEEDED
+has to be made, and FRESH may become stale, unless something that it reads holds it up."""
 
 
 def _outcome(kind: int, finds: int) -> int:
@@ -33,12 +33,14 @@ def _outcome(kind: int, finds: int) -> int:
         return 0
     if kind == BLOCKS:
         return BLOCKED
+    if kind == LACKS:
+        return WAITS
     if kind == NEEDED:
         return finds & BLOCKED or finds & WAITS or PLANNED
     return PLANNED if finds == PLANNED else 0
 
 
-_OUTCOMES = np.array([[_outcome(k, f) for f in range(8)] for k in range(4)], np.uint8)
+_OUTCOMES = np.array([[_outcome(k, f) for f in range(8)] for k in range(5)], np.uint8)
 _ROWS = tuple(bytes(row) for row in _OUTCOMES)
 
 
