@@ -18,7 +18,7 @@ from typing import BinaryIO
 from partflow.errors import naming
 from partflow.metastore.leases import Lease, Living, Met, Taken, first_met
 from partflow.planning.footprint import EVERYTHING, Footprint
-from partflow.store.opening import NotAFileError, alone_with, at_once
+from partflow.store.opening import NotAFileError, alone_with, at_once, not_in_children
 
 _SUFFIX = ".lease"
 _NEW = ".new"
@@ -83,7 +83,7 @@ class FlockLeases:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "leader"
-        with path.open("ab") as file, _not_in_children(file.fileno()):
+        with path.open("ab") as file, not_in_children(file.fileno()):
             leads = None  # what the block raises has nothing to do with the lock
             with suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,7 +118,7 @@ class FlockLeases:
         """Hold the file of a new lease, which is complete and locked before it has its name."""
         path = self._path(run)
         new = path.with_suffix(_NEW)
-        with new.open("wb", buffering=0) as file, _not_in_children(file.fileno()):
+        with new.open("wb", buffering=0) as file, not_in_children(file.fileno()):
             fcntl.flock(file, fcntl.LOCK_EX)
             content = {"run": run, "owner": owner, "touches": footprint.to_json()}
             with naming(new):
@@ -131,33 +131,6 @@ class FlockLeases:
             finally:
                 if is_held():
                     path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _not_in_children(descriptor: int) -> Iterator[None]:
-    """Keep a locked file from forked processes: one that outlives this one would hold the lock."""
-    descriptors = _held_here()
-    descriptors.add(descriptor)
-    try:
-        yield
-    finally:
-        descriptors.discard(descriptor)
-
-
-@functools.cache
-def _held_here() -> set[int]:
-    """The descriptors of the locked files of this process; processes that it forks close them."""
-    descriptors: set[int] = set()
-    os.register_at_fork(after_in_child=functools.partial(_let_go, descriptors))
-    return descriptors
-
-
-def _let_go(descriptors: set[int]) -> None:
-    """In a forked process: close the locked files of its parent, and keep their numbers in use."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for descriptor in descriptors:
-        os.dup2(nothing, descriptor, inheritable=False)
-    os.close(nothing)
 
 
 def _is_at(path: Path, inode: int) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import os
 import stat
 from collections.abc import Iterator
@@ -45,3 +46,30 @@ def alone_with(path: Path) -> Iterator[None]:
             yield
         finally:
             fcntl.flock(file, fcntl.LOCK_UN)
+
+
+@contextmanager
+def not_in_children(descriptor: int) -> Iterator[None]:
+    """Keep a locked file from forked processes: one that outlives this one would hold the lock."""
+    descriptors = _held_here()
+    descriptors.add(descriptor)
+    try:
+        yield
+    finally:
+        descriptors.discard(descriptor)
+
+
+@functools.cache
+def _held_here() -> set[int]:
+    """The descriptors of the locked files of this process; processes that it forks close them."""
+    descriptors: set[int] = set()
+    os.register_at_fork(after_in_child=functools.partial(_let_go, descriptors))
+    return descriptors
+
+
+def _let_go(descriptors: set[int]) -> None:
+    """In a forked process: close the locked files of its parent, and keep their numbers in use."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor in descriptors:
+        os.dup2(nothing, descriptor, inheritable=False)
+    os.close(nothing)
