@@ -117,9 +117,9 @@ class Controls:
     With `newest_first` the latest partitions are made first. `retries` overrides what tasks say.
     One call makes at most `batch_size` partitions. `trust_clock` says that the clock is right,
     although something was recorded later than now. If the run has to wait for another one, it calls
-    `waiting` with a text that says who holds the lease. It calls `planned` with the plan before it
-    makes any of it. If it `gives_back`, a step whose code was edited since the run began does not
-    fail: the run begins nothing more, and whoever asked for it plans anew.
+    `waiting` with a text that says who holds the lease, or which pool is full. It calls `planned`
+    with the plan before it makes any of it. If it `gives_back`, a step whose code was edited since
+    the run began does not fail: the run begins nothing more, and whoever asked for it plans anew.
     """
 
     workers: int = 1

@@ -49,10 +49,10 @@ _Pool = tuple[str, str]
 class ReadyQueue:
     """Ready steps by rank; those whose pool is full are parked until a call in that pool ends.
 
-    `pools` gives the number of places by name; a pool that is not among them has no limit. Each
-    effect has a pool of its own with one place, so that it is at one partition at a time. With
-    `newest_first` later times come first. Steps that are offered together cost an integer each, not
-    an object.
+    `pools` gives the number of places by name; a pool that is not among them has no limit. A pool
+    can be bounded further for a while, because other runs have some of its places. Each effect has
+    a pool of its own with one place, so that it is at one partition at a time. With `newest_first`
+    later times come first. Steps that are offered together cost an integer each, not an object.
     """
 
     def __init__(
@@ -65,7 +65,8 @@ class ReadyQueue:
     ) -> None:
         self.sign = -1 if newest_first else 1
         self._pools = {n: _pools_of(t.task) for n, t in plan.tasks.items()}
-        self._free: dict[_Pool, int] = {("pool", name): n for name, n in (pools or {}).items()}
+        self._places = dict(pools or {})
+        self._free: dict[_Pool, int] = {("pool", name): n for name, n in self._places.items()}
         self._free |= {("effect", n): 1 for n, t in plan.tasks.items() if t.task.is_effect}
         self._order = {name: i for i, name in enumerate(plan.tasks)}
         self._priority = _priorities(plan)
@@ -77,6 +78,7 @@ class ReadyQueue:
         self._since = min((since for length, since in spans if length > 1), default=0)
         self._heap: list[_Entry] = []
         self._parked: dict[_Pool, list[_Entry]] = {}
+        self._bounds: dict[_Pool, int] = {}
         self._number = count()
 
     def offer(self, step: Step) -> None:
@@ -96,7 +98,7 @@ class ReadyQueue:
         while self._heap:
             entry = heapq.heappop(self._heap)
             _, _, step, line = entry
-            full = next((p for p in self._pools[step.task] if self._free.get(p, 1) < 1), None)
+            full = next(filter(self._is_full, self._pools[step.task]), None)
             if full is not None:
                 self._parked.setdefault(full, []).append(entry)
                 continue
@@ -117,8 +119,21 @@ class ReadyQueue:
         for pool in self._pools[task]:
             if pool in self._free:
                 self._free[pool] += 1
-                for entry in self._parked.pop(pool, []):
-                    heapq.heappush(self._heap, entry)
+                self._unpark(pool)
+
+    def under_way(self, pool: str) -> int:
+        """How many calls are under way in a pool, by its name; 0 if it has no limit."""
+        return self._places.get(pool, 0) - self._free.get(("pool", pool), 0)
+
+    def bound(self, pool: str) -> None:
+        """Have no more calls under way in a pool than now, until `unbound`."""
+        self._bounds["pool", pool] = self.under_way(pool)
+
+    def unbound(self) -> None:
+        """Have as many calls under way in every pool again as its limit allows."""
+        for pool in self._bounds:
+            self._unpark(pool)
+        self._bounds.clear()
 
     def clear(self) -> None:
         """Drop all steps."""
@@ -129,6 +144,15 @@ class ReadyQueue:
         """The number of the block of time in which a step begins; a batch lies in one block."""
         begins = int(self._starts[step.task][step.ordinal - self._lo[step.task]])
         return (begins - self._since) // self._block
+
+    def _is_full(self, pool: _Pool) -> bool:
+        if pool in self._bounds and self.under_way(pool[1]) >= self._bounds[pool]:
+            return True
+        return self._free.get(pool, 1) < 1
+
+    def _unpark(self, pool: _Pool) -> None:
+        for entry in self._parked.pop(pool, []):
+            heapq.heappush(self._heap, entry)
 
     def _push(self, task: str, line: _Line) -> None:
         if line.at < len(line.ordinals):

@@ -22,6 +22,8 @@ from partflow.execution.orders import Attempt, Failure, InputRead, Lineage, Orde
 from partflow.execution.publisher import Done, Publisher, StepNews
 from partflow.execution.readyqueue import Step
 from partflow.execution.state import FINAL, RunState, Start, StepFailed, StepMade, StepState, Tuning
+from partflow.execution.turns import Turns
+from partflow.metastore.pools import Boundless
 from partflow.metastore.record import StepLog
 from partflow.metastore.runlog import RunLog
 from partflow.planning.planner import Plan, Reason
@@ -47,7 +49,7 @@ class Runner:
     many seconds, `chance` gives numbers in [0, 1). With `fail_fast` the first failure stops the run
     in the same way as `stop.asked` does. A task that failed `alike` times in a row in the same way
     is left for the rest of the run. If it `gives_back`, a step that met a worker with other code is
-    cancelled and stops the run.
+    cancelled and stops the run. `turns` says when there is a place for a call in its pool.
     """
 
     run: str
@@ -63,6 +65,7 @@ class Runner:
     fail_fast: bool = False
     alike: int = 20
     gives_back: bool = False
+    turns: Turns = field(default_factory=lambda: Turns(Boundless()))
     pause: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
     _serial: int = 0
@@ -93,13 +96,28 @@ class Runner:
                 self._give_up(state)
             if self.stop.now:
                 self._abandon(state)
-            self._hand_out(state)
+            else:
+                self._hand_out(state)
             if self._in_hand:
-                self._take_in(state, self.executor.collect(_PATIENCE))
-            elif self._later:
-                self.pause(min(0.2, max(0.0, self._later[0][0] - time.monotonic())))
+                self._take_in(state, self.executor.collect(self._patience()))
+            elif self._later or self.turns.is_waiting:
+                self._pause()
             self.observer.moved(state.count(*FINAL), state.count(StepState.FAILED))
         return self._summary(state, time.monotonic() - began)
+
+    def _patience(self) -> float:
+        """For how many seconds to wait for outcomes."""
+        return min(_PATIENCE, self.turns.seconds_left()) if self.turns.is_waiting else _PATIENCE
+
+    def _pause(self) -> None:
+        """Wait until a retry is due, or full pools are to be looked at again."""
+        left = [0.2]
+        if self._later:
+            left.append(max(0.0, self._later[0][0] - time.monotonic()))
+        if self.turns.is_waiting:
+            self.turns.tell()
+            left.append(self.turns.seconds_left())
+        self.pause(min(left))
 
     def _give_up(self, state: RunState) -> None:
         """Cancel all that has not begun; steps that wait for another attempt count as failed."""
@@ -130,6 +148,22 @@ class Runner:
         """Give the executor steps that are ready, and retries that are due, while it has slots."""
         while self._later and self._later[0][0] <= time.monotonic():
             state.resume(heapq.heappop(self._later)[2])
+        if is_round := self.turns.begin(state.under_way):
+            state.unbound()
+        starts = self._starts(state)
+        self.turns.end(state.under_way, is_round=is_round)
+        if not starts:
+            return
+        self._read_seq = self.publisher.metastore.seq
+        # Nothing else is under way, and nothing else can begin beside a single start.
+        is_alone = len(starts) == 1 and not (self._in_hand or self._later or self.turns.is_waiting)
+        orders = [self._ordered(state, start, is_alone=is_alone) for start in starts]
+        self.publisher.claim([(o.task, a) for o in orders for a in o.attempts])
+        for order in orders:
+            self.executor.submit(order)
+
+    def _starts(self, state: RunState) -> list[Start]:
+        """Take the steps to hand out next; those with no place in their pool are put back."""
         starts: list[Start] = []
         effects = sum(_is_effect(state, in_hand.step.task) for in_hand in self._in_hand.values())
         # An effect counts as begun when it is handed out, so it has to wait for an idle worker.
@@ -140,17 +174,14 @@ class Runner:
             start = state.take(is_busy=busy)
             if start is None:
                 break
+            task = state.plan.tasks[start.steps[0].task].task
+            pool = task.options.pool
+            if pool is not None and not self.turns.has_place(pool, state.under_way(pool)):
+                state.put_back(start)
+                continue
             starts.append(start)
-            effects += _is_effect(state, start.steps[0].task)
-        if not starts:
-            return
-        self._read_seq = self.publisher.metastore.seq
-        # Nothing else is under way, and nothing else can begin beside a single start.
-        is_alone = len(starts) == 1 and not self._in_hand and not self._later
-        orders = [self._ordered(state, start, is_alone=is_alone) for start in starts]
-        self.publisher.claim([(o.task, a) for o in orders for a in o.attempts])
-        for order in orders:
-            self.executor.submit(order)
+            effects += task.is_effect
+        return starts
 
     def _ordered(self, state: RunState, start: Start, *, is_alone: bool) -> Order:
         task = state.plan.tasks[start.steps[0].task].task

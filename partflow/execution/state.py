@@ -6,6 +6,7 @@ Knows nothing of executors or stores. A step is a task at one ordinal. Its life:
     ---------  ---------------  ---------------------------------------------------------
     PENDING    last input done  READY, or SKIPPED if what it was made from did not change
     READY      taken            RUNNING, by itself or in a batch
+    RUNNING    put back         READY again: other runs have the places of its pool
     RUNNING    StepMade         MADE or UNCHANGED
     RUNNING    StepFailed       DELAYED while retries are left, else FAILED;
                                 READY again, to be made by itself, if its batch failed as a whole
@@ -219,6 +220,26 @@ class RunState:
         self._held_up(step)
         return None
 
+    def put_back(self, start: Start) -> None:
+        """Make steps READY again that were just taken: there is no place for them in their pool.
+
+        Until `unbound` that pool has no more calls under way than without them. Requires: nothing
+        was taken since.
+        """
+        for step in start.steps:
+            self._ended(step)
+            self._set(step, StepState.READY)
+            self.attempts[step] -= 1
+        first = start.steps[:: self._ready.sign][0]
+        pool = self.plan.tasks[first.task].task.options.pool
+        if pool is not None:
+            self._ready.bound(pool)
+        self._ready.offer(first)  # the others of a batch were only looked at
+
+    def unbound(self) -> None:
+        """Take steps of all pools again, up to their limits: there may be places by now."""
+        self._ready.unbound()
+
     def resume(self, step: Step) -> None:
         """Make a DELAYED step ready, because the time of its next attempt has come."""
         if self.state_of(step) is not StepState.DELAYED:
@@ -265,6 +286,10 @@ class RunState:
     def count(self, *wanted: StepState) -> int:
         """How many steps are in any of these states."""
         return int(sum(self._counts[s] for s in wanted))
+
+    def under_way(self, pool: str) -> int:
+        """How many calls of this run are under way in a pool that has a limit; else 0."""
+        return self._ready.under_way(pool)
 
     def is_finished(self) -> bool:
         """Whether every step is in a final state."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.declarations.graphdocument import graph_text
+from partflow.metastore.pools import Boundless, Pools
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import RunRow
 from partflow.metastore.runlog import RunLog
@@ -37,7 +38,8 @@ _NAMED = 3
 class Carrier:
     """What carrying out needs; `clock` gives epoch nanoseconds.
 
-    `executor` is closed at the end of the run. `pools` gives each pool's number of places by name.
+    `executor` and `places` are closed at the end of the run. `pools` gives each pool's number of
+    places by name, and `places` has those that the run takes.
     A task that failed `alike` times in a row in the same way is left for the rest of the run.
     """
 
@@ -49,6 +51,7 @@ class Carrier:
     clock: Callable[[], int]
     pools: Mapping[str, int] = field(default_factory=dict)
     alike: int = 20
+    places: Pools = field(default_factory=Boundless)
 
     def carry_out(
         self,
@@ -68,6 +71,7 @@ class Carrier:
         from partflow.execution.runner import Runner
         from partflow.execution.sizing import batch_bytes, widths
         from partflow.execution.state import Tuning
+        from partflow.execution.turns import Turns
 
         self.log.begin(
             replace(row, request=_asked_for(plan)),
@@ -84,7 +88,8 @@ class Carrier:
         runner = Runner(
             row.id, publisher, self.log, self.executor, plan.snapshot.codes, self._now,
             controls.observer or Quiet(), controls.stop, KnownFiles(plan, stats), tuning,
-            controls.fail_fast, self.alike, gives_back=controls.gives_back,
+            controls.fail_fast, self.alike, controls.gives_back,
+            Turns(self.places, controls.waiting),
         )  # fmt: skip
         try:
             with working_in(self.root):
@@ -94,6 +99,7 @@ class Carrier:
             raise
         finally:
             self.executor.close()
+            self.places.close()
             publisher.sweep()
         self.log.finish(_ended(row, summary, self._now()))
         return summary

@@ -31,6 +31,7 @@ from partflow.planning.planner import plan
 from partflow.planning.selection import Asked
 from partflow.process.surroundings import working_in
 from partflow.project.looking import Looking
+from partflow.project.places import pools_of
 from partflow.warehouse.observe import Observed
 from partflow.warehouse.shapes import describe
 from partflow.warehouse.verify import Verify
@@ -220,6 +221,7 @@ class Making:
         carrier = Carrier(
             project.root, project.store, metastore, log, executor, project.clock,
             project.config.pools, project.config.failures_alike,
+            pools_of(project.store, project.config),
         )  # fmt: skip
         summary = carrier.carry_out(decided, row, controls, start.seen.stats)
         project.frames.clear()

@@ -1,7 +1,7 @@
 """Chooses where a project's data, its record and its leases are, by its configuration.
 
-Knows nothing of what is done there. This is the only place that knows which store, which metastore
-and which leases a project has.
+Knows nothing of what is done there. This is the only place that knows which store, which metastore,
+which leases and which pools a project has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from partflow.metastore.flockleases import FlockLeases
+from partflow.metastore.flockpools import FlockPools
 from partflow.metastore.leases import Leases
+from partflow.metastore.pools import Boundless, Pools
 from partflow.metastore.protocol import MetastorePlace
 from partflow.metastore.sqlite.place import SqlitePlace
 from partflow.project.config import Config
@@ -45,3 +47,8 @@ def metastore_of(root: Path, config: Config, store: Store) -> MetastorePlace:
 def leases_of(store: Store) -> Leases:
     """The leases of a warehouse."""
     return FlockLeases(store.layout.leases)
+
+
+def pools_of(store: Store, config: Config) -> Pools:
+    """The places in pools of one run of a warehouse."""
+    return FlockPools(store.layout.pools, config.pools) if config.pools else Boundless()

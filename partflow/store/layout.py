@@ -59,6 +59,11 @@ class Layout:
         return self.private / "serve"
 
     @property
+    def pools(self) -> Path:
+        """The folder of the places in pools that runs hold."""
+        return self.private / "pools"
+
+    @property
     def locks(self) -> Path:
         """The folder of the lock files of datasets."""
         return self.private / "locks"

@@ -408,6 +408,39 @@ def test_no_more_calls_of_a_pool_run_at_once_than_it_allows(
                     run.resume(step)
 
 
+@given(cases(), chances, tunings)
+def test_what_is_put_back_is_taken_again_once_its_pool_may_have_places(
+    case: Case, chance: Random, tuning: Tuning
+) -> None:
+    """Other runs have all places of a pool but one, or all of them, for a while."""
+    tuning = replace(tuning, pools={"api": 2, "disk": 1})
+    case = steered(case, chance)
+    run = RunState(plan(case.graph, case.snapshot, case.request), tuning)
+    run.begin()
+    running: list[Start] = []
+    places = dict(tuning.pools)
+    while not run.is_finished():
+        if chance.random() < 0.3:
+            places = {name: chance.randint(0, limit) for name, limit in tuning.pools.items()}
+        start = run.take()
+        pool = start and run.plan.tasks[start.steps[0].task].task.options.pool
+        if start is not None and pool is not None and run.under_way(pool) > places[pool]:
+            run.put_back(start)
+            assert all(run.state_of(step) is StepState.READY for step in start.steps)
+        elif start is not None:
+            assert {run.attempts[step] for step in start.steps} == {1}
+            running.append(start)
+        elif running:
+            for step in running.pop(chance.randrange(len(running))).steps:
+                run.handle(event(run, step, chance, 0.0))
+        else:
+            places = dict(tuning.pools)
+            run.unbound()
+        run.validate()
+        assert pool is None or run.under_way(pool) <= tuning.pools[pool]
+    assert not run.count(StepState.FAILED, StepState.CANCELLED)
+
+
 @given(cases(), chances)
 def test_what_has_the_higher_priority_is_taken_first(case: Case, chance: Random) -> None:
     case = steered(case, chance)
