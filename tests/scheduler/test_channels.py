@@ -6,13 +6,16 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import select
 import shutil
 import ssl
 import sys
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from subprocess import run
+from time import time_ns
 
 import pytest
 from receivers import hook
@@ -32,6 +35,7 @@ from partflow.scheduler.channels.opening import channels_of
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:aiosmtpd")
 
 AT = 1_700_000_000.0
+HOUR = 3600
 SECRET = "hunter2-very-secret"
 EPISODE = EpisodeReport(
     "failed/clean/1", "opened", "failed", "clean", "2024-03-01T00:00:00Z", None, "no rows",
@@ -158,6 +162,23 @@ def test_a_webhook_gets_the_document_signed_over_time_and_body(receiver):
     assert headers["Partflow-Signature"] == f"sha256={expected}"
     assert (stamp, headers["Idempotency-Key"]) == ("1700000000", MESSAGE.id)
     assert headers["Content-Type"] == "application/json"
+
+
+def test_the_receiver_of_the_documents_knows_what_is_genuine(receiver):
+    page = (Path(__file__).parents[2] / "docs/how-to/be-told.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(# receiver.py\n.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    scope: dict = {}
+    exec(code, scope)
+    is_genuine, now = scope["is_genuine"], time_ns() / 1e9
+    settings = WebhookChannel("hook", receiver.url, secret_env="HOOK_SECRET")
+    assert sent(settings, now=now, HOOK_SECRET=SECRET) is None
+    assert sent(settings, now=now - HOUR, HOOK_SECRET=SECRET) is None
+    (_, headers, body), (_, old, old_body) = receiver.got
+    assert is_genuine(SECRET.encode(), headers, body)
+    assert not is_genuine(b"another", headers, body)
+    assert not is_genuine(SECRET.encode(), headers, body + b" ")
+    assert not is_genuine(SECRET.encode(), {**old, "Partflow-Timestamp": f"{int(now)}"}, old_body)
+    assert not is_genuine(SECRET.encode(), old, old_body)
 
 
 def test_sent_once_more_a_message_has_its_key_and_another_signature(receiver):

@@ -16,6 +16,7 @@ from partflow.project.lineagesettings import emitting_of
 from partflow.project.settings import Emitting
 from partflow.scheduler.lineage.following import LINEAGE, Following
 from partflow.scheduler.lineage.ranges import ranges_of
+from partflow.store.memory import MemoryStore
 
 SECRET = "hunter2-very-secret"
 START = 1_700_000_000.0
@@ -144,6 +145,31 @@ def test_nothing_is_written_while_no_run_ends(sales):
     for _ in range(3):
         ran.tick(60)
     assert (journal.read_bytes(), ran.noted) == before
+
+
+def test_a_full_disk_has_no_event_sent_twice(sales):
+    ran, path = Ran(sales, Emitting(file="events.ndjson")), sales.root / "events.ndjson"
+    ran.tick()
+    sales.run("clean")
+    store = Full(sales.root / "aside")
+    with sales.project.history.metastore.opened() as metastore:
+        for store.is_full in (True, True, False, False):
+            ran.following.tick(metastore, store, START)
+            ran.following.finish(60)
+        ran.following.tick(metastore, store, START)
+    assert len(events(path)) == 1
+    assert len(store.lines) == 1
+
+
+class Full(MemoryStore):
+    """A store on a disk that can be full."""
+
+    is_full = True
+
+    def journal(self, lines):
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        super().journal(lines)
 
 
 def test_events_go_to_an_address_with_the_key_and_are_sent_again_until_it_takes_them(

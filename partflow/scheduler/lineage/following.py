@@ -47,6 +47,7 @@ class Following:
     Call `tick` whenever something may have ended, and at the moment that it gives back; `wake` is
     called, in a thread, when there is something to note. Events are sent by a thread of its own,
     which imports what it needs. Of more than 1,000 runs between two ticks the oldest are left out.
+    What cannot be noted, because the disk is full, is noted as soon as that goes.
     """
 
     settings: Emitting
@@ -54,15 +55,17 @@ class Following:
     environment: Mapping[str, str] = field(repr=False)
     wake: Callable[[], object] = lambda: None
     _sending: Followed | None = field(default=None, init=False)
+    _held: tuple[Followed | None, Ailing | None] | None = field(default=None, init=False)
     _came_to: SimpleQueue[str | None] = field(default_factory=SimpleQueue, init=False)
 
     def tick(self, metastore: Metastore, store: Journaling, now: float) -> float | None:
         """Send what has ended since; returns when to try again, None if nothing waits.
 
-        Nothing is written if no run has ended or begun. `now` is in epoch seconds.
+        Nothing is written if no run has ended or begun. `now` is in epoch seconds. Raises what
+        reading the metastore raises.
         """
         noted = metastore.noted(LINEAGE)
-        followed, ailing = _followed(noted), failing_lineage(noted)
+        followed, ailing = self._held or (_followed(noted), failing_lineage(noted))
         if self._sending is not None:
             try:
                 said = self._came_to.get_nowait()
@@ -78,7 +81,11 @@ class Following:
             followed = new
         texts = _texts(followed, ailing)
         changed = {name: text for name, text in texts.items() if noted.get(name) != text}
-        note(metastore, store, LINEAGE, changed)
+        try:
+            note(metastore, store, LINEAGE, changed)
+            self._held = None
+        except Exception:  # noqa: BLE001 - whatever a disk or a metastore may refuse with
+            self._held = followed, ailing
         return None if ailing is None or is_due else ailing.next_at
 
     def finish(self, within: float) -> None:
