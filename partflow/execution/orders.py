@@ -36,7 +36,8 @@ class Lineage:
     """What a partition is made from, as its footer carries it; moments are in epoch seconds.
 
     `read_seq` is the number that the record had reached when the inputs were chosen. `made_at` is
-    the moment at which the attempt was handed out: then the inputs were as this says.
+    the moment at which the attempt was handed out: then the inputs were as this says. If that is
+    before `settles_at`, it is provisional; None if its task does not say when it settles.
     """
 
     task: str
@@ -48,10 +49,11 @@ class Lineage:
     read_seq: int
     inputs: tuple[InputRead, ...]
     made_at: int = 0
+    settles_at: int | None = None
 
     def to_json(self) -> str:
         """The text in the footer; `layout` is the version of its form."""
-        entries = {name: getattr(self, name) for name in _LINEAGE}
+        entries = {n: value for n in _LINEAGE if (value := getattr(self, n)) is not None}
         entries["inputs"] = [
             {name: value for name, value in asdict(i).items() if value is not None}
             for i in self.inputs

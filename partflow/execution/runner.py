@@ -214,7 +214,7 @@ class Runner:
 
     def _lineage(self, state: RunState, step: Step, reads: Sequence[ReadNow]) -> Lineage:
         task = state.plan.tasks[step.task].task
-        interval = task.grain.interval(step.ordinal)
+        interval, settles = task.grain.interval(step.ordinal), task.options.settles_after
         return Lineage(
             task=task.name,
             key=task.grain.key(step.ordinal),
@@ -225,6 +225,7 @@ class Runner:
             read_seq=self._read_seq,
             inputs=tuple(_input_read(i.read, r) for i, r in zip(task.inputs, reads, strict=True)),
             made_at=int(self.now()),
+            settles_at=None if settles is None else interval.end + int(settles.total_seconds()),
         )
 
     def _take_in(self, state: RunState, outcomes: Sequence[Outcome]) -> None:
