@@ -1,8 +1,9 @@
 """A linear model by normal equations: a week's moments, and their sum over 52 weeks solved.
 
 It predicts the logarithm of casual and of registered rentals an hour, as a multiple of their mean
-hour of the last 28 days, by ridge regression. Moments of weeks add up: where a day is corrected,
-its week's are made again, and training is a solve of 44 equations.
+hour of the last 28 days, by ridge regression. Moments of weeks add up, so that training is a solve
+of 44 equations. Where a day is corrected, the moments of its week are made again, and those of the
+four weeks whose features look back at it.
 """
 
 import numpy as np

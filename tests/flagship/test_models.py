@@ -77,10 +77,17 @@ def test_a_corrected_day_changes_the_moments_of_its_own_week_and_of_those_that_l
         .alias("casual")
     )
 
-    again = pl.concat(moments_of(known, corrected, week) for week in WEEKS)
+    unseen = pl.concat(moments_of(known, corrected, week) for week in WEEKS)
+    again = pl.concat(moments_of(features_of(corrected), corrected, week) for week in WEEKS)
 
-    differs = (again["casual"] != moments["casual"]).fill_null(value=True)
-    assert again.filter(differs)["week"].unique().to_list() == [date(2012, 2, 27)]
+    assert weeks_that_differ(unseen, moments) == [date(2012, 2, 27)]
+    looking_back = pl.date_range(date(2012, 2, 27), date(2012, 3, 26), "1w", eager=True)
+    assert weeks_that_differ(again, moments) == looking_back.to_list()
+
+
+def weeks_that_differ(moments, before):
+    differs = (moments["casual"] != before["casual"]).fill_null(value=True)
+    return moments.filter(differs)["week"].unique().sort().to_list()
 
 
 def test_training_again_gives_equal_models_bit_for_bit(known, moments, models):
