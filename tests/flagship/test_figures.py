@@ -97,6 +97,17 @@ def test_the_forecast_reaches_its_goals(errors):
     assert abs(after["bias"]) <= 0.03
 
 
+def test_its_bias_and_what_its_interval_holds_are_those_that_the_readme_states(errors):
+    before, after, year = (
+        figures(errors, days, "forecast") for days in (JANUARY_TO_NOVEMBER, LAST_WEEKS, YEAR)
+    )
+
+    assert before["bias"] == pytest.approx(0.003, abs=0.005)
+    assert after["bias"] == pytest.approx(0.016, abs=0.005)
+    assert year["coverage"] == pytest.approx(0.80, abs=0.005)
+    assert after["coverage"] == pytest.approx(0.78, abs=0.005)
+
+
 def test_four_hours_of_five_lie_in_the_interval(errors):
     assert 0.77 <= figures(errors, YEAR, "forecast")["coverage"] <= 0.83
     assert figures(errors, LAST_WEEKS, "forecast")["coverage"] >= 0.75
