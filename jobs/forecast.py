@@ -58,11 +58,11 @@ def forecast_days(candidates: pl.DataFrame, demand: pl.DataFrame, days: Partitio
     actual = demand.select(*HOUR, actual=pl.col("rentals").cast(pl.Float64))
     means = candidates.filter(model="mean").join(actual, on=HOUR, how="left").sort(HOUR)
     weathers = means.partition_by("weather", maintain_order=True)
-    made = [forecast_last(dates(days).height, hours) for hours in weathers]
+    made = [forecast_last(dates(days).height, hours, PACE) for hours in weathers]
     return pl.concat(made).sort("date", "weather", "hour")
 
 
-def forecast_last(days: int, hours: pl.DataFrame) -> pl.DataFrame:
+def forecast_last(days: int, hours: pl.DataFrame, pace: float) -> pl.DataFrame:
     """So many days at the end of the frame, each out of the days before it."""
     mean, actual = by_day(hours["rentals"]), by_day(hours["actual"])
     first, after = len(mean) - days, len(mean)
@@ -74,7 +74,8 @@ def forecast_last(days: int, hours: pl.DataFrame) -> pl.DataFrame:
     for day in range(first, after):
         tails = np.array([TAIL, TAIL])
         for past in range(max(day - TAILS_OF, 0), day):
-            tails = moved(tails, interval(middle[past], errors[past], tails), actual[past])
+            limits_then = interval(middle[past], errors[past], tails)
+            tails = moved(tails, limits_then, actual[past], pace)
         limits.append(interval(middle[day], errors[day], tails))
     low, high = np.array(limits).swapaxes(0, 1)
     said = {"forecast": middle[first:], "low": low, "high": high}
@@ -117,11 +118,13 @@ def interval(middle: Hours, errors: Errors, tails: NDArray[np.float64]) -> Hours
     return shares * middle
 
 
-def moved(tails: NDArray[np.float64], limits: Hours, actual: Hours) -> NDArray[np.float64]:
+def moved(
+    tails: NDArray[np.float64], limits: Hours, actual: Hours, pace: float
+) -> NDArray[np.float64]:
     """The tails after a day: smaller where more of its hours fell outside than were to."""
     low, high = limits
     seen = ~np.isnan(actual) & ~np.isnan(low)
     if not seen.any():
         return tails
     outside = np.array([(actual < low)[seen].mean(), (actual > high)[seen].mean()])
-    return np.clip(tails + PACE * (TAIL - outside), 0.01, 0.25)
+    return np.clip(tails + pace * (TAIL - outside), 0.01, 0.25)

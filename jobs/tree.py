@@ -58,7 +58,9 @@ def train_tree_model(lessons: pl.DataFrame) -> "HistGradientBoostingRegressor":
     """A model of the last 52 weeks.
 
     It learns multiples of the mean hour of the last 28 days, so that a year in which the whole
-    business grew by two thirds teaches it hours and weather, and not the level.
+    business grew by two thirds teaches it hours and weather, and not the level. It does not tell
+    casual and registered rentals apart: that would double the training, and the mean of both models
+    would be no better (bench/forecast_settings.py).
     """
     return fitted(fit_to_learn(lessons), SETTINGS)
 
