@@ -101,7 +101,7 @@ def importance(
 
     seen = tree.fit_to_learn(lessons)
     with one_thread():
-        found = permutation_importance(
+        shuffled = permutation_importance(
             trees,
             tree.inputs_of(seen),
             tree.multiples_of(seen),
@@ -111,5 +111,5 @@ def importance(
         )
     return [
         {"name": name, "weight": weight}
-        for name, weight in zip(tree.INPUTS, found["importances_mean"].tolist(), strict=True)
+        for name, weight in zip(tree.INPUTS, shuffled["importances_mean"].tolist(), strict=True)
     ]

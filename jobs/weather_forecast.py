@@ -52,16 +52,14 @@ def err(day: pl.DataFrame) -> pl.DataFrame:
 
 def err_about_rain(sky: list[str], chance: np.random.Generator) -> list[str]:
     """The day's sky, moved by some hours; now and then without its rain, or with rain added."""
-    late, missed, invented, start = (
-        round(chance.normal(0, 2)),
-        chance.random() < 1 / 8,
-        chance.random() < 1 / 12,
-        int(chance.integers(0, 22)),
-    )
+    late = round(chance.normal(0, 2))
+    missed = chance.random() < 1 / 8
+    invented = chance.random() < 1 / 12
+    start = int(chance.integers(0, 22))
     moved = [sky[min(max(hour - late, 0), 23)] for hour in range(24)]
     rains = any("Rain" in hour for hour in sky)
     if rains and missed:
         return ["Mist" if "Rain" in hour else hour for hour in moved]
     if not rains and invented:
-        return [*moved[:start], *["Light Rain"] * 3, *moved[start + 3 :]][:24]
+        return [*moved[:start], *["Light Rain"] * 3, *moved[start + 3 :]]
     return moved
