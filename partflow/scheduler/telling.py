@@ -31,7 +31,14 @@ from partflow.scheduler.outbox import (
     with_news,
 )
 from partflow.scheduler.outlook import Trouble
-from partflow.scheduler.toldnotes import TOLD, Letter, Told, changed_notes, noted_told
+from partflow.scheduler.toldnotes import (
+    TOLD,
+    Letter,
+    Told,
+    changed_notes,
+    noted_told,
+    together,
+)
 from partflow.store.protocol import Journaling
 
 _GRACE = 5.0
@@ -84,9 +91,9 @@ class Telling:
     one thread. `project` names the project and its machine in every message.
 
     A message is recorded, then sent, then marked as sent. After a kill in between it is sent once
-    more, with the same id; else never twice. If the record refuses to be written (the disk is
-    full), it is told all the same, and recorded as soon as that goes: only a kill before that has
-    it sent once more.
+    more, with the same id; else never twice. If the record refuses to be opened or written (the
+    disk is full), it is told all the same, and recorded as soon as that goes: only a kill before
+    that has it sent once more.
     """
 
     notifying: Notifying
@@ -97,6 +104,8 @@ class Telling:
     _landed: SimpleQueue[_Landing] = field(default_factory=SimpleQueue, init=False)
     _number: int = field(default=0, init=False)
     _held: Told | None = field(default=None, init=False)
+    _last: Told = field(default_factory=Told, init=False)
+    _has_read: bool = field(default=False, init=False)
 
     @classmethod
     def of(
@@ -111,24 +120,29 @@ class Telling:
         return cls(notifying, channels, named_project(root), wake)
 
     def tick(
-        self, troubles: Iterable[Trouble], metastore: Metastore, store: Journaling, now: float
+        self,
+        troubles: Iterable[Trouble],
+        metastore: Metastore | None,
+        store: Journaling,
+        now: float,
     ) -> AfterTelling:
         """Tell what is new of `troubles`, of which there are none but these.
 
         Whoever has not looked anew gives those that were seen last: what is left out counts as
-        well. A trouble of a channel is added here, and need not be given. `now` is in epoch
-        seconds. Nothing is written if nothing is new. Raises what `metastore.noted` raises.
+        well. A trouble of a channel is added here, and need not be given. The metastore is None
+        where it cannot be opened. `now` is in epoch seconds. Nothing is written if nothing is new.
+        Raises what `metastore.noted` raises.
         """
         if not self.channels:
             return AfterTelling()
-        noted = metastore.noted(TOLD)
-        told = self._marked(self._held or noted_told(noted), now)
+        noted = None if metastore is None else metastore.noted(TOLD)
+        told = self._marked(self._remembered(noted), now)
         told = with_news(told, troubles, now, self.notifying, self.channels)
         return self._recorded(noted, told, metastore, store, now)
 
     def finish(
         self,
-        metastore: Metastore,
+        metastore: Metastore | None,
         store: Journaling,
         clock: Callable[[], float],
         within: float,
@@ -139,8 +153,8 @@ class Telling:
         """
         ends_at = time.monotonic() + within
         while True:
-            noted = metastore.noted(TOLD)
-            told = self._marked(self._held or noted_told(noted), clock())
+            noted = None if metastore is None else metastore.noted(TOLD)
+            told = self._marked(self._remembered(noted), clock())
             after = self._recorded(noted, told, metastore, store, clock())
             left = ends_at - time.monotonic()
             if not self._flights or left <= 0:
@@ -148,22 +162,32 @@ class Telling:
             soonest = min(flight.ends_at for flight in self._flights.values())
             self._await_one(min(left, max(soonest - time.monotonic(), 0.01)))
 
+    def _remembered(self, noted: Mapping[str, str] | None) -> Told:
+        """What was told: as notes say, or as is known here where they could not be written."""
+        if noted is None:
+            return self._held or self._last
+        told = noted_told(noted)
+        if self._held is not None:
+            told = self._held if self._has_read else together(told, self._held)
+        self._has_read = True
+        return told
+
     def _recorded(
         self,
-        noted: Mapping[str, str],
+        noted: Mapping[str, str] | None,
         told: Told,
-        metastore: Metastore,
+        metastore: Metastore | None,
         store: Journaling,
         now: float,
     ) -> AfterTelling:
         """Write down what is to be remembered, and then send what waits."""
-        unrecorded = ""
-        try:
-            note(metastore, store, TOLD, changed_notes(noted, told))
-            self._held = None
-        except Exception as error:  # noqa: BLE001 - whatever a disk or a metastore may refuse with
-            self._held = told
-            unrecorded = str(error)
+        unrecorded = "the metastore cannot be opened" if metastore is None else ""
+        if metastore is not None and noted is not None:
+            try:
+                note(metastore, store, TOLD, changed_notes(noted, told))
+            except Exception as error:  # noqa: BLE001 - whatever a disk may refuse with
+                unrecorded = str(error) or type(error).__name__
+        self._last, self._held = told, told if unrecorded else None
         self._send(told, now)
         next_at = next_moment(told, self.notifying)
         if self._flights:

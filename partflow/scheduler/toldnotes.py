@@ -93,6 +93,15 @@ def changed_notes(before: Mapping[str, str], after: Told) -> dict[str, str | Non
     return changed | dict.fromkeys(before.keys() - texts.keys())
 
 
+def together(noted: Told, since: Told) -> Told:
+    """What was noted, and what was told since by whoever could not read that."""
+    return Told(
+        {**noted.episodes, **since.episodes},
+        {**noted.letters, **since.letters},
+        {**noted.ailing, **since.ailing},
+    )
+
+
 def channel_note(name: str) -> str:
     """The name of the note of a channel that does not deliver."""
     return f"{_CHANNEL} {name}"

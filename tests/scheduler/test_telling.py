@@ -201,6 +201,34 @@ def test_a_full_disk_keeps_nobody_from_being_told_and_is_told_once(loop, receive
     assert [e.told for e in loop.told.episodes.values()] == [1]
 
 
+def test_what_is_told_while_the_record_cannot_be_opened_is_noted_when_it_can(loop, receiver):
+    loop.tick(TROUBLE)
+    metastore, disk = loop.metastore, Trouble(Root("machine", ""), START, "disk full", "")
+    loop.metastore = None
+    assert loop.tick(TROUBLE, disk).unrecorded == "the metastore cannot be opened"
+    loop.tick(TROUBLE, disk, passes=MINUTE)
+    assert len(receiver.got) == 2
+    loop.metastore = metastore
+    loop.tick(TROUBLE, disk, passes=MINUTE)
+    assert len(receiver.got) == 2
+    assert {root.kind for root in loop.told.episodes} == {"failed", "machine"}
+
+
+def test_who_could_not_read_the_record_at_first_loses_nothing_of_it(loop, receiver, tmp_path):
+    receiver.code = 500
+    loop.tick(TROUBLE)
+    metastore, disk = loop.metastore, Trouble(Root("machine", ""), START, "disk full", "")
+    loop.telling = Telling(loop.telling.notifying, loop.telling.channels, "shop")
+    loop.metastore = None
+    loop.tick(disk)
+    loop.metastore, receiver.code = metastore, 200
+    loop.tick(TROUBLE, disk, passes=HOUR)
+    assert {root.kind for root in loop.told.episodes} == {"failed", "machine"}
+    assert loop.told.letters == {}
+    went = [headers["Idempotency-Key"] for _, headers, _ in receiver.got]
+    assert len(set(went)) == 2
+
+
 def test_without_a_channel_nothing_is_remembered(metastore, tmp_path):
     store = MemoryStore(tmp_path)
     Telling(Notifying(), {}, "shop").tick([TROUBLE], metastore, store, START)
