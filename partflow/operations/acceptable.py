@@ -28,7 +28,7 @@ from partflow.planning.planner import plan as plan_of
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import state_over
 from partflow.store.protocol import Store, file_of
-from partflow.warehouse.observe import Observed
+from partflow.warehouse.filelook import Observed
 from partflow.warehouse.reading import partition_column
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from partflow.operations.sandbox import Aside, nearly, unlike
 from partflow.planning.planner import Plan, Reason, TaskPlan, wanted_mask
 from partflow.planning.snapshot import Condition, Unreadable
 from partflow.store.protocol import file_of
-from partflow.warehouse.observe import Observed
+from partflow.warehouse.filelook import Observed
 
 
 class Verdict(Enum):

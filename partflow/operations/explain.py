@@ -29,7 +29,7 @@ from partflow.planning.provisional import provisional, there
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import Condition
 from partflow.store.layout import Layout
-from partflow.warehouse.observe import Observed
+from partflow.warehouse.filelook import Observed
 from partflow.warehouse.wholefiles import why_not_whole
 
 _DEPTH = 50

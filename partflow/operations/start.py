@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from partflow.declarations.graph import Graph
     from partflow.execution.controls import Controls
     from partflow.metastore.record import Record
-    from partflow.warehouse.observe import Observed
+    from partflow.warehouse.filelook import Observed
 
 Decided = TypeVar("Decided")
 

@@ -32,7 +32,7 @@ from partflow.planning.selection import Asked
 from partflow.process.surroundings import working_in
 from partflow.project.looking import Looking
 from partflow.project.places import pools_of
-from partflow.warehouse.observe import Observed
+from partflow.warehouse.filelook import Observed
 from partflow.warehouse.shapes import describe
 from partflow.warehouse.verify import Verify
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,8 @@ import numpy as np
 
 from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import Graph
-from partflow.errors import ReadError, UsageError
-from partflow.formats.copies import pack
-from partflow.formats.fingerprint import file_digest
-from partflow.formats.format import Contents
-from partflow.formats.known import AS_FILE, format_of, way_of
+from partflow.errors import UsageError
+from partflow.formats.known import AS_FILE, format_of
 from partflow.formats.schemas import instances, schema_known
 from partflow.formats.variety import columns_left_out, types_varied
 from partflow.metastore.columncache import ColumnCache
@@ -40,15 +37,14 @@ from partflow.planning.snapshot import (
     empty_state,
 )
 from partflow.store.identity import FileIdentity
-from partflow.store.protocol import Looked, Store, file_of
-from partflow.warehouse.closerlook import ReadAhead, contents_at, read_ahead, said_of
-from partflow.warehouse.footers import record_in
-from partflow.warehouse.handover import SMALL, AsRead, HandOver
+from partflow.store.protocol import Store, file_of
+from partflow.warehouse.closerlook import ReadAhead, read_ahead
+from partflow.warehouse.filelook import Look, Observed, Seen, look_closer
+from partflow.warehouse.handover import HandOver
 from partflow.warehouse.verify import Verify
 from partflow.warehouse.wholefiles import identities_of_whole, without_unsettled
 
 if TYPE_CHECKING:
-    import polars as pl
     from numpy.typing import NDArray
 
     _Places = slice | NDArray[np.int64]
@@ -61,59 +57,6 @@ _AS_RECORDED = (
 
 _TOGETHER = 64
 """How many files are looked at closer at a time."""
-
-
-@dataclass(slots=True)
-class Observed:
-    """A snapshot, and what was seen that is not recorded yet.
-
-    `news` are records of new contents: of sources, and of tasks' files that hold an earlier result.
-    `touched` are records of files whose times or inodes have changed and whose content has not.
-    `problems` says by (dataset, key) why a file cannot be read. The snapshot shares it, as its
-    `unreadable`, and shares `varied` and `left_out`.
-    `hands` are the present files of tasks that somebody changed by hand, by (dataset, key).
-    `replaced` are the (dataset, key) of sources' files that hold other values than were recorded.
-    `versions` are those of the metastore when the look began. `stats` has for each dataset that was
-    looked at the identities of its files, shape (n, 4), -1 where there is no file.
-    """
-
-    snapshot: Snapshot
-    news: list[Record] = field(default_factory=list)
-    touched: list[Record] = field(default_factory=list)
-    problems: dict[tuple[str, str], Unreadable] = field(default_factory=dict)
-    varied: list[Varied] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    hands: dict[tuple[str, str], Record] = field(default_factory=dict)
-    replaced: set[tuple[str, str]] = field(default_factory=set)
-    versions: tuple[str, dict[str, int]] = ("", {})
-    stats: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-
-    def is_of(self, metastore: Metastore) -> bool:
-        """Whether the metastore has recorded nothing since the look began."""
-        known = self.snapshot.version == metastore.seq and self.versions == metastore.versions()
-        return known and self.snapshot.effects_since == metastore.effects()
-
-    @property
-    def is_unsettled(self) -> bool:
-        """Whether a file was too young for its stat to prove anything; a moment later it will."""
-        return any(r.identity and r.identity.is_unproven for r in (*self.news, *self.touched))
-
-
-@dataclass(slots=True)
-class _Look:
-    """What a look needs, and what it has seen so far."""
-
-    metastore: Metastore
-    store: Store
-    now_ns: int
-    verify: Verify
-    observed: Observed
-    stats: Looked
-    frames: HandOver | None = None
-    as_files: set[str] = field(default_factory=set)
-    """Sources whose readers all take paths, so that their files need not be readable."""
-    ahead: Mapping[Path, ReadAhead] = field(default_factory=dict)
-    """What is in the files that are looked at next, as far as it is known."""
 
 
 @dataclass(slots=True)
@@ -198,7 +141,7 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
         n: (d, stretch_of[n].written) for n, d in graph.datasets.items() if n in statted
     }
     with store.look(keys_by_name) as stats:
-        look = _Look(metastore, store, now_ns, verify, observed, stats, frames)
+        look = Look(metastore, store, now_ns, verify, observed, stats, frames)
         for name, dataset in graph.datasets.items():
             reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
             columns, at = _placed(cache.load(name, identities=name in statted), stretch_of[name])
@@ -298,7 +241,7 @@ def _recorded(columns: Columns, at: _Places, n: int) -> NDArray[np.int64]:
 
 
 def _read_by_older_rules(
-    look: _Look, dataset: Dataset, columns: Columns, at: _Places, n: int
+    look: Look, dataset: Dataset, columns: Columns, at: _Places, n: int
 ) -> NDArray[np.bool_]:
     """Which files were read by older rules than the present ones, and have to be read once more.
 
@@ -311,16 +254,8 @@ def _read_by_older_rules(
     return is_older
 
 
-@dataclass(slots=True)
-class _Seen:
-    """A record, and the condition of its file."""
-
-    record: Record
-    condition: Condition
-
-
 def _compare(
-    look: _Look,
+    look: Look,
     dataset: Dataset,
     state: DatasetState,
     stretch: _Stretch,
@@ -361,12 +296,12 @@ def _compare(
         for i, key in group.items():
             fresh = Record(dataset.name, key, int(stretch.edges[i]))
             records = look.metastore.records(dataset.name, key) if known[i] else [fresh]
-            seen = _Seen((records or [fresh])[0], Condition.GOOD)
-            _look_closer(look, dataset, seen, FileIdentity(*present[i].tolist()))
+            seen = Seen((records or [fresh])[0], Condition.GOOD)
+            look_closer(look, dataset, seen, FileIdentity(*present[i].tolist()))
             _entered(state, i, seen)
 
 
-def _ahead(look: _Look, dataset: Dataset, new: Mapping[str, int]) -> Mapping[Path, ReadAhead]:
+def _ahead(look: Look, dataset: Dataset, new: Mapping[str, int]) -> Mapping[Path, ReadAhead]:
     """What is in new files of a source, by path, as far as several are read at a time.
 
     `new` has their sizes by key. Of known files the digest mostly tells enough.
@@ -379,7 +314,7 @@ def _ahead(look: _Look, dataset: Dataset, new: Mapping[str, int]) -> Mapping[Pat
 
 
 def _say_how_files_differ(
-    look: _Look, dataset: Dataset, state: DatasetState, stretch: _Stretch
+    look: Look, dataset: Dataset, state: DatasetState, stretch: _Stretch
 ) -> None:
     """Note how the schemas of a source's files differ, both those recorded and those new."""
     if not (dataset.is_source and dataset.stored_as.is_table):
@@ -414,7 +349,7 @@ def _say_how_files_differ(
         )
 
 
-def _entered(state: DatasetState, i: int, seen: _Seen) -> None:
+def _entered(state: DatasetState, i: int, seen: Seen) -> None:
     """Put what a closer look has seen into the arrays, at position `i`."""
     record = seen.record
     state.condition[i] = seen.condition
@@ -431,136 +366,3 @@ def _entered(state: DatasetState, i: int, seen: _Seen) -> None:
     both = min(len(digests), state.inputs.shape[1])
     state.inputs[i] = 0
     state.inputs[i, :both] = digests[:both]
-
-
-def _look_closer(
-    look: _Look, dataset: Dataset, seen: _Seen, present_identity: FileIdentity
-) -> None:
-    """Read a file whose stat is not the recorded one, and say in `seen` what is true of it."""
-    record = seen.record
-    path, form = file_of(look.store, dataset, record.key), format_of(dataset)
-    try:
-        ahead = look.ahead.get(path)
-        if ahead is None and dataset.name not in look.as_files:
-            form.require_likely(path)
-        sha256, size = (ahead.sha256, ahead.nbytes) if ahead else file_digest(path)
-        is_proof = look.store.is_proof(present_identity, look.now_ns)
-        trusted = present_identity if is_proof else FileIdentity.unproven(size)
-        if record.seq and sha256 == record.sha256 and _is_by_rules(look, dataset, record.rules):
-            seen.condition = Condition.GOOD
-            if present_identity != record.identity:
-                look.observed.touched.append(replace(record, identity=trusted, sha256=sha256))
-            return
-        contents, rules = _contents(look, dataset, path, present_identity, sha256)
-    except (ReadError, OSError) as error:
-        if isinstance(error, PermissionError) and not dataset.is_source:
-            raise  # A task's file that may not be read is not damaged: it must not be made again.
-        seen.condition = Condition.DAMAGED
-        look.observed.problems[dataset.name, record.key] = said_of(look.store, dataset, path, error)
-        return
-    present = replace(
-        record,
-        content=contents.content,
-        sha256=sha256,
-        identity=trusted,
-        nbytes=size,
-        rules=rules,
-        schema=contents.schema,
-    )
-    if record.seq and contents.content == record.content:
-        seen.condition = Condition.GOOD
-        look.observed.touched.append(present)
-    elif dataset.is_source:
-        made_at = look.now_ns // 1_000_000_000
-        seen.record = replace(
-            present, how="observed", made_at=made_at, seq=1, run=None, rows=contents.rows
-        )
-        seen.condition = Condition.GOOD
-        look.observed.news.append(seen.record)
-        if record.seq:
-            look.observed.replaced.add((record.node, record.key))
-    else:
-        _adopt(look, dataset, seen, present)
-
-
-def _adopt(look: _Look, dataset: Dataset, seen: _Seen, present: Record) -> None:
-    """Take in a task's file with other values: an earlier result, or an edit by hand.
-
-    An earlier result is found in the history; or in the file's footer, if a metastore that was
-    restored from a backup has forgotten it.
-    """
-    past = look.metastore.history(present.node, present.key)
-    same = next((r for r in past if r.content == present.content), None)
-    same = same or _made_since(look, dataset, present)
-    if same is None:
-        seen.condition = Condition.CHANGED
-        look.observed.hands[present.node, present.key] = present
-        return
-    seen.record = replace(
-        same, identity=present.identity, sha256=present.sha256, nbytes=present.nbytes,
-        schema=present.schema, how="adopted",
-    )  # fmt: skip
-    seen.condition = Condition.GOOD
-    look.observed.news.append(seen.record)
-
-
-def _made_since(look: _Look, dataset: Dataset, present: Record) -> Record | None:
-    """The record in the file's footer, if the file was made after the recorded one.
-
-    If the partition has no record at all, the footer is not trusted: only a rebuild reads those.
-    """
-    if not present.seq:
-        return None
-    in_footer = record_in(dataset, present.key, file_of(look.store, dataset, present.key))
-    later = (
-        in_footer is not None
-        and in_footer.made_at >= present.made_at
-        and in_footer.run != present.run
-    )
-    return in_footer if later and in_footer and in_footer.content == present.content else None
-
-
-def _is_by_rules(look: _Look, dataset: Dataset, rules: int) -> bool:
-    """Whether reading a file once more could give nothing else than those rules gave."""
-    is_as_file = rules == AS_FILE and dataset.name in look.as_files
-    return is_as_file or rules >= format_of(dataset).rules
-
-
-def _contents(
-    look: _Look, dataset: Dataset, path: Path, present_identity: FileIdentity, sha256: str
-) -> tuple[Contents, int]:
-    """What is in a file, and the number of the rules by which it was read.
-
-    The rows of a small source are kept for their readers. A file that cannot be read counts by its
-    bytes, if all its readers take files as they are. ReadError for any other that cannot be read.
-    """
-    form, as_file = format_of(dataset), dataset.name in look.as_files
-    try:
-        if as_file:
-            form.require_likely(path)
-        ahead, is_small = look.ahead.get(path), present_identity.size <= SMALL
-        contents = ahead.contents if ahead else contents_at(dataset, path, is_small=is_small)
-    except ReadError:
-        if not as_file:
-            raise
-        return Contents(f"bytes:{sha256[:32]}", 0, ""), AS_FILE
-    if contents.frame is not None:
-        _keep(look, dataset, path, present_identity, contents.frame)
-    return contents, form.rules
-
-
-def _keep(
-    look: _Look, dataset: Dataset, path: Path, present_identity: FileIdentity, frame: pl.DataFrame
-) -> None:
-    """Keep the rows of a small file for tasks that read it in the way that its source declares."""
-    frames = look.frames
-    if (
-        frames is None
-        or present_identity.size > SMALL
-        or not look.store.is_proof(present_identity, look.now_ns)
-    ):
-        return
-    packed = pack(frame) if frames.wants(frame) else None
-    if packed is not None:
-        identity = (present_identity.size, present_identity.mtime_ns, present_identity.inode)
-        frames.keep(AsRead(str(path), way_of(dataset)), identity, packed, present_identity.ctime_ns)
