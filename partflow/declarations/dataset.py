@@ -167,6 +167,11 @@ class Dataset:
         """Whether others write it."""
         return False
 
+    @property
+    def has_several_files(self) -> bool:
+        """Whether a partition of it may have several files."""
+        return False
+
     @cached_property
     def stored_as(self) -> StoredAs:
         """The format of its files."""
@@ -254,6 +259,11 @@ class Source(Dataset):
 
     It may begin in a folder that the configuration names under `folders`: `{landing}/{key}.csv`.
 
+    A * in the name of the file, as in `landing/{key}/*.csv`, stands for any text, and such a name
+    does not begin with a dot. Then all such files are one partition, which is there once one of
+    them is. Rows of tables count together, in whichever files they lie; of other formats each
+    reader gets a list, in order of the names.
+
     In its place, or beside it, may be the start of the partition: `{date:%Y/%m/%d}` and
     `{start:%H}` in the grain's zone, `{utc:%H}` in UTC.
 
@@ -319,7 +329,7 @@ class Source(Dataset):
         path: object = self.path
         if not isinstance(path, str) or not path:
             return "a source needs a path, such as path='landing/sales/{key}.csv'"
-        if problem := _problem_of_path(self.path):
+        if problem := _problem_of_pattern(self.path) or _problem_of_path(_unstarred(self.path)):
             return f"path {self.path!r} {problem}"
         grain: object = self.grain
         if isinstance(grain, Grain) and (problem := _problem_of_braces(self.path, grain)):
@@ -360,6 +370,11 @@ class Source(Dataset):
         if place == spread(self.path):
             return "is the source's own file; name another"
         return None
+
+    @cached_property
+    def has_several_files(self) -> bool:
+        """Whether a partition of it may have several files: the path has a * in it."""
+        return self.paths.is_of_several
 
     @property
     def settles(self) -> timedelta | None:
@@ -424,7 +439,9 @@ def _placed(path: str, grain: Grain) -> KeyedPath:
 def _problem_of_braces(path: str, grain: Grain) -> str | None:
     """Why a path does not say where the file of each partition is; None if it does."""
     place = keyed_path(path, grain)
-    return place if isinstance(place, str) else _problem_of_path(place.of(grain.template))
+    if isinstance(place, str):
+        return place
+    return _problem_of_path(_unstarred(place.of(grain.template)))
 
 
 def _format_by_ending(path: str) -> str:
@@ -435,8 +452,27 @@ def _format_by_ending(path: str) -> str:
     return "" if packed and form == "parquet" else form
 
 
+def _unstarred(path: str) -> str:
+    """A source's path with a letter for each * in the name of its files."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{name.replace('*', 'x')}"
+
+
+def _problem_of_pattern(path: str) -> str | None:
+    """Why a path is that of no files; None if nothing is wrong with the * in it."""
+    folder, _, name = path.rpartition("/")
+    if "**" in name:
+        return "has a **; one * stands for any text in the name of a file"
+    if "*" in folder:
+        return (
+            "has a * in the name of a folder, and only names of files may have one: name the "
+            "folder, or declare a source for each"
+        )
+    return None
+
+
 def _problem_of_path(path: str) -> str | None:
-    """What is wrong with a source's path; None if nothing is.
+    """What is wrong with a path; None if nothing is.
 
     A pattern or an address would be taken literally, and find nothing.
     """
@@ -448,8 +484,8 @@ def _problem_of_path(path: str) -> str | None:
         return "has a \\; write / between folders, on every system"
     if pattern := next((c for c in path if c in "*?["), None):
         return (
-            f"has a {pattern}, and patterns mean nothing here: each partition of a source is one "
-            "file; name that file"
+            f"has a {pattern}, which means nothing here; a * in the name of a source's files "
+            "stands for any text"
         )
     if path.endswith("/"):
         return "is a folder; name the files in it"

@@ -37,7 +37,8 @@ class KeyedPath:
 
     `template` is the shape of the key, with a 0 for each digit. Slices together have all digits of
     it, or there are none: then the path is the same for all keys. `outside` is the name of the
-    configured folder that the path begins in; "" is the project's own.
+    configured folder that the path begins in; "" is the project's own. In the name of the file,
+    which is what follows the last /, a * stands for any text: such a path is that of several files.
     """
 
     texts: tuple[str, ...]
@@ -49,6 +50,18 @@ class KeyedPath:
     def is_plain(self) -> bool:
         """Whether each slice is the whole key."""
         return all(cut == (0, len(self.template)) for cut in self.cuts)
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether a partition has several files: the name has a * in it."""
+        return "*" in "\0".join(self.texts).rpartition("/")[2]
+
+    @property
+    def name(self) -> KeyedPath:
+        """The name of the file alone, without the folder that it is in."""
+        last = max((i for i, text in enumerate(self.texts) if "/" in text), default=0)
+        tail = self.texts[last].rpartition("/")[2]
+        return replace(self, texts=(tail, *self.texts[last + 1 :]), cuts=self.cuts[last:])
 
     @property
     def folder(self) -> str:
@@ -91,7 +104,7 @@ class KeyedPath:
     def pattern(self, digit: str, literal: Callable[[str], str]) -> str:
         """A pattern of all paths: `literal` writes a text, and `digit` is what matches a digit."""
         pieces = [self.template[lo:hi].replace("0", digit) for lo, hi in self.cuts]
-        return "".join(self._alternating([literal(text) for text in self.texts], pieces))
+        return "".join(self._alternating(_rendered(self.texts, literal, "*"), pieces))
 
     @property
     def regexp(self) -> str:
@@ -102,9 +115,8 @@ class KeyedPath:
             f"({piece})" if self.cuts.index(cut) == at else piece
             for at, (cut, piece) in enumerate(zip(self.cuts, pieces, strict=True))
         ]
-        return (
-            "".join(self._alternating(list(map(re.escape, (tail, *self.texts[1:]))), groups)) + "$"
-        )
+        texts = _rendered((tail, *self.texts[1:]), re.escape, "[^/]*")
+        return "".join(self._alternating(texts, groups)) + "$"
 
     @property
     def rewrite(self) -> str:
@@ -125,7 +137,15 @@ class KeyedPath:
         """The key of a path; None if it is that of none."""
         match = re.search(self.regexp, path)
         key = match.expand(self.rewrite) if match else None
-        return key if key is not None and self.of(key) == path else None
+        return key if key is not None and self._is_of(key, path) else None
+
+    def _is_of(self, key: str, path: str) -> bool:
+        """Whether a path is one that the key has."""
+        if not self.is_of_several:
+            return self.of(key) == path
+        pieces = [re.escape(key[lo:hi]) for lo, hi in self.cuts]
+        like = "".join(self._alternating(_rendered(self.texts, re.escape, "[^/]*"), pieces))
+        return re.fullmatch(like, path) is not None
 
     def _joined(self, pieces: list[str]) -> str:
         return "".join(self._alternating(list(self.texts), pieces))
@@ -133,6 +153,18 @@ class KeyedPath:
     @staticmethod
     def _alternating(texts: list[str], pieces: list[str]) -> list[str]:
         return [each for pair in zip(texts, [*pieces, ""], strict=True) for each in pair]
+
+
+def _rendered(texts: Sequence[str], literal: Callable[[str], str], star: str) -> list[str]:
+    """The texts as `literal` writes them, with `star` for each * in the name of the file."""
+    last = max((i for i, text in enumerate(texts) if "/" in text), default=-1)
+    rendered = []
+    for i, text in enumerate(texts):
+        before, slash, name = ("", "", text) if i > last else (text, "", "")
+        if i == last:
+            before, slash, name = text.rpartition("/")
+        rendered.append(literal(before + slash) + star.join(map(literal, name.split("*"))))
+    return rendered
 
 
 def _encoded(path: str) -> bytes:

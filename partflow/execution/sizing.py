@@ -21,7 +21,7 @@ from partflow.formats.known import table_of
 from partflow.planning.digests import lanes
 from partflow.planning.planner import Plan
 from partflow.planning.snapshot import Condition
-from partflow.store.protocol import Store, file_of
+from partflow.store.protocol import Store, files_of
 
 BATCH = 64 * 2**20
 """The largest size in memory of the frames that one batch reads, in bytes."""
@@ -83,7 +83,8 @@ def _width(plan: Plan, store: Store, dataset: Dataset) -> dict[str, float]:
     if not rows.any():
         return {}
     i = int(np.argmax(np.where(rows > 0, state.nbytes, -1)))
-    path = file_of(store, dataset, dataset.grain.key(state.lo + i))
+    paths = files_of(store, dataset, dataset.grain.key(state.lo + i))
     with suppress(ReadError, OSError):
-        return {dataset.name: table_of(dataset).memory(path) / int(rows[i])}
+        form = table_of(dataset)
+        return {dataset.name: sum(form.memory(path) for path in paths) / int(rows[i])}
     return {}

@@ -105,6 +105,21 @@ def fingerprint_parquet(path: Path, *, ordered: bool = False) -> str:
         raise unreadable(path, error) from error
 
 
+def slices_of_parquet(path: Path) -> Iterator[pl.DataFrame]:
+    """The rows of a file, some at a time.
+
+    Raises:
+        ReadError: the file is not there, is damaged, or is not Parquet.
+    """
+    import polars as pl
+
+    try:
+        scan = pl.scan_parquet(bytes_or_path(path), hive_partitioning=False, glob=False)
+        yield from _slices(scan, len(scan.collect_schema()))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise unreadable(path, error) from error
+
+
 def bytes_or_path(path: Path) -> bytes | Path:
     """A small file's bytes, which polars reads in half the time; else its path."""
     file_stat = path.stat()
@@ -185,6 +200,11 @@ class StreamedFingerprint:
             self._low += low
             self._high += high
 
+    @property
+    def sums(self) -> tuple[int, int, int]:
+        """The number of rows so far, and the two sums of their hashes, each below 2^64."""
+        return self.rows, self._low % 2**64, self._high % 2**64
+
     def of(self, schema: Mapping[str, pl.DataType]) -> str:
         """What `fingerprint_frame` gives for all the rows."""
         return _of_sums(self.rows, self._low, self._high, schema, ordered=self._ordered)
@@ -197,6 +217,16 @@ def _fingerprint(
     for frame in frames:
         passed.add(frame)
     return passed.of(schema)
+
+
+def fingerprint_of_sums(rows: int, low: int, high: int, schema: Mapping[str, pl.DataType]) -> str:
+    """What `fingerprint_frame` gives for rows of this schema whose `sums` add up to these."""
+    return _of_sums(rows, low, high, schema, ordered=False)
+
+
+def way_of_frames() -> str:
+    """What distinguishes the hashes of this process from those of other versions of polars."""
+    return _way(ordered=False)
 
 
 def _of_sums(

@@ -151,15 +151,24 @@ def _line(document: object) -> str:
 
 
 def note_seen(
-    metastore: Metastore, store: Store, news: Sequence[Record], touched: Sequence[Record]
+    metastore: Metastore,
+    store: Store,
+    news: Sequence[Record],
+    touched: Sequence[Record],
+    sets: Mapping[str, Mapping[str, str]],
 ) -> None:
     """Record what a look at the files found: sources' contents, and files put back or rewritten.
+
+    `sets` are texts by kind and key, of what is remembered of partitions of several files. They are
+    noted first, because a text is passed over if it is not of the recorded files.
 
     Those of the touched files are journaled whose bytes have changed: a rebuild could not tell of
     which record they are.
     """
     if not news and not touched:
         return
+    for kind, texts in sets.items():
+        note(metastore, store, kind, texts)
     now = metastore.seq
     recorded = metastore.current([(r.node, r.key) for r in touched])
     other = [r for r in touched if recorded[r.node, r.key].sha256 != r.sha256]

@@ -29,6 +29,7 @@ from partflow.planning.provisional import provisional, there
 from partflow.planning.reasons import describe
 from partflow.planning.snapshot import Condition
 from partflow.store.layout import Layout
+from partflow.store.setfiles import files_of_set
 from partflow.warehouse.filelook import Observed
 from partflow.warehouse.wholefiles import why_not_whole
 
@@ -287,9 +288,22 @@ def _source_text(case: _Basis, node: str, key: str, state: State) -> str:
         return f"has not arrived as a whole: {unfinished}{before}"
     if condition == Condition.ABSENT:
         return f"has not arrived: there is no file {dataset.path_of(key)}"
+    if condition == Condition.GONE and (left := _left_of_set(case, dataset, key)):
+        return (
+            f"is there in part, and its last content remembered: of {dataset.path_of(key)} there "
+            f"is no more than {left}"
+        )
     if condition == Condition.GONE:
         return f"is gone, and its last content remembered: there is no file {dataset.path_of(key)}"
     return f"is there: {dataset.path_of(key)}"
+
+
+def _left_of_set(case: _Basis, source: Source, key: str) -> str:
+    """The names of the files that are left of a partition that may have several."""
+    if not source.has_several_files:
+        return ""
+    places = case.layout.paths_of(source), case.layout.marker_of(source)
+    return ", ".join(file.name for file in files_of_set(case.layout.root, *places, key))
 
 
 def _record(case: _Basis, node: str, key: str) -> Record | None:

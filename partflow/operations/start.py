@@ -21,6 +21,7 @@ from partflow.metastore.runlog import is_worker_of, owner_of
 from partflow.planning.footprint import Footprint
 from partflow.store.identity import CLOCK_STEP_NS
 from partflow.store.protocol import Store
+from partflow.warehouse.setcontents import noted_as
 from partflow.warehouse.shapes import is_described, is_shown
 
 if TYPE_CHECKING:
@@ -63,7 +64,11 @@ class Begun(Generic[Decided]):
     def note(self, store: Store) -> None:
         """Record what was seen at the files, except of partitions that other runs are making."""
         news, touched = (self._own(records) for records in (self.seen.news, self.seen.touched))
-        note_seen(self.metastore, store, news, touched)
+        sets: dict[str, dict[str, str]] = {}
+        for record in (*news, *touched):
+            if text := self.seen.sets.get((record.node, record.key)):
+                sets.setdefault(noted_as(record.node), {})[record.key] = text
+        note_seen(self.metastore, store, news, touched, sets)
 
     def _own(self, records: list[Record]) -> list[Record]:
         return [r for r in records if not any(o.makes_at(r.node, r.start) for o in self.others)]

@@ -21,7 +21,8 @@ from partflow.planning.planner import plan
 from partflow.planning.selection import Asked, needed_for, request_of
 from partflow.planning.selectors import goes_by_states, select
 from partflow.warehouse.answers import books_of
-from partflow.warehouse.observe import Observed, effects_cut_off, observe
+from partflow.warehouse.filelook import Observed
+from partflow.warehouse.observe import effects_cut_off, observe
 from partflow.warehouse.verify import Verify
 
 if TYPE_CHECKING:

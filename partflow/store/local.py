@@ -11,7 +11,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from partflow.store.localpast import KEPT
 from partflow.store.manystats import SideBySide, marked, stats_of
 from partflow.store.opening import at_once
 from partflow.store.protocol import Answer, Fetched, Replacement
+from partflow.store.setfiles import SetFile, files_of_set, identities_of_sets, identity_of_set
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,20 +65,34 @@ class LocalStore(LocalListing):
         """The stat of each partition's file, shape (n, 4), columns as in `FileIdentity`.
 
         -1 for no file, and for a file of a source that is not marked as complete. It costs a stat
-        for each file, and one listing if any file is absent.
+        for each file, and one listing if any file is absent. Of partitions with several files it is
+        one of all of them together, which costs a listing of each folder, too.
         """
         encoded = [key.encode() for key in keys]
-        present = stats_of(self.layout.files(dataset, encoded))
+        if isinstance(dataset, Source) and dataset.has_several_files:
+            layout = self.layout
+            places = layout.paths_of(dataset), layout.marker_of(dataset)
+            present = identities_of_sets(layout.root, *places, keys)
+        else:
+            present = stats_of(self.layout.files(dataset, encoded))
         markers = self.layout.markers(dataset, encoded)
         return present if markers is None else marked(present, markers)
 
-    def look(self, lots: Mapping[str, tuple[Dataset, Sequence[bytes]]]) -> SideBySide:
+    def set_of(self, source: Source, key: str) -> tuple[SetFile, ...]:
+        """The files whose names match the source's path."""
+        layout = self.layout
+        places = layout.paths_of(source), layout.marker_of(source)
+        return files_of_set(layout.root, *places, key)
+
+    def look(self, lots: Mapping[str, tuple[Dataset, Sequence[bytes]]]) -> _Look:
         """The identities of very many files, found by as many processes as are worth it."""
-        markers = {name: self.layout.markers(*lot) for name, lot in lots.items()}
-        return SideBySide(
-            {name: self.layout.files(*lot) for name, lot in lots.items()},
+        single = {name: lot for name, lot in lots.items() if not lot[0].has_several_files}
+        markers = {name: self.layout.markers(*lot) for name, lot in single.items()}
+        stats = SideBySide(
+            {name: self.layout.files(*lot) for name, lot in single.items()},
             markers={name: marker for name, marker in markers.items() if marker is not None},
         )
+        return _Look(self, stats, {name: lots[name] for name in lots.keys() - single.keys()})
 
     def changed_within(
         self, present: NDArray[np.int64], span_ns: int, now_ns: int
@@ -100,7 +115,24 @@ class LocalStore(LocalListing):
                 is_other = (present != expected)[:, told].any(axis=1)
                 if is_other.any():
                     return Fetched((), tuple(keys[i] for i in is_other.nonzero()[0].tolist()))
+        if isinstance(dataset, Source) and dataset.has_several_files:
+            return self._read_sets(dataset, keys, expected)
         return Fetched(tuple(self.layout.place(dataset, key) for key in keys))
+
+    def _read_sets(
+        self, source: Source, keys: Sequence[str], expected: NDArray[np.int64] | None
+    ) -> Fetched:
+        """The paths of partitions with several files, which are those of one listing each."""
+        sets = [self.set_of(source, key) for key in keys]
+        if expected is not None:
+            told = expected[:, _TOLD_OF_SOURCES].tolist()
+            moved = tuple(
+                key for key, files, row in zip(keys, sets, told, strict=True) if _told(files) != row
+            )
+            if moved:
+                return Fetched((), moved)
+        places = tuple(file.path for files in sets for file in files)
+        return Fetched(places, counts=tuple(map(len, sets)))
 
     def pattern(self, dataset: Dataset) -> str:
         """The path of a dataset's files, with `{key}`; relative to the project, if below it."""
@@ -220,6 +252,37 @@ class LocalStore(LocalListing):
             else self.layout.warehouse.parent
         )
         return [here for here in (folder, *folder.parents) if here.is_relative_to(top)]
+
+
+def _told(files: Sequence[SetFile]) -> list[int]:
+    """The columns of the files' identity that tell of sources; -1 if there are no files."""
+    if not files:
+        return [-1, -1, -1]
+    identity_now = identity_of_set(files)
+    return [identity_now.size, identity_now.mtime_ns, identity_now.ctime_ns]
+
+
+class _Look(AbstractContextManager["_Look"]):
+    """The identities that a look finds; those of `sets` are found when they are asked for."""
+
+    def __init__(
+        self,
+        store: LocalStore,
+        stats: SideBySide,
+        sets: Mapping[str, tuple[Dataset, Sequence[bytes]]],
+    ) -> None:
+        self._store, self._stats, self._sets = store, stats, sets
+
+    def of(self, name: str) -> NDArray[np.int64]:
+        """The identities of one lot, as `LocalStore.identities` gives them."""
+        if name not in self._sets:
+            return self._stats.of(name)
+        dataset, keys = self._sets[name]
+        return self._store.identities(dataset, [key.decode() for key in keys])
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes that are still at work."""
+        self._stats.close()
 
 
 def _slot(key: str) -> int:

@@ -25,9 +25,9 @@ class LocalListing(LocalPast):
 
         It does not use a glob, which lists a whole folder before it gives the first file.
         """
-        if dataset.column is None:
+        if dataset.column is None and not dataset.has_several_files:
             return self.layout.path(dataset, "").exists()
-        if isinstance(dataset, Source) and not dataset.paths.is_plain:
+        if isinstance(dataset, Source) and _is_listed_by_pattern(dataset):
             return any(True for _ in self._paths_like(dataset))
         files = self.layout.files(dataset, [])
         before, after = files.parts[0], files.parts[1].partition(b"/")[0]
@@ -41,7 +41,7 @@ class LocalListing(LocalPast):
 
     def keys(self, dataset: Dataset, but: Iterable[bytes] = ()) -> set[str]:
         """The texts in the place of the key, in the names in a dataset's folder."""
-        if isinstance(dataset, Source) and not dataset.paths.is_plain:
+        if isinstance(dataset, Source) and _is_listed_by_pattern(dataset):
             known = {key.decode() for key in but}
             return {key for key in self._keys_like(dataset) if key not in known}
         files = self.layout.files(dataset, [])
@@ -129,6 +129,11 @@ class LocalListing(LocalPast):
         """The folders of sources; the project's and the warehouse's own are left out."""
         tops = (self.layout.root / self.layout.paths_of(source).folder for source in sources)
         return [top for top in tops if top not in {self.layout.root, self.layout.warehouse}]
+
+
+def _is_listed_by_pattern(source: Source) -> bool:
+    """Whether a file's name does not simply have the key at one place."""
+    return source.has_several_files or not source.paths.is_plain
 
 
 def _own_names(own: tuple[Dataset, Sequence[str]] | None) -> set[str]:

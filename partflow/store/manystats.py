@@ -113,6 +113,10 @@ class SideBySide(AbstractContextManager["SideBySide"]):
         ]
 
     def __exit__(self, *_: object) -> None:
+        """As `close`."""
+        self.close()
+
+    def close(self) -> None:
         """End the processes that are still at work."""
         for other in self._others:
             other.close()

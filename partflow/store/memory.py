@@ -19,6 +19,7 @@ from partflow.store.identity import FileIdentity
 from partflow.store.layout import Layout
 from partflow.store.localpast import KEPT
 from partflow.store.protocol import Answer, Fetched, Replacement, StoredFile
+from partflow.store.setfiles import SetFile
 from partflow.store.staging import LocalStaging
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ class MemoryStore(LocalStaging):
         rows = [astuple(identity_of(content)) for content in contents]
         return np.array(rows, np.int64).reshape(len(keys), 4)
 
+    def set_of(self, source: Source, key: str) -> tuple[SetFile, ...]:
+        """The bytes under that key, as one file."""
+        content = self._files.get((source.name, key))
+        if content is None:
+            return ()
+        path = self._written_down(source, key)
+        return (SetFile(path.name, str(path), identity_of(content)),)
+
     @contextmanager
     def look(self, lots: Mapping[str, tuple[Dataset, Sequence[bytes]]]) -> Iterator[_Looked]:
         """The identities of all lots."""
@@ -96,6 +105,10 @@ class MemoryStore(LocalStaging):
             is_other = (self.identities(dataset, keys) != expected).any(axis=1)
             if is_other.any():
                 return Fetched((), tuple(keys[i] for i in is_other.nonzero()[0].tolist()))
+        if isinstance(dataset, Source) and dataset.has_several_files:
+            sets = [self.set_of(dataset, key) for key in keys]
+            places = tuple(file.path for files in sets for file in files)
+            return Fetched(places, counts=tuple(map(len, sets)))
         return Fetched(tuple(str(self._written_down(dataset, key)) for key in keys))
 
     def pattern(self, dataset: Dataset) -> None:  # noqa: ARG002 - of the protocol

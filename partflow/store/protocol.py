@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from partflow.declarations.dataset import Dataset, Source
 from partflow.store.identity import FileIdentity
 from partflow.store.layout import Layout
+from partflow.store.setfiles import SetFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,11 +61,13 @@ class Fetched:
     """Local paths of the files that were to be read, in order of the keys.
 
     If some files are no longer those that were expected, `moved` has their keys, and there are no
-    paths. `places` are the paths as text: to make a `Path` costs more than a stat.
+    paths. `places` are the paths as text: to make a `Path` costs more than a stat. `counts` says
+    how many files each key has, sorted by name; None if it is one each.
     """
 
     places: tuple[str, ...]
     moved: tuple[str, ...] = ()
+    counts: tuple[int, ...] | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -130,7 +133,7 @@ class Files(Protocol):
     """Partitions' files, to be looked at and read."""
 
     def identities(self, dataset: Dataset, keys: Sequence[str]) -> NDArray[np.int64]:
-        """The identity of each partition's file, shape (n, 4).
+        """The identity of each partition's file, or of its files together, shape (n, 4).
 
         Of a source with `complete`, files that are not marked as whole count as not there.
         """
@@ -174,6 +177,17 @@ class Files(Protocol):
 
         It is relative to the project's folder if it is below that. None if files have to be fetched
         by `read` first, which writes them below `layout.fetched_of` the dataset's name.
+        """
+        ...
+
+
+class Sets(Protocol):
+    """The files of partitions that may have several."""
+
+    def set_of(self, source: Source, key: str) -> tuple[SetFile, ...]:
+        """The files of a partition that may have several, sorted by name, each with its identity.
+
+        They are there whether they are whole or not. OSError if one of them cannot be looked at.
         """
         ...
 
@@ -286,7 +300,7 @@ class Journaling(Protocol):
         ...
 
 
-class Store(Staging, Files, Replacing, Listing, Past, Journaling, Protocol):
+class Store(Staging, Files, Sets, Replacing, Listing, Past, Journaling, Protocol):
     """All of a store.
 
     `layout` says where on this machine everything is that is no partition's file. A store that is
@@ -300,5 +314,13 @@ class Store(Staging, Files, Replacing, Listing, Past, Journaling, Protocol):
 
 
 def file_of(store: Files, dataset: Dataset, key: str) -> Path:
-    """A local path of one partition's present file; there is no file if it has none."""
+    """A local path of one partition's present file; there is no file if it has none.
+
+    Requires: the partition has no more than one.
+    """
     return store.read(dataset, [key]).paths[0]
+
+
+def files_of(store: Files, dataset: Dataset, key: str) -> tuple[Path, ...]:
+    """Local paths of all of one partition's files, sorted by name; none if it may have several."""
+    return store.read(dataset, [key]).paths

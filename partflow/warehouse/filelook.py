@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from partflow.declarations.dataset import Dataset
+from partflow.declarations.dataset import Dataset, Source
 from partflow.errors import ReadError
 from partflow.formats.copies import pack
 from partflow.formats.fingerprint import file_digest
@@ -24,6 +24,15 @@ from partflow.store.protocol import Looked, Store, file_of
 from partflow.warehouse.closerlook import ReadAhead, contents_at, said_of
 from partflow.warehouse.footers import record_in
 from partflow.warehouse.handover import SMALL, AsRead, HandOver
+from partflow.warehouse.setcontents import (
+    LookedSet,
+    RememberedSet,
+    contents_as_files,
+    contents_of_set,
+    look_at_set,
+    remembered_sets,
+    rules_of,
+)
 from partflow.warehouse.verify import Verify
 
 if TYPE_CHECKING:
@@ -42,6 +51,7 @@ class Observed:
     `unreadable`, and shares `varied` and `left_out`.
     `hands` are the present files of tasks that somebody changed by hand, by (dataset, key).
     `replaced` are the (dataset, key) of sources' files that hold other values than were recorded.
+    `sets` are texts by (source, key) of what is to be remembered of partitions of several files.
     `versions` are those of the metastore when the look began. `stats` has for each dataset that was
     looked at the identities of its files, shape (n, 4), -1 where there is no file.
     """
@@ -54,6 +64,7 @@ class Observed:
     left_out: list[LeftOut] = field(default_factory=list)
     hands: dict[tuple[str, str], Record] = field(default_factory=dict)
     replaced: set[tuple[str, str]] = field(default_factory=set)
+    sets: dict[tuple[str, str], str] = field(default_factory=dict)
     versions: tuple[str, dict[str, int]] = ("", {})
     stats: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
@@ -69,7 +80,7 @@ class Observed:
 
 
 @dataclass(slots=True)
-class Look:
+class LookAtFiles:
     """What a look needs, and what it has seen so far."""
 
     metastore: Metastore
@@ -83,19 +94,26 @@ class Look:
     """Sources whose readers all take paths, so that their files need not be readable."""
     ahead: Mapping[Path, ReadAhead] = field(default_factory=dict)
     """What is in the files that are looked at next, as far as it is known."""
+    remembered: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """What is remembered of partitions of several files, by source and key."""
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenFile:
     """A record, and the condition of its file."""
 
     record: Record
     condition: Condition
 
 
-def look_closer(look: Look, dataset: Dataset, seen: Seen, present_identity: FileIdentity) -> None:
+def look_closer(
+    look: LookAtFiles, dataset: Dataset, seen: SeenFile, present_identity: FileIdentity
+) -> None:
     """Read a file whose stat is not the recorded one, and say in `seen` what is true of it."""
     record = seen.record
+    if isinstance(dataset, Source) and dataset.has_several_files:
+        _look_at_set(look, dataset, seen)
+        return
     path, form = file_of(look.store, dataset, record.key), format_of(dataset)
     try:
         ahead = look.ahead.get(path)
@@ -125,6 +143,62 @@ def look_closer(look: Look, dataset: Dataset, seen: Seen, present_identity: File
         rules=rules,
         schema=contents.schema,
     )
+    _compare_contents(look, dataset, seen, present, contents)
+
+
+def _look_at_set(look: LookAtFiles, source: Source, seen: SeenFile) -> None:
+    """Look at the files of a partition that has several, and say in `seen` what is true of them."""
+    record, name = seen.record, source.name
+    if name not in look.remembered:
+        look.remembered[name] = remembered_sets(look.metastore, source)
+    was = RememberedSet.from_text(look.remembered[name].get(record.key))
+    try:
+        looked = look_at_set(
+            look.store, source, record.key, was, is_thorough=look.verify is Verify.CONTENT
+        )
+        is_by_rules = record.seq and _is_by_rules(look, source, record.rules)
+        if is_by_rules and looked.is_less and was.sha256 == record.sha256:
+            seen.condition = Condition.GONE
+            return
+        trusted = looked.trusted(look.store, look.now_ns)
+        present = replace(record, identity=trusted, sha256=looked.sha256)
+        if is_by_rules and looked.sha256 == record.sha256:
+            seen.condition = Condition.GOOD
+            if looked.identity != record.identity:
+                look.observed.touched.append(present)
+        else:
+            contents, looked = _contents_of_set(look, source, looked)
+            present = replace(
+                present, content=contents.content, nbytes=looked.nbytes, schema=contents.schema,
+                rules=rules_of(source, contents),
+            )  # fmt: skip
+            _compare_contents(look, source, seen, present, contents)
+    except (ReadError, OSError) as error:
+        seen.condition = Condition.DAMAGED
+        path = look.store.layout.path(source, record.key)
+        problem = said_of(look.store, source, path, error)
+        look.observed.problems[name, record.key] = problem
+        return
+    look.observed.sets[name, record.key] = looked.remembered(look.store, look.now_ns)
+
+
+def _contents_of_set(
+    look: LookAtFiles, source: Source, looked: LookedSet
+) -> tuple[Contents, LookedSet]:
+    """What is in the files of a set; ReadError if they cannot be read and have to be."""
+    try:
+        return contents_of_set(source, looked)
+    except ReadError:
+        if source.name not in look.as_files:
+            raise
+        return contents_as_files(looked), looked
+
+
+def _compare_contents(
+    look: LookAtFiles, dataset: Dataset, seen: SeenFile, present: Record, contents: Contents
+) -> None:
+    """Compare what was read with what is recorded, and say in `seen` what is true of it."""
+    record = seen.record
     if record.seq and contents.content == record.content:
         seen.condition = Condition.GOOD
         look.observed.touched.append(present)
@@ -141,7 +215,7 @@ def look_closer(look: Look, dataset: Dataset, seen: Seen, present_identity: File
         _adopt(look, dataset, seen, present)
 
 
-def _adopt(look: Look, dataset: Dataset, seen: Seen, present: Record) -> None:
+def _adopt(look: LookAtFiles, dataset: Dataset, seen: SeenFile, present: Record) -> None:
     """Take in a task's file with other values: an earlier result, or an edit by hand.
 
     An earlier result is found in the history; or in the file's footer, if a metastore that was
@@ -162,7 +236,7 @@ def _adopt(look: Look, dataset: Dataset, seen: Seen, present: Record) -> None:
     look.observed.news.append(seen.record)
 
 
-def _made_since(look: Look, dataset: Dataset, present: Record) -> Record | None:
+def _made_since(look: LookAtFiles, dataset: Dataset, present: Record) -> Record | None:
     """The record in the file's footer, if the file was made after the recorded one.
 
     If the partition has no record at all, the footer is not trusted: only a rebuild reads those.
@@ -178,14 +252,14 @@ def _made_since(look: Look, dataset: Dataset, present: Record) -> Record | None:
     return in_footer if later and in_footer and in_footer.content == present.content else None
 
 
-def _is_by_rules(look: Look, dataset: Dataset, rules: int) -> bool:
+def _is_by_rules(look: LookAtFiles, dataset: Dataset, rules: int) -> bool:
     """Whether reading a file once more could give nothing else than those rules gave."""
     is_as_file = rules == AS_FILE and dataset.name in look.as_files
     return is_as_file or rules >= format_of(dataset).rules
 
 
 def _contents(
-    look: Look, dataset: Dataset, path: Path, present_identity: FileIdentity, sha256: str
+    look: LookAtFiles, dataset: Dataset, path: Path, present_identity: FileIdentity, sha256: str
 ) -> tuple[Contents, int]:
     """What is in a file, and the number of the rules by which it was read.
 
@@ -208,7 +282,11 @@ def _contents(
 
 
 def _keep(
-    look: Look, dataset: Dataset, path: Path, present_identity: FileIdentity, frame: pl.DataFrame
+    look: LookAtFiles,
+    dataset: Dataset,
+    path: Path,
+    present_identity: FileIdentity,
+    frame: pl.DataFrame,
 ) -> None:
     """Keep the rows of a small file for tasks that read it in the way that its source declares."""
     frames = look.frames

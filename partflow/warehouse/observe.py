@@ -39,7 +39,7 @@ from partflow.planning.snapshot import (
 from partflow.store.identity import FileIdentity
 from partflow.store.protocol import Store, file_of
 from partflow.warehouse.closerlook import ReadAhead, read_ahead
-from partflow.warehouse.filelook import Look, Observed, Seen, look_closer
+from partflow.warehouse.filelook import LookAtFiles, Observed, SeenFile, look_closer
 from partflow.warehouse.handover import HandOver
 from partflow.warehouse.verify import Verify
 from partflow.warehouse.wholefiles import identities_of_whole, without_unsettled
@@ -141,7 +141,7 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
         n: (d, stretch_of[n].written) for n, d in graph.datasets.items() if n in statted
     }
     with store.look(keys_by_name) as stats:
-        look = Look(metastore, store, now_ns, verify, observed, stats, frames)
+        look = LookAtFiles(metastore, store, now_ns, verify, observed, stats, frames)
         for name, dataset in graph.datasets.items():
             reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
             columns, at = _placed(cache.load(name, identities=name in statted), stretch_of[name])
@@ -241,7 +241,7 @@ def _recorded(columns: Columns, at: _Places, n: int) -> NDArray[np.int64]:
 
 
 def _read_by_older_rules(
-    look: Look, dataset: Dataset, columns: Columns, at: _Places, n: int
+    look: LookAtFiles, dataset: Dataset, columns: Columns, at: _Places, n: int
 ) -> NDArray[np.bool_]:
     """Which files were read by older rules than the present ones, and have to be read once more.
 
@@ -255,7 +255,7 @@ def _read_by_older_rules(
 
 
 def _compare(
-    look: Look,
+    look: LookAtFiles,
     dataset: Dataset,
     state: DatasetState,
     stretch: _Stretch,
@@ -296,17 +296,17 @@ def _compare(
         for i, key in group.items():
             fresh = Record(dataset.name, key, int(stretch.edges[i]))
             records = look.metastore.records(dataset.name, key) if known[i] else [fresh]
-            seen = Seen((records or [fresh])[0], Condition.GOOD)
+            seen = SeenFile((records or [fresh])[0], Condition.GOOD)
             look_closer(look, dataset, seen, FileIdentity(*present[i].tolist()))
             _entered(state, i, seen)
 
 
-def _ahead(look: Look, dataset: Dataset, new: Mapping[str, int]) -> Mapping[Path, ReadAhead]:
+def _ahead(look: LookAtFiles, dataset: Dataset, new: Mapping[str, int]) -> Mapping[Path, ReadAhead]:
     """What is in new files of a source, by path, as far as several are read at a time.
 
     `new` has their sizes by key. Of known files the digest mostly tells enough.
     """
-    if not dataset.is_source or dataset.name in look.as_files:
+    if not dataset.is_source or dataset.has_several_files or dataset.name in look.as_files:
         return {}
     return read_ahead(
         dataset, {file_of(look.store, dataset, key): size for key, size in new.items()}
@@ -314,7 +314,7 @@ def _ahead(look: Look, dataset: Dataset, new: Mapping[str, int]) -> Mapping[Path
 
 
 def _say_how_files_differ(
-    look: Look, dataset: Dataset, state: DatasetState, stretch: _Stretch
+    look: LookAtFiles, dataset: Dataset, state: DatasetState, stretch: _Stretch
 ) -> None:
     """Note how the schemas of a source's files differ, both those recorded and those new."""
     if not (dataset.is_source and dataset.stored_as.is_table):
@@ -349,7 +349,7 @@ def _say_how_files_differ(
         )
 
 
-def _entered(state: DatasetState, i: int, seen: Seen) -> None:
+def _entered(state: DatasetState, i: int, seen: SeenFile) -> None:
     """Put what a closer look has seen into the arrays, at position `i`."""
     record = seen.record
     state.condition[i] = seen.condition

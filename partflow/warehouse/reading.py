@@ -88,14 +88,19 @@ def read_partitions(
     dataset, ordinals, fetched = wanted.dataset, wanted.ordinals, wanted.fetched(store)
     if fetched.moved:
         raise error_of_moved(dataset, fetched.moved)
-    if frames is not None and fetched.places and kind is not ParameterKind.PATHS:
+    if fetched.counts is not None:  # Each file has the partition that it is one of.
+        ordinals = np.repeat(np.array(ordinals, np.int64), fetched.counts).tolist()
+    elif frames is not None and fetched.places and kind is not ParameterKind.PATHS:
         frame = _at_hand(dataset, fetched.places, ordinals, frames)
         if frame is not None:
             return as_kind(frame, kind, relations)
     paths = list(fetched.paths)
     if not dataset.stored_as.is_table:
         form = object_format_of(dataset).remembered()
-        return paths if kind is ParameterKind.PATHS else read_objects(paths, form)
+        if kind is ParameterKind.PATHS:
+            return paths
+        is_list = fetched.counts is not None
+        return [form.read(each) for each in paths] if is_list else read_objects(paths, form)
     if not paths and kind is not ParameterKind.PATHS and dataset.schema is None:
         raise ReadError(
             dataset.name,

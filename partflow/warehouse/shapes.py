@@ -21,6 +21,7 @@ from partflow.process.muffling import muffled
 from partflow.store.identity import FileIdentity
 from partflow.store.protocol import file_of
 from partflow.warehouse.closerlook import contents_at, said_of
+from partflow.warehouse.setcontents import RememberedSet, remembered_sets, shapes_of_set
 from partflow.warehouse.wholefiles import identities_of_whole
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _Identity = tuple[int, int, int, int]
 class Part:
     """Partitions whose files have one schema, by their keys in order; no keys stand for all.
 
+    `files` are the paths of these files where partitions have several, else there are none.
     `is_unshown` says that SQL cannot read their rows. `skip` is the number of blank lines before
     the header of each file, if they are CSV.
     """
@@ -50,6 +52,7 @@ class Part:
     schema: Mapping[str, pl.DataType]
     skip: int = 0
     is_unshown: bool = False
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Looker:
         The files of a source are always looked at, because the record does not have those that came
         after it.
         """
+        if isinstance(dataset, Source) and dataset.has_several_files:
+            return self._of_sets(dataset, self._keys(dataset))
         if dataset.column is None:
             return self._looked(dataset, [dataset.grain.key(0)], ())
         lo, hi = self.graph.dataset_extents[dataset.name].lo, self._horizon(dataset)
@@ -107,6 +112,8 @@ class Looker:
 
         As for `shape`, only files are read that are not as recorded.
         """
+        if isinstance(dataset, Source) and dataset.has_several_files:
+            return self._of_sets(dataset, keys).unread
         return self._looked(dataset, keys, ()).unread
 
     def _only(self, dataset: Dataset, lo: int, hi: int) -> Mapping[str, pl.DataType] | None:
@@ -174,6 +181,40 @@ class Looker:
         if len(parts) == 1 and not (is_listed or strays or unread or parts[0].is_unshown):
             parts = [replace(parts[0], keys=())]
         return Shape(tuple(parts), strays, tuple(unread))
+
+    def _keys(self, dataset: Dataset) -> list[str]:
+        lo, hi = self.graph.dataset_extents[dataset.name].lo, self._horizon(dataset)
+        return dataset.grain.keys(lo, hi) if hi > lo else []
+
+    def _of_sets(self, source: Source, keys: Sequence[str]) -> Shape:
+        """The shape of partitions with several files, by what is remembered of each file."""
+        present = identities_of_whole(self.store, source, keys, self.now * 10**9)
+        remembered = remembered_sets(self.metastore, source)
+        groups: dict[str, dict[str, str]] = {}
+        unread: list[tuple[str, Unreadable]] = []
+        for i in (present[:, 0] >= 0).nonzero()[0].tolist():
+            key = keys[i]
+            try:
+                was = RememberedSet.from_text(remembered.get(key))
+                texts = shapes_of_set(source, self.store.set_of(source, key), was)
+            except (ReadError, OSError) as error:
+                path = self.store.layout.path(source, key)
+                unread.append((key, said_of(self.store, source, path, error)))
+                continue
+            for path_text, text in texts.items():
+                groups.setdefault(text, {})[self._near(path_text)] = key
+        parts = [
+            Part(
+                tuple(dict.fromkeys(of.values())), schema_in(text), blank_lines_in(text),
+                is_unshown(text), tuple(of),
+            )
+            for text, of in groups.items()
+        ]  # fmt: skip
+        return Shape(tuple(parts), (), tuple(unread))
+
+    def _near(self, path: str) -> str:
+        """The path relative to the project's folder, if it is below that."""
+        return path.removeprefix(f"{self.store.layout.root}/")
 
     def _text(self, dataset: Dataset, key: str, *, is_new: bool) -> str | Unreadable:
         """The text of a file's schema, or what is wrong with the file.

@@ -21,7 +21,7 @@ from partflow.formats.known import table_of
 from partflow.formats.schemas import Clash, instances, united_by_rows
 from partflow.metastore.protocol import Metastore
 from partflow.planning.upstream import horizon_of
-from partflow.store.protocol import Store, file_of
+from partflow.store.protocol import Store, files_of
 from partflow.warehouse.catalog import Access, digest_of_file, digest_of_view, write_catalog
 from partflow.warehouse.catalognote import CatalogNote
 from partflow.warehouse.shapes import (
@@ -154,11 +154,16 @@ class Views:
                     view.folder if view.column is not None else str(Path(view.at("all")).parent)
                 )
                 folders.add(folder)
-            elif dataset.column is None:
+            elif dataset.column is None and not dataset.has_several_files:
                 files.add(view.at("all"))
             else:
-                keys = keys_there(self.store, dataset)
-                files |= {view.at(key) for key in keys}
+                whole = {dataset.grain.key(0)} if dataset.column is None else set()
+                keys = whole or keys_there(self.store, dataset)
+                files |= (
+                    set(self.store.read(dataset, sorted(keys)).places)
+                    if dataset.has_several_files
+                    else {view.at(key) for key in keys}
+                )
         return Access(tuple(sorted(folders)), tuple(sorted(files)))
 
     def _view(self, dataset: Dataset, closely: Closely) -> View:
@@ -187,7 +192,7 @@ def _listed(shape: Shape, dataset: Dataset, store: Store) -> Shape:
     """
     if store.pattern(dataset) is not None and not _is_open(dataset, store):
         return shape
-    if dataset.column is None:
+    if dataset.column is None or dataset.has_several_files:
         return shape
     keys = tuple(sorted(keys_there(store, dataset)))
     parts = [replace(p, keys=p.keys or keys) for p in shape.parts]
@@ -245,7 +250,7 @@ def _view_of(
             advice=f"{again}, or change the schema",
         )  # fmt: skip
         return _named(view, dataset, schema), []
-    exact, by_key = dataset.stored_as.is_text, {_first_key(part): part for part in parts}
+    exact, by_key = dataset.stored_as.is_text, _by_first(parts)
     schema, clashes = united_by_rows(
         [(key, part.schema) for key, part in by_key.items()],
         lambda key: any(_rows(dataset, store, k) for k in by_key[key].keys),
@@ -272,9 +277,18 @@ def _named(view: View, dataset: Dataset, schema: Mapping[str, pl.DataType]) -> V
 def _rows(dataset: Dataset, store: Store, key: str) -> int:
     """The number of rows of a partition; 1 if its file cannot be read."""
     try:
-        return table_of(dataset).rows(file_of(store, dataset, key))
+        return sum(table_of(dataset).rows(path) for path in files_of(store, dataset, key))
     except (ReadError, OSError):
         return 1
+
+
+def _by_first(parts: Sequence[Part]) -> dict[str, Part]:
+    """The parts by their first key, or by a file of it where an earlier part has that key, too."""
+    by_key: dict[str, Part] = {}
+    for part in parts:
+        key = _first_key(part)
+        by_key[f"{key}/{Path(part.files[0]).name}" if key in by_key else key] = part
+    return by_key
 
 
 def _first_key(part: Part) -> str:

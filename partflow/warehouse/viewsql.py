@@ -335,7 +335,7 @@ def _error(view: View, before: str, after: str) -> str:
 
 def _select(view: View, root: Path | None, part: Part, columns: str) -> str:
     """A SELECT of these columns, given as SQL, from the files of a part."""
-    options = [_files(view, root, part.keys), *_DIALECTS[view.format], *_texts(view, part)]
+    options = [_files(view, root, part), *_DIALECTS[view.format], *_texts(view, part)]
     if view.column is None or view.column_in_file:
         needs_key = view.column is not None and "error(" in columns
         options += _key(view, view.column)[0] if needs_key and view.column else _NO_KEY
@@ -381,12 +381,13 @@ _NO_KEY = ["hive_partitioning = false"]
 
 def _key(view: View, column: str) -> tuple[list[str], str, str]:
     """How SQL gets a row's key: the reader's options, the expression, and its column."""
-    if view.is_hive and f"/{column}={{key}}/" in f"/{view.path}":
+    is_of_several = view.paths is not None and view.paths.is_of_several
+    if view.is_hive and not is_of_several and f"/{column}={{key}}/" in f"/{view.path}":
         types = f"hive_types = {{{quoted(column)}: varchar}}"
         return ["hive_partitioning = true", types], quoted_name(column), column
     name = view.file_column
     options = ["hive_partitioning = false", f"filename = {quoted(name)}"]
-    if view.paths is not None and not view.paths.is_plain:
+    if view.paths is not None and (view.paths.is_of_several or not view.paths.is_plain):
         like, column_name = quoted(view.paths.regexp), quoted_name(name)
         key = f"regexp_extract({column_name}, {like})"
         return options, f"regexp_replace({key}, {like}, {quoted(view.paths.rewrite)})", name
@@ -406,11 +407,16 @@ def _select_nothing(view: View) -> str:
     return f"select {nulls} where false"
 
 
-def _files(view: View, root: Path | None, keys: Sequence[str]) -> str:
+def _files(view: View, root: Path | None, part: Part) -> str:
     """SQL for the view's files: a pattern that only keys of the grain's shape match.
 
-    With `keys`, or if files were fetched, it is a list of files, each escaped as a pattern.
+    If the part has keys or files, or if files were fetched, it is a list of files, each escaped as
+    a pattern.
     """
+    keys = part.keys
+    if part.files:
+        listed = (_placed(literal(file), root) for file in part.files)
+        return f"[{', '.join(map(quoted, listed))}]"
     if view.files:
         places = (literal(view.files[key]) for key in keys or view.files)
         return f"[{', '.join(map(quoted, places))}]"

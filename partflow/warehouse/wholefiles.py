@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partflow.declarations.dataset import Source
-from partflow.store.identity import identity
+from partflow.store.identity import FileIdentity, identity
+from partflow.store.setfiles import files_of_set, identity_of_set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ def why_not_whole(layout: Layout, source: Source, key: str, now: int) -> str | N
     `now` is in epoch seconds.
     """
     path, marker = source.path_of(key), layout.marker_of(source)
-    present = identity(layout.path(source, key))
+    present = _identity(layout, source, key)
     if present is None:
         return None
     if marker is not None and identity(layout.root / marker.of(key)) is None:
@@ -62,6 +63,15 @@ def why_not_whole(layout: Layout, source: Source, key: str, now: int) -> str | N
         )
         return f"{path} is there, but was changed at {changed}, and counts as whole after {whole}"
     return None
+
+
+def _identity(layout: Layout, source: Source, key: str) -> FileIdentity | None:
+    """The identity of a partition's file, or of its files together; None if there is none."""
+    if not source.has_several_files:
+        return identity(layout.path(source, key))
+    places = layout.paths_of(source), layout.marker_of(source)
+    files = files_of_set(layout.root, *places, key)
+    return identity_of_set(files) if files else None
 
 
 def _ns(span: timedelta) -> int:

@@ -215,7 +215,7 @@ def test_the_catalog_names_whole_files_alone(world):
         ({"complete": "_SUCCESS"}, "which is 'landing/_SUCCESS', must have {key} in it"),
         ({"complete": ""}, "give the name of a file"),
         ({"complete": 7}, "give the name of a file"),
-        ({"complete": "*.done"}, "patterns mean nothing here"),
+        ({"complete": "*.done"}, "which means nothing here"),
         ({"complete": "../{key}.done"}, "must be relative to the project"),
         ({"complete": "{date}.done"}, "has {date}; there are {key}, {date:"),
         ({"complete": "{key}.csv"}, "is the source's own file"),

@@ -17,7 +17,9 @@ SELECT made_at FROM materializations WHERE seq > coalesce(
 INSERT OR REPLACE INTO meta VALUES (?, ?)
 
 -- name: noted
-SELECT name, value FROM meta WHERE substr(name, 1, length(?1)) = ?1
+-- Of all names that begin so, because ! follows the blank in which the beginning ends.
+SELECT name, value FROM meta
+WHERE name >= ?1 AND name < substr(?1, 1, length(?1) - 1) || '!' AND substr(name, 1, length(?1)) = ?1
 
 -- name: forget
 DELETE FROM meta WHERE name = ?
