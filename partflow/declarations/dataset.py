@@ -15,11 +15,18 @@ from typing import TYPE_CHECKING, Any
 from partflow.declarations.asked import ANSWER, problem_of_asking, problem_of_settling
 from partflow.declarations.columntypes import problem_of_types
 from partflow.declarations.expected import Expected, expected_of
-from partflow.declarations.keyedpath import KeyedPath, keyed_path, spread
+from partflow.declarations.keyedpath import KeyedPath, spread
 from partflow.declarations.mapping import Extent, Form, ReadMapping
+from partflow.declarations.sourcepath import (
+    format_by_ending,
+    placed,
+    problem_of_braces,
+    problem_of_path,
+    problem_of_pattern,
+    unstarred,
+)
 from partflow.declarations.storedas import (
     DELIVERED,
-    PACKED,
     PARQUET,
     SKOPS,
     Brought,
@@ -43,13 +50,6 @@ Schema = Mapping[str, Any]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 _WIDE = re.compile(r"\bU?Int128\b")
-_ENDINGS = {
-    ".parquet": "parquet",
-    ".csv": "csv",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".json": "json",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +298,7 @@ class Source(Dataset):
     def __post_init__(self) -> None:
         """Find the format by the ending."""
         if isinstance(self.format, str) and not self.format and not self.is_asked:
-            object.__setattr__(self, "format", _format_by_ending(str(self.path)))
+            object.__setattr__(self, "format", format_by_ending(str(self.path)))
         super().__post_init__()
 
     @property
@@ -329,10 +329,10 @@ class Source(Dataset):
         path: object = self.path
         if not isinstance(path, str) or not path:
             return "a source needs a path, such as path='landing/sales/{key}.csv'"
-        if problem := _problem_of_pattern(self.path) or _problem_of_path(_unstarred(self.path)):
+        if problem := problem_of_pattern(self.path) or problem_of_path(unstarred(self.path)):
             return f"path {self.path!r} {problem}"
         grain: object = self.grain
-        if isinstance(grain, Grain) and (problem := _problem_of_braces(self.path, grain)):
+        if isinstance(grain, Grain) and (problem := problem_of_braces(self.path, grain)):
             return f"path {self.path!r} {problem}"
         if isinstance(self.format, str) and not self.format:
             return (
@@ -347,7 +347,7 @@ class Source(Dataset):
         if marker is not None:
             if not isinstance(marker, str) or not marker.strip("/"):
                 return f"complete is {marker!r}; give the name of a file, such as '_SUCCESS'"
-            if problem := _problem_of_path(marker):
+            if problem := problem_of_path(marker):
                 return f"complete={marker!r} {problem}"
             if problem := self._problem_of_marker():
                 return f"complete={marker!r} {problem}"
@@ -364,7 +364,7 @@ class Source(Dataset):
         if not isinstance(grain, Grain):
             return None
         place = self._marker_path
-        if problem := _problem_of_braces(place, grain):
+        if problem := problem_of_braces(place, grain):
             where = "" if place == self.complete else f", which is {place!r},"
             return f"{where} {problem}".strip()
         if place == spread(self.path):
@@ -400,12 +400,12 @@ class Source(Dataset):
     def paths(self) -> KeyedPath:
         """Where its files are, relative to the project; its answers, to the folder of answers."""
         own = "all" if isinstance(self.grain, Whole) else "{key}"
-        return _placed(f"{self.name}/{own}.txt" if self.is_asked else self.path, self.grain)
+        return placed(f"{self.name}/{own}.txt" if self.is_asked else self.path, self.grain)
 
     @cached_property
     def marker(self) -> KeyedPath | None:
         """Where the files are that say that its files are whole; None if none has to."""
-        return None if self.complete is None else _placed(self._marker_path, self.grain)
+        return None if self.complete is None else placed(self._marker_path, self.grain)
 
     @property
     def _marker_path(self) -> str:
@@ -429,69 +429,6 @@ class Source(Dataset):
         """The names of the configured folders that its paths begin in."""
         places = [self.paths, *([] if self.marker is None else [self.marker])]
         return tuple(dict.fromkeys(place.outside for place in places if place.outside))
-
-
-def _placed(path: str, grain: Grain) -> KeyedPath:
-    place = keyed_path(path, grain)
-    return KeyedPath((path,), (), "") if isinstance(place, str) else place  # it is refused
-
-
-def _problem_of_braces(path: str, grain: Grain) -> str | None:
-    """Why a path does not say where the file of each partition is; None if it does."""
-    place = keyed_path(path, grain)
-    if isinstance(place, str):
-        return place
-    return _problem_of_path(_unstarred(place.of(grain.template)))
-
-
-def _format_by_ending(path: str) -> str:
-    """The name of the format of files whose path ends so; "" if that does not tell."""
-    packed = next((ending for ending in PACKED if path.endswith(ending)), "")
-    plain = path.removesuffix(packed)
-    form = next((form for ending, form in _ENDINGS.items() if plain.endswith(ending)), "")
-    return "" if packed and form == "parquet" else form
-
-
-def _unstarred(path: str) -> str:
-    """A source's path with a letter for each * in the name of its files."""
-    folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}{name.replace('*', 'x')}"
-
-
-def _problem_of_pattern(path: str) -> str | None:
-    """Why a path is that of no files; None if nothing is wrong with the * in it."""
-    folder, _, name = path.rpartition("/")
-    if "**" in name:
-        return "has a **; one * stands for any text in the name of a file"
-    if "*" in folder:
-        return (
-            "has a * in the name of a folder, and only names of files may have one: name the "
-            "folder, or declare a source for each"
-        )
-    return None
-
-
-def _problem_of_path(path: str) -> str | None:
-    """What is wrong with a path; None if nothing is.
-
-    A pattern or an address would be taken literally, and find nothing.
-    """
-    if "://" in path:
-        return (
-            "is an address; a source's files lie below the project, or a link there leads to them"
-        )
-    if "\\" in path:
-        return "has a \\; write / between folders, on every system"
-    if pattern := next((c for c in path if c in "*?["), None):
-        return (
-            f"has a {pattern}, which means nothing here; a * in the name of a source's files "
-            "stands for any text"
-        )
-    if path.endswith("/"):
-        return "is a folder; name the files in it"
-    if path.startswith(("/", "~")) or ".." in path.split("/") or "\0" in path:
-        return "must be relative to the project and stay inside it"
-    return None
 
 
 @dataclass(frozen=True, slots=True)
