@@ -168,7 +168,10 @@ class _Asking:
         late = [number for number, at in self._begun.items() if at <= since]
         why = f"it gave no answer within {self.within:g} s"
         if -1 in late:
-            late, why = list(range(len(self.questions))), f"the project took {self.within:g} s"
+            late, why = (
+                list(range(len(self.questions))),
+                f"the project took {self.within:g} s to load",
+            )
         yield from self._failed(late, why)
         self._leave_the_rest()
 

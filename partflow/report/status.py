@@ -220,11 +220,12 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
 def is_well(report: StatusReport) -> bool:
     """Whether nothing is late or wrong: no fault, nothing blocked, failed or perhaps done.
 
-    And whether people can be told.
+    And whether people can be told, and all sources could be asked.
     """
     late = any(s.late for s in report.datasets)
     wrong = any(s.blocked or s.failed for s in report.datasets) or report.faults or report.channels
-    return not (late or wrong or any(e.is_undecided for e in report.perhaps_done))
+    unheard = wrong or report.remarks.unanswered
+    return not (late or unheard or any(e.is_undecided for e in report.perhaps_done))
 
 
 def _legend() -> str:

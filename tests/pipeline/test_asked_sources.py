@@ -12,7 +12,9 @@ from partflow.errors import PartflowError
 from partflow.execution.controls import Controls
 from partflow.planning.plan import Action, Reason, State
 from partflow.planning.selection import Asked
+from partflow.planning.status import statuses
 from partflow.report.remarks import remarks_of
+from partflow.report.status import is_well, status_report
 
 JOBS = """
 from pathlib import Path
@@ -124,6 +126,16 @@ def test_looking_asks_nobody_and_says_how_old_the_last_answer_is(api):
     assert (said.source, said.at) == ("api", "2024-01-02T00:00:00Z")
 
 
+def test_serve_asks_before_it_looks_and_sleeps_until_it_asks_again(api):
+    from partflow.scheduler.looking import looked
+
+    api.says("one", 1)
+    outlook = looked(api.at("2024-01-02T00:00"), "", at_all=False)
+    assert api.calls() == ["01"]
+    assert list(outlook.steps) == ["tells"]
+    assert outlook.changes_at == moment("2024-01-02T06:00") // 10**9
+
+
 def test_a_run_of_something_else_does_not_ask(api):
     api.run("2024-01-02T00:00", "told")
     assert api.calls() == ["01"]
@@ -146,9 +158,11 @@ def test_one_that_raises_keeps_its_last_answer_and_is_told_and_holds_nothing_up(
     assert (said.source, said.key, said.count) == ("api", "2024-01-01", 1)
     assert said.problem.startswith("ValueError: no network (")
     assert "in vain" in api.at("2024-01-04T00:00").why("api", "2024-01-01").text
+    assert not is_well(status_report(result.plan, statuses(result.plan)))
     api.declare()
     result = api.run("2024-01-05T00:00")
     assert remarks_of(result.plan.graph, result.plan.snapshot).unanswered == ()
+    assert is_well(status_report(result.plan, statuses(result.plan)))
     assert api.told() == [("two",), ("two",)]
 
 
