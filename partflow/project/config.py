@@ -18,10 +18,12 @@ from typing import Any
 from partflow.errors import ConfigurationError, advice_of, guess
 from partflow.project.lineagesettings import emitting_of
 from partflow.project.notifysettings import notifying_of, variables_of
-from partflow.project.settings import Emitting, Notifying
+from partflow.project.schedulersettings import VARIABLES, scheduling_of, with_variables
+from partflow.project.settings import Emitting, Notifying, Scheduling
 from partflow.project.settingvalues import span_of_time
 
 PREFIX = "PARTFLOW_"
+_SCHEDULER = f"{PREFIX.lower()}{VARIABLES}"
 _FOLDER = re.compile(r"[a-z][a-z0-9_]*")
 _DURABILITIES = ("full", "process")
 _EXECUTORS = ("inline", "processes")
@@ -39,7 +41,8 @@ class Config:
     at once, `folders` the path of each folder that sources' paths name. `history` is how many
     replaced files of a partition are kept, `runs_kept` for how long runs and their logs are kept.
     A task that failed `failures_alike` times in a row in the same way is left for the rest of its
-    run. `notify` says how people are told, and `lineage` where OpenLineage events are sent.
+    run. `notify` says how people are told, `lineage` where OpenLineage events are sent, and
+    `scheduler` how `partflow serve` works.
     """
 
     jobs: tuple[str, ...] = ("jobs",)
@@ -54,6 +57,7 @@ class Config:
     folders: Mapping[str, str] = field(default_factory=dict)
     notify: Notifying = field(default_factory=Notifying)
     lineage: Emitting | None = None
+    scheduler: Scheduling = field(default_factory=Scheduling)
 
 
 def find_root(path: str | Path) -> Path:
@@ -97,8 +101,11 @@ def read_config(root: Path, environment: Mapping[str, str], overrides: Mapping[s
             raise _unknown(f"{path}: {key!r}", key, settings)
     chosen: dict[str, Any] = {k: _typed(f"{path}: {k}", k, v) for k, v in values.items()}
     secrets = _secrets(chosen.get("notify", Notifying()), chosen.get("lineage"))
+    scheduler = {n: t for n, t in environment.items() if n.lower().startswith(_SCHEDULER)}
+    if scheduler:
+        chosen["scheduler"] = with_variables(chosen.get("scheduler", Scheduling()), scheduler)
     for name, text in environment.items():
-        if not name.startswith(PREFIX) or name in secrets:
+        if not name.startswith(PREFIX) or name in secrets or name in scheduler:
             continue
         key = name.removeprefix(PREFIX).lower()
         if key not in settings:
@@ -265,6 +272,7 @@ _PARSED: Mapping[str, Callable[[str, object], object]] = MappingProxyType(
         "runs_kept": _span,
         "notify": notifying_of,
         "lineage": emitting_of,
+        "scheduler": scheduling_of,
     }
 )
 """What makes a value of settings that are more than a text."""

@@ -17,7 +17,8 @@ class Scheduling:
     `look_all_every`. A run has at most `run_at_most` steps and `jobs` workers, and `runs_at_once`
     go on side by side. What is stale by its code alone is made only where the selection
     `recompute` names it. `alive` is an address that is called after good ticks. When it has to
-    stop, what runs has `stop_within` to end.
+    stop, what runs has `stop_within` to end. A process that takes longer than `look_within` to load
+    the project, or to look, is ended.
     """
 
     look_every: timedelta = timedelta(minutes=1)
@@ -28,6 +29,7 @@ class Scheduling:
     recompute: tuple[str, ...] = ()
     alive: str = ""
     stop_within: timedelta = timedelta(seconds=60)
+    look_within: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)

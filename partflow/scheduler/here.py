@@ -16,10 +16,12 @@ from partflow.process.surroundings import handled, woken
 from partflow.project.settings import Scheduling
 from partflow.scheduler.crew import Crew
 from partflow.scheduler.messages import Begin
-from partflow.scheduler.news import News, Stopped
+from partflow.scheduler.news import Delivered, News, Stopped
 from partflow.scheduler.outlook import Outlook
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
+_WOKEN = 0
+"""What is written to the pipe that is the number of no signal."""
 _LONGEST = 2.0
 """The longest wait in seconds: so soon it sees that modules were edited, or a suspend is over."""
 
@@ -32,13 +34,13 @@ class Here:
     ) -> None:
         self._crew, self._settings, self._command = crew, settings, command
         self._longest = min(longest, _LONGEST)
-        self._wakes = -1
+        self._wakes = self._waking = -1
 
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Hear signals in the block; at its end there is no child any more."""
-        with woken() as (reading, _), handled(dict.fromkeys(_STOPPING, _heard)):
-            self._wakes = reading
+        with woken() as (reading, writing), handled(dict.fromkeys(_STOPPING, _heard)):
+            self._wakes, self._waking = reading, writing
             os.set_blocking(reading, False)
             try:
                 yield
@@ -78,8 +80,15 @@ class Here:
 
     def _signals(self) -> list[News]:
         with suppress(BlockingIOError):
-            return [Stopped() for number in os.read(self._wakes, 64) if number in _STOPPING]
+            numbers = set(os.read(self._wakes, 64))
+            woken = [Delivered()] if _WOKEN in numbers else []
+            return [*(Stopped() for number in _STOPPING if number in numbers), *woken]
         return []
+
+    def wake(self) -> None:
+        """End the wait for news, from any thread."""
+        with suppress(OSError):
+            os.write(self._waking, bytes([_WOKEN]))
 
 
 def _heard(signum: int, frame: object) -> None:

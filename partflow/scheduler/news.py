@@ -54,8 +54,13 @@ class Stirred:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """Something that was being sent was, or was refused."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Somebody asks `serve` to end."""
 
 
-News = LookDone | LookFailed | NotLoaded | OfRun | Died | Changed | Stirred | Stopped
+News = LookDone | LookFailed | NotLoaded | OfRun | Died | Changed | Stirred | Delivered | Stopped

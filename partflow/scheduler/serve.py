@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
 from partflow.project.settings import Scheduling
+from partflow.report.text import moment
 from partflow.scheduler.decide import UnderWay, decide
 from partflow.scheduler.messages import (
     Ended,
@@ -22,9 +22,10 @@ from partflow.scheduler.messages import (
     Progressed,
     StepLost,
 )
-from partflow.scheduler.news import Changed, Died, News, OfRun, Stirred, Stopped
+from partflow.scheduler.news import Changed, Delivered, Died, News, OfRun, Stirred, Stopped
 from partflow.scheduler.outlook import Outlook, Root, Trouble
 
+_A_MOMENT = 0.1
 _DOING = {"load": "load the project", "look": "look at the warehouse", "run": "carry a run out"}
 
 
@@ -52,6 +53,10 @@ class Outside(Protocol):
         ...
 
 
+Tell = Callable[[Sequence[Trouble], float], float | None]
+"""Tells people of all that is wrong now; gives back when to call again, None if never."""
+
+
 @dataclass(slots=True)
 class Running:
     """A run that goes on, and how far it has come; `steps` is None until it has its lease."""
@@ -72,6 +77,7 @@ class Serve:
     outside: Outside
     settings: Scheduling
     say: Callable[[str], None]
+    tell: Tell = lambda _, __: None
     is_once: bool = False
     runs: dict[int, Running] = field(default_factory=dict)
     troubles: dict[Root, Trouble] = field(default_factory=dict)
@@ -88,6 +94,7 @@ class Serve:
     _deaths: int = 0
     _well_at: float = 0.0
     _gives_up_at: float | None = None
+    _tells_at: float | None = None
 
     def turn(self) -> None:
         """Ask for a look if it is time, wait for news, and act on it."""
@@ -98,14 +105,23 @@ class Serve:
             self._is_looking = True
             self.outside.look(at_all=self._looks_at_all)
         wakes_at = self._look_at if self._may_look else now + self._span
-        if self._gives_up_at is not None:
-            wakes_at = min(wakes_at, self._gives_up_at)
-        for each in self.outside.news(wakes_at):
+        moments = [at for at in (self._gives_up_at, self._tells_at) if at is not None]
+        for each in self.outside.news(min(wakes_at, *moments, wakes_at)):
             self._hear(each)
         if self._gives_up_at is not None and self._gives_up_at <= self.outside.now():
             self._gives_up_at = None
             self.outside.halt(now=True)
+        if self._tells_at is not None and self._tells_at <= self.outside.now():
+            self._tell()
         self.is_over |= self.is_stopping and not self.runs
+
+    def _tell(self) -> None:
+        """Tell people of all that is wrong, as far as it was seen last."""
+        seen = () if self.outlook is None else self.outlook.troubles
+        now = self.outside.now()
+        self._tells_at = self.tell((*self.troubles.values(), *seen), now)
+        if self._tells_at is not None:  # later, also if the clock was put back
+            self._tells_at = min(max(self._tells_at, now + _A_MOMENT), now + self._span)
 
     @property
     def is_well(self) -> bool:
@@ -145,6 +161,8 @@ class Serve:
                 self._died(news, now)
             case Changed() | Stirred():
                 self._look_at = now
+            case Delivered():
+                self._tell()
             case Stopped():
                 self._stop(now)
             case _:
@@ -156,6 +174,7 @@ class Serve:
         for kind in ("project", "machine"):
             self.troubles.pop(Root(kind, ""), None)
         self.outlook, self._well_at = outlook, now
+        self._tell()
         under_way = UnderWay(len(self.runs), self._changed_at, self._rests_until)
         acts = decide(outlook, under_way, now, self.settings)
         self._look_at, self._looks_at_all = acts.sleep_until, acts.looks_at_all
@@ -173,7 +192,7 @@ class Serve:
         if isinstance(news, LookFailed):
             self._trouble(Root("machine", ""), news.said, now)
             return
-        last = f"it last loaded well at {_moment(self._well_at)}" if self._well_at else ""
+        last = f"it last loaded well at {moment(self._well_at)}" if self._well_at else ""
         advice = "; ".join(filter(None, ["mend it: until then nothing new begins", last]))
         self._trouble(Root("project", ""), news.said, now, advice)
 
@@ -224,6 +243,7 @@ class Serve:
             self.say(f"{said}; {advice}" if advice else said)
         since = now if before is None else before.since
         self.troubles[root] = Trouble(root, since, said, advice)
+        self._tell()
 
     def _stop(self, now: float) -> None:
         """At first let what runs come to its end; the second time end at once."""
@@ -231,11 +251,6 @@ class Serve:
         self.is_stopping = True
         self._gives_up_at = now + self.settings.stop_within.total_seconds()
         self.outside.halt(now=self.is_over)
-
-
-def _moment(at: float) -> str:
-    """A moment in the zone of this machine."""
-    return datetime.fromtimestamp(at, UTC).astimezone().isoformat(" ", "seconds")
 
 
 def _sentence(ended: Ended) -> str:
