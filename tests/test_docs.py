@@ -256,7 +256,9 @@ def test_the_reference_of_declarations_has_every_option_and_read() -> None:
     text = reference("declarations.md")
     names = {f.name for f in fields(Options)} | {f.name for f in fields(Dataset)} - {"place"}
     assert [n for n in sorted(names) if f"`{n}`" not in text] == []
-    forms = ("window", "previous", "history", "asof", "overlapping", "optional")
+    forms = (
+        "window", "previous", "history", "asof", "within", "at_least", "overlapping", "optional",
+    )  # fmt: skip
     assert [n for n in forms if not hasattr(Dataset, n) or f".{n}(" not in text] == []
 
 

@@ -243,3 +243,35 @@ def test_a_source_that_cannot_be_right_is_refused_at_load(world, arguments, says
     )
     with pytest.raises(PartflowError, match=says):
         _ = world.project
+
+
+@pytest.mark.parametrize(
+    ("grain", "settles", "keys"),
+    [
+        ("Whole()", "", ["all"]),
+        ('Hourly("2024-01-01T22", tz="Europe/Berlin")', 'settles_after="1h"', None),
+        ('Every("15m", "2024-01-01T23:30")', 'settles_after="1h"', None),
+        ('Monthly("2023-11")', 'settles_after="1h"', ["2023-11", "2023-12"]),
+    ],
+)
+def test_sources_of_all_grains_can_be_asked(world, grain, settles, keys):
+    world.jobs(
+        f"grain = {grain}\n"
+        f'api = Source("api", grain, fingerprint=lambda partition: partition.key, {settles})\n'
+        'told = Dataset("told", grain)\n\n'
+        "@task(reads=[api], writes=told)\n"
+        "def tells(tag: str) -> pl.DataFrame:\n"
+        '    return pl.DataFrame({"tag": [tag]})\n'
+    )
+    project = world.project
+    project.clock = lambda: moment("2024-01-02T00:00")
+    assert project.materialize().summary.failed == 0
+    own = [project.graph.datasets["api"].grain.key(o) for o in made(project)]
+    assert own == (keys or own) != []
+    assert sorted(world.read("told")["tag"]) == sorted(own)
+
+
+def made(project) -> list[int]:
+    planned = project.plan().tasks["tells"]
+    assert (planned.state == State.FRESH).all()
+    return list(range(planned.lo, planned.hi))
