@@ -74,11 +74,17 @@ Episodes = Mapping[Root, Episode]
 
 
 def told_now(
-    remembered: Episodes, troubles: Iterable[Trouble], now: float, notifying: Notifying
+    remembered: Episodes,
+    troubles: Iterable[Trouble],
+    now: float,
+    notifying: Notifying,
+    *,
+    is_whole: bool = True,
 ) -> tuple[Episodes, tuple[Tiding, ...]]:
     """What is to be remembered from now on, and what is to be told, all of it in one message.
 
-    `troubles` is all that is wrong now. What is remembered stays equal if there is nothing new.
+    `troubles` is all that is wrong now if it `is_whole`; else nobody knows of the rest, which stays
+    as it was. What is remembered stays equal if there is nothing new.
     """
     wrong = _by_root(troubles)
     episodes: dict[Root, Episode] = {}
@@ -91,6 +97,9 @@ def told_now(
             after, turn = _while_wrong(before, trouble, now, notifying)
         else:
             assert before is not None, "BUG: a root of no trouble and no episode"
+            if not is_whole:
+                episodes[root] = before
+                continue
             after, turn = _while_well(before, now, notifying)
         if turn is not None:
             tidings.append(Tiding(turn, after, trouble))

@@ -35,15 +35,20 @@ def with_news(
     now: float,
     notifying: Notifying,
     channels: Collection[str],
+    *,
+    is_whole: bool = True,
 ) -> Told:
     """The account with what is to be told now as one letter, if there is anything.
 
-    That a channel does not deliver is told when it has not twice, and never through itself.
+    `troubles` are all that there are if they are `is_whole`, as of `told_now`. That a channel does
+    not deliver is told when it has not twice, and never through itself.
     """
     told = _without_strangers(told, channels)
     wrong = [t for t in troubles if t.root.kind != CHANNEL]
     silent = [t for t in channel_troubles(told) if told.ailing[t.root.name].tries > 1]
-    episodes, tidings = told_now(told.episodes, [*wrong, *silent], now, notifying)
+    episodes, tidings = told_now(
+        told.episodes, [*wrong, *silent], now, notifying, is_whole=is_whole
+    )
     if not tidings:
         return replace(told, episodes=episodes)
     reports = tuple(_report(each) for each in tidings)

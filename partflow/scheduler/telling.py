@@ -125,19 +125,22 @@ class Telling:
         metastore: Metastore | None,
         store: Journaling,
         now: float,
+        *,
+        is_whole: bool = True,
     ) -> AfterTelling:
-        """Tell what is new of `troubles`, of which there are none but these.
+        """Tell what is new of `troubles`, of which there are none but these if they are `is_whole`.
 
-        Whoever has not looked anew gives those that were seen last: what is left out counts as
-        well. A trouble of a channel is added here, and need not be given. The metastore is None
-        where it cannot be opened. `now` is in epoch seconds. Nothing is written if nothing is new.
-        Raises what `metastore.noted` raises.
+        What is left out counts as well then. Whoever has not looked anew gives those that were seen
+        last; whoever has not looked at all yet says that they are not whole. A trouble of a channel
+        is added here, and need not be given. The metastore is None where it cannot be opened. `now`
+        is in epoch seconds. Nothing is written if nothing is new. Raises what `metastore.noted`
+        raises.
         """
         if not self.channels:
             return AfterTelling()
         noted = None if metastore is None else metastore.noted(TOLD)
         told = self._marked(self._remembered(noted), now)
-        told = with_news(told, troubles, now, self.notifying, self.channels)
+        told = with_news(told, troubles, now, self.notifying, self.channels, is_whole=is_whole)
         return self._recorded(noted, told, metastore, store, now)
 
     def finish(

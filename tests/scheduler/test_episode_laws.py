@@ -238,7 +238,17 @@ def test_a_trouble_that_lasts_over_a_jump_of_the_clock_is_told_once(jump):
     assert turns(history) == [(0, "opened")]
 
 
-def test_several_troubles_by_one_cause_are_one():
+def test_what_nobody_has_looked_at_is_neither_well_nor_wrong():
+    lasting, project = trouble(), replace(trouble(), root=Root("project", ""))
+    remembered, _ = told_now({}, [lasting], START, BY_DEFAULT)
+    for later in (MINUTE, HOUR, 3 * DAY):
+        now = START + later
+        after, tidings = told_now(remembered, [project], now, BY_DEFAULT, is_whole=False)
+        assert after[lasting.root] == remembered[lasting.root]
+        assert [t.episode.root for t in tidings] == [project.root]
+
+
+def test_several_troubles_by_one_root_are_one():
     both = [trouble(size=2), replace(trouble(size=3), first="0", last="c")]
     _, (tiding,) = told_now({}, both, START, BY_DEFAULT)
     assert (tiding.trouble.count, tiding.trouble.first, tiding.trouble.last) == (5, "0", "c")
