@@ -53,8 +53,11 @@ class Outside(Protocol):
         ...
 
 
-Tell = Callable[[Sequence[Trouble], float], float | None]
-"""Tells people of all that is wrong now; gives back when to call again, None if never."""
+Tell = Callable[[Sequence[Trouble], float, bool], float | None]
+"""Tells people of what is wrong now; gives back when to call again, None if never.
+
+The last argument is whether that is all: before the first look nobody knows.
+"""
 
 
 @dataclass(slots=True)
@@ -77,7 +80,7 @@ class Serve:
     outside: Outside
     settings: Scheduling
     say: Callable[[str], None]
-    tell: Tell = lambda _, __: None
+    tell: Tell = lambda _, __, ___: None
     is_once: bool = False
     runs: dict[int, Running] = field(default_factory=dict)
     troubles: dict[Root, Trouble] = field(default_factory=dict)
@@ -119,7 +122,8 @@ class Serve:
         """Tell people of all that is wrong, as far as it was seen last."""
         seen = () if self.outlook is None else self.outlook.troubles
         now = self.outside.now()
-        self._tells_at = self.tell((*self.troubles.values(), *seen), now)
+        has_looked = self.outlook is not None
+        self._tells_at = self.tell((*self.troubles.values(), *seen), now, has_looked)
         if self._tells_at is not None:  # later, also if the clock was put back
             self._tells_at = min(max(self._tells_at, now + _A_MOMENT), now + self._span)
 

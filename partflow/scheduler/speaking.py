@@ -62,22 +62,22 @@ class Speaking:
         """Whether nobody is to be told anything."""
         return not self.telling.channels and self.following is None
 
-    def tick(self, troubles: Sequence[Trouble], now: float) -> float | None:
+    def tick(self, troubles: Sequence[Trouble], now: float, is_whole: bool) -> float | None:  # noqa: FBT001 - of `Tell`
         """Tell what is new; returns when to call again though nothing is, None if never.
 
-        `troubles` are all that are wrong now; `now` is in epoch seconds.
+        `troubles` are all that are wrong now if they are `is_whole`; `now` is in epoch seconds.
         """
         if self.is_silent:
             return None
         try:
             if not self.place.is_empty:
                 with self.place.opened() as metastore:
-                    moments = self._told(metastore, troubles, now)
+                    moments = self._told(metastore, troubles, now, is_whole=is_whole)
                 self._refused = ""
                 return min(moments, default=None)
         except Exception as error:  # noqa: BLE001 - whatever a disk or a metastore may refuse with
             self._complain(str(error))
-        after = self.telling.tick(troubles, None, self.store, now)
+        after = self.telling.tick(troubles, None, self.store, now, is_whole=is_whole)
         return now + _AGAIN if after.next_at is None else min(after.next_at, now + _AGAIN)
 
     def finish(self, within: float) -> None:
@@ -93,8 +93,10 @@ class Speaking:
         except Exception as error:  # noqa: BLE001 - as above
             self._complain(str(error))
 
-    def _told(self, metastore: Metastore, troubles: Sequence[Trouble], now: float) -> list[float]:
-        after = self.telling.tick(troubles, metastore, self.store, now)
+    def _told(
+        self, metastore: Metastore, troubles: Sequence[Trouble], now: float, *, is_whole: bool
+    ) -> list[float]:
+        after = self.telling.tick(troubles, metastore, self.store, now, is_whole=is_whole)
         if after.unrecorded:
             self._complain(after.unrecorded)
         moments = [after.next_at]

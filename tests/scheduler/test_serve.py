@@ -206,3 +206,21 @@ def test_asked_to_stop_at_rest_it_ends() -> None:
     serve.turn()
 
     assert serve.is_over
+
+
+def test_before_it_has_looked_it_does_not_say_that_it_tells_all() -> None:
+    told: list[tuple[list[Root], bool]] = []
+
+    def tell(troubles, now, is_whole):
+        told.append(([each.root for each in troubles], is_whole))
+
+    played = Played(on_look=lambda played: played.answers.append(NotLoaded("no")))
+    serve = Serve(played, SETTINGS, lambda _: None, tell)
+    for _ in range(2):
+        serve.turn()
+    assert told[-1] == ([Root("project", "")], False)
+
+    played.on_look = sees()
+    for _ in range(3):
+        serve.turn()
+    assert told[-1] == ([], True)
