@@ -32,7 +32,12 @@ def restricted(whole: Plan, needed: Mapping[str, Mask]) -> Plan:
 
 def needed_of(whole: Plan) -> dict[str, Mask]:
     """For each task a mask of what is wanted and what that needs, without what is simply fresh."""
-    needed = {name: _demand(whole, planned) for name, planned in whole.tasks.items()}
+    return needed_by(whole, {name: _demand(whole, t) for name, t in whole.tasks.items()})
+
+
+def needed_by(whole: Plan, asked: Mapping[str, Mask]) -> dict[str, Mask]:
+    """For each task a mask of what is asked for and not simply fresh, and of what that needs."""
+    needed = {name: mask & _restless(whole.tasks[name]) for name, mask in asked.items()}
     for planned in reversed(tuple(whole.tasks.values())):
         mine = needed[planned.task.name]
         if not mine.any():
