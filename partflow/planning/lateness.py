@@ -145,6 +145,37 @@ def _late(
     return PartitionSet.where(late, first), moments[late]
 
 
+def next_lateness(plan: Plan) -> int | None:
+    """The first moment, in epoch seconds, at which something more becomes late; None if never."""
+    moments = [
+        moment
+        for name, dataset in plan.graph.datasets.items()
+        if dataset.expected is not None
+        for moment in _next(plan, name, dataset.expected)
+    ]
+    return min(moments, default=None)
+
+
+def _next(plan: Plan, name: str, expected: Expected) -> list[int]:
+    """When partitions of a dataset become late, or its newest fresh one too old, from now on."""
+    since, now = plan.snapshot.expected_since.get(name), plan.snapshot.now
+    if since is None or name in plan.snapshot.paused:
+        return []
+    dataset, found = plan.graph.datasets[name], []
+    if expected.max_age is not None:
+        found.append(max(newest_fresh(plan, dataset) or 0, since) + expected.max_age)
+    extent = plan.graph.dataset_extents[name]
+    for lo, hi in _spans(plan, dataset) if expected.has_moments else ():
+        end = max(hi, extent.until(hi + 1))  # the next one that is due may be late before its lag
+        never = state_over(plan.snapshot.states[name], lo, end).seq == 0
+        if never.any():
+            first = lo + int(np.argmax(never))
+            moments = expected.moments(dataset.grain, first, end)
+            found += moments[never[first - lo :] & (moments >= max(now, since))].tolist()
+    later = [moment for moment in found if moment >= now]
+    return [min(later) + 1] if later else []  # what is late has its moment behind it
+
+
 def newest_fresh(plan: Plan, dataset: Dataset) -> int | None:
     """Where the newest fresh partition ends, in epoch seconds; None if none is fresh.
 

@@ -1,0 +1,98 @@
+"""Says when time alone changes a plan, or what is late: what comes due, settles, or is waited for.
+
+Knows nothing of sleeping. Between the moment of a snapshot and the one that is found here, a plan
+of the same files and records is the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from partflow.declarations.graph import outputs
+from partflow.partitions.calendar import Whole
+from partflow.planning.lateness import next_lateness
+from partflow.planning.partial import waited_until
+from partflow.planning.plan import CLOCK_SLACK, Plan, State, TaskPlan
+from partflow.planning.snapshot import state_over
+from partflow.planning.upstream import horizon_of, task_span
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from partflow.declarations.mapping import Extent
+    from partflow.partitions.calendar import Grain
+
+
+def next_change(plan: Plan) -> int | None:
+    """The first moment after the snapshot's, in epoch seconds, that changes something by itself.
+
+    None if none does: then only files, records, code and people can.
+    """
+    moments = [
+        *_due(plan),
+        *(moment for planned in plan.tasks.values() for moment in _of_task(plan, planned)),
+        *(pause.until for pause in plan.snapshot.paused.values() if pause.until is not None),
+        plan.snapshot.newest_at - CLOCK_SLACK,
+    ]
+    late = next_lateness(plan)
+    if late is not None:
+        moments.append(late)
+    return min((moment for moment in moments if moment > plan.snapshot.now), default=None)
+
+
+def _due(plan: Plan) -> Iterator[int]:
+    """When the next partition of each task and source becomes due."""
+    graph, now = plan.graph, plan.snapshot.now
+    nexts = {
+        (task.grain, task_span(graph, task, now)[1], int(task.options.lag.total_seconds()))
+        for task in graph.tasks
+        if _goes_on(task.grain, graph.task_extents[task.name], task_span(graph, task, now)[1])
+    }
+    for name, dataset in graph.datasets.items():
+        end = horizon_of(graph, name, now)
+        if dataset.is_source and _goes_on(dataset.grain, graph.dataset_extents[name], end):
+            nexts.add((dataset.grain, end, 0))
+    for grain, ordinal, lag in nexts:
+        yield grain.interval(ordinal).end + lag
+
+
+def _goes_on(grain: Grain, extent: Extent, end: int) -> bool:
+    """Whether there can be a partition with the ordinal `end`."""
+    return not isinstance(grain, Whole) and (extent.hi is None or end < extent.hi)
+
+
+def _of_task(plan: Plan, planned: TaskPlan) -> Iterator[int]:
+    """When a partition is refreshed, or settled, and when it waits no longer for a part."""
+    task, now = planned.task, plan.snapshot.now
+    if not len(planned.state):
+        return
+    if task.options.settles_after is not None:
+        yield from _refreshes(plan, planned)
+    for task_input in task.inputs:
+        read = task_input.read
+        waits = planned.state == State.WAITING
+        if read.least is None or not read.wait or isinstance(task.grain, Whole) or not waits.any():
+            continue
+        yield from _soonest(waited_until(read, task, planned.lo, planned.hi)[waits], now)
+
+
+def _refreshes(plan: Plan, planned: TaskPlan) -> Iterator[int]:
+    options, now = planned.task.options, plan.snapshot.now
+    assert options.settles_after is not None
+    state = state_over(plan.snapshot.states[outputs(planned.task)[0]], planned.lo, planned.hi)
+    settled_at = planned.task.grain.edges(planned.lo, planned.hi)[1:] + int(
+        options.settles_after.total_seconds()
+    )
+    unsettled = (state.seq > 0) & (state.made_at < settled_at)
+    yield from _soonest(settled_at[unsettled], now)
+    if options.refresh_every is not None:
+        again = state.made_at[unsettled] + int(options.refresh_every.total_seconds())
+        yield from _soonest(again, now)
+
+
+def _soonest(moments: NDArray[np.int64], now: int) -> list[int]:
+    """The first of the moments that lies after now, if one does."""
+    later = moments[moments > now]
+    return [int(later.min())] if len(later) else []
