@@ -6,6 +6,7 @@ of two prefix sums. Knows nothing of files or datasets: fingerprints come in as 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,6 +80,19 @@ def prefix(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def range_digest(parts: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The digest of one range from its elements; equal to the difference of its prefix sums."""
     return parts[0] if len(parts) == 1 else np.asarray(parts.sum(axis=0, dtype=np.uint64))
+
+
+def joined(code: str, reads: Sequence[NDArray[np.uint64]], n: int) -> NDArray[np.uint64]:
+    """One number for each of `n` steps, from its code and the digest of each of its reads.
+
+    `code` is the task's fingerprint; each of `reads` has shape (n, 2). The order of reads counts.
+    """
+    first, second = lanes(code)
+    numbers = np.full(n, _mixed_one(second ^ _mixed_one(first)), np.uint64)
+    for digest in reads:
+        for lane in range(LANES):
+            numbers = _mixed(numbers ^ digest[:, lane])
+    return numbers
 
 
 def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
