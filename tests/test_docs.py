@@ -4,6 +4,7 @@ A page is one session in an empty folder. Of its fenced blocks
 - `console` holds commands after `$`, each with what it prints (moments, digests, seconds aside);
 - `python` and `toml` that begin with `# some/file` are written there, other Python is run;
 - `diff` is applied to the file that it names; all else is only to be read.
+On the page of Airflow's ideas each section is a session, after the blocks above the first.
 """
 
 from __future__ import annotations
@@ -39,6 +40,28 @@ SESSIONS = [
     ROOT / "docs/tutorial.md",
     *sorted((ROOT / "docs/how-to").glob("*")),
 ]
+FROM_AIRFLOW = ROOT / "docs/explanation/coming-from-airflow.md"
+IDEAS = [
+    "Schedule",
+    "timedelta",
+    "Start and end date",
+    "Catch-up",
+    "Backfill",
+    "Data interval in a template",
+    "Fan-in and fan-out",
+    "Branch",
+    "Trigger rule",
+    "Sensor",
+    "XCom",
+    "TaskFlow",
+    "Pool",
+    "SLA",
+    "Dynamic tasks",
+    "Latest only",
+    "Deferrable operator",
+]
+
+DAY = 86_400 * 10**9  # in nanoseconds
 
 PROGRESS = re.compile(r"[\d,]+ of [\d,]+ done, .* left$")
 # What differs from one run to the next, and from one version of a library to another.
@@ -148,11 +171,10 @@ def run_python(block: Block) -> None:
         exec(compile(block.text, block.place, "exec"), {"__name__": "docs"})
 
 
-@pytest.mark.parametrize("page", SESSIONS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_what_a_page_shows_is_what_happens(page, folder, monkeypatch) -> None:
-    for block in blocks(page):
+def play(session: list[Block], change_to) -> None:
+    for block in session:
         if block.kind == "console":
-            run_console(block, monkeypatch.chdir)
+            run_console(block, change_to)
         elif block.kind == "diff":
             apply_diff(block)
         elif block.file is not None:
@@ -160,6 +182,54 @@ def test_what_a_page_shows_is_what_happens(page, folder, monkeypatch) -> None:
             Path(block.file).write_text(block.text, "utf-8")
         elif block.kind == "python":
             run_python(block)
+
+
+def sections(page: Path) -> dict[str, list[Block]]:
+    """The blocks below each heading of the second level; those before the first below ""."""
+    title, by_title = "", {"": []}
+    parts = {block.line: block for block in blocks(page)}
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
+        if line.startswith("## "):
+            title = line.removeprefix("## ")
+            by_title[title] = []
+        if number in parts:
+            by_title[title].append(parts[number])
+    return by_title
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_a_page_shows_is_what_happens(page, folder, monkeypatch) -> None:
+    play(blocks(page), monkeypatch.chdir)
+
+
+@pytest.mark.parametrize("idea", IDEAS)
+def test_an_idea_of_airflow_is_done_here_as_its_section_shows(idea, folder, monkeypatch) -> None:
+    of_page = sections(FROM_AIRFLOW)
+    play([*of_page[""], *of_page[idea]], monkeypatch.chdir)
+
+
+def test_each_idea_of_airflow_is_shown_there_and_here_and_run() -> None:
+    of_page = sections(FROM_AIRFLOW)
+    assert list(of_page) == ["", *IDEAS]
+    for idea in IDEAS:
+        there, *here = [block.kind for block in of_page[idea]]
+        assert there in ("py", "text"), idea
+        assert "console" in here, idea
+    for block in blocks(FROM_AIRFLOW):
+        if block.kind == "py":
+            compile(block.text, block.place, "exec")
+
+
+def test_data_that_was_expected_is_late_once_its_time_has_passed(folder, monkeypatch) -> None:
+    """The section cannot wait for days, so that they pass here."""
+    of_page = sections(FROM_AIRFLOW)
+    play([*of_page[""], *of_page["SLA"]], monkeypatch.chdir)
+    forget_jobs()
+    project = public.Project.load(".")
+    now = project.clock()
+    assert [name for name, late in project.late().items() if late.is_late] == []
+    project.clock = lambda: now + 3 * DAY
+    assert [name for name, late in project.late().items() if late.is_late] == ["takings"]
 
 
 def test_a_shell_snippet_that_no_test_runs_holds_only_what_sets_up() -> None:
