@@ -95,23 +95,28 @@ class _Reach:
         """Enter what of a task is at fault, behind what is, or late for no other reason."""
         nodes = outputs(planned.task)
         line = _Rooted(planned.lo, planned.state, np.zeros(len(planned.state), np.int32))
-        is_restless = bool(planned.state.any())
-        if is_restless:
-            grain, reason = planned.task.grain, planned.reason
-            self._begin(Root("failed", planned.task.name), grain, line, reason == Reason.HELD)
-            changed = reason == Reason.CHANGED_OUTSIDE
-            self._begin(Root("changed outside", nodes[0]), grain, line, changed)
-            own = line.roots != 0
-            self._follow(planned, line)
-            numbers, counts = np.unique(line.roots[~own & (line.roots != 0)], return_counts=True)
-            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-                self.behind[number] = self.behind.get(number, 0) + count
-            for node in nodes:
-                if node in self.late:
-                    self._begin(Root("late", node), grain, line, self._late(node, line))
+        if planned.state.any():
+            self._enter_roots(planned, line)
         for node in nodes:
             before = self.lines.get(node)
             self.lines[node] = line if before is None else _together(before, line)
+
+    def _enter_roots(self, planned: TaskPlan, line: _Rooted) -> None:
+        """Give a task's partitions their roots: their own fault, what they are behind, or late."""
+        grain, nodes = planned.task.grain, outputs(planned.task)
+        self._begin(Root("failed", planned.task.name), grain, line, planned.reason == Reason.HELD)
+        changed = planned.reason == Reason.CHANGED_OUTSIDE
+        self._begin(Root("changed outside", nodes[0]), grain, line, changed)
+        is_own = line.roots != 0
+        self._follow(planned, line)
+        late = {node: self._late(node, line) for node in nodes if node in self.late}
+        if late:
+            self._take_over(planned, line, np.logical_or.reduce(list(late.values())))
+        numbers, counts = np.unique(line.roots[~is_own & (line.roots != 0)], return_counts=True)
+        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+            self.behind[number] = self.behind.get(number, 0) + count
+        for node, mask in late.items():
+            self._begin(Root("late", node), grain, line, mask)
 
     def _begin(self, root: Root, grain: Grain, line: _Rooted, mask: NDArray[np.bool_]) -> None:
         """Enter a root where the mask is true, unless another one stands there."""
@@ -150,6 +155,16 @@ class _Reach:
         while (ahead[ahead] != ahead).any():
             ahead = ahead[ahead]
         line.roots[:] = line.roots[ahead]
+
+    def _take_over(self, planned: TaskPlan, line: _Rooted, late: NDArray[np.bool_]) -> None:
+        """Give what is late the root of the first late or blocked one that it reads, if any."""
+        for task_input, (a, b) in zip(planned.task.inputs, planned.bounds, strict=True):
+            upstream = self.lines.get(task_input.read.dataset.name)
+            here = np.flatnonzero(late & (line.roots == 0))
+            if upstream is not None and len(here):
+                rooted = np.flatnonzero(upstream.roots) + upstream.lo
+                at, found = _first(upstream, rooted, a[here], b[here])
+                line.roots[here[found]] = upstream.roots[at]
 
 
 def _held_up(planned: TaskPlan, position: int) -> Iterator[tuple[State, NDArray[np.int64]]]:

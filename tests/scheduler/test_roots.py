@@ -12,6 +12,7 @@ from hypothesis import given
 from landings import DAYS, FIRST, NOW, made_of, tries
 from strategies import Case, cases_by_themselves
 
+from partflow.declarations.dataset import Dataset
 from partflow.declarations.graph import outputs
 from partflow.planning.plan import Plan, Reason, State, TaskPlan
 from partflow.planning.planner import plan
@@ -121,6 +122,25 @@ def test_what_a_late_source_holds_up_is_late_for_that_reason() -> None:
     # What is to be made of all others, and is not yet, is late for no other reason.
     assert found[Root("late", "clean")].count == DAYS - 3
     assert late.blocked >= 3 * 2
+
+
+def test_what_is_late_behind_what_is_late_is_one_trouble() -> None:
+    made = made_of()
+    expected = {**made.snapshot.expected_since}
+    graph = replace(
+        made.graph,
+        datasets={
+            name: Dataset(name, made.graph.datasets[name].grain, expect_by="2h")
+            if name in {"clean", "week"}
+            else dataset
+            for name, dataset in made.graph.datasets.items()
+        },
+    )
+    snapshot = replace(made.snapshot, expected_since={**expected, "week": 0})
+    found = by_root(troubles_of(replace(made, graph=graph, snapshot=snapshot), {}))
+    assert Root("late", "week") not in found
+    late = found[Root("late", "clean")]
+    assert (late.count, late.blocked) == (DAYS - 1, DAYS - 1)
 
 
 def test_a_file_that_cannot_be_read_is_one_trouble_with_its_advice() -> None:
