@@ -105,7 +105,7 @@ def noted(source: Source, book: Book, tried: Mapping[int, Tried]) -> Book:
     return Book(book.grain, {o: t for o, t in both.items() if o not in settled}, settled)
 
 
-def failing(grain: Grain, book: Book) -> Iterator[tuple[str, Tried]]:
+def failing_to_answer(grain: Grain, book: Book) -> Iterator[tuple[str, Tried]]:
     """The key of each partition that could not be asked about last time, in order of time."""
     for ordinal in sorted(book.failures):
         yield grain.key(ordinal), book.tried[ordinal]

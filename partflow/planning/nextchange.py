@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from partflow.declarations.dataset import Source
 from partflow.declarations.graph import outputs
 from partflow.partitions.calendar import Whole
+from partflow.planning.asking import next_asked_at
 from partflow.planning.lateness import next_lateness
 from partflow.planning.partial import waited_until
 from partflow.planning.plan import CLOCK_SLACK, Plan, State, TaskPlan
@@ -33,6 +35,7 @@ def next_change(plan: Plan) -> int | None:
     moments = [
         *_due(plan),
         *(moment for planned in plan.tasks.values() for moment in _of_task(plan, planned)),
+        *_asked(plan),
         *(pause.until for pause in plan.snapshot.paused.values() if pause.until is not None),
         plan.snapshot.newest_at - CLOCK_SLACK,
     ]
@@ -56,6 +59,15 @@ def _due(plan: Plan) -> Iterator[int]:
             nexts.add((dataset.grain, end, 0))
     for grain, ordinal, lag in nexts:
         yield grain.interval(ordinal).end + lag
+
+
+def _asked(plan: Plan) -> Iterator[int]:
+    """When each source without files is asked again that says how often; a second on if by now."""
+    for name, book in plan.snapshot.asked.items():
+        source = plan.graph.datasets[name]
+        if isinstance(source, Source) and source.refreshing:
+            again = next_asked_at(source, book)
+            yield from () if again is None else (max(again, plan.snapshot.now + 1),)
 
 
 def _goes_on(grain: Grain, extent: Extent, end: int) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from partflow.partitions.keytexts import shown_key
-from partflow.planning.asking import failing
+from partflow.planning.asking import failing_to_answer
 from partflow.report.text import count, moment
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def remarks_of(graph: Graph, snapshot: Snapshot) -> Remarks:
     unanswered = [
         UnansweredReport(name, keys[0][0], len(keys), keys[0][1].failure)
         for name, book in snapshot.asked.items()
-        if (keys := list(failing(graph.datasets[name].grain, book)))
+        if (keys := list(failing_to_answer(graph.datasets[name].grain, book)))
     ]
     asked = [
         AskedReport(name, moment(book.newest))

@@ -10,7 +10,7 @@ import numpy as np
 from partflow.declarations.graph import outputs
 from partflow.execution.controls import Controls, Result
 from partflow.partitions.sets import PartitionSet
-from partflow.planning.comingup import changes_at
+from partflow.planning.nextchange import next_change
 from partflow.planning.plan import Action, Plan, Request, TaskPlan
 from partflow.project.project import Project
 from partflow.scheduler.outlook import Outlook, Steps
@@ -26,7 +26,7 @@ def looked(project: Project, graph: str, *, at_all: bool) -> Outlook:
     at, plan = project.clock() / 1e9, project.plan()
     steps = {name: _steps(planned) for name, planned in plan.tasks.items()}
     begins = {name: s for name, s in steps.items() if len(s.ordinals)}
-    return Outlook(at, begins, {}, changes_at=changes_at(plan), looked_at_all=at, graph=graph)
+    return Outlook(at, begins, {}, changes_at=next_change(plan), looked_at_all=at, graph=graph)
 
 
 def made(project: Project, at_most: int, controls: Controls) -> Result:

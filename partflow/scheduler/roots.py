@@ -15,6 +15,7 @@ import numpy as np
 
 from partflow.declarations.graph import outputs
 from partflow.partitions.keytexts import shown_key
+from partflow.planning.asking import failing_to_answer
 from partflow.planning.lateness import Lateness, lateness
 from partflow.planning.plan import Plan, Reason, State, TaskPlan, perhaps_done
 from partflow.planning.snapshot import Condition
@@ -49,6 +50,7 @@ def troubles_of(plan: Plan, failing: Memory) -> tuple[Trouble, ...]:
         *(_counted(plan, reach, root) for root in reach.numbers if root.kind != "failed"),
         *_too_old(reach),
         *_perhaps_done(plan),
+        *_in_vain(plan),
     )
 
 
@@ -287,6 +289,23 @@ def _perhaps_done(plan: Plan) -> Iterator[Trouble]:
             keys[0],
             keys[-1],
         )
+
+
+def _in_vain(plan: Plan) -> Iterator[Trouble]:
+    """The sources without files that could not be asked last time."""
+    for name, book in plan.snapshot.asked.items():
+        failures = list(failing_to_answer(plan.graph.datasets[name].grain, book))
+        if failures:
+            first, last = (shown_key(failures[at][0]) for at in (0, -1))
+            yield Trouble(
+                Root("source", name),
+                float(min(tried.at for _, tried in failures)),
+                f"it could not be asked: {failures[0][1].failure}",
+                f"what it answered before stays; `partflow why {name} -p {first}` says more",
+                len(failures),
+                first,
+                last,
+            )
 
 
 def _of_clock(plan: Plan) -> Iterator[Trouble]:

@@ -16,6 +16,7 @@ from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph, derive
 from partflow.declarations.task import task
 from partflow.partitions.calendar import Daily, Whole
+from partflow.planning.asking import Tried, empty_book, noted
 from partflow.planning.lateness import lateness
 from partflow.planning.nextchange import next_change
 from partflow.planning.pauses import Pause
@@ -114,3 +115,13 @@ def test_what_is_whole_and_waits_for_nobody_is_never_changed_by_time() -> None:
     graph = derive([task(name="shops", writes=Dataset("shops", Whole()))(lambda: None)], [])
     snapshot = Snapshot(NOW, {"shops": empty_state(0, 1)}, {"shops": "1" * 32}, {})
     assert next_change(plan(graph, snapshot, Request())) is None
+
+
+def test_a_source_without_files_is_asked_again_after_its_pause() -> None:
+    days = Daily("2024-01-01", "2024-01-07")
+    api = Source(
+        "api", days, fingerprint=lambda partition: None, settles_after="9d", refresh_every="6h"
+    )
+    tried = {FIRST: Tried(NOW - 3600), FIRST + 1: Tried(NOW)}
+    found = expecting(api, NOW, asked={"api": noted(api, empty_book(api), tried)})
+    assert next_change(found) == NOW + 5 * 3600

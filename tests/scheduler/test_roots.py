@@ -12,11 +12,13 @@ from hypothesis import given
 from landings import DAYS, FIRST, NOW, made_of, tries
 from strategies import Case, cases_by_themselves
 
-from partflow.declarations.dataset import Dataset
-from partflow.declarations.graph import outputs
-from partflow.planning.plan import Plan, Reason, State, TaskPlan
+from partflow.declarations.dataset import Dataset, Source
+from partflow.declarations.graph import derive, outputs
+from partflow.partitions.calendar import Daily
+from partflow.planning.asking import Tried, empty_book, noted
+from partflow.planning.plan import Plan, Reason, Request, State, TaskPlan
 from partflow.planning.planner import plan
-from partflow.planning.snapshot import Condition
+from partflow.planning.snapshot import Condition, Snapshot, empty_state
 from partflow.scheduler.outlook import Root, Trouble
 from partflow.scheduler.roots import troubles_of
 from partflow.scheduler.tries import Memory
@@ -175,3 +177,18 @@ def test_where_nothing_is_expected_or_at_fault_there_is_no_trouble(days: range) 
     made = made_of(days)
     quiet = replace(made, snapshot=replace(made.snapshot, expected_since={}))
     assert troubles_of(quiet, {}) == ()
+
+
+def test_a_source_that_cannot_be_asked_is_a_trouble_of_its_own() -> None:
+    days = Daily("2024-01-01", "2024-01-07")
+    api = Source("api", days, fingerprint=lambda partition: None, settles_after="3d")
+    ordinals = {
+        FIRST + 1: Tried(NOW - 60, "ValueError: no network"),
+        FIRST: Tried(NOW, "a timeout"),
+    }
+    book = noted(api, empty_book(api), {**ordinals, FIRST + 2: Tried(NOW)})
+    snapshot = Snapshot(NOW, {"api": empty_state(FIRST, 6)}, {}, {}, asked={"api": book})
+    (trouble,) = troubles_of(plan(derive([], [api]), snapshot, Request()), {})
+    assert (trouble.root, trouble.since) == (Root("source", "api"), float(NOW - 60))
+    assert (trouble.count, trouble.first, trouble.last) == (2, "2024-01-01", "2024-01-02")
+    assert trouble.said == "it could not be asked: a timeout"
