@@ -9,12 +9,14 @@ import sys
 
 import polars as pl
 import pytest
+from worlds import moment
 
 from partflow.errors import UsageError
 from partflow.execution.controls import Controls
 from partflow.operations.check import Verdict
 from partflow.planning.plan import Reason, State
 from partflow.planning.selection import Asked
+from partflow.project.project import Project
 from partflow.report.graph import graph_report, paragraphs
 from partflow.report.plan import plan_report
 
@@ -100,6 +102,25 @@ def test_status_kept_selects_what_has_a_partition_that_is_kept(once):
     once.run()
     assert once.project.selected(["status:kept"]) == ("issued",)
     assert once.project.selected(["status:stale"]) == ()
+
+
+def test_what_is_kept_is_neither_late_nor_too_old(world):
+    world.jobs(JOBS.replace('"issued", DAYS', '"issued", DAYS, expect_by="2h", max_age="36h"'))
+
+    def at(text: str) -> Project:
+        project = world.project
+        project.clock = lambda: moment(text)
+        return project
+
+    world.sales(DAYS[0], 1)
+    at("2024-02-01T01:00").materialize(controls=Controls())
+    for hour, quantity in (("01", 5), ("03", 9)):
+        for key in DAYS:
+            world.sales(key, quantity)
+        at(f"2024-02-02T{hour}:00").materialize(controls=Controls())
+    later = at("2024-02-02T20:00")
+    assert {s.node: s.moved for s in later.status()}["issued"] == 3
+    assert not later.late()["issued"].is_late
 
 
 def test_a_request_for_what_is_kept_says_that_it_is_fresh_and_kept(once):
