@@ -43,10 +43,11 @@ def deployed_model(
     chosen = chosen_of(champion)
     refuse_if_worse(chosen, champion)
     refuse_if_unfit(quality)
-    about = {"week": partition.key, "champion": chosen["model"], "errors": chosen}
+    errors = {name: chosen[name] for name in ("wape", "bias")}
+    about = {"week": partition.key, "champion": chosen["model"], "errors": errors}
     files = {"linear": linear[0], "tree": tree[0]}
     release = {
-        "model.json": json.dumps(about, default=str, indent=2).encode(),
+        "model.json": json.dumps(about, indent=2).encode(),
         "model_card.json": model_card.drop("week").write_json().encode(),
         **{
             f"{name}_model{files[name].suffix}": files[name].read_bytes()
