@@ -157,7 +157,7 @@ def _lines_of(episode: EpisodeReport) -> list[str]:
         ]
     lines = [_head(episode), *(f"  {line}" for line in bounded(episode.said))]
     lines.append(f"  since {episode.since}{_times(episode)}")
-    lines += [f"  go on with: {printable(episode.advice)}"] if episode.advice else []
+    lines += [f"  {printable(episode.advice)}"] if episode.advice else []
     return lines
 
 

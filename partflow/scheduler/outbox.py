@@ -122,7 +122,10 @@ def channel_troubles(told: Told) -> tuple[Trouble, ...]:
     """A trouble for each channel that does not deliver."""
     return tuple(
         Trouble(
-            Root(CHANNEL, name), state.since, ailing_words(told, name), "partflow notify --test"
+            Root(CHANNEL, name),
+            state.since,
+            ailing_words(told, name),
+            "`partflow notify --test` tries it",
         )
         for name, state in sorted(told.ailing.items())
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -38,10 +40,21 @@ def test_one_failure_and_all_that_waits_behind_it_is_one_short_message():
         head,
         "  ValueError: no rows",
         "  since 2024-03-01T00:00:00Z",
-        "  go on with: partflow backfill clean --only failed",
+        "  partflow backfill clean --only failed",
         "",
         "shop on mill, 2023-11-14T22:13:20Z; `partflow status` says all",
     ]
+
+
+def test_the_page_of_being_told_shows_a_message_as_it_is():
+    page = (Path(__file__).parents[2] / "docs/how-to/be-told.md").read_text("utf-8")
+    shown = episode(
+        name="clean_sales", since="2024-03-01T02:00:00Z", said="ValueError: no column 'qty'",
+        advice="`partflow materialize clean_sales` tries it at once, "
+        "`partflow why clean_sales -p 2024-02-09` says more",
+    )  # fmt: skip
+    at = datetime(2024, 3, 1, 2, 0, 12, tzinfo=UTC).timestamp()
+    assert f"```text\n{notice('id', at, 'shop on mill', [shown]).text}\n```" in page
 
 
 def test_what_is_new_and_large_comes_before_what_grew_and_what_is_well():
