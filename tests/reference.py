@@ -560,7 +560,8 @@ class Judge:
             return False
         settled = task.grain.interval(ordinal).end + task.options.settles_after.total_seconds()
         every = task.options.refresh_every
-        again = record.made_at + (every.total_seconds() if every else 0)
+        without = 0 if self.request.automatic is None else 3600
+        again = record.made_at + (every.total_seconds() if every else without)
         now = self.snapshot.now
         if record.made_at > now + 300:  # by a clock that was ahead
             return True

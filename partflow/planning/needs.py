@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     Causes = NDArray[np.int16]
 
 
+BY_ITSELF = 3600
+"""Seconds between two refreshes by itself of what a task says nothing more of than that it settles.
+
+Without a pause each tick would make it again, for days.
+"""
+
 _SPARED = (Reason.INPUT, Reason.RECKONED, Reason.CODE, Reason.REFRESH)
 """The reasons that do not count for a pinned partition."""
 
@@ -249,19 +255,30 @@ def _unsettled(look: Look, task: Task, state: DatasetState) -> Mask:
     """Which were made before they had settled, and are to be refreshed now.
 
     A partition has settled once `settles_after` has passed since its interval's end. Those made
-    earlier are refreshed if they have settled by now, or if `refresh_every` has passed since they
-    were made. If the record says that one was made after now, a clock was ahead: it is refreshed,
-    too.
+    earlier are refreshed if they have settled by now, or if the pause between refreshes has passed
+    since they were made. If the record says that one was made after now, a clock was ahead: it is
+    refreshed, too.
     """
     settles = task.options.settles_after
-    every = task.options.refresh_every
+    pause = refresh_pause(task, look.request)
     assert settles is not None
     settled_at = task.grain.edges(state.lo, state.hi)[1:] + int(settles.total_seconds())
     now = look.snapshot.now
-    pause = 0 if every is None else int(every.total_seconds())
     is_time = (now - state.made_at >= pause) | (now >= settled_at)
     ahead = state.made_at > now + CLOCK_SLACK
     return np.asarray((((state.made_at < settled_at) & is_time) | ahead) & (state.seq > 0))
+
+
+def refresh_pause(task: Task, request: Request) -> int:
+    """How many seconds lie at least between two refreshes of what has not settled.
+
+    A task that does not say is refreshed by each run that somebody asks for, and by itself once in
+    `BY_ITSELF` seconds.
+    """
+    every = task.options.refresh_every
+    if every is None:
+        return 0 if request.automatic is None else BY_ITSELF
+    return int(every.total_seconds())
 
 
 def _wanted(look: Look, task: Task, span: tuple[int, int]) -> Mask:

@@ -14,6 +14,7 @@ from partflow.declarations.graph import outputs
 from partflow.partitions.calendar import Whole
 from partflow.planning.asking import next_asked_at
 from partflow.planning.lateness import next_lateness
+from partflow.planning.needs import refresh_pause
 from partflow.planning.partial import waited_until
 from partflow.planning.plan import CLOCK_SLACK, Plan, State, TaskPlan
 from partflow.planning.snapshot import state_over
@@ -99,9 +100,9 @@ def _refreshes(plan: Plan, planned: TaskPlan) -> Iterator[int]:
     )
     unsettled = (state.seq > 0) & (state.made_at < settled_at)
     yield from _soonest(settled_at[unsettled], now)
-    if options.refresh_every is not None:
-        again = state.made_at[unsettled] + int(options.refresh_every.total_seconds())
-        yield from _soonest(again, now)
+    pause = refresh_pause(planned.task, plan.request)
+    if pause:
+        yield from _soonest(state.made_at[unsettled] + pause, now)
 
 
 def _soonest(moments: NDArray[np.int64], now: int) -> list[int]:
