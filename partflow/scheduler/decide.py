@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """The runs that go on: how many, and when one last began, took its lease, or ended.
+    """The runs that go on: how many, and whether any has begun or ended since the look was asked.
 
-    `rests_until` is until when no run begins, since the last one had nothing to do. Both moments
-    are in epoch seconds.
+    `rests_until` is until when no run begins, in epoch seconds, since the last one had nothing to
+    do.
     """
 
     runs: int = 0
-    changed_at: float = 0.0
+    has_changed: bool = False
     rests_until: float = 0.0
 
 
@@ -35,7 +35,7 @@ def decide(outlook: Outlook, under_way: UnderWay, now: float, scheduling: Schedu
     A run begins if anything can be made that no run that goes on is at: what was seen before one
     began or ended does not tell.
     """
-    tells = outlook.at >= under_way.changed_at and outlook.at <= now
+    tells = not under_way.has_changed and outlook.at <= now
     has_room = under_way.runs < scheduling.runs_at_once
     wants = has_room and any(len(steps.ordinals) for steps in outlook.steps.values())
     rests = wants and now < under_way.rests_until <= now + scheduling.look_every.total_seconds()

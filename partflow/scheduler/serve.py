@@ -92,7 +92,7 @@ class Serve:
     _is_looking: bool = False
     _looks_at_all: bool = True
     _look_at: float = 0.0
-    _changed_at: float = 0.0
+    _has_changed: bool = False
     _rests_until: float = 0.0
     _deaths: int = 0
     _well_at: float = 0.0
@@ -105,7 +105,7 @@ class Serve:
         # Soon, also if the clock was put back.
         self._look_at = min(self._look_at, now + self._span)
         if self._may_look and self._look_at <= now:
-            self._is_looking = True
+            self._is_looking, self._has_changed = True, False
             self.outside.look(at_all=self._looks_at_all)
         wakes_at = self._look_at if self._may_look else now + self._span
         moments = [at for at in (self._gives_up_at, self._tells_at) if at is not None]
@@ -179,13 +179,13 @@ class Serve:
             self.troubles.pop(Root(kind, ""), None)
         self.outlook, self._well_at = outlook, now
         self._tell()
-        under_way = UnderWay(len(self.runs), self._changed_at, self._rests_until)
+        under_way = UnderWay(len(self.runs), self._has_changed, self._rests_until)
         acts = decide(outlook, under_way, now, self.settings)
         self._look_at, self._looks_at_all = acts.sleep_until, acts.looks_at_all
         if acts.begins_run and not self.is_stopping:
             self._numbers += 1
             self.runs[self._numbers] = Running()
-            self._changed_at = now
+            self._has_changed = True
             self.outside.begin(self._numbers, outlook, is_apart=self._deaths > 0)
         self.is_over |= self.is_once and not self.runs
 
@@ -206,7 +206,7 @@ class Serve:
         match said:
             case Leased():
                 self.runs[number].steps = said.steps
-                self._changed_at = self._look_at = now
+                self._has_changed, self._look_at = True, now
             case Progressed():
                 self.runs[number].finished, self.runs[number].failed = said.finished, said.failed
             case StepLost():
@@ -218,7 +218,7 @@ class Serve:
 
     def _ended(self, number: int, ended: Ended, now: float) -> None:
         del self.runs[number]
-        self._changed_at = self._look_at = now
+        self._has_changed, self._look_at = True, now
         if ended.run:
             self._deaths = 0
             self.troubles.pop(Root("child", "run"), None)
@@ -234,7 +234,7 @@ class Serve:
             self._is_looking = False
         self.runs.pop(died.number, None)
         self._deaths += 1
-        self._changed_at = now
+        self._has_changed = True
         self._look_at = self._rests_until = now + min(self._span, 2.0**self._deaths)
         at = f" at {died.place}" if died.place else ""
         said = f"a child process ended while it was to {_DOING[died.doing]}{at}: {died.said}"

@@ -29,13 +29,15 @@ def outlook(
 
 def test_a_run_begins_if_something_can_be_made_and_another_may_go_on_beside() -> None:
     assert decide(outlook(), UnderWay(), NOW, SCHEDULING).begins_run
-    assert decide(outlook(), UnderWay(runs=1, changed_at=NOW - 1), NOW, SCHEDULING).begins_run
-    assert not decide(outlook(), UnderWay(runs=2, changed_at=NOW - 1), NOW, SCHEDULING).begins_run
+    assert decide(outlook(), UnderWay(runs=1), NOW, SCHEDULING).begins_run
+    assert not decide(outlook(), UnderWay(runs=2), NOW, SCHEDULING).begins_run
     assert not decide(outlook(steps=0), UnderWay(), NOW, SCHEDULING).begins_run
 
 
 def test_what_was_seen_before_a_run_began_does_not_begin_another_but_a_new_look_at_once() -> None:
-    acts = decide(outlook(at=NOW - 5), UnderWay(runs=1, changed_at=NOW - 1), NOW, SCHEDULING)
+    before = UnderWay(runs=1, has_changed=True)
+
+    acts = decide(outlook(at=NOW - 5), before, NOW, SCHEDULING)
 
     assert not acts.begins_run
     assert acts.sleep_until == NOW
@@ -68,7 +70,7 @@ def test_everything_is_looked_at_when_its_time_has_come_and_not_before() -> None
 
 
 def test_a_run_that_had_nothing_to_do_is_not_begun_again_at_once() -> None:
-    rests = UnderWay(changed_at=NOW - 1, rests_until=NOW + 30)
+    rests = UnderWay(rests_until=NOW + 30)
 
     acts = decide(outlook(), rests, NOW, SCHEDULING)
 
