@@ -107,8 +107,9 @@ def gc(  # noqa: PLR0917 - one a click option, given by name
 ) -> int:
     """Sweep staged files of dead runs, history past its bound, old runs and logs, unused caches.
 
-    How much history is kept, and for how long runs are, is configured. Only files that partflow
-    wrote are swept, and no file of a dataset ever is.
+    Also what the record holds of makings that were replaced, unless they are young or can be put
+    back. How much history is kept, and for how long runs are, is configured. Only files that
+    partflow wrote are swept, and no file of a dataset ever is.
 
     With --undeclared, files under the name of a DATASET that nothing declares, and that are not
     shown for that reason, are moved into the history: files outside of its range, of another grain,

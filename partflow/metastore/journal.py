@@ -46,39 +46,59 @@ class Journal:
     def add(self, line: str) -> None:
         """Add what one line says."""
         try:
-            document = json.loads(line)
-            if "code_parts" in document:
-                rules = _number(document.get("rules", 1))
-                self.codes[str(document["digest"])] = CodeRecord(
-                    dict(document["code_parts"]), rules
-                )
-            elif "effect" in document:
-                self.effects[str(document["effect"])] = _number(document["since"])
-            elif "begun" in document:
-                self.begun[str(document["begun"]), str(document["key"])] = str(document["run"])
-            elif "seen" in document:
-                things = tuple(Seen(*(_text(t) for t in thing)) for thing in document["what"])
-                self.seen[str(document["seen"]), str(document["key"])] = (
-                    str(document["run"]),
-                    things,
-                )
-            elif "noted" in document:
-                self._note(str(document["noted"]), str(document["name"]), _text(document["text"]))
-            elif "ended" in document:
-                self.begun.pop((str(document["ended"]), str(document["key"])), None)
-            else:
-                record = Record.from_json(line)
-                self.records.append(record)
-                if record.how == "done":
-                    self.begun.pop((record.node, record.key), None)
+            said = said_in(line)
+            if said.table == "records":
+                self.records.append(Record.from_json(line))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self.unread += 1
+            return
+        if said.ends is not None:
+            self.begun.pop(said.ends, None)
+        if said.table != "records":
+            table = getattr(self, said.table)
+            if said.value is None:
+                table.pop(said.name, None)
+            else:
+                table[said.name] = said.value
 
-    def _note(self, kind: str, name: str, text: str | None) -> None:
-        if text is None:
-            self.noted.pop((kind, name), None)
-        else:
-            self.noted[kind, name] = text
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """What a line says: a `value` under a name in a table of `Journal`; None takes it away.
+
+    Of a record the value is the document. `ends` is an (effect, key) of which it tells the end.
+    """
+
+    table: str
+    name: Any
+    value: Any
+    ends: tuple[str, str] | None = None
+
+
+def said_in(line: str) -> JournalLine:
+    """What a line says. ValueError, TypeError, KeyError or AttributeError if it is none of ours."""
+    document = json.loads(line)
+    if "code_parts" in document:
+        code = CodeRecord(dict(document["code_parts"]), _number(document.get("rules", 1)))
+        return JournalLine("codes", str(document["digest"]), code)
+    if "effect" in document:
+        return JournalLine("effects", str(document["effect"]), _number(document["since"]))
+    if "noted" in document:
+        name = str(document["noted"]), str(document["name"])
+        return JournalLine("noted", name, _text(document["text"]))
+    if "seen" in document:
+        things = tuple(Seen(*(_text(t) for t in thing)) for thing in document["what"])
+        name = str(document["seen"]), str(document["key"])
+        return JournalLine("seen", name, (str(document["run"]), things))
+    if "begun" in document:
+        return JournalLine(
+            "begun", (str(document["begun"]), str(document["key"])), str(document["run"])
+        )
+    if "ended" in document:
+        name = str(document["ended"]), str(document["key"])
+        return JournalLine("begun", name, None)
+    place = str(document["node"]), str(document["key"])
+    return JournalLine("records", place, document, place if document["how"] == "done" else None)
 
 
 def _number(value: object) -> int:

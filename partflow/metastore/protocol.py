@@ -9,7 +9,7 @@ recorded cannot be understood. `MetastorePlace` is where one is, open or not. Th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -19,8 +19,10 @@ from partflow.metastore.record import (
     CodeRecord,
     Intent,
     Known,
+    Lasting,
     LogLines,
     Record,
+    Replaced,
     RunRow,
     Seen,
     StepLog,
@@ -341,6 +343,42 @@ class Requests(Protocol):
         ...
 
 
+class Thinning(Protocol):
+    """Forgets what nothing that is current needs."""
+
+    def replaced(self, contents: int, but: Collection[str]) -> list[Replaced]:
+        """The materializations that nothing current rests on, in their order.
+
+        Not among them are, of each partition: the present one, and the first that had its content;
+        the newest that had another content, file or `how`, as far as they are among the newest
+        `contents` such; and nothing that is as new as the first that a run in the log made, `but`
+        for those runs.
+        """
+        ...
+
+    def lasting(self, but: Collection[int]) -> Lasting:
+        """The marks and codes of all materializations, except those with these numbers."""
+        ...
+
+    def other_codes(self, used: Collection[str]) -> list[str]:
+        """The code fingerprints that are recorded and are not among the `used`."""
+        ...
+
+    def forget(self, numbers: Sequence[int], codes: Sequence[str], effects: Sequence[str]) -> None:
+        """Forget materializations by their numbers, codes by their digests, effects by name.
+
+        Requires: none of the materializations is current, nor the newest of all.
+        """
+        ...
+
+    def give_back(self) -> None:
+        """Give the room that forgotten things took back, if that is worth what it costs.
+
+        Requires: no run goes on.
+        """
+        ...
+
+
 class Opening(Protocol):
     """A project's metastore before it is open: where it is, and how it is opened."""
 
@@ -414,6 +452,7 @@ class Metastore(
     Noting,
     Incarnation,
     RunRecord,
+    Thinning,
     Protocol,
 ):
     """An open metastore. Whoever opened it closes it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, fields
 
 from partflow.store.identity import FileIdentity
@@ -125,6 +126,23 @@ def require_moment(name: str, at: float) -> None:
         raise ValueError(f"{name} is {at!r}")
 
 
+def mark(node: str, key: str, *making: str | int | bytes | None) -> int:
+    """A number by which this process tells makings of partitions apart; two may rarely share one.
+
+    `making` has content, code, input digests, time, run and SHA-256: what the metastore and the
+    journal both have of it, and a rebuild does not change.
+    """
+    return hash((node, key, *making))
+
+
+def mark_of(record: Record) -> int:
+    """The mark of the making that is recorded."""
+    return mark(
+        record.node, record.key, record.content, record.code, record.inputs, record.made_at,
+        record.run, record.sha256,
+    )  # fmt: skip
+
+
 def is_fingerprint(text: str) -> bool:
     """Whether a text ends in a digest, as the fingerprints of contents and of code do."""
     return _FINGERPRINT.fullmatch(text) is not None
@@ -216,6 +234,24 @@ class RunRow:
     request: str = ""
     note: str = ""
     graph: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A materialization on which nothing current rests: its number, partition and run."""
+
+    seq: int
+    node: str
+    key: str
+    run: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """Of what is recorded, and stays: the marks of makings, and the code fingerprints."""
+
+    marks: AbstractSet[int]
+    codes: AbstractSet[str]
 
 
 @dataclass(frozen=True, slots=True)

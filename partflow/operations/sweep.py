@@ -1,4 +1,4 @@
-"""Removes what nobody needs any more from partflow's own folder, and old runs from the record.
+"""Removes what nobody needs any more from partflow's own folder, and from the record.
 
 Knows nothing of plans. It removes only files with a name and a place that partflow gives; all other
 files stay. Requires: the lease is held, and dead runs are recovered.
@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from partflow.declarations.graph import Graph
+from partflow.metastore.pools import PLACE, file_name
 from partflow.metastore.protocol import Metastore, Standing
 from partflow.metastore.runlog import RunLog
+from partflow.operations.thin import Needless, lines_of, needless, thin
 from partflow.operations.undeclared import is_declared
 from partflow.store.protocol import Store
 from partflow.store.replacing import BESIDE
 from partflow.warehouse.catalog import WRITTEN_IN
+
+_FETCHED_FOR = 86_400.0
+"""So many seconds after a copy was fetched nobody is reading it any more."""
 
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
@@ -35,61 +40,94 @@ class Swept(Enum):
     LOCKS = "locks of datasets that are gone"
     CATALOGS = "catalogs that were not written to their end"
     METASTORES = "metastores that were not made anew to their end"
+    JOURNALS = "journals that were not made shorter to their end"
+    PLACES = "places in pools that are gone"
+    FETCHED = "copies that were fetched long ago"
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What was swept, or would be: the number of files and bytes of each kind, and of runs."""
+    """What was swept, or would be: the number of files and bytes of each kind, and of runs.
+
+    And the numbers of materializations, of lines of the journal, and of what was noted of code and
+    declarations.
+    """
 
     files: dict[Swept, int]
     nbytes: dict[Swept, int]
     runs: int
+    records: int
+    lines: int
+    notes: int
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was swept."""
-        return not self.runs and not any(self.files.values())
+        of_record = self.runs, self.records, self.lines, self.notes
+        return not any(of_record) and not any(self.files.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Up to when things are kept: it is `now` in epoch seconds, and runs stay for `kept` seconds.
+
+    `pools` are the names of pools that there are, and `leftovers` files of metastores that were not
+    made anew to their end. The journal is made shorter once a `share` of its lines is needed no
+    more: to write it anew for a few lines each day would cost more than these do.
+    """
+
+    now: float
+    kept: float
+    pools: Collection[str] = ()
+    leftovers: Sequence[Path] = ()
+    share: float = 0.25
 
 
 def sweep(
-    graph: Graph,
-    store: Store,
-    metastore: Metastore,
-    leftovers: Sequence[Path],
-    time: tuple[float, float],
-    *,
-    dry_run: bool,
+    graph: Graph, store: Store, metastore: Metastore, bounds: Bounds, *, dry_run: bool
 ) -> Sweep:
-    """Sweep whatever nobody needs; `time` is now, and for how long runs are kept, in seconds.
+    """Sweep whatever nobody needs.
 
-    `leftovers` are files of metastores that were not made anew to their end. A run's age is counted
-    back from the newest run, so that a clock that is ahead makes no run old. If runs are kept for 0
-    seconds, all that have ended are swept. With `dry_run` nothing is removed.
+    A run's age is counted back from the newest run, so that a clock that is ahead makes no run old.
+    If runs are kept for 0 seconds, all that have ended are swept. With `dry_run` nothing is
+    removed.
     """
-    log, (now, kept) = RunLog(metastore), time
+    log, now = RunLog(metastore), bounds.now
     newest = log.newest_before(now) or now
-    old = log.ended_before(newest - kept if kept else now, now)
-    needless, past = (
-        _needless(graph, store, metastore, leftovers, set(old)),
-        _past_bound(graph, store),
-    )
-    kept_files = [(Swept.KEPT, path) for paths in past.values() for path in paths.values()]
-    files, nbytes = dict.fromkeys(Swept, 0), dict.fromkeys(Swept, 0)
-    for kind, path in [*needless, *kept_files]:
-        files[kind] += 1
-        nbytes[kind] += 0 if path.is_dir() else path.lstat().st_size
+    old = log.ended_before(newest - bounds.kept if bounds.kept else now, now)
+    files = _needless(graph, store, metastore, bounds, set(old))
+    past = _past_bound(graph, store)
+    of_record = needless(graph, store, metastore, frozenset(old))
+    swept = _counted(files, past, len(old), of_record, lines_of(of_record, store, bounds.share))
     if not dry_run:
-        for _, path in needless:
+        for _, path in files:
             _remove(path)
-        _drop_empty({path.parent for _, path in needless}, store.layout.private)
+        _drop_empty({path.parent for _, path in files}, store.layout.private)
         for (name, key), numbers in past.items():
             store.forget(name, key, numbers)
         log.forget(old)
-    return Sweep(files, nbytes, len(old))
+        if swept.records or swept.lines or swept.notes:
+            thin(of_record, store, metastore, shortens=swept.lines > 0)
+    return swept
+
+
+def _counted(
+    files: Sequence[tuple[Swept, Path]],
+    past: Mapping[tuple[str, str], Mapping[int, Path]],
+    runs: int,
+    of_record: Needless,
+    lines: int,
+) -> Sweep:
+    kept = [(Swept.KEPT, path) for paths in past.values() for path in paths.values()]
+    number, nbytes = dict.fromkeys(Swept, 0), dict.fromkeys(Swept, 0)
+    for kind, path in [*files, *kept]:
+        number[kind] += 1
+        nbytes[kind] += 0 if path.is_dir() else path.lstat().st_size
+    return Sweep(number, nbytes, runs, len(of_record.records), lines, of_record.names)
 
 
 def _needless(
-    graph: Graph, store: Store, metastore: Metastore, leftovers: Sequence[Path], old: set[str]
+    graph: Graph, store: Store, metastore: Metastore, bounds: Bounds, old: set[str]
 ) -> list[tuple[Swept, Path]]:
     """Each file that nobody needs, except those of the history."""
     known = {row.id for row in RunLog(metastore).runs(2**62, lambda _: False)} - old
@@ -100,7 +138,10 @@ def _needless(
         *_columns(store, metastore),
         *_locks(graph, store),
         *_catalogs(store),
-        *_metastores(store, leftovers),
+        *_metastores(store, bounds.leftovers),
+        *_journals(store),
+        *_places(store, bounds.pools),
+        *_fetched(store.layout.fetched, bounds.now - _FETCHED_FOR),
     ]
 
 
@@ -157,6 +198,31 @@ def _metastores(store: Store, leftovers: Sequence[Path]) -> Iterator[tuple[Swept
     for path in leftovers:
         if path.parent == store.layout.private and not path.is_symlink() and path.is_file():
             yield Swept.METASTORES, path
+
+
+def _journals(store: Store) -> Iterator[tuple[Swept, Path]]:
+    """Journals that were being made shorter."""
+    before = f".{store.layout.journal.name}."
+    for path in _files(store.layout.private):
+        if path.name.startswith(before) and path.suffix == BESIDE:
+            yield Swept.JOURNALS, path
+
+
+def _places(store: Store, pools: Collection[str]) -> Iterator[tuple[Swept, Path]]:
+    """The places in pools that there are no more: no run goes on, so nobody has one."""
+    own = {file_name(pool) for pool in pools}
+    for path in _files(store.layout.pools):
+        if path.suffix == PLACE and path.name.rsplit(".", 2)[0] not in own:
+            yield Swept.PLACES, path
+
+
+def _fetched(folder: Path, before: float) -> Iterator[tuple[Swept, Path]]:
+    """Copies that were fetched before a moment; whoever wants one again fetches it once more."""
+    for each in _folders(folder):
+        yield from _fetched(each, before)
+    for path in _files(folder):
+        if path.lstat().st_mtime < before:
+            yield Swept.FETCHED, path
 
 
 def _folders(folder: Path) -> list[Path]:

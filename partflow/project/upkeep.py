@@ -97,14 +97,15 @@ class Upkeep:
 
     def sweep(self, controls: Controls, *, dry_run: bool) -> Sweep:
         """Remove what nobody needs; with `dry_run` only say what that is."""
-        from partflow.operations.sweep import sweep
+        from partflow.operations.sweep import Bounds, sweep
 
-        time = self.clock() / 1e9, self.config.runs_kept.total_seconds()
+        kept = self.config.runs_kept.total_seconds()
         # What a dead run intended stays for the next run, with the files that it staged.
         run = new_run_id(self.clock())
         with self._at_work(run, EVERYTHING, controls, mends=False) as metastore:
             left = self.history.metastore.leftovers()
-            return sweep(self.graph, self.history.store, metastore, left, time, dry_run=dry_run)
+            bounds = Bounds(self.clock() / 1e9, kept, self.config.pools, left)
+            return sweep(self.graph, self.history.store, metastore, bounds, dry_run=dry_run)
 
     def pause(self, nodes: Sequence[str], until: str | None, why: str) -> dict[str, Pause]:
         """Note that datasets, sources or effects are paused; returns the pauses.

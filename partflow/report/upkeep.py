@@ -76,6 +76,9 @@ class SweepReport:
 
     kinds: Mapping[str, SweptKind] = field(metadata=INLINE)
     runs: int
+    records: int
+    journal_lines: int
+    notes: int
     not_shown: NotShown | None = field(metadata=INLINE)
     sentence: str
 
@@ -164,6 +167,8 @@ def sweep_report(sweep: Sweep, lying: Sequence[Lying] = (), *, is_done: bool) ->
     """The report of a sweep that is done or would be; `lying` are files that are not shown."""
     files, nbytes = sum(sweep.files.values()), sum(sweep.nbytes.values())
     amount = f"{count(files, 'file')} of {size(nbytes)}, {count(sweep.runs, 'run')}"
+    if sweep.records or sweep.lines:
+        amount += f", {count(sweep.records, 'record')}, {count(sweep.lines, 'journal line')}"
     sentence = f"swept {amount}" if is_done else f"{amount} would be swept"
     return SweepReport(
         {
@@ -171,20 +176,28 @@ def sweep_report(sweep: Sweep, lying: Sequence[Lying] = (), *, is_done: bool) ->
             for kind in sweep.files
         },
         sweep.runs,
+        sweep.records,
+        sweep.lines,
+        sweep.notes,
         None if is_done else NotShown(stray_reports(lying)),
         "nothing to sweep" if sweep.is_empty else sentence,
     )
 
 
 def swept_lines(report: SweepReport) -> list[str]:
-    """A line for each kind that has files, and one for old runs."""
+    """A line for each kind that has files, and for each part of the record that has grown old."""
     rows = [
         (kind.what, count(kind.files, "file"), size(kind.bytes))
         for kind in report.kinds.values()
         if kind.files
     ]
-    if report.runs:
-        rows.append(("old runs", count(report.runs, "run"), ""))
+    of_record = (
+        ("old runs", report.runs, "run"),
+        ("records of what was replaced", report.records, "record"),
+        ("lines of the journal that later ones replace", report.journal_lines, "line"),
+        ("notes of code and declarations that are gone", report.notes, "note"),
+    )
+    rows += [(what, count(number, unit), "") for what, number, unit in of_record if number]
     return aligned(rows) if rows else []
 
 

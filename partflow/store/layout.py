@@ -95,12 +95,17 @@ class Layout:
         """The same as `staged`, as text."""
         return f"{self.staging}/{staged_name(name)}"
 
+    @property
+    def fetched(self) -> Path:
+        """The folder of what a store has fetched from elsewhere, in a folder for each dataset."""
+        return self.private / "fetched"
+
     def fetched_of(self, name: str) -> Path:
         """The folder into which a store that is elsewhere fetches a dataset's files for reading.
 
         Their paths end as `path` does.
         """
-        return self.private / "fetched" / name
+        return self.fetched / name
 
     @property
     def history(self) -> Path:

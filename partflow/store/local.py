@@ -10,10 +10,11 @@ import fcntl
 import hashlib
 import os
 import struct
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from partflow.declarations.dataset import Dataset, Source
 from partflow.errors import naming
@@ -23,8 +24,9 @@ from partflow.store.layout import Layout
 from partflow.store.locallisting import LocalListing
 from partflow.store.localpast import KEPT
 from partflow.store.manystats import SideBySide, marked, stats_of
-from partflow.store.opening import at_once
+from partflow.store.opening import alone_with, at_once
 from partflow.store.protocol import Answer, Fetched, Replacement
+from partflow.store.replacing import replaced
 from partflow.store.setfiles import SetFile, files_of_set, identities_of_sets, identity_of_set
 
 if TYPE_CHECKING:
@@ -217,7 +219,7 @@ class LocalStore(LocalListing):
         if not lines:
             return
         text = "".join(f"{line}\n" for line in lines).encode()
-        with naming(self.layout.journal), open(self.layout.journal, "a+b", opener=at_once) as file:
+        with naming(self.layout.journal), self._journal_alone() as file:
             if size := file.seek(0, os.SEEK_END):
                 file.seek(size - 1)
                 # If a crash has cut the last line off, ours must not continue it.
@@ -235,6 +237,39 @@ class LocalStore(LocalListing):
     def journaled(self, last: int | None = None) -> Iterator[str] | None:
         """The lines of the journal; None if there is none."""
         return self._lines(last) if self.layout.journal.exists() else None
+
+    def shorten(self, lasting: Callable[[Iterator[str]], Sequence[bool]]) -> None:
+        """Keep those lines of the journal that last: a shorter one replaces it by a rename.
+
+        Whoever wants to append meanwhile waits, and then appends to the shorter one.
+        """
+        journal = self.layout.journal
+        if not journal.exists():
+            return
+        with naming(journal), self._journal_alone() as file:
+            file.seek(0)
+            stays = lasting(line.decode("utf-8", "replace") for line in file)
+            if all(stays):
+                return
+            file.seek(0)
+            with replaced(journal, durable=self.durable) as new, new.open("wb") as shorter:
+                shorter.writelines(
+                    line.removesuffix(b"\n") + b"\n" for line in compress(file, stays)
+                )
+                shorter.flush()
+                failpoint("shortened")
+            failpoint("journal_replaced")
+            for error in self.sync([journal.parent]).values():
+                raise error
+
+    @contextmanager
+    def _journal_alone(self) -> Iterator[BinaryIO]:
+        """The journal, open to append; meanwhile nobody else appends to it or replaces it."""
+        while True:
+            with alone_with(self.layout.journal) as file:
+                if _is_at(self.layout.journal, file):
+                    yield file
+                    return
 
     def _lines(self, last: int | None) -> Iterator[str]:
         """The lines of the journal; its file is open while they are iterated."""
@@ -283,6 +318,14 @@ class _Look(AbstractContextManager["_Look"]):
     def __exit__(self, *_: object) -> None:
         """End the processes that are still at work."""
         self._stats.close()
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _slot(key: str) -> int:

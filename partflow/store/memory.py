@@ -7,9 +7,10 @@ polars and other engines read and write files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
+from itertools import compress
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -214,6 +215,10 @@ class MemoryStore(LocalStaging):
     def journaled(self, last: int | None = None) -> Iterator[str] | None:  # noqa: ARG002 - of the protocol
         """All lines; None if there are none."""
         return iter(tuple(self.lines)) if self.lines else None
+
+    def shorten(self, lasting: Callable[[Iterator[str]], Sequence[bool]]) -> None:
+        """Keep those of `lines` that last."""
+        self.lines = list(compress(self.lines, lasting(iter(self.lines))))
 
     def _keep(self, place: tuple[str, str], content: bytes, number: int) -> int:
         """Keep bytes; returns their number."""

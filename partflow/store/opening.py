@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 class NotAFileError(OSError):
@@ -34,16 +35,16 @@ def at_once(path: str, flags: int) -> int:
 
 
 @contextmanager
-def alone_with(path: Path) -> Iterator[None]:
-    """Wait for the lock of a lock file, and hold it until the end of the block.
+def alone_with(path: Path) -> Iterator[BinaryIO]:
+    """Wait for the lock of a file, and hold it until the end of the block; gives it open to append.
 
     The file is made if it is absent. The lock is released explicitly, not by closing the file: a
     process that a task has forked may have it open, too. OSError if the file cannot be opened.
     """
-    with open(path, "ab", opener=at_once) as file:
+    with open(path, "a+b", opener=at_once) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
-            yield
+            yield file
         finally:
             fcntl.flock(file, fcntl.LOCK_UN)
 

@@ -10,7 +10,7 @@ and an inode, or an etag). All that the rest of partflow knows: equal identities
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -296,6 +296,17 @@ class Journaling(Protocol):
         """All lines, or those in the last `last` bytes; None if none was ever appended.
 
         Of the last bytes the first line may be cut.
+        """
+        ...
+
+    def shorten(self, lasting: Callable[[Iterator[str]], Sequence[bool]]) -> None:
+        """Keep those lines that last, in their order; a line that is appended meanwhile stays, too.
+
+        `lasting` is given all lines, and answers for each. If this is cut off, all lines are there,
+        or those that last. Nothing is written if all do.
+
+        Raises:
+            OSError: it was refused; all lines are there.
         """
         ...
 

@@ -78,3 +78,19 @@ def test_a_rebuild_that_is_cut_off_leaves_no_metastore_and_the_next_one_makes_it
         pair.project.plan()
     pair.project.upkeep.rebuild(Controls())
     assert pair.run().ran == 0
+
+
+@pytest.mark.parametrize("point", ["shortened", "journal_replaced"])
+def test_a_record_that_was_being_thinned_says_what_it_said(pair, point):
+    (pair.root / "partflow.toml").write_text(f'jobs = ["{pair.package}"]\nruns_kept = "0s"\n')
+    for _ in range(5):
+        pair.project.upkeep.pause(["ones"], None, "a line that the next one replaces")
+        pair.project.upkeep.resume(["ones"])
+    assert call(pair, "gc", "--yes", armed=f"{point}=kill") == KILLED
+    assert pair.run().ran == 0
+    assert call(pair, "gc", "--yes") == 0
+    project = pair.project
+    assert project.upkeep.sweep(Controls(), dry_run=True).is_empty
+    (project.history.metastore.path).unlink()
+    assert project.upkeep.rebuild(Controls()).unknown == ()
+    assert pair.run().ran == 0

@@ -204,6 +204,16 @@ def test_what_was_appended_is_had_again_and_its_end_without_all_of_it(kit):
     assert [line.strip() for line in kit.store.journaled(100)][-10:] == lines[-10:]
 
 
+def test_of_what_was_appended_what_lasts_is_kept(kit):
+    kit.store.shorten(lambda lines: [False for _ in lines])
+    assert kit.store.journaled() is None
+    kit.store.journal(["one", "two", "three"])
+    kit.store.shorten(lambda lines: [line.strip() != "two" for line in lines])
+    assert kit.journaled() == ["one", "three"]
+    kit.store.journal(["four"])
+    assert kit.journaled() == ["one", "three", "four"]
+
+
 def test_an_identity_that_is_proof_is_another_after_every_edit(kit):
     for content in (b"one", b"two", b"six"):
         kit.put(KEY, content)

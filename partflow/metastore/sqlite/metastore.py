@@ -11,9 +11,15 @@ from partflow.metastore.sqlite.observations import SqliteObservations
 from partflow.metastore.sqlite.publications import SqlitePublications
 from partflow.metastore.sqlite.runs import SqliteRuns
 from partflow.metastore.sqlite.standing import SqliteStanding
+from partflow.metastore.sqlite.thinning import SqliteThinning
 
 
 class SqliteMetastore(
-    SqlitePublications, SqliteMaterializations, SqliteObservations, SqliteStanding, SqliteRuns
+    SqlitePublications,
+    SqliteMaterializations,
+    SqliteObservations,
+    SqliteStanding,
+    SqliteRuns,
+    SqliteThinning,
 ):
     """One open metastore; see `Database.open`, and `Metastore` for what it can do."""
