@@ -110,7 +110,8 @@ def trial_notice(id_: str, at: float, project: str) -> NoticeReport:
 
 def wrong_words(kind: str, name: str) -> str:
     """What is wrong by a cause, in a few words."""
-    return printable(_WRONG.get(kind, "{}: " + kind).format(name))
+    words = _WRONG[kind].format(name) if kind in _WRONG else f"{name}: {kind}"
+    return printable(f"{words} at {name}" if kind == "machine" and name else words)
 
 
 def _well_words(kind: str, name: str) -> str:

@@ -111,5 +111,15 @@ def test_every_kind_of_cause_has_words(kind):
     assert wrong_words(kind, "clean")
 
 
+def test_a_name_with_braces_is_said_as_it_is():
+    assert wrong_words("failed", "{x}") == "{x} failed"
+    assert wrong_words("{odd}", "{x}") == "{x}: {odd}"
+
+
+def test_a_machine_that_fails_says_at_which_task_if_it_was_at_one():
+    assert wrong_words("machine", "") == "the machine fails"
+    assert wrong_words("machine", "clean") == "the machine fails at clean"
+
+
 def test_a_test_says_that_it_is_one():
     assert "this is a test" in trial_notice("id", AT, "shop").subject
