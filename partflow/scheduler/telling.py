@@ -194,7 +194,7 @@ class Telling:
         self._send(told, now)
         next_at = next_moment(told, self.notifying)
         if self._flights:
-            next_at = min(now + 1, now + 1 if next_at is None else next_at)
+            next_at = now + 1 if next_at is None else min(next_at, now + 1)
         return AfterTelling(channel_troubles(told), next_at, unrecorded)
 
     def _marked(self, told: Told, now: float) -> Told:
