@@ -74,6 +74,15 @@ class FlockLeases:
         """Whether a run goes on."""
         return self.owner(run) is not None
 
+    def living(self) -> dict[str, Lease]:
+        """The leases that are held now; nothing is removed, and nobody waits."""
+        try:
+            paths = sorted(p for p in self.folder.iterdir() if p.suffix == _SUFFIX)
+        except FileNotFoundError:
+            return {}
+        leases = (_lease_in(path) for path in paths)
+        return {lease.run: lease for lease in leases if lease is not None}
+
     @contextmanager
     def lead(self) -> Iterator[Callable[[], bool] | None]:
         """Be the leader until the end of the block; None if another is.

@@ -85,6 +85,10 @@ class Leases(Protocol):
         """Whether a run goes on."""
         ...
 
+    def living(self) -> Living:
+        """The leases that are held now."""
+        ...
+
     def lead(self) -> AbstractContextManager[Callable[[], bool] | None]:
         """Be the leader until the end of the block; None if another is.
 

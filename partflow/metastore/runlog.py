@@ -178,6 +178,11 @@ def owner_of(run: str) -> str:
     return f"run {run} of {user()}@{host()}, process {os.getpid()}"
 
 
+def is_own(owner: str) -> bool:
+    """Whether an owner, as `owner_of` says it, is this process."""
+    return owner.endswith(f"@{host()}, process {os.getpid()}")
+
+
 def is_worker_of(owner: str) -> bool:
     """Whether this process is a worker of the run of that owner, which waits for its answers."""
     from multiprocessing import current_process

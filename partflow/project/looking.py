@@ -5,7 +5,7 @@ Writes nothing, holds no lease, and carries nothing out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,12 +127,21 @@ class Looking:
         return self.project.metastore.looked_at()
 
     def observe(
-        self, metastore: Metastore, verify: Verify, asked: Asked, frames: HandOver | None = None
+        self,
+        metastore: Metastore,
+        verify: Verify,
+        asked: Asked,
+        frames: HandOver | None = None,
+        only: Collection[str] | None = None,
     ) -> Observed:
-        """What files and record hold of all that decides what is done for `asked`."""
+        """What files and record hold of all that decides what is done for `asked`.
+
+        Of other nodes than those of `only`, if given, the record is trusted.
+        """
         project = self.project
         codes = {task: code.digest for task, code in project.codes.items()}
-        only, now = needed_for(project.graph, asked), project.clock()
+        now = project.clock()
+        only = needed_for(project.graph, asked) if only is None else only
         seen = observe(project.graph, codes, metastore, project.store, now, verify, frames, only)
         perhaps = effects_cut_off(project.graph, metastore, project.history.leases.is_held)
         older = self._older(metastore)

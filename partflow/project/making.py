@@ -26,9 +26,9 @@ from partflow.planning.faults import require_clock
 from partflow.planning.firstseen import caught_up_from, is_news
 from partflow.planning.footprint import Footprint, footprint_of_request, footprint_of_steps
 from partflow.planning.lateness import EXPECTED, unnoted
-from partflow.planning.plan import Force, Only, Plan, Request, perhaps_done
-from partflow.planning.planner import plan
+from partflow.planning.plan import Force, Only, Plan, perhaps_done
 from partflow.planning.selection import Asked
+from partflow.planning.snapshot import Snapshot
 from partflow.process.surroundings import working_in
 from partflow.project.looking import Looking
 from partflow.project.places import pools_of
@@ -79,10 +79,9 @@ class Making:
         restored = functools.partial(self.looking.restored, read_plan(saved))
         return self._run(restored, controls, asked, asks=False)  # what it rests on is to stay
 
-    def make(self, request: Request, controls: Controls) -> Result:
-        """Make what is missing or stale of a request, and what that needs."""
-        graph = self.project.graph
-        return self._run(lambda seen, _: plan(graph, seen.snapshot, request), controls, Asked())
+    def make(self, planned: Callable[[Snapshot], Plan], controls: Controls) -> Result:
+        """Carry out the plan that is made of what is seen."""
+        return self._run(lambda seen, _: planned(seen.snapshot), controls, Asked())
 
     def backfill(
         self, asked: Asked, controls: Controls, only: Only, *, again: bool, with_effects: bool

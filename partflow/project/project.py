@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from partflow.operations.explain import Why
     from partflow.planning.lateness import Lateness
     from partflow.planning.pauses import Pause
-    from partflow.planning.plan import Force, Only, Plan, Request
+    from partflow.planning.plan import Force, Only, Plan
     from partflow.planning.selection import Asked
+    from partflow.planning.snapshot import Snapshot
     from partflow.planning.status import Status
     from partflow.project.looking import Looking
     from partflow.project.making import Making
@@ -257,9 +258,9 @@ class Project:
 
             ask_about(self, None if asked is None else needed_for(self.graph, asked))
 
-    def make(self, request: Request, controls: Controls | None = None) -> Result:
-        """Make what is missing or stale of a request, and what that needs."""
-        return self._making.make(request, _controls(controls))
+    def make(self, planned: Callable[[Snapshot], Plan], controls: Controls | None = None) -> Result:
+        """Carry out the plan that is made of what is seen; it may be made anew under the lease."""
+        return self._making.make(planned, _controls(controls))
 
     def backfill(
         self,

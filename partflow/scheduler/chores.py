@@ -17,7 +17,7 @@ from partflow.errors import BusyError, PartflowError
 from partflow.execution.controls import Controls, Failed, Result, Stop
 from partflow.execution.executors.workermain import resident
 from partflow.project.project import Project
-from partflow.scheduler.looking import looked, made
+from partflow.scheduler.lookout import Lookout
 from partflow.scheduler.messages import (
     AskLook,
     Begin,
@@ -36,10 +36,10 @@ Tell = Callable[[FromChild], None]
 
 @dataclass(frozen=True, slots=True)
 class Chores:
-    """A loaded project, and the digest of its graph and code."""
+    """A loaded project, and the looks and runs of it."""
 
     project: Project
-    graph: str
+    lookout: Lookout
 
     @classmethod
     def loaded(cls, folder: str) -> Chores:
@@ -47,7 +47,13 @@ class Chores:
         project = Project.load_quietly(folder)
         codes = {name: code.digest for name, code in project.codes.items()}
         text = graph_text(project.graph, codes)
-        return cls(project, hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
+        graph = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return cls(project, Lookout.of(project, graph))
+
+    @property
+    def graph(self) -> str:
+        """The digest of the project's graph and code."""
+        return self.lookout.graph
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -61,7 +67,7 @@ class Chores:
         """What there is to be done; a look that fails is told, and tried again."""
         self._keep_time(asked.at)
         try:
-            outlook = looked(self.project, self.graph, at_all=asked.at_all)
+            outlook = self.lookout.look(at_all=asked.at_all)
         except Exception as error:  # noqa: BLE001 - the disk may raise anything
             return LookFailed(_said(error))
         return LookDone(outlook, resident() or 0)
@@ -83,7 +89,7 @@ class Chores:
         if begin.is_apart:
             project.config = replace(config, executor="processes")
         try:
-            result = made(project, begin.at_most, controls)
+            result = self.lookout.make(begin.at_most, controls)
         except BusyError as error:
             return Ended(said=str(error), is_met=True, memory=resident() or 0)
         except Exception as error:  # noqa: BLE001 - of the machine, or of another process

@@ -25,7 +25,7 @@ from partflow.scheduler.messages import (
 from partflow.scheduler.news import Changed, Delivered, Died, News, OfRun, Stirred, Stopped
 from partflow.scheduler.outlook import Outlook, Root, Trouble
 
-_A_MOMENT = 0.1
+_A_MOMENT, _A_BREATH = 0.1, 1.0
 _DOING = {"load": "load the project", "look": "look at the warehouse", "run": "carry a run out"}
 
 
@@ -224,7 +224,7 @@ class Serve:
             self.troubles.pop(Root("child", "run"), None)
         self._has_failed |= ended.failed + ended.blocked > 0
         if not ended.ran:  # One that came to nothing would come to nothing again at once.
-            self._rests_until = now + self._span
+            self._rests_until = now + (_A_BREATH if ended.failed else self._span)
         if ended.run or ended.said:
             self.say(_sentence(ended))
 

@@ -52,6 +52,9 @@ class MemoryLeases:
     def is_held(self, run: str) -> bool:
         return run in self._held
 
+    def living(self) -> dict[str, Lease]:
+        return {run: lease for run, lease in self._held.items() if lease is not None}
+
     @contextmanager
     def lead(self) -> Iterator[Callable[[], bool] | None]:
         leads = self._leader.acquire(blocking=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 from projects import SALES, World
@@ -57,7 +58,7 @@ def test_a_second_one_stands_by_and_leads_when_the_first_is_killed(sales: World)
 def test_once_it_does_what_there_is_and_says_by_its_code_how_that_went(sales: World) -> None:
     assert once(sales).returncode == 0
     assert sales.project.plan().steps == 0
-    sales.jobs(SALES.replace("return raw.filter", "raise ValueError(raw) or raw.filter"))
+    sales.write("landing/2024-02-03.csv", "store,qty\na")
 
     assert once(sales).returncode == 1
 
@@ -74,6 +75,8 @@ def test_once_beside_a_leader_does_nothing_and_says_who_leads(sales: World) -> N
 
 
 def test_edited_code_is_loaded_in_a_fresh_process_and_makes_what_is_new(sales: World) -> None:
+    config = f'jobs = ["{sales.package}"]\n[scheduler]\nrecompute = ["*"]\n'
+    sales.write("partflow.toml", config)
     with serving(sales) as served:
         served.says("failed 0, blocked 0")
         before = children(served.process.pid)
@@ -97,6 +100,59 @@ def test_while_the_project_does_not_load_serve_says_so_and_goes_on_when_it_does(
         sales.sales("2024-02-03", 7)
         served.says("ran", times=2)
 
+        assert served.ended() == 0
+
+
+FAILS_ONCE = """
+landing = Source("landing", Daily("2024-01-30", end="2024-02-04"), path="landing/{key}.csv")
+clean = Dataset("clean", Daily("2024-01-30", end="2024-02-04"))
+
+@task(reads=[landing], writes=clean, retry_delay="1s")
+def clean_sales(raw: pl.LazyFrame, partition: Partition) -> pl.LazyFrame:
+    from pathlib import Path
+    if partition.key == "2024-02-01" and not Path("healed").exists():
+        with open("tried", "a") as file:
+            file.write("x")
+        raise ValueError("the password has lapsed")
+    return raw
+"""
+
+
+def test_what_fails_is_tried_again_later_and_heals_unseen(sales: World) -> None:
+    sales.jobs(FAILS_ONCE)
+    with serving(sales) as served:
+        served.says("the password has lapsed", times=2)
+        sales.write("healed", "")
+        until(lambda: made(sales, "clean") == 5)
+
+        assert served.ended() == 0
+    assert len((sales.root / "tried").read_text()) <= 5, "each time it waits twice as long"
+
+
+def test_edited_code_alone_starts_no_work(sales: World) -> None:
+    assert once(sales).returncode == 0
+    sales.jobs(SALES.replace("> 0", "> 1"))
+    found = once(sales)
+
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_at_rest_nothing_is_written_into_the_record(sales: World) -> None:
+    def written() -> dict[str, tuple[int, int]]:
+        private = sales.root / "warehouse/.partflow"
+        files = [*private.glob("metastore*"), private / "journal.jsonl"]
+        return {p.name: (p.stat().st_mtime_ns, p.stat().st_size) for p in files}
+
+    config = f'jobs = ["{sales.package}"]\n[scheduler]\nlook_every = "1s"\n'
+    sales.write("partflow.toml", config)
+    with serving(sales) as served:
+        served.says("failed 0, blocked 0")
+        until(lambda: len(children(served.process.pid)) > 0)
+        time.sleep(2)  # so that what the run still writes at its end is written
+        before = written()
+        time.sleep(4)
+
+        assert written() == before
         assert served.ended() == 0
 
 
