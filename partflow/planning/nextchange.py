@@ -18,7 +18,7 @@ from partflow.planning.needs import refresh_pause
 from partflow.planning.partial import waited_until
 from partflow.planning.plan import CLOCK_SLACK, Plan, State, TaskPlan
 from partflow.planning.snapshot import state_over
-from partflow.planning.upstream import horizon_of, task_span
+from partflow.planning.upstream import horizon_of, is_ahead, task_span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,7 @@ def next_change(plan: Plan) -> int | None:
         *_due(plan),
         *(moment for planned in plan.tasks.values() for moment in _of_task(plan, planned)),
         *_asked(plan),
+        *_caught_up(plan),
         *(pause.until for pause in plan.snapshot.paused.values() if pause.until is not None),
         plan.snapshot.newest_at - CLOCK_SLACK,
     ]
@@ -71,6 +72,15 @@ def _asked(plan: Plan) -> Iterator[int]:
             yield from () if again is None else (max(again, plan.snapshot.now + 1),)
 
 
+def _caught_up(plan: Plan) -> Iterator[int]:
+    """When the clock has caught up with each task that was first seen by one that was ahead."""
+    for task in plan.graph.tasks:
+        since = plan.snapshot.effects_since.get(task.name)
+        if since is not None and is_ahead(task, since, plan.snapshot.now):
+            lag = int(task.options.lag.total_seconds())
+            yield task.grain.interval(since).end + lag - CLOCK_SLACK
+
+
 def _goes_on(grain: Grain, extent: Extent, end: int) -> bool:
     """Whether there can be a partition with the ordinal `end`."""
     return not isinstance(grain, Whole) and (extent.hi is None or end < extent.hi)
@@ -98,7 +108,10 @@ def _refreshes(plan: Plan, planned: TaskPlan) -> Iterator[int]:
     settled_at = planned.task.grain.edges(planned.lo, planned.hi)[1:] + int(
         options.settles_after.total_seconds()
     )
-    unsettled = (state.seq > 0) & (state.made_at < settled_at)
+    made = state.seq > 0
+    # By a clock that was ahead: it is refreshed until that moment has come.
+    yield from _soonest(state.made_at[made] - CLOCK_SLACK, now)
+    unsettled = made & (state.made_at < settled_at)
     yield from _soonest(settled_at[unsettled], now)
     pause = refresh_pause(planned.task, plan.request)
     if pause:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small import FIRST, NOW, planned
-from strategies import Case, cases_by_themselves
+from strategies import Case, cases, cases_by_themselves
 from test_plan_laws import verdicts_of
 
 from partflow.declarations.dataset import Dataset, Source
@@ -27,7 +27,7 @@ from partflow.planning.snapshot import Condition, Snapshot, empty_state
 DAY = 86400
 
 
-@given(cases_by_themselves(), st.integers(1, 10 * DAY))
+@given(cases() | cases_by_themselves(), st.integers(1, 10 * DAY))
 def test_before_the_next_change_time_changes_nothing(case: Case, later: int) -> None:
     now = plan(case.graph, case.snapshot, case.request)
     at = next_change(now)
