@@ -2,7 +2,8 @@
 
 Knows nothing of who is told. A partition is late if the moment by which it was expected has passed
 and it was never made. A dataset is late if its newest fresh partition has become too old. What was
-expected before its declaration was first seen does not count, nor does what is paused.
+expected before its declaration was first seen does not count, nor does what is paused. What is
+stale by its code alone is late for nobody.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from partflow.declarations.dataset import Dataset
 from partflow.partitions.calendar import Whole
 from partflow.partitions.sets import PartitionSet
+from partflow.planning.oldercode import by_code_alone
 from partflow.planning.plan import Plan, Reason, State
 from partflow.planning.snapshot import state_over
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from partflow.declarations.expected import Expected
     from partflow.declarations.graph import Graph
     from partflow.partitions.zone import Seconds
-    from partflow.planning.plan import Codes
+    from partflow.planning.plan import Mask
 
 EXPECTED = "expected"
 """The kind under which it is noted when a declaration of what is expected was first seen."""
@@ -51,12 +53,18 @@ class Lateness:
 
 def lateness(plan: Plan) -> dict[str, Lateness]:
     """What is late of each dataset and source of which something is expected, by name."""
-    late = {}
+    late, older = {}, _older(plan)
     for name, dataset in plan.graph.datasets.items():
         expected = dataset.expected
         if expected is not None:
-            late[name] = _lateness(plan, dataset, expected)
+            late[name] = _lateness(plan, dataset, expected, older)
     return late
+
+
+def _older(plan: Plan) -> Mapping[str, Mask]:
+    """What is stale by its code alone; it is not looked for if nothing can become too old."""
+    expected = (dataset.expected for dataset in plan.graph.datasets.values())
+    return by_code_alone(plan) if any(e and e.max_age is not None for e in expected) else {}
 
 
 def expected_at(plan: Plan, node: str, ordinal: int) -> int | None:
@@ -93,7 +101,9 @@ def unnoted(plan: Plan) -> dict[str, str | None]:
     }
 
 
-def _lateness(plan: Plan, dataset: Dataset, expected: Expected) -> Lateness:
+def _lateness(
+    plan: Plan, dataset: Dataset, expected: Expected, older: Mapping[str, Mask]
+) -> Lateness:
     since, now = plan.snapshot.expected_since.get(dataset.name), plan.snapshot.now
     nothing = Lateness(dataset.name, PartitionSet(), 0, None)
     if since is None or dataset.name in plan.snapshot.paused:
@@ -107,7 +117,7 @@ def _lateness(plan: Plan, dataset: Dataset, expected: Expected) -> Lateness:
         first = min((int(moments[0]) for found, moments in late if found), default=0)
     too_old = None
     if expected.max_age is not None:
-        too_old = max(newest_fresh(plan, dataset) or 0, since) + expected.max_age
+        too_old = max(newest_fresh(plan, dataset, older) or 0, since) + expected.max_age
     return Lateness(
         dataset.name, at, first, too_old if too_old is not None and too_old < now else None
     )
@@ -147,23 +157,24 @@ def _late(
 
 def next_lateness(plan: Plan) -> int | None:
     """The first moment, in epoch seconds, at which something more becomes late; None if never."""
+    older = _older(plan)
     moments = [
         moment
         for name, dataset in plan.graph.datasets.items()
         if dataset.expected is not None
-        for moment in _next(plan, name, dataset.expected)
+        for moment in _next(plan, name, dataset.expected, older)
     ]
     return min(moments, default=None)
 
 
-def _next(plan: Plan, name: str, expected: Expected) -> list[int]:
+def _next(plan: Plan, name: str, expected: Expected, older: Mapping[str, Mask]) -> list[int]:
     """When partitions of a dataset become late, or its newest fresh one too old, from now on."""
     since, now = plan.snapshot.expected_since.get(name), plan.snapshot.now
     if since is None or name in plan.snapshot.paused:
         return []
     dataset, found = plan.graph.datasets[name], []
     if expected.max_age is not None:
-        found.append(max(newest_fresh(plan, dataset) or 0, since) + expected.max_age)
+        found.append(max(newest_fresh(plan, dataset, older) or 0, since) + expected.max_age)
     extent = plan.graph.dataset_extents[name]
     for lo, hi in _spans(plan, dataset) if expected.has_moments else ():
         end = max(hi, extent.until(hi + 1))  # the next one that is due may be late before its lag
@@ -176,15 +187,17 @@ def _next(plan: Plan, name: str, expected: Expected) -> list[int]:
     return [min(later) + 1] if later else []  # what is late has its moment behind it
 
 
-def newest_fresh(plan: Plan, dataset: Dataset) -> int | None:
+def newest_fresh(
+    plan: Plan, dataset: Dataset, older: Mapping[str, Mask] | None = None
+) -> int | None:
     """Where the newest fresh partition ends, in epoch seconds; None if none is fresh.
 
-    Of a Whole it is when that was made.
+    Of a Whole it is when that was made. `older` has by task what counts as fresh beside.
     """
     state = plan.snapshot.states[dataset.name]
     newest = None
-    for lo, states in _states(plan, dataset):
-        fresh = np.flatnonzero(states == State.FRESH)
+    for lo, states in _fresh(plan, dataset, older or {}):
+        fresh = np.flatnonzero(states)
         if not len(fresh):
             continue
         ordinal = lo + int(fresh[-1])
@@ -196,8 +209,10 @@ def newest_fresh(plan: Plan, dataset: Dataset) -> int | None:
     return newest
 
 
-def _states(plan: Plan, dataset: Dataset) -> list[tuple[int, Codes]]:
-    """The states of a dataset's partitions, each array with its first ordinal."""
+def _fresh(plan: Plan, dataset: Dataset, older: Mapping[str, Mask]) -> list[tuple[int, Mask]]:
+    """Which of a dataset's partitions are fresh, each mask with its first ordinal."""
     if dataset.is_source:
-        return [(plan.snapshot.states[dataset.name].lo, plan.sources[dataset.name])]
-    return [(p.lo, p.state) for t in plan.graph.writers(dataset.name) for p in [plan.tasks[t.name]]]
+        states = plan.sources[dataset.name]
+        return [(plan.snapshot.states[dataset.name].lo, states == State.FRESH)]
+    plans = [plan.tasks[task.name] for task in plan.graph.writers(dataset.name)]
+    return [(p.lo, (p.state == State.FRESH) | older.get(p.task.name, False)) for p in plans]

@@ -13,6 +13,7 @@ import numpy as np
 
 from partflow.declarations.graph import Graph
 from partflow.errors import UsageError
+from partflow.planning.oldercode import by_code_alone
 from partflow.planning.plan import KEPT
 from partflow.planning.planner import Action, Plan, Reason, State
 from partflow.planning.provisional import provisional
@@ -20,6 +21,8 @@ from partflow.planning.selection import grain_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from partflow.planning.plan import Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Status:
     with somebody's accepted file, `last_good` those that stay as they were made while a source's
     file behind them cannot be read, `unasked` those that are made only if somebody asks for them,
     `provisional` those that were made before all that they are of had come.
-    `states` holds the state of each partition, in order.
+    `older_code` counts those that are stale only since other code made them. `states` holds the
+    state of each partition, in order.
     """
 
     node: str
@@ -48,6 +52,7 @@ class Status:
     last_good: int
     unasked: int
     provisional: int
+    older_code: int
     rows: int
     nbytes: int
     states: NDArray[np.uint8]
@@ -61,7 +66,11 @@ class Status:
 def statuses(plan: Plan) -> tuple[Status, ...]:
     """The status of every node, sources first, then in the graph's order."""
     sources = [_source(plan, name) for name in sorted(plan.sources)]
-    others = [_node(plan, node) for node in plan.graph.nodes if node not in plan.sources]
+    older = {
+        name: mask & (plan.tasks[name].need == Reason.CODE)
+        for name, mask in by_code_alone(plan).items()
+    }
+    others = [_node(plan, node, older) for node in plan.graph.nodes if node not in plan.sources]
     return (*sources, *others)
 
 
@@ -86,12 +95,12 @@ def _source(plan: Plan, name: str) -> Status:
     n = len(states)
     return Status(
         name, "source", grain.describe(), grain.key(state.lo) if n else "",
-        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0, 0, 0, 0,
+        grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0, 0, 0, 0, 0,
         int(state.rows.sum()), int(state.nbytes.sum()), states,
     )  # fmt: skip
 
 
-def _node(plan: Plan, node: str) -> Status:
+def _node(plan: Plan, node: str, older: Mapping[str, Mask]) -> Status:
     planned = [plan.tasks[t.name] for t in plan.graph.writers(node)]
     state = plan.snapshot.states.get(node)
     states = np.concatenate([p.state for p in planned]) if planned else np.zeros(0, np.uint8)
@@ -114,6 +123,7 @@ def _node(plan: Plan, node: str) -> Status:
         sum(int(np.count_nonzero(p.reason == Reason.LAST_GOOD)) for p in planned),
         sum(int(np.count_nonzero(p.reason == Reason.NOT_ASKED)) for p in planned),
         sum(int(np.count_nonzero(provisional(plan, p))) for p in planned),
+        sum(int(np.count_nonzero(older.get(p.task.name, 0))) for p in planned),
         rows,
         nbytes,
         states,

@@ -58,7 +58,8 @@ class DatasetStatus:
     """One dataset, source or effect: its range so far, and how many partitions have each state.
 
     `paused` and `late` are None if it is not. `failed` counts the partitions that are not fresh and
-    whose last attempt failed.
+    whose last attempt failed, `older_code` those that only other code makes stale: `serve` keeps
+    them.
 
     `heat` has one mark for each part of the range, for the worst state in it.
     """
@@ -87,6 +88,7 @@ class DatasetStatus:
     failed: int
     unasked: int
     provisional: int
+    older_code: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ def _of_node(plan: Plan, status: Status, late: Lateness | None, failed: int) -> 
         failed=failed,
         unasked=status.unasked,
         provisional=status.provisional,
+        older_code=status.older_code,
     )
 
 
@@ -208,6 +211,7 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
         ("failed", "partition", "failed when last tried"),
         ("unasked", "waiting partition", "not asked for"),
         ("provisional", "fresh partition", "provisional"),
+        ("older_code", "partition", "by older code"),
     ):
         numbers = {s.dataset: getattr(s, name) for s in statuses if getattr(s, name)}
         if numbers:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from reference import Judge
 from strategies import Case, cases
 
 from partflow.declarations.dataset import Dataset
 from partflow.partitions.calendar import Whole
 from partflow.planning.lateness import Lateness, expected_at, lateness, since_of, unnoted
 from partflow.planning.pauses import Pause
-from partflow.planning.plan import Plan, Reason, Request, State
+from partflow.planning.plan import Automatic, Plan, Reason, Request, State, TaskPlan
 from partflow.planning.planner import plan
 
 DAY = 86400
@@ -80,6 +82,16 @@ def test_late_is_what_a_naive_count_finds(case: Case, draw: st.DataObject) -> No
             assert late.since == min(moments) < made.snapshot.now
 
 
+def of_code_alone(made: Plan, planned: TaskPlan) -> list[bool]:
+    """Where nothing but other code is a reason to make it: none would be, if that were kept."""
+    judge = Judge(made.graph, made.snapshot, Request(automatic=Automatic()))
+    return [
+        bool(need in (Reason.CODE, Reason.RECKONED))
+        and judge.verdict(planned.task, planned.lo + i).need is Reason.NONE
+        for i, need in enumerate(planned.need)
+    ]
+
+
 @given(cases(), st.data())
 def test_too_old_is_what_has_no_fresh_partition_that_is_young_enough(
     case: Case, draw: st.DataObject
@@ -89,12 +101,13 @@ def test_too_old_is_what_has_no_fresh_partition_that_is_young_enough(
         dataset, since = made.graph.datasets[name], made.snapshot.expected_since.get(name)
         if since is None or dataset.expected.max_age is None or isinstance(dataset.grain, Whole):
             continue
-        states = [(made.snapshot.states[name].lo, made.sources.get(name, []))] + [
-            (made.tasks[t.name].lo, made.tasks[t.name].state) for t in made.graph.writers(name)
+        rows = [(made.snapshot.states[name].lo, made.sources.get(name, []))] + [
+            (p.lo, np.where(of_code_alone(made, p), State.FRESH, p.state))
+            for p in (made.tasks[t.name] for t in made.graph.writers(name))
         ]
         ends = [
             dataset.grain.interval(lo + i).end
-            for lo, row in states
+            for lo, row in rows
             for i, state in enumerate(row)
             if state == State.FRESH
         ]

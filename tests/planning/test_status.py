@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from reference import Judge
 from small import planned
+from strategies import Case, cases
 
-from partflow.planning.plan import State
+from partflow.planning.plan import Automatic, Reason, Request, State
+from partflow.planning.planner import plan
 from partflow.planning.snapshot import Condition
 from partflow.planning.status import states_of, statuses
 
@@ -34,3 +38,17 @@ def test_the_states_of_a_node_are_those_that_some_partition_is_in():
     assert named["months"] == frozenset()
     counted = {s.node: {state for state, n in s.counts.items() if n} for s in statuses(PLAN)}
     assert counted["landing"] == {State.FRESH, State.WAITING, State.BLOCKED}
+
+
+@given(cases())
+def test_what_is_by_older_code_is_what_would_stay_if_other_code_were_no_reason(case: Case) -> None:
+    made = plan(case.graph, case.snapshot, Request())
+    judge = Judge(case.graph, case.snapshot, Request(automatic=Automatic()))
+    for status in statuses(made):
+        older = [
+            ordinal
+            for task in case.graph.writers(status.node)
+            for ordinal, need in enumerate(made.tasks[task.name].need, made.tasks[task.name].lo)
+            if need == Reason.CODE and judge.verdict(task, ordinal).need is Reason.NONE
+        ]
+        assert status.older_code == len(older)
