@@ -651,6 +651,7 @@ class Judge:
             )
         return {
             Condition.GOOD: Reason.NONE,
+            Condition.GIVEN_UP: Reason.NONE,  # read as if it were empty
             Condition.ABSENT: Reason.NOT_ARRIVED,
             Condition.GONE: Reason.NOT_ARRIVED,
             Condition.DAMAGED: Reason.BEHIND,

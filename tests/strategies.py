@@ -223,6 +223,7 @@ def graphs(draw: st.DrawFn) -> tuple[Graph, str]:
 
 
 FLAWS = [Condition.ABSENT, Condition.GONE, Condition.DAMAGED, Condition.CHANGED]
+SOURCE_FLAWS = [Condition.ABSENT, Condition.GONE, Condition.DAMAGED, Condition.GIVEN_UP]
 
 
 @dataclass
@@ -242,9 +243,9 @@ class _Recorder:
         due = [o for o in extent if self.world.has_ended(grain, o)]
         state = self._empty(due, 0)
         for i in range(len(due)):
-            condition = self._condition([c for c in FLAWS if c is not Condition.CHANGED])
+            condition = self._condition(SOURCE_FLAWS)
             state.condition[i] = condition
-            if condition is not Condition.ABSENT:
+            if condition not in {Condition.ABSENT, Condition.GIVEN_UP}:
                 self._fill(state, i)
         self.states[name] = state
 

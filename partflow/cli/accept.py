@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "-n", "--dry-run", is_flag=True, help="Show what would be accepted, and record nothing."
 )
+@click.option("--absent", is_flag=True, help="Record that these partitions of sources do not come.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @no_wait
 @printing("text", "json")
@@ -51,6 +52,7 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     size: int | None,
     seed: int | None,
     dry_run: bool,
+    absent: bool,
     yes: bool,
     no_wait: bool,
     output: str,
@@ -59,8 +61,9 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
 
     Partitions that are stale for nothing but changed code become fresh as they are. Files that
     were changed outside partflow are kept and pinned: neither code nor inputs make them again
-    until a backfill. Effects that are perhaps done count as done with what they read now. What is
-    stale for another reason is left, and named.
+    until a backfill. Effects that are perhaps done count as done with what they read now. Of a
+    source of which files are gone, those that are left are taken for all. What is stale for
+    another reason is left, and named.
     """
     from partflow.cli.outcome import echo_scopes
     from partflow.execution.controls import Sample
@@ -73,7 +76,9 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     if seed is not None and size is None:
         raise click.UsageError("--seed picks a sample: give --verify-sample N too")
     project = session.project()
-    acceptance = project.acceptable(asked=asked)
+    if absent and (size is not None or not asked.has_partitions):
+        raise click.UsageError("--absent is of partitions that are named: give -p KEY, no sample")
+    acceptance = project.acceptable(asked=asked, absent=absent)
     plan = acceptance.plan
     selection = scope_reports(scopes(plan.graph, plan.request, plan.snapshot.now))
     echo_scopes(selection, asked)
@@ -88,7 +93,7 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
         sample = Sample(size, _drawn() if seed is None else seed)
         click.echo(f"sample of {size:,}, --seed {sample.seed}", err=True)
     accepted = project.accept(
-        asked=asked, sample=sample, controls=session.controls(wait=not no_wait)
+        asked=asked, sample=sample, controls=session.controls(wait=not no_wait), absent=absent
     )
     return _show_acceptance(accepted, asked, output, is_done=True)
 
@@ -182,6 +187,9 @@ def _question(acceptance: Acceptance) -> str:
         if done
         else []
     )
+    less, absent = map(acceptance.count, (Treatment.LESS, Treatment.ABSENT))
+    parts += [f"take the files that are left of {count(less, 'partition')} for all"] if less else []
+    parts += [f"record {count(absent, 'partition')} as absent"] if absent else []
     return f"{', and '.join(parts)}?" if parts else ""
 
 

@@ -275,6 +275,9 @@ class Source(Dataset):
     alone would be the same for all. With `settled_for`, such as "10m", it is whole once it has not
     been changed for so long.
 
+    What has not come when `gives_up_after` has passed since its interval's end is given up: it is
+    absent, and read as if it were empty. What comes after all is a change.
+
     In place of a path, `fingerprint` is a function that takes a `Partition` and returns a text that
     is another one once the data is, or None while there is none. Its reader gets that text. Runs
     ask it, in a process of their own.
@@ -291,6 +294,7 @@ class Source(Dataset):
     format: str | Brought = ""
     complete: str | None = field(default=None, kw_only=True)
     settled_for: Duration | None = field(default=None, kw_only=True)
+    gives_up_after: Duration | None = field(default=None, kw_only=True)
     fingerprint: Callable[[Partition], str | None] | None = field(default=None, kw_only=True)
     settles_after: Duration | None = field(default=None, kw_only=True)
     refresh_every: Duration | None = field(default=None, kw_only=True)
@@ -319,7 +323,7 @@ class Source(Dataset):
         settling = self.settles_after, self.refresh_every
         problem = problem_of_settling(self.grain, *settling, is_asked=self.is_asked)
         if self.is_asked:
-            beside = ("path", "complete", "settled_for", "format")
+            beside = ("path", "complete", "settled_for", "gives_up_after", "format")
             given = {name: getattr(self, name) for name in beside}
             problem = problem_of_asking(self.fingerprint, given) or problem
             return problem or super()._problem()
@@ -351,12 +355,15 @@ class Source(Dataset):
                 return f"complete={marker!r} {problem}"
             if problem := self._problem_of_marker():
                 return f"complete={marker!r} {problem}"
-        try:
-            span = duration(self.settled_for, "settled_for")
-        except DeclarationError as error:
-            return str(error)
-        if span is not None and span <= timedelta(0):
-            return f"settled_for is {self.settled_for!r}; it must be longer than nothing"
+        for name in ("settled_for", "gives_up_after"):
+            try:
+                span = duration(getattr(self, name), name)
+            except DeclarationError as error:
+                return str(error)
+            if span is not None and span <= timedelta(0):
+                return f"{name} is {getattr(self, name)!r}; it must be longer than nothing"
+        if self.gives_up_after is not None and isinstance(self.grain, Whole):
+            return "gives_up_after counts from an interval's end, and a Whole has none"
         return None
 
     def _problem_of_marker(self) -> str | None:
@@ -380,6 +387,11 @@ class Source(Dataset):
     def settles(self) -> timedelta | None:
         """For how long a file must not have been changed to be whole; None if that is not asked."""
         return duration(self.settled_for, "settled_for")
+
+    @property
+    def gives_up(self) -> timedelta | None:
+        """How long after its end a partition is given up; None if none ever is."""
+        return duration(self.gives_up_after, "gives_up_after")
 
     @property
     def settling(self) -> timedelta | None:

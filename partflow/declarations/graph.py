@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
-from partflow.declarations.dataset import Dataset
+from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.mapping import Extent, Form
 from partflow.declarations.parameters import ParameterKind
 from partflow.declarations.task import Input, Task
@@ -68,6 +68,13 @@ class Graph:
         """Whether a dataset is read by tasks, and all of them take the paths of its files."""
         kinds = [t.inputs[at].kind for t, at in self.readers(dataset)]
         return bool(kinds) and all(kind is ParameterKind.PATHS for kind in kinds)
+
+    def in_need_of_schema(self, dataset: str) -> Task | None:
+        """A task that reads frames of a dataset of which no schema says what columns it has."""
+        declared, none = self.datasets[dataset], (ParameterKind.PATHS, ParameterKind.OBJECT)
+        if declared.schema is not None or not declared.stored_as.is_table:
+            return None
+        return next((t for t, at in self.readers(dataset) if t.inputs[at].kind not in none), None)
 
     def upstream(self, node: str) -> tuple[str, ...]:
         """The datasets that a node is made from, itself left out."""
@@ -141,7 +148,21 @@ def derive(tasks: Iterable[Task], datasets: Iterable[Dataset] = ()) -> Graph:
     _require_none(
         p for task, task_input in across for p in _begun_within(task, task_input, *extents)
     )
-    return Graph(ordered, named, task_extents, dataset_extents)
+    graph = Graph(ordered, named, task_extents, dataset_extents)
+    _require_none(_without_schema(graph))
+    return graph
+
+
+def _without_schema(graph: Graph) -> Iterator[str]:
+    """Sources that may be given up, and whose readers would not know an empty one's columns."""
+    for name, dataset in graph.datasets.items():
+        if isinstance(dataset, Source) and dataset.gives_up_after is not None:
+            reader = graph.in_need_of_schema(name)
+            if reader is not None:
+                yield (
+                    f"{dataset.place}: source {name!r} has gives_up_after and no schema, so that "
+                    f"{reader.name!r} would not know what columns an empty one has; declare one"
+                )
 
 
 def _require_none(problems: Iterable[str]) -> None:

@@ -61,7 +61,8 @@ class _Live:
     """A dataset's contents at this moment of the run: arrays over the n ordinals from `lo` on.
 
     `parts` has shape (n, 2): the two lanes that a partition adds to a digest. `width` is the
-    largest number of bytes that a row is known to take in memory; 0 if none is known.
+    largest number of bytes that a row is known to take in memory; 0 if none is known. `given_up`
+    says which are read as if they were empty; None if none is.
     """
 
     lo: int
@@ -71,6 +72,7 @@ class _Live:
     rows: NDArray[np.int64]
     nbytes: NDArray[np.int64]
     width: float = 0.0
+    given_up: NDArray[np.bool_] | None = None
 
     def memory(self, low: int, high: int) -> float:
         """About how many bytes the frames of these partitions take in memory."""
@@ -95,8 +97,8 @@ class LiveContents:
     def reads(self, step: Step) -> tuple[ReadNow, ...]:
         """What a step reads now, in the order of its task's reads.
 
-        Of a read that does without them the partitions that are not there are left out. Of one up
-        to a bound only the newest is read.
+        Of a read that does without them the partitions that are not there are left out; those that
+        were given up are of every read. Of one up to a bound only the newest is read.
         """
         planned = self._plan.tasks[step.task]
         i = step.ordinal - planned.lo
@@ -107,8 +109,10 @@ class LiveContents:
             rows, nbytes = live.rows[low:high], live.nbytes[low:high]
             parts = live.parts[low:high]
             numbers: Sequence[int] = range(low + live.lo, high + live.lo)
-            if task_input.read.does_without:
+            if task_input.read.does_without or live.given_up is not None:
                 mask = live.there[low:high]
+                if not task_input.read.does_without and live.given_up is not None:
+                    mask = ~live.given_up[low:high]
                 if task_input.read.form is Form.WITHIN:
                     mask = _last_of(mask)
                 numbers = (np.flatnonzero(mask) + low + live.lo).tolist()
@@ -222,7 +226,11 @@ def _live(plan: Plan, name: str) -> _Live:
     starts = plan.graph.datasets[name].grain.edges(state.lo, state.hi)[:-1]
     there = (state.condition == Condition.GOOD) | (state.condition == Condition.CHANGED)
     rows, nbytes = state.rows.copy(), state.nbytes.copy()
-    return _Live(lo, starts, elements(starts, state.content), there, rows, nbytes)
+    given_up = state.condition == Condition.GIVEN_UP
+    return _Live(
+        lo, starts, elements(starts, state.content), there, rows, nbytes,
+        given_up=given_up if given_up.any() else None,
+    )  # fmt: skip
 
 
 def _last_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

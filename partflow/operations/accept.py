@@ -17,15 +17,17 @@ from partflow.execution.controls import Sample
 from partflow.execution.livecontents import LiveContents
 from partflow.execution.orders import Outcome
 from partflow.execution.readyqueue import Step
-from partflow.metastore.journal import note_told
+from partflow.metastore.journal import note_seen, note_told
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Intent, Record, RunRow, StepLog
 from partflow.metastore.runlog import RunLog
 from partflow.operations.acceptable import Acceptance, Portion, Treatment
+from partflow.operations.acceptsource import records_of
 from partflow.operations.sandbox import Aside, unlike
 from partflow.partitions.keytexts import shown_key
 from partflow.store.protocol import Store, file_of
 from partflow.warehouse.publishing import Publication, Publishing
+from partflow.warehouse.setcontents import noted_as
 
 _FEW = 100
 """Up to this many records are looked up one by one; for more, a whole dataset's are read."""
@@ -73,7 +75,8 @@ class Acceptor:
             compared, refusal = self._sampled(acceptance, sample)
             if refusal:
                 return Accepted(self.row.id, acceptance, compared, refusal)
-        if all(group.kind is Treatment.LEFT for group in acceptance.groups):
+        kinds = {each.kind for of in (acceptance.groups, acceptance.of_sources) for each in of}
+        if kinds <= {Treatment.LEFT}:
             return Accepted(self.row.id, acceptance)
         log = RunLog(self.metastore)
         log.begin(self.row, graph_text(acceptance.plan.graph, acceptance.plan.snapshot.codes))
@@ -82,9 +85,26 @@ class Acceptor:
                 for records in self._records(acceptance, group, _words(compared, group)):
                     self._publish(acceptance.plan.graph.datasets, records)
                     log.steps_ended(self.row.id, self.now(), _steps(group, records))
+        self._accept_of_sources(acceptance)
         note_told(self.metastore, self.store, _decided(acceptance))
         log.finish(replace(self.row, finished_at=self.now(), state="done"))
         return Accepted(self.row.id, acceptance, compared)
+
+    def _accept_of_sources(self, acceptance: Acceptance) -> None:
+        """Record what is accepted of sources, as what a look would have seen."""
+        log = RunLog(self.metastore)
+        for group in acceptance.of_sources:
+            if group.kind is Treatment.LEFT:
+                continue
+            name, records, texts = group.source.name, [], {}
+            for record, text in records_of(group, self.store, self.clock()):
+                records.append(record)
+                texts.update({} if text is None else {record.key: text})
+            sets = {noted_as(name): texts} if texts else {}
+            note_seen(self.metastore, self.store, records, (), sets)
+            reason = group.kind.value
+            steps = [StepLog(name, r.key, 1, "accepted", reason, 0.0, r.note) for r in records]
+            log.steps_ended(self.row.id, self.now(), steps)
 
     def now(self) -> float:
         """Epoch seconds."""

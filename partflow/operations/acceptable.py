@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.declarations.dataset import Dataset
+from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import outputs
 from partflow.declarations.task import Task
 from partflow.errors import ReadError, ResultError
@@ -46,6 +46,10 @@ class Treatment(Enum):
     """The file that somebody changed is recorded, and stays until a backfill."""
     DONE = "done"
     """An effect that was cut off is recorded as done with what it reads now."""
+    ABSENT = "absent"
+    """A source's: it is recorded that it does not come."""
+    LESS = "take"
+    """A source's: what is left of its files is taken for all of them."""
     LEFT = "leave"
     """It is left as it is: it is not fresh for a reason that nobody can vouch for."""
 
@@ -72,16 +76,37 @@ class Portion:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcePortion:
+    """Partitions of one source that are accepted or left for one reason, given in words."""
+
+    source: Source
+    kind: Treatment
+    text: str
+    at: PartitionSet
+
+    @property
+    def ranges(self) -> tuple[tuple[str, str], ...]:
+        """The first and last key of each range of neighbours."""
+        key = self.source.grain.key
+        return tuple((key(lo), key(hi - 1)) for lo, hi in self.at.ranges)
+
+
+@dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What can be accepted of a plan; `hands` are files changed by hand, by (dataset, key)."""
+    """What can be accepted of a plan, its sources apart.
+
+    `hands` are files changed by hand, by (dataset, key).
+    """
 
     plan: Plan
     groups: tuple[Portion, ...]
     hands: Mapping[tuple[str, str], Record]
+    of_sources: tuple[SourcePortion, ...] = ()
 
     def count(self, kind: Treatment) -> int:
         """How many partitions of a kind there are."""
-        return sum(len(g.at) for g in self.groups if g.kind is kind)
+        of_tasks = sum(len(group.at) for group in self.groups if group.kind is kind)
+        return of_tasks + sum(len(each.at) for each in self.of_sources if each.kind is kind)
 
 
 def acceptable(plan: Plan, seen: Observed, store: Store) -> Acceptance:

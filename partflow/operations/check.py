@@ -168,7 +168,8 @@ def read_again(plan: Plan, seen: Observed) -> Reading:
         if wanted is not None:
             chosen = wanted[name].mask(state.lo, state.hi)
         condition = np.where(chosen, state.condition, Condition.ABSENT)
-        there = (condition != Condition.ABSENT) & (condition != Condition.GONE)
+        away = (Condition.ABSENT, Condition.GONE, Condition.GIVEN_UP)
+        there = ~np.isin(condition, away)
         files += int(np.count_nonzero(there))
         keys = [k for n, k in seen.replaced if n == name]
         has_other_values = np.isin(

@@ -286,6 +286,11 @@ def _source_text(case: _Basis, node: str, key: str, state: State) -> str:
     if unfinished is not None and condition in {Condition.ABSENT, Condition.GONE}:
         before = "; its last content is remembered" if condition == Condition.GONE else ""
         return f"has not arrived as a whole: {unfinished}{before}"
+    if condition == Condition.GIVEN_UP:
+        return (
+            f"is absent, and read as if it were empty: there is no file {dataset.path_of(key)}; "
+            "should it come after all, that is a change"
+        )
     if condition == Condition.ABSENT:
         return f"has not arrived: there is no file {dataset.path_of(key)}"
     if condition == Condition.GONE and (left := _left_of_set(case, dataset, key)):

@@ -62,7 +62,7 @@ class Aside:
                 return f"{dataset.name}@{dataset.grain.shown(last - 1)} is not due"
             low, high = max(first, state.lo) - state.lo, max(last - state.lo, 0)
             condition = state.condition[low : max(low, high)]
-            wrong = condition != Condition.GOOD
+            wrong = (condition != Condition.GOOD) & (condition != Condition.GIVEN_UP)
             if read.does_without:
                 wrong &= condition != Condition.ABSENT
             if wrong.any():

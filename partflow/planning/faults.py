@@ -35,6 +35,8 @@ def faults_of(plan: Plan, needed: Mapping[str, Mask] | None) -> tuple[Fault, ...
     for name, dataset in plan.graph.datasets.items():
         state = plan.snapshot.states[name]
         damaged = state.condition == Condition.DAMAGED
+        if dataset.is_source:
+            faults += _of_folder(plan, needed, name)
         if not dataset.is_source or not damaged.any():
             continue
         if needed is not None:
@@ -44,6 +46,19 @@ def faults_of(plan: Plan, needed: Mapping[str, Mask] | None) -> tuple[Fault, ...
             why = plan.snapshot.unreadable.get((name, key), Unreadable("", "it is damaged", ""))
             faults.append(Fault(name, key, why.file, why.reason, why.advice))
     return tuple(faults)
+
+
+def _of_folder(plan: Plan, needed: Mapping[str, Mask] | None, name: str) -> list[Fault]:
+    """The fault of a source's folder that is amiss, if the request needs the source or names it."""
+    lost = plan.snapshot.lost.get(name)
+    if lost is None:
+        return []
+    readers = [task.name for task, _ in plan.graph.readers(name)]
+    is_named = name in (plan.request.wanted or {})
+    if needed is not None and not is_named and not any(needed[task].any() for task in readers):
+        return []
+    key = plan.graph.datasets[name].grain.key(lost.first)
+    return [Fault(name, key, lost.folder, lost.reason, lost.advice)]
 
 
 def require_clock(plan: Plan) -> None:

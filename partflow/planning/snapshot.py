@@ -34,6 +34,8 @@ class Condition(IntEnum):
     """Recorded (or a source's file), and the file cannot be read."""
     CHANGED = 4
     """The file can be read, and its content is none that was ever recorded for this partition."""
+    GIVEN_UP = 5
+    """A source's: it is recorded that it does not come. Readers go on as with an empty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,19 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderLost:
+    """A source's folder that is amiss while something in it is overdue, so that none is given up.
+
+    `first` is the ordinal of the first that is overdue.
+    """
+
+    first: int
+    folder: str
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
 class Varied:
     """Two partitions of a source in whose files a column has different types.
 
@@ -120,7 +135,8 @@ class Snapshot:
 
     `unreadable` says by (dataset, key) which files cannot be read. `newest_at` is when what was
     recorded last was made, in epoch seconds; 0 if nothing was. `varied` and `left_out` say how the
-    files of sources that were looked at differ from one another, and from their schemas.
+    files of sources that were looked at differ from one another, and from their schemas. `lost`
+    says by source which folders are amiss while something in them is overdue.
     """
 
     now: int
@@ -136,6 +152,7 @@ class Snapshot:
     left_out: Sequence[LeftOut] = ()
     paused: Mapping[str, Pause] = field(default_factory=dict)
     expected_since: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[str, FolderLost] = field(default_factory=dict)
     asked: Mapping[str, Book] = field(default_factory=dict)
 
     def with_failures(self, failures: Iterable[tuple[str, int]]) -> Snapshot:

@@ -18,6 +18,7 @@ from partflow.planning.plan import KEPT
 from partflow.planning.planner import Action, Plan, Reason, State
 from partflow.planning.provisional import provisional
 from partflow.planning.selection import grain_of
+from partflow.planning.snapshot import Condition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,9 +35,9 @@ class Status:
     their code or what they read has changed, `moved` how many of their reads have, `pinned` those
     with somebody's accepted file, `last_good` those that stay as they were made while a source's
     file behind them cannot be read, `unasked` those that are made only if somebody asks for them,
-    `provisional` those that were made before all that they are of had come.
-    `older_code` counts those that are stale only since other code made them. `states` holds the
-    state of each partition, in order.
+    `provisional` those that were made before all that they are of had come, `absent` those of a
+    source that were given up. `older_code` counts those that are stale only since other code made
+    them. `states` holds the state of each partition, in order.
     """
 
     node: str
@@ -53,6 +54,7 @@ class Status:
     unasked: int
     provisional: int
     older_code: int
+    absent: int
     rows: int
     nbytes: int
     states: NDArray[np.uint8]
@@ -75,10 +77,14 @@ def statuses(plan: Plan) -> tuple[Status, ...]:
 
 
 def states_of(plan: Plan) -> dict[str, frozenset[str]]:
-    """For each node the names of the states that its partitions are in; `kept` is beside fresh."""
+    """For each node the names of its partitions' states; `kept` and `absent` are beside fresh."""
     return {
         s.node: frozenset(
-            [state.name.lower() for state, n in s.counts.items() if n] + ["kept"] * bool(s.kept)
+            [
+                *(state.name.lower() for state, n in s.counts.items() if n),
+                *["kept"] * bool(s.kept),
+                *["absent"] * bool(s.absent),
+            ]
         )
         for s in statuses(plan)
     }
@@ -96,6 +102,7 @@ def _source(plan: Plan, name: str) -> Status:
     return Status(
         name, "source", grain.describe(), grain.key(state.lo) if n else "",
         grain.key(state.hi - 1) if n else "", _counted(states), 0, 0, 0, 0, 0, 0, 0, 0,
+        int(np.count_nonzero(state.condition == Condition.GIVEN_UP)),
         int(state.rows.sum()), int(state.nbytes.sum()), states,
     )  # fmt: skip
 
@@ -124,6 +131,7 @@ def _node(plan: Plan, node: str, older: Mapping[str, Mask]) -> Status:
         sum(int(np.count_nonzero(p.reason == Reason.NOT_ASKED)) for p in planned),
         sum(int(np.count_nonzero(provisional(plan, p))) for p in planned),
         sum(int(np.count_nonzero(older.get(p.task.name, 0))) for p in planned),
+        0,
         rows,
         nbytes,
         states,

@@ -113,14 +113,25 @@ class Looking:
             whole = self.planned(seen, Asked(), None)
             return explain(whole, seen, metastore, project.codes, (node, key), project.store.layout)
 
-    def acceptable(self, asked: Asked) -> Acceptance:
+    def acceptable(self, asked: Asked, *, absent: bool) -> Acceptance:
         """What `accept` would come to."""
-        from partflow.operations.acceptable import acceptable
-
         with self.read() as metastore:
             seen = self.observe(metastore, Verify.STAT, asked)
         decided = self.planned(seen, asked, None, with_effects=True)
-        return acceptable(decided, seen, self.project.store)
+        return self.acceptance(decided, seen, absent=absent)
+
+    def acceptance(self, decided: Plan, seen: Observed, *, absent: bool) -> Acceptance:
+        """What of a plan can be accepted; with `absent` that partitions of sources do not come.
+
+        UsageError as of `absences`.
+        """
+        from partflow.operations.acceptable import Acceptance, acceptable
+        from partflow.operations.acceptsource import absences, smaller_sets
+
+        if absent:
+            return Acceptance(decided, (), {}, absences(decided))
+        store = self.project.store
+        return replace(acceptable(decided, seen, store), of_sources=smaller_sets(decided, store))
 
     def read(self) -> AbstractContextManager[Metastore]:
         """The metastore, to look at; MetastoreError if it is lost and the data is not."""
@@ -142,7 +153,10 @@ class Looking:
         codes = {task: code.digest for task, code in project.codes.items()}
         now = project.clock()
         only = needed_for(project.graph, asked) if only is None else only
-        seen = observe(project.graph, codes, metastore, project.store, now, verify, frames, only)
+        seen = observe(
+            project.graph, codes, metastore, project.store, now, verify, frames, only,
+            may_give_up=project.may_give_up,
+        )  # fmt: skip
         perhaps = effects_cut_off(project.graph, metastore, project.history.leases.is_held)
         older = self._older(metastore)
         paused = pauses_of(metastore.noted(PAUSED), seen.snapshot.now)

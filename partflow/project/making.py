@@ -109,16 +109,21 @@ class Making:
                 RunLog(metastore).fulfil(text, project.clock() / 1e9)
         return result
 
-    def accept(self, asked: Asked, controls: Controls, sample: Sample | None) -> Accepted:
+    def accept(
+        self, asked: Asked, controls: Controls, sample: Sample | None, *, absent: bool
+    ) -> Accepted:
         """Record that new code makes the same, and keep the files that somebody changed.
+
+        With `absent` record of sources that what is named does not come.
 
         UsageError if nothing is selected, or as of `request_of`.
         """
         from partflow.operations.accept import Acceptor
-        from partflow.operations.acceptable import acceptable
 
         if not asked.select:
             raise UsageError("accept needs to be told what: a dataset, or a selection of them")
+        if absent and not asked.has_partitions:
+            raise UsageError("--absent needs to be told which partitions: give -p KEY")
         project, run = self.project, self._new_run()
         decide = self._deciding(asked, makes=True)
         with (
@@ -127,7 +132,7 @@ class Making:
         ):
             metastore, store = start.metastore, project.store
             start.note(store)
-            acceptance = acceptable(start.decided, start.seen, store)
+            acceptance = self.looking.acceptance(start.decided, start.seen, absent=absent)
             note_begun(metastore, store, project.codes.values(), {})
             row = begun(run, controls.command, project.clock() / 1e9)
             acceptor = Acceptor(metastore, store, row, project.clock)

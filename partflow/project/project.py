@@ -73,6 +73,7 @@ class Project:
         self.frames = HandOver()
         self.code_of = codes_of(root, config.jobs, stacklevel=5)
         self.clock: Callable[[], int] = time.time_ns
+        self.may_give_up = True
         self.left_out: tuple[str, ...] = ()
 
     @classmethod
@@ -210,9 +211,11 @@ class Project:
         """The state of one partition, the reasons for it, and what it was made from."""
         return self._looking.why(node, key)
 
-    def acceptable(self, *select: str, asked: Asked | None = None) -> Acceptance:
+    def acceptable(
+        self, *select: str, asked: Asked | None = None, absent: bool = False
+    ) -> Acceptance:
         """What `accept` would come to; nothing is written."""
-        return self._looking.acceptable(_asked(asked, select))
+        return self._looking.acceptable(_asked(asked, select), absent=absent)
 
     def runs(self, limit: int = 20) -> list[RunRow]:
         """The last runs, the newest first."""
@@ -287,12 +290,15 @@ class Project:
         asked: Asked | None = None,
         sample: Sample | None = None,
         controls: Controls | None = None,
+        absent: bool = False,
     ) -> Accepted:
         """Record that new code makes the same, and keep the files that somebody changed.
 
-        With a `sample`, so many partitions are made aside first; if one differs, nothing is.
+        With a `sample`, so many partitions are made aside first; if one differs, nothing is. With
+        `absent` record instead that these partitions of sources do not come.
         """
-        return self._making.accept(_asked(asked, select), _controls(controls), sample)
+        controls = _controls(controls)
+        return self._making.accept(_asked(asked, select), controls, sample, absent=absent)
 
     def check_twice(
         self, *select: str, asked: Asked | None = None, controls: Controls | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from partflow.declarations.graph import outputs
-from partflow.operations.acceptable import Portion, Treatment
+from partflow.operations.acceptable import Portion, SourcePortion, Treatment
 from partflow.operations.check import Reading, Trial, Verdict
 from partflow.partitions.keytexts import shown_key
 from partflow.report.document import TEXT_ONLY
@@ -25,6 +25,8 @@ _COLOURS = {
     Treatment.CODE: "green",
     Treatment.HAND: "cyan",
     Treatment.DONE: "green",
+    Treatment.ABSENT: "cyan",
+    Treatment.LESS: "cyan",
     Treatment.LEFT: "yellow",
 }
 
@@ -55,7 +57,8 @@ class Sampled:
 class AcceptanceReport:
     """What was accepted, or would be; `refusal` says why nothing was.
 
-    `done` counts the effects that were cut off and count as done.
+    `done` counts the effects that were cut off and count as done, `absent` the partitions of
+    sources that do not come, `smaller` those of which the files that are left count as all.
     """
 
     run: str | None
@@ -67,6 +70,8 @@ class AcceptanceReport:
     sample: tuple[Sampled, ...]
     sentence: str
     done: int
+    absent: int
+    smaller: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +121,12 @@ def acceptance_report(accepted: Accepted, *, is_done: bool) -> AcceptanceReport:
         0 if refused else acceptance.count(Treatment.HAND),
         acceptance.count(Treatment.LEFT),
         accepted.refusal,
-        tuple(map(_group, acceptance.groups)),
+        (*map(_group, acceptance.groups), *map(_source_group, acceptance.of_sources)),
         tuple(Sampled(c.node, c.key, c.problem) for c in accepted.compared),
         _sentence(accepted, is_done=is_done),
         0 if refused else acceptance.count(Treatment.DONE),
+        0 if refused else acceptance.count(Treatment.ABSENT),
+        0 if refused else acceptance.count(Treatment.LESS),
     )
 
 
@@ -188,7 +195,14 @@ def _sentence(accepted: Accepted, *, is_done: bool) -> str:
     more = f", {left:,} left as they are" if left else ""
     done = acceptance.count(Treatment.DONE)
     more = f", {count(done, 'effect')} taken for done{more}" if done else more
-    if not code and not hand and not done:
+    absent, less = map(acceptance.count, (Treatment.ABSENT, Treatment.LESS))
+    more = (
+        f", {count(less, 'partition')} taken with the files that are left{more}" if less else more
+    )
+    if absent:
+        would = "" if is_done else "would be "
+        return f"{count(absent, 'partition')} {would}recorded as absent{more}"
+    if not code and not hand and not done and not less:
         return f"nothing to accept{more}"
     keys = {(c.task, c.key) for c in accepted.compared}
     more = (
@@ -204,6 +218,13 @@ def _group(group: Portion) -> AcceptedGroup:
         group.task.name, outputs(group.task), group.kind.value, group.text, len(group.at),
         tuple(group.ranges), group.kind,
     )  # fmt: skip
+
+
+def _source_group(group: SourcePortion) -> AcceptedGroup:
+    name = group.source.name
+    return AcceptedGroup(
+        name, (name,), group.kind.value, group.text, len(group.at), group.ranges, group.kind
+    )
 
 
 def _row(group: AcceptedGroup) -> tuple[str, ...]:

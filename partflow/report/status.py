@@ -89,6 +89,7 @@ class DatasetStatus:
     unasked: int
     provisional: int
     older_code: int
+    absent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,7 @@ def _of_node(plan: Plan, status: Status, late: Lateness | None, failed: int) -> 
         unasked=status.unasked,
         provisional=status.provisional,
         older_code=status.older_code,
+        absent=status.absent,
     )
 
 
@@ -212,6 +214,7 @@ def _notes(statuses: Sequence[DatasetStatus]) -> list[str]:
         ("unasked", "waiting partition", "not asked for"),
         ("provisional", "fresh partition", "provisional"),
         ("older_code", "partition", "by older code"),
+        ("absent", "partition", "absent, given up"),
     ):
         numbers = {s.dataset: getattr(s, name) for s in statuses if getattr(s, name)}
         if numbers:

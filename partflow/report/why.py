@@ -29,6 +29,7 @@ _HOW = {
     "adopted": "found as it had been before, and adopted,",
     "accepted": "made",
     "done": "done",
+    "absent": "given up",
     "rolled_back": "made, and put back later,",
     "released": "made, put back later and released,",
 }

@@ -170,6 +170,10 @@ class Layout:
             return FileLot(folder, tuple(map(os.fsencode, parts)), keys)
         return FileLot(folder, (b"", b""), place.written(keys, cut))
 
+    def shown_folder(self, source: Source) -> str:
+        """The folder above a source's files as messages have it."""
+        return str(self.near(self.root / self.paths_of(source).folder))
+
     def near(self, path: Path) -> Path:
         """A path for messages: without the project's folder, or with the name of another one."""
         for name, folder in self._named():

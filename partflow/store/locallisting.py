@@ -99,6 +99,17 @@ class LocalListing(LocalPast):
                 if not any(file.is_relative_to(place) for place in places):
                     yield StoredFile(name, key, at, file.name, file.lstat().st_size)
 
+    def refusal(self, source: Source) -> str | None:
+        """What the system says when it is asked to list the folder."""
+        folder = self.layout.root / self.layout.paths_of(source).folder
+        try:
+            with os.scandir(folder):
+                return None
+        except (FileNotFoundError, NotADirectoryError):
+            return "is not there"
+        except OSError as error:
+            return f"cannot be listed ({error.strerror})"
+
     def put_away(self, files: Sequence[tuple[StoredFile, int]]) -> None:
         """Link (or copy) files into the history, sync that, and then remove them.
 

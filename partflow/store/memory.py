@@ -177,6 +177,10 @@ class MemoryStore(LocalStaging):
             if dataset_name == name and key not in keys:
                 yield StoredFile(name, key, None, None, len(self._files[name, key]))
 
+    def refusal(self, source: Source) -> str | None:  # noqa: ARG002 - of the protocol
+        """None: there are no folders."""
+        return None
+
     def put_away(self, files: Sequence[tuple[StoredFile, int]]) -> None:
         """Move these bytes into the history."""
         with self._lock:

@@ -252,6 +252,10 @@ class Listing(Protocol):
         """
         ...
 
+    def refusal(self, source: Source) -> str | None:
+        """Why the folder above a source's files cannot be listed; None if it can."""
+        ...
+
     def put_away(self, files: Sequence[tuple[StoredFile, int]]) -> None:
         """Move files into the history, each under its number; each is durable there first.
 

@@ -18,7 +18,7 @@ from partflow.formats.format import Contents
 from partflow.formats.known import AS_FILE, format_of, way_of
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.record import Record
-from partflow.planning.snapshot import Condition, LeftOut, Snapshot, Unreadable, Varied
+from partflow.planning.snapshot import Condition, FolderLost, LeftOut, Snapshot, Unreadable, Varied
 from partflow.store.identity import FileIdentity
 from partflow.store.protocol import Looked, Store, file_of
 from partflow.warehouse.closerlook import ReadAhead, contents_at, said_of
@@ -48,7 +48,7 @@ class Observed:
     `news` are records of new contents: of sources, and of tasks' files that hold an earlier result.
     `touched` are records of files whose times or inodes have changed and whose content has not.
     `problems` says by (dataset, key) why a file cannot be read. The snapshot shares it, as its
-    `unreadable`, and shares `varied` and `left_out`.
+    `unreadable`, and shares `varied`, `left_out` and `lost`.
     `hands` are the present files of tasks that somebody changed by hand, by (dataset, key).
     `replaced` are the (dataset, key) of sources' files that hold other values than were recorded.
     `sets` are texts by (source, key) of what is to be remembered of partitions of several files.
@@ -65,6 +65,7 @@ class Observed:
     hands: dict[tuple[str, str], Record] = field(default_factory=dict)
     replaced: set[tuple[str, str]] = field(default_factory=set)
     sets: dict[tuple[str, str], str] = field(default_factory=dict)
+    lost: dict[str, FolderLost] = field(default_factory=dict)
     versions: tuple[str, dict[str, int]] = ("", {})
     stats: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partflow.declarations.dataset import Dataset
+from partflow.declarations.dataset import Dataset, Source
 from partflow.declarations.graph import Graph
 from partflow.errors import UsageError
 from partflow.formats.known import AS_FILE, format_of
@@ -30,6 +30,7 @@ from partflow.planning.planner import horizon_of
 from partflow.planning.snapshot import (
     Condition,
     DatasetState,
+    FolderLost,
     LeftOut,
     Snapshot,
     Unreadable,
@@ -40,6 +41,7 @@ from partflow.store.identity import FileIdentity
 from partflow.store.protocol import Store, file_of
 from partflow.warehouse.closerlook import ReadAhead, read_ahead
 from partflow.warehouse.filelook import LookAtFiles, Observed, SeenFile, look_closer
+from partflow.warehouse.givingup import give_up, given_up
 from partflow.warehouse.handover import HandOver
 from partflow.warehouse.verify import Verify
 from partflow.warehouse.wholefiles import identities_of_whole, without_unsettled
@@ -115,12 +117,14 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
     verify: Verify = Verify.STAT,
     frames: HandOver | None = None,
     only: Collection[str] | None = None,
+    *,
+    may_give_up: bool = True,
 ) -> Observed:
     """Look at the files of all datasets, or only of those named in `only`.
 
     Of the other datasets the record is trusted. `codes` are the tasks' present code fingerprints,
     `now_ns` is in nanoseconds since 1970. Frames of small sources that were read are kept in
-    `frames`, for the tasks that will read them.
+    `frames`, for the tasks that will read them. Without `may_give_up` nothing is given up.
 
     Raises:
         MetastoreError: the metastore is older than the journal beside it.
@@ -146,6 +150,8 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
             reads = max((len(t.inputs) for t in graph.writers(name)), default=0)
             columns, at = _placed(cache.load(name, identities=name in statted), stretch_of[name])
             states[name] = state = _state(columns, at, stretch_of[name], reads)
+            if dataset.is_source:
+                state.condition[given_up(state)] = Condition.GIVEN_UP
             if name in looked_at:
                 recorded = _recorded(columns, at, len(stretch_of[name]))
                 if dataset.is_source and graph.is_taken_as_files(name):
@@ -153,6 +159,8 @@ def observe(  # noqa: PLR0913, PLR0917 - what there is, and how it is looked at
                 older = _read_by_older_rules(look, dataset, columns, at, len(stretch_of[name]))
                 _compare(look, dataset, state, stretch_of[name], recorded, older)
                 _say_how_files_differ(look, dataset, state, stretch_of[name])
+                if isinstance(dataset, Source):
+                    give_up(store, dataset, state, observed, may_give_up=may_give_up)
     for task in graph.tasks:
         if task.is_effect:
             lo, hi = graph.task_extents[task.name].lo, horizon_of(graph, task.name, now)
@@ -169,14 +177,16 @@ def _nothing_seen(
     problems: dict[tuple[str, str], Unreadable] = {}
     varied: list[Varied] = []
     left_out: list[LeftOut] = []
+    lost: dict[str, FolderLost] = {}
     snapshot = Snapshot(
         now, states, codes, metastore.effects(), metastore.seq,
         unreadable=problems, newest_at=metastore.newest_at(), varied=varied,
-        left_out=left_out,
+        left_out=left_out, lost=lost,
     )  # fmt: skip
     return Observed(
-        snapshot, problems=problems, varied=varied, left_out=left_out, versions=metastore.versions()
-    )
+        snapshot, problems=problems, varied=varied, left_out=left_out, lost=lost,
+        versions=metastore.versions(),
+    )  # fmt: skip
 
 
 def effects_cut_off(
@@ -267,17 +277,18 @@ def _compare(
     A file whose stat is the recorded one costs no more than that stat. `recorded` are the recorded
     identities, `older` marks files that were read by older rules.
     """
-    known = state.seq > 0
+    known, was_given_up = state.seq > 0, state.condition == Condition.GIVEN_UP
     if look.verify is Verify.RECORD:
         # The record is trusted; but files of a source can have come that it does not have.
-        to_look_at = np.flatnonzero(~known | older) if dataset.is_source else np.zeros(0, np.int64)
+        new = ~known | older | was_given_up
+        to_look_at = np.flatnonzero(new) if dataset.is_source else np.zeros(0, np.int64)
         if not len(to_look_at):
             return
         present = recorded.copy()
         present[to_look_at] = identities_of_whole(
             look.store, dataset, [stretch.text(i) for i in to_look_at.tolist()], look.now_ns
         )
-        differs = (~known | older) & (present[:, 0] >= 0)
+        differs = new & (present[:, 0] >= 0)
     else:
         present = look.stats.of(dataset.name)
         present = without_unsettled(look.store, dataset, present, look.now_ns)
@@ -285,14 +296,15 @@ def _compare(
         if look.verify is Verify.STAT and not older.any() and np.array_equal(present, recorded):
             return
         there = present[:, 0] >= 0
-        state.condition[~there] = np.where(known[~there], Condition.GONE, Condition.ABSENT)
+        gone = np.where(was_given_up, Condition.GIVEN_UP, Condition.GONE)
+        state.condition[~there] = np.where(known, gone, Condition.ABSENT)[~there]
         moved = (present != recorded).any(axis=1)
         differs = there & (moved | older | (look.verify is Verify.CONTENT))
     places = np.flatnonzero(differs).tolist()
     for n in range(0, len(places), _TOGETHER):
         group = {i: stretch.text(i) for i in places[n : n + _TOGETHER]}
-        new = {group[i]: int(present[i, 0]) for i in group if not known[i]}
-        look.ahead = _ahead(look, dataset, new)
+        sizes = {group[i]: int(present[i, 0]) for i in group if not known[i]}
+        look.ahead = _ahead(look, dataset, sizes)
         for i, key in group.items():
             fresh = Record(dataset.name, key, int(stretch.edges[i]))
             records = look.metastore.records(dataset.name, key) if known[i] else [fresh]
