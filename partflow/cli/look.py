@@ -44,6 +44,7 @@ def status(
     from partflow.report.metrics import metrics_lines
     from partflow.report.status import is_well, status_lines, status_report
     from partflow.scheduler.channelstates import failing_channels
+    from partflow.scheduler.leading import serving_of
 
     project = session.project()
     plan = project.plan(asked=Asked(select, exclude))
@@ -52,7 +53,8 @@ def status(
     chosen = [s for s in statuses(plan) if s.node in nodes]
     with project.metastore.looked_at() as metastore:
         failing = failing_channels(metastore, project.config)
-    report = status_report(plan, chosen, lying, project.failures(), failing)
+    serving = serving_of(project.store.layout.serving)
+    report = status_report(plan, chosen, lying, project.failures(), failing, serving)
     code = FAILED if check and not is_well(report) else DONE
     if output == "prometheus":
         click.echo("\n".join(metrics_lines(plan, chosen)))

@@ -27,6 +27,7 @@ from partflow.report.faults import (
 from partflow.report.lateness import LateReport, late_lines, late_report
 from partflow.report.pauses import PausedReport, paused_lines, paused_report
 from partflow.report.remarks import Remarks, remarks_of
+from partflow.report.serving import ServingReport, serving_lines
 from partflow.report.strays import StrayReport, stray_lines, stray_reports
 from partflow.report.text import count, painted, size, span, tabled
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from partflow.planning.plan import Plan
 
 CELLS = 24
+_NOBODY = ServingReport()
 _MARKS = {
     State.FRESH: ("█", "green"),
     State.STALE: ("▓", "yellow"),
@@ -96,7 +98,8 @@ class DatasetStatus:
 class StatusReport:
     """The status of all selected nodes, with what is wrong, remarks, and files not shown.
 
-    `channels` are those by which people should be told and that do not deliver.
+    `channels` are those by which people should be told and that do not deliver. `serve` says who
+    keeps the warehouse fresh.
     """
 
     datasets: tuple[DatasetStatus, ...]
@@ -105,6 +108,7 @@ class StatusReport:
     undeclared: tuple[StrayReport, ...]
     perhaps_done: tuple[PerhapsDoneReport, ...]
     channels: tuple[FailingChannelReport, ...]
+    serve: ServingReport
 
 
 def status_report(
@@ -113,11 +117,12 @@ def status_report(
     lying: Sequence[Lying] = (),
     failures: Sequence[tuple[str, str]] = (),
     channels: Sequence[FailingChannelReport] = (),
+    serve: ServingReport = _NOBODY,
 ) -> StatusReport:
     """The report of some nodes' status, of a plan's faults, and of files that are not shown.
 
     `failures` are the (node, key) of all whose last attempt failed, `channels` those that do not
-    deliver.
+    deliver, `serve` who keeps the warehouse fresh.
     """
     failed = failed_now(plan, failures)
     late = lateness(plan)
@@ -130,12 +135,16 @@ def status_report(
         stray_reports(lying),
         perhaps_done_reports(perhaps_done(plan)),
         tuple(channels),
+        serve,
     )
 
 
 def status_lines(report: StatusReport) -> list[str]:
     """A row for each node, with its bar."""
-    after = [*stray_lines(report.undeclared), *failing_channel_lines(report.channels)]
+    after = [
+        *stray_lines(report.undeclared), *failing_channel_lines(report.channels),
+        *serving_lines(report.serve),
+    ]  # fmt: skip
     if not report.datasets:
         return ["no dataset is selected", *after]
     rows = [(*_row(each), _painted_bar(each.heat)) for each in report.datasets]

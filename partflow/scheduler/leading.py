@@ -22,6 +22,7 @@ from typing import BinaryIO
 from partflow.metastore.leases import Leases
 from partflow.metastore.runlog import host, user
 from partflow.process.identity import kill, started
+from partflow.report.serving import ServerReport, ServingReport, serving_report
 from partflow.store.opening import NotAFileError, at_once
 
 STALE = 15.0
@@ -159,6 +160,19 @@ def standbys_of(folder: Path) -> list[Leader]:
         return []
     notes = (_held_by(path) for path in paths)
     return [note for note in notes if note is not None]
+
+
+def serving_of(folder: Path) -> ServingReport:
+    """Who leads and who stands by now, as it is reported."""
+    leader = leader_of(folder)
+    standbys = tuple(map(_server, standbys_of(folder)))
+    if leader is None:
+        return serving_report(None, 0.0, standbys)
+    return serving_report(_server(leader), leader.looked_at_all, standbys)
+
+
+def _server(of: Leader) -> ServerReport:
+    return ServerReport(of.pid, of.host, of.user)
 
 
 @dataclass(slots=True)

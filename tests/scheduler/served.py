@@ -70,6 +70,12 @@ def once(world: World, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def told(world: World, *words: str) -> str:
+    """What another command prints over a project."""
+    command = [sys.executable, "-m", "partflow", "--project", str(world.root), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=100).stdout
+
+
 def children(parent: int) -> list[int]:
     """The processes that a process has begun and that go on."""
     found = []

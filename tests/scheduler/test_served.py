@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from projects import SALES, World
-from served import children, once, serving, until
+from served import children, once, serving, told, until
 
 from partflow.metastore.runlog import host, user
 from partflow.scheduler.leading import leader_of
@@ -46,6 +46,9 @@ def test_a_second_one_stands_by_and_leads_when_the_first_is_killed(sales: World)
         first.says("failed 0, blocked 0")
         with serving(sales, name="second") as second:
             second.says(f"standing by: {user()}@{host()}, process {first.process.pid} leads")
+            status = told(sales, "status")
+            assert f"serve: {user()}@{host()}, process {first.process.pid} leads, looked" in status
+            assert f"standing by: {user()}@{host()}, process {second.process.pid}" in status
             first.ended(signal.SIGKILL)
             folder = sales.root / "warehouse/.partflow/serve"
             until(lambda: (found := leader_of(folder)) and found.pid == second.process.pid, 2.0)
