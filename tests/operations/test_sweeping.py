@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import polars as pl
 
 from partflow.execution.controls import Controls
@@ -128,6 +130,34 @@ def test_for_how_long_runs_are_kept_is_configured(sales):
     sales.run()
     assert swept(sales).runs == 1
     assert sales.project.runs(5) == []
+
+
+def test_copies_that_were_fetched_long_ago_are_swept_with_their_folders(sales):
+    sales.run()
+    old = put(sales, "fetched/clean/0a1b2c/warehouse/clean/date=2024-01-30/data.parquet")
+    young = put(sales, "fetched/clean/3d4e5f/warehouse/clean/date=2024-01-30/data.parquet")
+    os.utime(old, ns=(0, old.stat().st_mtime_ns - 2 * 86_400 * 10**9))
+    found = swept(sales)
+    assert (found.files[Swept.FETCHED], found.nbytes[Swept.FETCHED]) == (1, 100)
+    assert young.exists()
+    assert not (private(sales) / "fetched/clean/0a1b2c").exists()
+
+
+def test_the_places_of_pools_that_are_gone_are_swept(sales):
+    file = sales.root / "partflow.toml"
+    file.write_text(file.read_text() + "[pools]\napi = 1\n")
+    sales.run()
+    stays = [put(sales, "pools/api.0.place", ""), put(sales, "pools/api.next.place", "")]
+    gone = [put(sales, "pools/disk.0.place", ""), put(sales, "pools/disk.next.place", "")]
+    assert swept(sales).files[Swept.PLACES] == 2
+    assert [p.exists() for p in (*stays, *gone)] == [True, True, False, False]
+
+
+def test_a_journal_that_was_not_made_shorter_to_its_end_is_swept(sales):
+    sales.run()
+    left = put(sales, ".journal.jsonl.123.tmp")
+    assert swept(sales).files[Swept.JOURNALS] == 1
+    assert not left.exists()
 
 
 def test_a_page_in_the_warehouse_that_says_what_lies_there_is_left_alone(sales):
