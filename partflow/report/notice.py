@@ -174,7 +174,8 @@ def _head(episode: EpisodeReport) -> str:
         keys = printable(span(episode.first, episode.last)) if episode.first else ""
         parts.append(f"{count(episode.partitions, 'partition')}{keys and ', ' + keys}")
     if episode.blocked:
-        parts.append(f"{count(episode.blocked, 'other waits', 'others wait')} behind")
+        behind = "them" if episode.partitions > 1 else "it"
+        parts.append(f"{count(episode.blocked, 'other waits', 'others wait')} behind {behind}")
     return f"{head}: {'; '.join(parts)}" if parts else head
 
 

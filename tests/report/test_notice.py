@@ -34,7 +34,7 @@ def well(**other):
 
 def test_one_failure_and_all_that_waits_behind_it_is_one_short_message():
     message = sent(episode())
-    head = "clean failed: 40 partitions, 2024-01-01 .. 2024-02-09; 120 others wait behind"
+    head = "clean failed: 40 partitions, 2024-01-01 .. 2024-02-09; 120 others wait behind them"
     assert message.subject == f"shop on mill: {head}"
     assert message.text.splitlines() == [
         head,
