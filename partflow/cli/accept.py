@@ -81,7 +81,8 @@ def accept(  # noqa: PLR0917 - one a click option, given by name
     acceptance = project.acceptable(asked=asked, absent=absent)
     plan = acceptance.plan
     selection = scope_reports(scopes(plan.graph, plan.request, plan.snapshot.now))
-    echo_scopes(selection, asked)
+    if not absent:
+        echo_scopes(selection, asked)
     if dry_run:
         return _show_acceptance(Accepted("", acceptance), asked, output, is_done=False)
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,7 +1,7 @@
 """`ls` and `graph`: what is declared.
 
-Knows nothing of what exists, except for selections by `status:`, of what is paused, and of what is
-late where something is expected.
+Knows nothing of what exists, except for selections by `status:`, of what is paused or absent, and
+of what is late where something is expected.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def ls(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], outp
     project = session.project()
     nodes = project.selected(select, exclude)
     late = project.late() if any(_is_expected(project.graph, node) for node in nodes) else {}
-    report = graph_report(project.graph, project.codes, nodes, project.paused(), late)
+    report = graph_report(
+        project.graph, project.codes, nodes, project.paused(), late, project.absent()
+    )
     if output == "json":
         print_json(document(report))
         return
@@ -58,7 +60,9 @@ def graph(session: Session, select: tuple[str, ...], exclude: tuple[str, ...], o
     if output == "mermaid":
         click.echo("\n".join(mermaid_lines(project.graph, nodes)))
         return
-    report = graph_report(project.graph, project.codes, nodes, project.paused())
+    report = graph_report(
+        project.graph, project.codes, nodes, project.paused(), None, project.absent()
+    )
     if output == "json":
         print_json(document(report))
         return

@@ -53,7 +53,8 @@ class LineageRead:
 
     `changed` are the keys whose content has changed since this partition was made. `there` is how
     many partitions have a content, where a part is enough; else None. Until `waits_until`, in epoch
-    seconds, all of them are waited for; None if no longer.
+    seconds, all of them are waited for; None if no longer. `absent` are the keys of those that were
+    given up.
     """
 
     dataset: str
@@ -63,6 +64,7 @@ class LineageRead:
     changed: tuple[str, ...] = ()
     there: int | None = None
     waits_until: int | None = None
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,8 +381,17 @@ def _lineage(
         if read.form is Form.WITHIN and known:
             hi = lo + 1  # What comes after the newest is not there.
         first, last = (grain.key(lo), grain.key(hi - 1)) if hi > lo else ("", "")
-        reads.append(LineageRead(name, first, last, hi - lo, changed, known, until))
+        absent = _absent(case, name, (lo, hi))
+        reads.append(LineageRead(name, first, last, hi - lo, changed, known, until, absent))
     return reads
+
+
+def _absent(case: _Basis, name: str, span: tuple[int, int]) -> tuple[str, ...]:
+    """The keys in a range of ordinals that were given up."""
+    state, grain = case.plan.snapshot.states[name], case.graph.datasets[name].grain
+    low, high = (min(max(each - state.lo, 0), len(state.condition)) for each in span)
+    given_up = np.flatnonzero(state.condition[low:high] == Condition.GIVEN_UP)
+    return tuple(grain.key(state.lo + low + i) for i in given_up.tolist())
 
 
 def _moved(reads: int, lineage: Sequence[LineageRead]) -> Moved | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from partflow.errors import UsageError
+from partflow.metastore.columncache import ColumnCache
 from partflow.metastore.protocol import Metastore
 from partflow.metastore.runlog import RunLog
 from partflow.planning.lateness import EXPECTED, since_of
@@ -101,6 +102,16 @@ class Looking:
         """What is paused now, by node; no file is looked at."""
         with self.read() as metastore:
             return pauses_of(metastore.noted(PAUSED), self.project.clock() // 10**9)
+
+    def absent(self) -> dict[str, int]:
+        """How many partitions of each source are absent; no file is looked at."""
+        project = self.project
+        sources = [name for name, d in project.graph.datasets.items() if d.is_source]
+        with self.read() as metastore:
+            cache = ColumnCache(metastore, project.store.layout.columns)
+            columns = {name: cache.load(name, identities=False) for name in sources}
+        numbers = {name: int((~each.content.any(axis=1)).sum()) for name, each in columns.items()}
+        return {name: number for name, number in numbers.items() if number}
 
     def why(self, node: str, key: str) -> Why:
         """The state of one partition, the reasons for it, and what it was made from."""

@@ -201,6 +201,10 @@ class Project:
         """What is paused now, by dataset, source or effect: by whom, since when, and why."""
         return self._looking.paused()
 
+    def absent(self) -> dict[str, int]:
+        """By source how many partitions are absent, as recorded; only sources that have any."""
+        return self._looking.absent()
+
     def late(self) -> dict[str, Lateness]:
         """What is late of each dataset and source of which something is expected, by name."""
         from partflow.planning.lateness import lateness

@@ -60,7 +60,10 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """All that is declared of a dataset, source or effect; `paused` and `late` if it is."""
+    """All that is declared of a dataset, source or effect; `paused` and `late` if it is.
+
+    `absent` counts the partitions of a source that were given up.
+    """
 
     name: str
     kind: str
@@ -79,6 +82,7 @@ class Described:
     expect_by: str | None
     max_age: str | None
     late: LateReport | None
+    absent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +98,22 @@ def graph_report(
     nodes: Sequence[str],
     pauses: Mapping[str, Pause],
     late: Mapping[str, Lateness] | None = None,
+    absent: Mapping[str, int] | None = None,
 ) -> GraphReport:
     """The report of what is declared of some nodes; `codes` are the tasks' fingerprints.
 
-    It says who paused what, and what is late.
+    It says who paused what, what is late, and how many partitions of each source are absent.
     """
+    given_up = absent or {}
     lateness = {node: late_report(each) for node, each in (late or {}).items()}
     described = (_described(graph, codes, node, paused_report(pauses.get(node))) for node in nodes)
-    return GraphReport(tuple(replace(d, late=lateness.get(d.name)) for d in described))
+    return GraphReport(
+        tuple(_with(d, lateness.get(d.name), given_up.get(d.name, 0)) for d in described)
+    )
+
+
+def _with(described: Described, late: LateReport | None, absent: int) -> Described:
+    return replace(described, late=late, absent=absent)
 
 
 def listing_lines(report: GraphReport) -> list[str]:
@@ -122,9 +134,17 @@ def listing_lines(report: GraphReport) -> list[str]:
     ]
     return [
         *tabled([heads, *rows]),
+        *_absent_lines(report),
         *late_lines({d.name: d.late for d in report.datasets}),
         *paused_lines({d.name: d.paused for d in report.datasets}),
     ]
+
+
+def _absent_lines(report: GraphReport) -> list[str]:
+    numbers = {d.name: d.absent for d in report.datasets if d.absent}
+    named = ", ".join(f"{name} {number:,}" for name, number in numbers.items())
+    total = count(sum(numbers.values()), "partition")
+    return [f"{total} absent, given up: {named}"] if numbers else []
 
 
 def paragraphs(report: GraphReport) -> list[str]:
@@ -191,6 +211,7 @@ def _described(
         expect_by=None if dataset is None else _said_of(dataset.expect_by),
         max_age=None if dataset is None else _said_of(dataset.max_age),
         late=None,
+        absent=0,
     )
 
 

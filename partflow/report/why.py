@@ -51,7 +51,7 @@ class ReadReport:
     """What a partition reads of one dataset; `changed` are keys that changed since it was made.
 
     `there` is how many of them are there, where a part is enough; until `waits_until`, a moment in
-    UTC that is still to come, the others are waited for.
+    UTC that is still to come, the others are waited for. `absent` are keys that were given up.
     """
 
     dataset: str
@@ -61,6 +61,7 @@ class ReadReport:
     changed: tuple[str, ...]
     there: int | None
     waits_until: str | None
+    absent: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ def why_report(why: Why) -> WhyReport:
                 r.changed,
                 r.there,
                 None if r.waits_until is None else moment(r.waits_until),
+                r.absent,
             )
             for r in why.lineage
         ),
@@ -225,10 +227,11 @@ def _read(read: ReadReport) -> tuple[str, ...]:
         number = f"{read.there:,} of {number} there"
         if read.waits_until is not None:
             number += f"; the others are waited for until {read.waits_until}"
-    if read.changed:
-        keys = ", ".join(map(shown_key, read.changed[:_KEYS]))
-        more = f" and {len(read.changed) - _KEYS:,} more" if len(read.changed) > _KEYS else ""
-        number += f", {len(read.changed):,} changed since: {keys}{more}"
+    for what, keys in (("absent", read.absent), ("changed since", read.changed)):
+        if keys:
+            shown = ", ".join(map(shown_key, keys[:_KEYS]))
+            more = f" and {len(keys) - _KEYS:,} more" if len(keys) > _KEYS else ""
+            number += f", {len(keys):,} {what}: {shown}{more}"
     return read.dataset, span(read.first or "", read.last or ""), number
 
 
@@ -241,7 +244,8 @@ def _made(why: WhyReport) -> list[str]:
     note = why.history[0].note if why.history else None
     lines = [f"{_verb(why)} at {made.at}{'' if note else by}"]
     if note:
-        lines = [*([] if made.pinned else lines), f"{printable(note)}, {by.strip()}"]
+        told = f"{printable(note)}, {by.strip()}" if by else printable(note)
+        lines = [*([] if made.pinned else lines), told]
     if made.content:
         # For a source only the content is recorded, and no number of rows.
         rows = [count(made.rows, "row")] if why.task else []

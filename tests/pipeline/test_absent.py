@@ -75,6 +75,9 @@ def test_what_has_not_come_in_time_is_given_up_and_read_as_empty(world):
     assert project.why("raw", SECOND).text.startswith("is absent, and read as if it were empty")
     assert world.planned() == {}
     assert project.selected(["status:absent"], ()) == ("raw",)
+    assert project.absent() == {"raw": 1}
+    (read,) = project.why("both", THIRD).lineage
+    assert (read.count, read.absent) == (2, (SECOND,))
 
 
 def test_it_is_given_up_so_long_after_it_was_due_and_no_sooner(world):
