@@ -42,6 +42,20 @@ def test_an_old_metastore_becomes_what_a_new_one_is(tmp_path, version):
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_an_old_metastore_gets_the_indexes_of_a_new_one(tmp_path, version):
+    migrated, new = old(tmp_path / "old.sqlite", version), tmp_path / "new.sqlite"
+    SqliteMetastore.open(migrated).close()
+    SqliteMetastore.open(new).close()
+    assert indexes(migrated) == indexes(new)
+
+
+def indexes(path: Path) -> dict[str, str]:
+    with tables(path) as c:
+        named = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        return {str(name): " ".join(str(sql).split()) for name, sql in c.execute(named)}
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_what_an_old_metastore_recorded_is_read(tmp_path, version):
     with SqliteMetastore.open(old(tmp_path / "old.sqlite", version)) as metastore:
         records = {r.key: r for r in metastore.records("clean_sales")}

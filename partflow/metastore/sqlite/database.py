@@ -20,7 +20,7 @@ from partflow.metastore.sqlite.file import connected, damaged, is_filled, make_f
 from partflow.metastore.sqlite.statements import Statements, sql_in
 from partflow.store.opening import alone_with
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _SQL = Statements("database")
 _MIGRATIONS = Statements("migrations")

@@ -40,3 +40,6 @@ CREATE TABLE seen (
     kind TEXT NOT NULL, what TEXT NOT NULL, sha256 TEXT,
     PRIMARY KEY (node, key, kind, what)
 ) STRICT, WITHOUT ROWID;
+
+-- name: from_4
+CREATE INDEX partitions_failed ON partitions (node, start) WHERE failure IS NOT NULL;

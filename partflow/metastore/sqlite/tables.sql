@@ -40,6 +40,7 @@ CREATE TABLE partitions (
     PRIMARY KEY (node, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX partitions_by_schema ON partitions (node, schema) WHERE content IS NOT NULL;
+CREATE INDEX partitions_failed ON partitions (node, start) WHERE failure IS NOT NULL;
 
 -- How often the current records of a node were changed: a number in the names of its cached columns.
 CREATE TABLE nodes (node TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
