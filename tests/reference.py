@@ -621,6 +621,12 @@ class Judge:
             comes = {
                 o for o in ordinals if self._upstream(read.dataset, o, Action.RUN, Action.MAYBE)
             }
+            if read.least is not None:
+                comes |= {
+                    o
+                    for o in ordinals
+                    if self._record(read.dataset.name, o).condition is Condition.GIVEN_UP
+                }
             if len(was | comes) < self._enough(task, read, ordinal):
                 is_stuck = Reason.BEHIND in holds.values()
                 found.add(Reason.BEHIND if is_stuck else Reason.NOT_ARRIVED)

@@ -321,11 +321,17 @@ def _holds(look: Look, considered: Considered, lo: int, late: Causes) -> _Holds:
 
 
 def _lacks(look: Look, considered: Considered, lo: int, position: int) -> Mask:
-    """Where less of a read is there, or is made before, than is enough of it."""
+    """Where less of a read is there, or is made before, than is enough of it.
+
+    Of several partitions those that were given up count, since nothing is left to wait for.
+    """
     flow, ranges = considered.flows[position], considered.reads[position]
     read, bounds = considered.task.inputs[position].read, (ranges.a, ranges.b)
     needed = enough(read, considered.task, lo, bounds, look.snapshot.now)
-    return np.asarray(ranges.counted(flow.hoped, flow.lo) < needed)
+    come = ranges.counted(flow.hoped, flow.lo)
+    if read.least is not None and flow.given_up is not None:
+        come = come + ranges.counted(flow.given_up, flow.lo)
+    return np.asarray(come < needed)
 
 
 def _decided(case: _Case, holds: _Holds) -> tuple[Codes, Codes, Codes, Causes, Codes]:

@@ -12,12 +12,12 @@ import numpy as np
 
 from partflow.declarations.graph import outputs
 from partflow.planning.plan import Plan, Reason, State, TaskPlan
-from partflow.planning.snapshot import state_over
+from partflow.planning.snapshot import Condition, state_over
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from partflow.planning.plan import Mask
+    from partflow.planning.plan import Bounds, Mask
 
 
 def provisional(plan: Plan, planned: TaskPlan) -> Mask:
@@ -32,7 +32,8 @@ def provisional(plan: Plan, planned: TaskPlan) -> Mask:
     for position, task_input in enumerate(task.inputs):
         if task_input.read.least is not None:
             a, b = planned.bounds[position]
-            mask |= there(plan, planned, position) < b - a
+            come = there(plan, planned, position) + _given_up(plan, planned, position)
+            mask |= come < b - a
     if task.options.settles_after is not None:
         own = state_over(plan.snapshot.states[outputs(task)[0]], planned.lo, planned.hi)
         ends = task.grain.edges(planned.lo, planned.hi)[1:]
@@ -45,6 +46,18 @@ def there(plan: Plan, planned: TaskPlan, position: int) -> NDArray[np.int64]:
     """How many partitions of one read have a content, for each of a task's partitions."""
     state = plan.snapshot.states[planned.task.inputs[position].read.dataset.name]
     known = (state.content[:, 0] | state.content[:, 1]) != 0
-    sums = np.concatenate(([0], np.cumsum(known)))
-    a, b = (np.take(sums, x - state.lo, mode="clip") for x in planned.bounds[position])
+    return _counted(known, state.lo, planned.bounds[position])
+
+
+def _given_up(plan: Plan, planned: TaskPlan, position: int) -> NDArray[np.int64]:
+    """How many partitions of one read do not come any more."""
+    state = plan.snapshot.states[planned.task.inputs[position].read.dataset.name]
+    is_given_up = state.condition == Condition.GIVEN_UP
+    return _counted(is_given_up, state.lo, planned.bounds[position])
+
+
+def _counted(mask: Mask, lo: int, bounds: Bounds) -> NDArray[np.int64]:
+    """How many partitions of each range are in a mask, which begins at the ordinal `lo`."""
+    sums = np.concatenate(([0], np.cumsum(mask)))
+    a, b = (np.take(sums, ends - lo, mode="clip") for ends in bounds)
     return np.asarray(np.maximum(b - a, 0))

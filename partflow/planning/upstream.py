@@ -43,6 +43,7 @@ class Flow:
     of the blocked that optional reads cannot do without either, since their file was there, or
     since they lie behind a fault. `faults` counts what lies behind a source's file that cannot be
     read. `spoilt` and `spoilt_faults` count of the broken and of the faults those that were there.
+    `given_up` counts what does not come, and is read as if it were empty.
     """
 
     lo: int
@@ -58,6 +59,7 @@ class Flow:
     faults: Sums | None = None
     spoilt: Sums | None = None
     spoilt_faults: Sums | None = None
+    given_up: Sums | None = None
     _sums: NDArray[np.uint64] | None = None
 
     @property
@@ -279,6 +281,7 @@ class Flows:
         waits, blocked = marks.waits & ~marks.late, marks.blocked & ~marks.late
         flow.waits, flow.blocked = _counts(waits), _counts(blocked)
         flow.away = _counts(waits & absent)
+        flow.given_up = _counts(state.condition == Condition.GIVEN_UP)
         flow.broken = _counts(blocked & (absent | marks.faults))
         faults = marks.faults & ~marks.late
         flow.faults = flow.spoilt_faults = _counts(faults)

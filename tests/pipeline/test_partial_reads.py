@@ -35,8 +35,9 @@ LATER = "2024-02-10T00:00"
 def shop(world):
     """`declare` says what `told` reads, `deliver` lands days, `run` makes what is to be made."""
 
-    def declare(read: str, options: str = "") -> None:
-        world.jobs(JOBS.replace("READ", read).replace("OPTIONS", options))
+    def declare(read: str, options: str = "", source: str = "") -> None:
+        text = JOBS.replace('{key}.csv"', '{key}.csv"' + source)
+        world.jobs(text.replace("READ", read).replace("OPTIONS", options))
 
     def deliver(*days: int, n: int = 1) -> None:
         for day in days:
@@ -244,3 +245,17 @@ def test_a_whole_task_cannot_count_from_a_moment(world):
     )
     with pytest.raises(PartflowError, match="no moment to count from"):
         _ = world.project
+
+
+def test_what_was_given_up_is_not_waited_for_and_passed_over(shop):
+    gives_up = ', gives_up_after="6h", schema={"n": pl.Int64}'
+    shop.declare("landing.window(-2, 0).at_least(2)", source=gives_up)
+    shop.deliver(1)
+    shop.run("2024-01-03T05:59")
+    assert shop.why(2, "2024-01-03T05:59").state is State.WAITING
+    shop.run("2024-01-03T06:00")
+    why = shop.why(2, "2024-01-03T06:00")
+    assert (why.state, why.is_provisional, shop.told(2)) == (State.FRESH, False, 1)
+    shop.declare('landing.within("1d")', source=gives_up)
+    shop.run("2024-01-04T00:00")
+    assert [r.first for r in shop.why(3, "2024-01-04T00:00").lineage] == ["2024-01-01"]
