@@ -26,6 +26,8 @@ from partflow.scheduler.news import Changed, Delivered, Died, News, OfRun, Stirr
 from partflow.scheduler.outlook import Outlook, Root, Trouble
 
 _A_MOMENT, _A_BREATH = 0.1, 1.0
+_GRACE = 5.0
+"""For how many seconds a run that was cancelled is waited for; then its process is ended."""
 _DOING = {"load": "load the project", "look": "look at the warehouse", "run": "carry a run out"}
 
 
@@ -97,6 +99,7 @@ class Serve:
     _deaths: int = 0
     _well_at: float = 0.0
     _gives_up_at: float | None = None
+    _is_giving_up: bool = False
     _tells_at: float | None = None
 
     def turn(self) -> None:
@@ -112,11 +115,19 @@ class Serve:
         for each in self.outside.news(min(wakes_at, *moments, wakes_at)):
             self._hear(each)
         if self._gives_up_at is not None and self._gives_up_at <= self.outside.now():
-            self._gives_up_at = None
-            self.outside.halt(now=True)
+            self._give_up()
         if self._tells_at is not None and self._tells_at <= self.outside.now():
             self._tell()
         self.is_over |= self.is_stopping and not self.runs
+
+    def _give_up(self) -> None:
+        """Cancel what runs; and end without it, if it still does not end."""
+        if self._is_giving_up:
+            self.is_over = True
+            return
+        self._is_giving_up = True
+        self._gives_up_at = self.outside.now() + _GRACE
+        self.outside.halt(now=True)
 
     def _tell(self) -> None:
         """Tell people of all that is wrong, as far as it was seen last."""

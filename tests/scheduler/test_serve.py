@@ -189,6 +189,10 @@ def test_asked_to_stop_it_gives_a_run_its_time_and_then_cancels_it() -> None:
     assert played.asked[-1] == (asked_at + 20, "halt now")
     assert not serve.is_over
 
+    serve.turn()
+
+    assert serve.is_over, "a run that does not end when it is cancelled is not waited for"
+
 
 def test_asked_to_stop_twice_it_ends_at_once() -> None:
     played = Played(on_look=sees(steps=3))

@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from projects import SALES, World
 from served import children, once, serving, told, until
 
@@ -202,3 +203,37 @@ def test_a_task_that_crashes_costs_its_own_step_only(world: World) -> None:
         until(lambda: made(world, "clean") == 5)
 
         assert served.ended() == 0
+
+
+@pytest.mark.parametrize(("imports", "says"), [
+    ("import os; os._exit(3)", "exit code 3"),
+    ("import ctypes; ctypes.string_at(0)", "signal 11"),
+    ("while True: pass", "it took longer than 4 s, and was ended"),
+    ("raise SystemExit", "SystemExit"),
+])  # fmt: skip
+def test_a_module_that_dies_or_hangs_when_it_is_imported_ends_no_serve(
+    sales: World, imports: str, says: str
+) -> None:
+    text = f'jobs = ["{sales.package}"]\n[scheduler]\nlook_within = "4s"\nlook_every = "1s"\n'
+    sales.write("partflow.toml", text)
+    sales.jobs(f"{imports}\n{SALES}")
+    with serving(sales) as served:
+        served.says(says)
+        if "while" in imports:
+            served.says("tasks.py:3")
+        sales.jobs(SALES)
+        served.says("failed 0, blocked 0")
+
+        assert served.ended() == 0
+
+
+def test_a_task_that_hangs_is_cancelled_when_serve_has_to_stop(world: World) -> None:
+    text = f'jobs = ["{world.package}"]\n[scheduler]\nstop_within = "1s"\n'
+    hostile(world, "open('began', 'w').close(); import time; time.sleep(600)")
+    world.write("partflow.toml", text)
+    with serving(world) as served:
+        until((world.root / "began").exists)
+        begun = children(served.process.pid)
+
+        assert served.ended() == 0
+    until(lambda: all(is_gone(pid) for pid in begun))
