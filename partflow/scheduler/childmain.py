@@ -48,7 +48,7 @@ def main(words: list[str]) -> NoReturn:
         from partflow.scheduler.chores import Chores
 
         chores = Chores.loaded(words[2])
-        loaded = Loaded(chores.graph, chores.files)
+        loaded = Loaded(chores.graph, chores.files, chores.folders)
     except BaseException as error:  # noqa: BLE001 - the user's modules may raise anything
         _send(channel, NotLoaded(told(error)))
         raise SystemExit(1) from None

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from partflow.declarations.dataset import Source
 from partflow.declarations.graphdocument import graph_text
 from partflow.errors import BusyError, PartflowError
 from partflow.execution.controls import Controls, Failed, Result, Stop
@@ -62,6 +63,14 @@ class Chores:
         root = self.project.root
         below = (p for p in paths if isinstance(p, str) and Path(p).is_relative_to(root))
         return tuple(sorted(p for p in below if "site-packages" not in p))
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders in which sources' files come, but for those that hold the warehouse."""
+        layout, datasets = self.project.store.layout, self.project.graph.datasets.values()
+        sources = [d for d in datasets if isinstance(d, Source) and not d.is_asked]
+        folders = {layout.root / layout.paths_of(source).folder for source in sources}
+        return tuple(sorted(str(f) for f in folders if not layout.warehouse.is_relative_to(f)))
 
     def look(self, asked: AskLook) -> LookDone | LookFailed:
         """What there is to be done; a look that fails is told, and tried again."""

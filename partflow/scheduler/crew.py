@@ -49,11 +49,12 @@ class Crew:
     """The children of one project.
 
     A load or a look that takes longer than `limit` seconds is given up. `logs` is a folder for what
-    children write.
+    children write. `folders` are those in which sources' files come.
     """
 
     def __init__(self, root: Path, logs: Path, editions: Editions, limit: float) -> None:
         self.limit = limit
+        self.folders: frozenset[str] = frozenset()
         self._root, self._logs, self._editions = root, logs, editions
         self._children: list[Child] = []
         self._numbers: dict[Child, int] = {}
@@ -157,6 +158,7 @@ class Crew:
         match message:
             case Loaded():
                 self._editions.includes(message.files)
+                self.folders = frozenset(message.folders)
                 return []
             case LookDone() | LookFailed():
                 return [message]

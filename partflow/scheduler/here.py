@@ -15,12 +15,13 @@ from multiprocessing.connection import wait
 from partflow.process.surroundings import handled, woken
 from partflow.project.settings import Scheduling
 from partflow.scheduler.crew import Crew
+from partflow.scheduler.fileevents import FileEvents
 from partflow.scheduler.messages import Begin
-from partflow.scheduler.news import Delivered, News, Stopped
+from partflow.scheduler.news import Delivered, News, Stirred, Stopped
 from partflow.scheduler.outlook import Outlook
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
-_WOKEN = 0
+_WOKEN, _STIRRED = 0, 255
 """What is written to the pipe that is the number of no signal."""
 _LONGEST = 2.0
 """The longest wait in seconds: so soon it sees that modules were edited, or a suspend is over."""
@@ -35,6 +36,7 @@ class Here:
         self._crew, self._settings, self._command = crew, settings, command
         self._longest = min(longest, _LONGEST)
         self._wakes = self._waking = -1
+        self._events = FileEvents(self._stir)
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -45,7 +47,9 @@ class Here:
             try:
                 yield
             finally:
+                self._events.close()
                 self._crew.close()
+                self._waking = -1  # what a thread may still write goes nowhere
 
     def now(self) -> float:
         """The time in epoch seconds."""
@@ -70,8 +74,9 @@ class Here:
         news = self._crew.tend()
         patience = 0.0 if news else min(until - self.now(), self._crew.alarm(), self._longest)
         ready = wait([self._wakes, *self._crew.channels], max(0.0, patience))
-        news += self._signals()
-        return [*news, *self._crew.hear(ready)]
+        news += [*self._signals(), *self._crew.hear(ready)]
+        self._events.watch(self._crew.folders)
+        return news
 
     def is_stopped(self, within: float) -> bool:
         """Wait at most so many seconds; whether a signal has asked to stop."""
@@ -81,14 +86,21 @@ class Here:
     def _signals(self) -> list[News]:
         with suppress(BlockingIOError):
             numbers = set(os.read(self._wakes, 64))
-            woken = [Delivered()] if _WOKEN in numbers else []
+            woken: list[News] = [Delivered()] if _WOKEN in numbers else []
+            woken += [Stirred()] if _STIRRED in numbers else []
             return [*(Stopped() for number in _STOPPING if number in numbers), *woken]
         return []
 
     def wake(self) -> None:
         """End the wait for news, from any thread."""
+        self._write(_WOKEN)
+
+    def _stir(self) -> None:
+        self._write(_STIRRED)
+
+    def _write(self, number: int) -> None:
         with suppress(OSError):
-            os.write(self._waking, bytes([_WOKEN]))
+            os.write(self._waking, bytes([number]))
 
 
 def _heard(signum: int, frame: object) -> None:

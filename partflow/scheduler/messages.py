@@ -60,10 +60,12 @@ class Loaded:
     """The project is loaded, as of the digest `graph`.
 
     `files` are the paths of what it was loaded from: a change of one makes the child outdated.
+    `folders` are those in which sources' files come.
     """
 
     graph: str
     files: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
