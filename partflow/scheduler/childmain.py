@@ -105,6 +105,8 @@ def _do(chores: Chores, hearing: _Hearing, message: AskLook | Begin) -> None:
 
     if isinstance(message, AskLook):
         hearing.answer(chores.look(message))
+        if message.at_all:
+            chores.tidy()
         return
     hearing.stop = Stop()
     ended = chores.carry_out(message, hearing.stop, hearing.answer)

@@ -9,6 +9,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,10 @@ from partflow.scheduler.messages import (
     Progressed,
     StepLost,
 )
+
+_SWEPT = "swept"
+"""The file that is touched when it was swept."""
+_DAY = 86_400.0
 
 Tell = Callable[[FromChild], None]
 """Sends a message to the process that leads."""
@@ -81,6 +86,16 @@ class Chores:
             return LookFailed(_said(error))
         return LookDone(outlook, resident() or 0)
 
+    def tidy(self) -> None:
+        """Once a day sweep what nobody needs; where that cannot be, it waits for the next time."""
+        store = self.project.store
+        marker = store.layout.serving / _SWEPT
+        with suppress(PartflowError, OSError):
+            if is_older_than_a_day(marker, self.project.clock() / 1e9):
+                self.project.upkeep.sweep(Controls(wait=False), dry_run=False)
+                marker.parent.mkdir(parents=True, exist_ok=True)
+                marker.touch()
+
     def _keep_time(self, at: float | None) -> None:
         """Take a moment for now, or the wall's time from now on."""
         ns = None if at is None else round(at * 1e9)
@@ -108,6 +123,14 @@ class Chores:
         for failed in result.summary.failures if result.summary else ():
             tell(_failed(failed))
         return _ended(result)
+
+
+def is_older_than_a_day(marker: Path, now: float) -> bool:
+    """Whether a file was touched more than a day before now, after now, or never."""
+    try:
+        return not 0 <= now - marker.stat().st_mtime < _DAY
+    except FileNotFoundError:
+        return True
 
 
 class _Progress:
