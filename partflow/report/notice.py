@@ -184,6 +184,6 @@ def _times(episode: EpisodeReport) -> str:
     if episode.turn != "came back":
         return ""
     return (
-        f"; it comes and goes, {episode.times:,} times by now, and may be told as well only when "
-        "it was for a day"
+        f"; it comes and goes, {episode.times:,} times by now: that it is well may be told only a "
+        "day after it is"
     )
