@@ -17,7 +17,7 @@ from partflow.planning.lateness import next_lateness
 from partflow.planning.needs import refresh_pause
 from partflow.planning.partial import waited_until
 from partflow.planning.plan import CLOCK_SLACK, Plan, State, TaskPlan
-from partflow.planning.snapshot import state_over
+from partflow.planning.snapshot import Condition, state_over
 from partflow.planning.upstream import horizon_of, is_ahead, task_span
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def next_change(plan: Plan) -> int | None:
         *(moment for planned in plan.tasks.values() for moment in _of_task(plan, planned)),
         *_asked(plan),
         *_caught_up(plan),
+        *_given_up(plan),
         *(pause.until for pause in plan.snapshot.paused.values() if pause.until is not None),
         plan.snapshot.newest_at - CLOCK_SLACK,
     ]
@@ -79,6 +80,16 @@ def _caught_up(plan: Plan) -> Iterator[int]:
         if since is not None and is_ahead(task, since, plan.snapshot.now):
             lag = int(task.options.lag.total_seconds())
             yield task.grain.interval(since).end + lag - CLOCK_SLACK
+
+
+def _given_up(plan: Plan) -> Iterator[int]:
+    """When the next partition of each source is given up that has not come."""
+    for name, source in plan.graph.datasets.items():
+        if isinstance(source, Source) and source.gives_up is not None:
+            state = plan.snapshot.states[name]
+            ends = source.grain.edges(state.lo, state.hi)[1:]
+            away = ends[state.condition == Condition.ABSENT]
+            yield from _soonest(away + int(source.gives_up.total_seconds()), plan.snapshot.now)
 
 
 def _goes_on(grain: Grain, extent: Extent, end: int) -> bool:

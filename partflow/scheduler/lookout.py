@@ -34,6 +34,9 @@ from partflow.scheduler.trynotes import TRIED, changed_notes, noted_memory
 from partflow.warehouse.filelook import Observed
 from partflow.warehouse.verify import Verify
 
+_LATE = 60
+"""So many seconds later than it should a look may come, if much is to be done."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -42,6 +45,7 @@ class _Seen:
     outlook: Outlook
     restless: Restless
     suspects: frozenset[str]
+    might_give_up: bool
 
 
 @dataclass(slots=True)
@@ -55,6 +59,7 @@ class Lookout:
     graph: str
     recompute: frozenset[str]
     _last: _Seen | None = field(default=None, init=False)
+    _looked_at: int = field(default=0, init=False)
 
     @classmethod
     def of(cls, project: Project, graph: str) -> Lookout:
@@ -70,6 +75,7 @@ class Lookout:
         project, looking = self.project, Looking(self.project)
         project.ask_sources()
         now, last = project.clock(), self._last
+        project.may_give_up = self._goes_on(now)
         with looking.read() as metastore:
             if not at_all and last is not None and self._holds(last, metastore, now):
                 return replace(last.outlook, at=now / 1e9)
@@ -80,8 +86,19 @@ class Lookout:
         found = self._prospect(seen.snapshot, memory)
         all_at = now / 1e9 if sources is None or last is None else last.outlook.looked_at_all
         outlook = outlook_of(found, now / 1e9, looked_at_all=all_at, graph=self.graph)
-        self._last = _Seen(outlook, restless, _suspects(project.graph, seen))
+        suspects = _suspects(project.graph, seen)
+        self._last = _Seen(outlook, restless, suspects, project.may_give_up)
         return outlook
+
+    def _goes_on(self, now: int) -> bool:
+        """Whether this look follows another as it should: then what is overdue may be given up.
+
+        After a start, a suspend or a jump of the clock it does not, and a folder may not be there
+        yet. By the next look whatever mounts it has had its time.
+        """
+        last, self._looked_at = self._looked_at, now
+        span = self.project.config.scheduler.look_every.total_seconds()
+        return last <= now <= last + round((2 * span + _LATE) * 10**9)
 
     def make(self, at_most: int, controls: Controls) -> Result:
         """Make at most so many of the steps that are due; raises as `Project.materialize`."""
@@ -126,6 +143,8 @@ class Lookout:
         """Whether a look would see what the last one saw."""
         until, at = last.outlook.changes_at, now / 1e9
         if last.suspects or at < last.outlook.at or (until is not None and at >= until):
+            return False
+        if self.project.may_give_up and not last.might_give_up:
             return False
         return last.restless.is_as_it_was(self.project, metastore, now)
 

@@ -91,7 +91,8 @@ def _unsettled(project: Project, source: Source, seen: Observed, now_ns: int) ->
     lo = project.graph.dataset_extents[source.name].lo
     hi = max(lo, horizon_of(project.graph, source.name, now_ns // 10**9))
     condition = seen.snapshot.states[source.name].condition
-    missing = np.flatnonzero(condition == Condition.ABSENT)[-_MISSING:]
+    is_missing = np.isin(condition, (Condition.ABSENT, Condition.GIVEN_UP))
+    missing = np.flatnonzero(is_missing)[-_MISSING:]
     newest = np.arange(max(0, hi - lo - _NEWEST), hi - lo)
     places = np.union1d(missing, newest)
     keys = source.grain.written(lo, hi).astype(np.bytes_)[places].tolist()

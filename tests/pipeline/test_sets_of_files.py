@@ -272,3 +272,56 @@ def test_a_folder_that_was_emptied_leaves_the_partition_as_it_was(world):
     shutil.rmtree(Path(world.root / "landing"))
     assert world.planned() == {}
     assert "is gone, and its last content remembered" in world.project.why("raw", FIRST).text
+
+
+WINDOW = """
+import duckdb
+DAYS = Daily("2024-01-01", end="2024-01-04")
+raw = Source("raw", DAYS, path="{landing}/{date:%Y/%m/%d}/*.csv")
+total = Dataset("total", DAYS)
+
+@task(reads=raw.window(-1, 0), writes=total)
+def add(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    return rows.aggregate("cast(sum(n) as bigint) as n, count(distinct date) as days")
+"""
+
+
+def test_sets_in_an_outside_folder_are_read_through_windows_and_relations(world, tmp_path):
+    world.jobs(WINDOW)
+    outside = tmp_path.parent / f"{tmp_path.name}_outside"
+    for key, name, n in ((FIRST, "a", 1), (FIRST, "b", 2), (SECOND, "a", 4), (THIRD, "a", 8)):
+        path = outside / key.replace("-", "/") / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"n\n{n}\n")
+    text = (world.root / "partflow.toml").read_text()
+    world.write("partflow.toml", f'{text}\n[folders]\nlanding = "{outside}"\n')
+    assert world.run().ran == 3
+    assert world.read("total")["n"].to_list() == [3, 7, 12]
+    assert world.read("total")["days"].to_list() == [1, 2, 2]
+    assert world.project.sql("select sum(n) from raw").fetchall() == [(15,)]
+    assert world.project.why("raw", FIRST).text == "is there: {landing}/2024/01/01/*.csv"
+
+
+def test_a_check_of_all_files_reads_each_of_a_set(world):
+    declare(world)
+    deliver(world, FIRST, a=(1, 2), b=(3,))
+    world.run()
+    age(world)
+    assert world.project.check_files().faults == ()
+    path = world.root / place(FIRST, "b.csv")
+    before = path.stat()
+    path.write_text("n\n5\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (fault,) = world.project.check_files().faults
+    assert (fault.node, fault.key) == ("raw", FIRST)
+
+
+def test_a_step_whose_set_grows_after_the_look_is_not_made_of_it(world):
+    declare(world)
+    deliver(world, FIRST, a=(1,))
+    source = world.project.graph.datasets["raw"]
+    store = world.project.store
+    expected = store.identities(source, [FIRST])
+    assert store.read(source, [FIRST], expected).counts == (1,)
+    deliver(world, FIRST, b=(2,))
+    assert store.read(source, [FIRST], expected).moved == (FIRST,)

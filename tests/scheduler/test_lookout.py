@@ -142,3 +142,47 @@ def test_what_is_to_be_recomputed_is_a_selection_of_tasks(sales: World) -> None:
 ])  # fmt: skip
 def test_a_failure_of_the_machine_is_known_by_its_message(message: str, is_machine: bool) -> None:
     assert is_of_machine(message) is is_machine
+
+
+GIVES_UP = """
+DAYS = Daily("2024-01-01", end="2024-01-04")
+raw = Source("raw", DAYS, path="in/{key}.csv", schema={"n": pl.Int64}, gives_up_after="6h")
+total = Dataset("total", DAYS)
+
+@task(reads=raw, writes=total)
+def count(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.select(pl.col("n").sum())
+"""
+MINUTE = 60 * 10**9
+
+
+def test_the_first_look_gives_nothing_up_nor_does_one_after_a_jump(world: World) -> None:
+    world.jobs(GIVES_UP)
+    world.write("in/2024-01-01.csv", "n\n1\n")
+    found = lookout(world)
+    now = found.project.clock()
+
+    def looked(later: int) -> dict[str, int]:
+        found.project.clock = lambda: now + later
+        return steps(found.look(at_all=False))
+
+    assert looked(0) == {"count": 1}
+    assert looked(MINUTE) == {"count": 3}
+    assert looked(8 * 24 * 60 * MINUTE) == {"count": 1}
+    assert looked(8 * 24 * 60 * MINUTE + MINUTE) == {"count": 3}
+    assert looked(2 * MINUTE) == {"count": 1}
+
+
+def test_what_is_given_up_is_so_at_its_moment(world: World) -> None:
+    world.jobs(GIVES_UP)
+    world.write("in/2024-01-01.csv", "n\n1\n")
+    found = lookout(world)
+    moment = 1704261600  # 2024-01-03T06:00Z, six hours after the second day
+
+    def looked(second: int) -> Outlook:
+        found.project.clock = lambda: second * 10**9
+        return found.look(at_all=False)
+
+    assert looked(moment - 60).changes_at == moment
+    assert steps(looked(moment - 30)) == {"count": 1}
+    assert steps(looked(moment)) == {"count": 2}
