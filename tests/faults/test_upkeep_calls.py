@@ -20,7 +20,7 @@ SAMPLE = {
     "rebuild": {("fdatasync", "error=ENOSPC"), ("rename", "signal=SIGKILL")},
     "put_back": {("rename", "signal=SIGKILL"), ("fsync", "error=EIO")},
     "accept": {("write", "error=ENOSPC")},
-    "sweep": {("unlink", "signal=SIGKILL")},
+    "sweep": {("unlink", "signal=SIGKILL"), ("rename", "signal=SIGKILL"), ("fsync", "error=EIO")},
 }
 WORDS = {
     "rebuild": ["state", "rebuild", "--yes"],
@@ -54,7 +54,10 @@ def edited(shop: Shop) -> Path:
 
 
 def littered(shop: Shop) -> Path:
-    """With a staged file, more history than is kept, and the log of a run that nobody knows."""
+    """With more history than is kept, and lines in the journal that are replaced.
+
+    And with a staged file, and the log of a run that nobody knows.
+    """
     root = shop.copy()
     sealed = armed(1, "kill", "sealed")
     again = ["backfill", "counts", "-p", KEYS[0]]
@@ -64,6 +67,8 @@ def littered(shop: Shop) -> Path:
     for path in (log, *(private / f"history/clean/{KEYS[0]}/00000000000{n}.kept" for n in "12")):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("old")
+    for word in ["pause", "resume"] * 10:
+        assert shop.nursery.run(root, words=[word, "clean"]) == 0, said(root)
     return root
 
 
@@ -108,8 +113,9 @@ def check_accepted(shop: Shop, root: Path, code: int | None) -> None:
 
 
 def check_swept(shop: Shop, root: Path, _: int | None) -> None:
-    """Nothing that is wanted was swept."""
+    """Nothing that is wanted was swept, and a rebuild from what is left says the same."""
     assert whole(shop, root) == shop.after
+    check_rebuilt(shop, root, None)
 
 
 def whole(shop: Shop, root: Path) -> Content:
