@@ -1,0 +1,135 @@
+"""Whatever happens, `serve` ends where a run from scratch would, and makes nothing in vain."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from played import Luck, Played
+from simulated import Warehouse, contents, from_scratch
+from strategies import epoch, graphs
+
+from partflow.declarations.graph import Graph
+from partflow.planning.plan import Automatic, Request
+from partflow.planning.planner import plan
+from partflow.project.settings import Notifying, Scheduling
+from partflow.scheduler.episodes import Episodes, next_telling, told_now
+from partflow.scheduler.outlook import Trouble
+from partflow.scheduler.serve import Serve
+
+LUCKS = st.builds(
+    Luck,
+    fails=st.sampled_from([0.0, 0.0, 0.1, 0.5]),
+    kills=st.sampled_from([0.0, 0.0, 0.3]),
+    news=st.sampled_from([0.3, 0.7]),
+    codes=st.sampled_from([0.0, 0.0, 0.05]),
+    hands=st.sampled_from([0.0, 0.0, 0.1]),
+    jumps=st.sampled_from([0.0, 0.0, 0.05]),
+)
+TURNS = 150
+NOTIFYING = Notifying()
+SCHEDULING = Scheduling(look_every=timedelta(hours=6), look_all_every=timedelta(days=1))
+
+
+def played(graph: Graph, era: str, luck: Luck, seed: int) -> Played:
+    """A history of some weeks; then nothing happens any more, and all comes to rest."""
+    warehouse = Warehouse(graph, epoch(era), Random(seed))
+    everything = frozenset(t.name for t in graph.tasks)
+    play = Played(warehouse, luck, everything)
+    serve = Serve(play, SCHEDULING, lambda _: None, Told())
+    for _ in range(TURNS):
+        serve.turn()
+        assert play.begun_runs <= 10 * TURNS
+    while play.answers:
+        serve.turn()
+    play.luck = Luck()
+    play.paused.clear()
+    play.decide_effects()
+    for name, ordinal in warehouse.due_at_sources():
+        was_there = warehouse.states[name].seq[ordinal - warehouse.states[name].lo] > 0
+        if (name, ordinal) not in warehouse.files and (
+            was_there or warehouse.chance.random() < 0.7
+        ):
+            warehouse.deliver(name, ordinal)
+    serve.outlook = None
+    for _ in range(4000):
+        serve.turn()
+        is_busy, seen = play.is_busy or serve.runs, serve.outlook
+        if not is_busy and seen is not None and seen.at == warehouse.now and not seen.steps:
+            return play
+    raise AssertionError("it does not come to rest")
+
+
+def require_nothing_in_vain(warehouse: Warehouse) -> None:
+    """Raise AssertionError if anything was made once more of the same without an excuse.
+
+    For an effect code does not count: what was done for one content is not done again.
+    """
+    effects: Counter[tuple[str, int, str]] = Counter()
+    for making, times in warehouse.made.items():
+        excused = warehouse.excuses[making.task, making.ordinal]
+        assert times <= 1 + excused, f"{making} was made {times} times, with {excused} excuses"
+        if warehouse.graph.task(making.task).is_effect:
+            effects[making.task, making.ordinal, making.inputs] += times
+    for (task, ordinal, _), times in effects.items():
+        excused = warehouse.excuses[task, ordinal]
+        assert times <= 1 + excused, f"{task} {ordinal} was done {times} times for one content"
+
+
+class Told:
+    """Counts the messages of each episode, as they would be sent."""
+
+    def __init__(self) -> None:
+        self.episodes: Episodes = {}
+        self.messages: Counter[str] = Counter()
+
+    def __call__(self, troubles: Sequence[Trouble], now: float, has_looked: bool) -> float | None:
+        """See `Tell`."""
+        del has_looked
+        self.episodes, tidings = told_now(self.episodes, troubles, now, NOTIFYING)
+        for tiding in tidings:
+            self.messages[tiding.episode.id] += 1
+            most = 2 + math.log2(tiding.episode.size)
+            assert self.messages[tiding.episode.id] <= most, f"{tiding} is one message too many"
+        return next_telling(self.episodes, NOTIFYING)
+
+
+def behind_kept(graph: Graph) -> set[str]:
+    """The tasks that keep what they made, and all that are made from those."""
+    kept: set[str] = set()
+    for task in graph.tasks:
+        own = [w for d in task.writes for w in graph.writers(d.name)] or [task]
+        keeps = any("keep" in (w.options.on_input_change, w.options.on_code_change) for w in own)
+        writers = {w.name for i in task.inputs for w in graph.writers(i.read.dataset.name)}
+        if keeps or writers & kept:
+            kept.add(task.name)
+    return kept
+
+
+@settings(max_examples=max(200, settings.default.max_examples))
+@given(st.data(), LUCKS, st.integers(0, 2**32))
+def test_the_end_is_that_of_a_run_from_scratch(data: st.DataObject, luck: Luck, seed: int) -> None:
+    graph, era = data.draw(graphs())
+    judged(graph, era, luck, seed)
+
+
+def judged(graph: Graph, era: str, luck: Luck, seed: int) -> None:
+    """Raise AssertionError if a history does not end as it has to."""
+    play = played(graph, era, luck, seed)
+    warehouse = play.warehouse
+    require_nothing_in_vain(warehouse)
+    by_itself = Request(automatic=Automatic(play.recompute))
+    assert not plan(graph, warehouse.look(), by_itself).steps, "steps are left"
+    afresh = from_scratch(warehouse)
+    kept = behind_kept(graph)
+    for task in graph.tasks:
+        if task.name in kept:
+            continue
+        made, expected = contents(warehouse, task), contents(afresh, task)
+        for ordinal in expected.keys() & made.keys():
+            assert made[ordinal] == expected[ordinal], f"{task.name} {ordinal}"
