@@ -15,6 +15,7 @@ import sys
 import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from partflow.process.garbage import begin_loading, end_loading
@@ -41,9 +42,9 @@ def main(words: list[str]) -> NoReturn:
     """Be a child; `words` are the channel's descriptor, the parent's id, the project's folder."""
     begin_loading()
     _end_with(int(words[1]))
-    _settle()
     channel = Connection(int(words[0]))
     hearing = _Hearing(channel)
+    _settle(hearing)
     try:
         from partflow.scheduler.chores import Chores
 
@@ -98,6 +99,14 @@ class _Hearing:
         if stop is not None:
             stop.asked, stop.now = True, stop.now or message.now
 
+    def heed(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as signals call it
+        """Stop the run under way, as `cancel` asks by signals; without one end this process."""
+        is_gentle = signum == signal.SIGUSR1
+        if self.stop is not None:
+            self._halt(Halt(now=not is_gentle))
+        elif not is_gentle:
+            os.killpg(0, signal.SIGKILL)
+
 
 def _do(chores: Chores, hearing: _Hearing, message: AskLook | Begin) -> None:
     """Do what is asked, and answer."""
@@ -130,9 +139,11 @@ def _end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _settle() -> None:
+def _settle(hearing: _Hearing) -> None:
     """Leave Ctrl-C to the parent, and write a stack trace when this process crashes or is ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, hearing.heed)
+    signal.signal(signal.SIGTERM, hearing.heed)
     faulthandler.enable()
     faulthandler.register(signal.SIGTERM, all_threads=False, chain=True)
 

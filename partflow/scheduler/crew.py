@@ -135,10 +135,7 @@ class Crew:
         while self._wanted:
             child = next((c for c in self._children if c.is_idle), None)
             if child is None:
-                loading = [c for c in self._children if c.loaded is None]
-                if len(loading) < len(self._wanted):
-                    self._begin_child(edition)
-                break
+                return [*news, *self._one_more(edition)]
             wanted = self._wanted.popleft()
             if isinstance(wanted.message, Begin) and not _is_of(child, wanted.graph):
                 said = "the project's code has changed"
@@ -149,8 +146,16 @@ class Crew:
             child.ask(wanted.message)
         return news
 
-    def _begin_child(self, edition: Edition) -> None:
-        self._children.append(Child(self._root, self._logs, edition))
+    def _one_more(self, edition: Edition) -> list[News]:
+        """Begin a child for what is wanted; if that cannot be, call off what is."""
+        if sum(c.loaded is None for c in self._children) < len(self._wanted):
+            try:
+                self._children.append(Child(self._root, self._logs, edition))
+            except OSError as error:  # a full disk, or no more processes
+                said = f"no process can be begun: {error}"
+                looks = [LookFailed(said) for wanted in self._wanted if not wanted.number]
+                return [*looks, *self._called_off(said)]
+        return []
 
     # --- hearing -----------------------------------------------------------------------------
 

@@ -140,7 +140,8 @@ def standing_by(folder: Path) -> Iterator[None]:
     path = folder / f"{_STANDBY}{note.host}-{note.pid}"
     with _locked(path) as file:
         if file is not None:
-            os.pwrite(file.fileno(), _text(note), 0)
+            with suppress(OSError):  # a full disk
+                os.pwrite(file.fileno(), _text(note), 0)
         try:
             yield
         finally:

@@ -237,3 +237,33 @@ def test_a_task_that_hangs_is_cancelled_when_serve_has_to_stop(world: World) -> 
 
         assert served.ended() == 0
     until(lambda: all(is_gone(pid) for pid in begun))
+
+
+def test_a_run_of_serve_can_be_cancelled_by_hand(world: World) -> None:
+    hostile(world, "open('began', 'w').close(); import time; time.sleep(3)")
+    with serving(world) as served:
+        until((world.root / "began").exists)
+        assert "it finishes what is running" in told(world, "cancel", "last", "--gently")
+        served.says("run 20")
+
+        assert "a child process ended" not in served.said
+        assert served.ended() == 0
+
+
+def test_a_metastore_that_is_gone_ends_no_serve_and_it_goes_on_when_that_is_back(
+    sales: World,
+) -> None:
+    text = f'jobs = ["{sales.package}"]\n[scheduler]\nlook_every = "1s"\n'
+    sales.write("partflow.toml", text)
+    place = sales.root / "warehouse/.partflow/metastore.sqlite"
+    with serving(sales) as served:
+        served.says("failed 0, blocked 0")
+        time.sleep(2)  # the run's end is recorded
+        aside = [p.rename(f"{p}.aside") for p in place.parent.glob("metastore.sqlite*")]
+        served.says("metastore")
+        for path in aside:
+            path.rename(str(path).removesuffix(".aside"))
+        sales.sales("2024-02-03", 7)
+        served.says("failed 0, blocked 0", times=2)
+
+        assert served.ended() == 0
