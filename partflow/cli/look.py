@@ -81,10 +81,13 @@ def why(session: Session, dataset: str, key: str | None, output: str) -> None:
     """Say the state of a partition, why, what it was made from, when, and by which run."""
     from partflow.report.document import document
     from partflow.report.why import why_lines, why_report
+    from partflow.scheduler.retrials import retrial_of
 
     project = session.project()
     node = _one(project, dataset)
-    report = why_report(project.why(node, _key(project, node, key)))
+    found = project.why(node, _key(project, node, key))
+    with project.metastore.looked_at() as metastore:
+        report = why_report(found, retrial_of(project.graph, metastore, node, found.key))
     if output == "json":
         print_json(document(report))
         return

@@ -100,8 +100,20 @@ class SettlingReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrialReport:
+    """How often a step failed with the same, when it last did, and when `serve` tries it again."""
+
+    times: int
+    at: str
+    again_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class WhyReport:
-    """All that is known of one partition; `made` is None if it was never made."""
+    """All that is known of one partition; `made` is None if it was never made.
+
+    `retrial` is None if it is fresh, or failed in no run of `serve`.
+    """
 
     dataset: str
     key: str
@@ -125,10 +137,11 @@ class WhyReport:
     expected_by: str | None
     late: bool
     provisional: bool
+    retrial: RetrialReport | None
 
 
-def why_report(why: Why) -> WhyReport:
-    """The report of an explanation."""
+def why_report(why: Why, retrial: RetrialReport | None = None) -> WhyReport:
+    """The report of an explanation, and of what `serve` remembers of it."""
     settling = why.settling
     return WhyReport(
         why.node,
@@ -167,6 +180,7 @@ def why_report(why: Why) -> WhyReport:
         None if why.expected_at is None else moment(why.expected_at),
         why.is_late,
         why.is_provisional,
+        None if why.state is State.FRESH else retrial,
     )
 
 
@@ -196,6 +210,8 @@ def why_lines(why: WhyReport) -> list[str]:
         lines += _part("perhaps done", [f"run {why.perhaps_done_by} began it and was cut off"])
     if why.failure and why.state is not State.FRESH:
         lines += _part("last attempt failed", bounded(why.failure))
+    if why.retrial:
+        lines += _part("serve tried it", [_retried(why.retrial)])
     return lines + _part(
         "not followed: what the fingerprint of the code cannot see", aligned(unfollowed or [()])
     )
@@ -265,6 +281,14 @@ def _settling(why: WhyReport) -> list[str]:
         return [f"at {until}; the first run after that makes it again, for good"]
     next_time = f"until then it is made again, next by the first run after {again}"
     return [f"at {until}; {next_time}, and once more after that"]
+
+
+def _retried(retrial: RetrialReport) -> str:
+    times = count(retrial.times, "time")
+    return (
+        f"{times}, last at {retrial.at}; again at {retrial.again_at}, or at once when its inputs "
+        "or its code move"
+    )
 
 
 def _verb(why: WhyReport) -> str:
