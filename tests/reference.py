@@ -440,7 +440,7 @@ class Judge:
             is_theirs = verdict.reason is Reason.CHANGED_OUTSIDE
             is_at_rest = verdict.need is Reason.NONE and not is_theirs
             stays = is_at_rest and self._is_to_stay(writer, ordinal)
-            stays |= self._is_paused(writer) and self._is_there(writer, ordinal)
+            stays |= verdict.reason in {Reason.PAUSED, Reason.NOT_ASKED}
             self._faulty[key] = not stays and self._fault_position(writer, ordinal) is not None
         return self._faulty[key]
 
@@ -477,10 +477,6 @@ class Judge:
         """Whether it is left since somebody paused something that it writes."""
         is_by_itself = self.request.automatic is not None
         return is_by_itself and any(node in self.snapshot.paused for node in outputs(task))
-
-    def _is_there(self, task: Task, ordinal: int) -> bool:
-        """Whether all that a task's partition wrote is as it was."""
-        return all(s.condition is Condition.GOOD for s in self._own(task, ordinal))
 
     def _keeps_code(self, task: Task) -> bool:
         """Whether what other code made is left as it is."""

@@ -173,7 +173,7 @@ def _plan_task(work: _Work, task: Task) -> TaskPlan:
     holds = _holds(look, considered, first, late)
     if task.reads_itself:
         holds = _with_itself(considered, first, case, holds)
-    faults = (holds.faults >= 0) & ~case.stays
+    faults = (holds.faults >= 0) & ~case.apart
     work.faults[task.name] = faults if faults.any() else None
     return TaskPlan(task, first, *_decided(case, holds), bounds, case.moved)
 
@@ -271,6 +271,11 @@ class _Case:
         """Which are paused and are not there, so that their readers wait."""
         needed = (self.need != Reason.NONE) & ~self.conflict
         return np.asarray(self.aside.paused & needed & ~self.stays)
+
+    @property
+    def apart(self) -> Mask:
+        """Which hang on nothing upstream: what stays, and what is left and not there."""
+        return np.asarray(self.stays | self.lacks | (self.unasked & ~self.conflict))
 
 
 def _case(look: Look, considered: Considered, span: tuple[int, int], aside: LeftAside) -> _Case:
@@ -414,7 +419,7 @@ def _with_itself(considered: Considered, lo: int, case: _Case, holds: _Holds) ->
         _enter(joined.faults, before.hits(flow.faults, flow.lo), back.position)
     _spread_faults(considered, lo, case, joined)
     # An optional read can do without a partition that never was, but not without these.
-    missed = case.lost | ((joined.faults >= 0) & ~case.stays)
+    missed = case.lost | ((joined.faults >= 0) & ~case.apart)
     finds = np.where(case.aside.busy, WAITS, 0).astype(np.uint8)
     for by, mark in zip(marked, _MARKS, strict=True):
         finds[by >= 0] |= mark
@@ -433,7 +438,7 @@ def _spread_faults(considered: Considered, lo: int, case: _Case, holds: _Holds) 
     backs = backs_of(considered.task)
     if not (holds.faults >= 0).any():
         return
-    kinds = np.where(case.stays | (holds.late >= 0), selfreads.STILL, selfreads.FRESH)
+    kinds = np.where(case.apart | (holds.late >= 0), selfreads.STILL, selfreads.FRESH)
     finds = np.where(holds.faults >= 0, PLANNED, 0).astype(np.uint8)
     behind = spread(kinds.astype(np.uint8), finds, backs) != 0
     for back in backs:
