@@ -20,7 +20,7 @@ from partflow.partitions.calendar import Whole
 from partflow.partitions.sets import PartitionSet
 from partflow.planning.oldercode import by_code_alone
 from partflow.planning.plan import Plan, Reason, State
-from partflow.planning.snapshot import state_over
+from partflow.planning.snapshot import Condition, state_over
 
 if TYPE_CHECKING:
     from partflow.declarations.expected import Expected
@@ -212,7 +212,8 @@ def newest_fresh(
 def _fresh(plan: Plan, dataset: Dataset, older: Mapping[str, Mask]) -> list[tuple[int, Mask]]:
     """Which of a dataset's partitions are fresh, each mask with its first ordinal."""
     if dataset.is_source:
-        states = plan.sources[dataset.name]
-        return [(plan.snapshot.states[dataset.name].lo, states == State.FRESH)]
+        state, states = plan.snapshot.states[dataset.name], plan.sources[dataset.name]
+        is_there = state.condition != Condition.GIVEN_UP
+        return [(state.lo, (states == State.FRESH) & is_there)]
     plans = [plan.tasks[task.name] for task in plan.graph.writers(dataset.name)]
     return [(p.lo, (p.state == State.FRESH) | older.get(p.task.name, False)) for p in plans]

@@ -252,3 +252,14 @@ def test_queries_show_no_rows_of_what_is_absent(world):
     assert world.project.read("raw").collect().height == 1
     assert world.project.sql("select count(*) from raw").fetchall() == [(1,)]
     assert world.project.read("total").select(pl.len()).collect().item() == 3
+
+
+def test_what_is_absent_is_not_late_and_makes_nothing_younger(world):
+    declare(world, f'{GIVES_UP}, expect_by="1h", max_age="30h"')
+    deliver(world, FIRST, 1)
+    at(world, "2024-01-02T00:30").materialize()
+    project = at(world, "2024-01-03T07:00")
+    assert absent(project) == [SECOND]
+    late = project.late()["raw"]
+    assert not late.at
+    assert late.too_old_since == ns("2024-01-03T06:30") // 10**9

@@ -7,8 +7,10 @@ import os
 import numpy as np
 import pytest
 
+from partflow.declarations.dataset import Source
 from partflow.declarations.keyedpath import keyed_path
 from partflow.partitions.calendar import Daily
+from partflow.store.memory import MemoryStore
 from partflow.store.setfiles import files_of_set, identities_of_sets, identity_of_set
 
 DAYS = Daily("2024-01-01")
@@ -95,3 +97,12 @@ def test_the_key_is_told_from_the_path_of_a_file(path):
     assert paths.is_of_several
     assert paths.key_of(paths.of(FIRST).replace("*", "any")) == FIRST
     assert paths.key_of(paths.of(FIRST).replace("*", "any") + "/more") is None
+
+
+def test_a_store_in_memory_has_one_file_of_a_set_and_none_of_what_is_not_there(tmp_path):
+    source = Source("raw", DAYS, path="in/{key}/*.csv")
+    store = MemoryStore(tmp_path)
+    store.put(source.name, FIRST, b"n\n1\n")
+    assert [len(store.set_of(source, key)) for key in KEYS] == [1, 0]
+    fetched = store.read(source, KEYS)
+    assert (len(fetched.places), fetched.counts) == (1, (1, 0))
