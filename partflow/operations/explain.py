@@ -34,6 +34,12 @@ from partflow.warehouse.filelook import Observed
 from partflow.warehouse.wholefiles import why_not_whole
 
 _DEPTH = 50
+_ASKED = {
+    Condition.GOOD: "is there",
+    Condition.GONE: "is no more, and its last answer remembered",
+    Condition.GIVEN_UP: "is absent, and read as if it were empty",
+}
+"""What is said of a partition of a source without files."""
 _VOUCHED = {"accepted", "adopted"}
 """The `how` of records that were not made by a call: the call was an earlier record's."""
 
@@ -283,7 +289,7 @@ def _source_text(case: _Basis, node: str, key: str, state: State) -> str:
     condition = held.condition[ordinal - held.lo]
     if dataset.is_asked:
         book = case.plan.snapshot.asked.get(node) or empty_book(dataset)
-        return words(dataset, book, ordinal, is_there=condition == Condition.GOOD)
+        return words(dataset, book, ordinal, _ASKED.get(condition, "has not arrived"))
     unfinished = why_not_whole(case.layout, dataset, key, case.plan.snapshot.now)
     if unfinished is not None and condition in {Condition.ABSENT, Condition.GONE}:
         before = "; its last content is remembered" if condition == Condition.GONE else ""

@@ -111,9 +111,8 @@ def failing_to_answer(grain: Grain, book: Book) -> Iterator[tuple[str, Tried]]:
         yield grain.key(ordinal), book.tried[ordinal]
 
 
-def words(source: Source, book: Book, ordinal: int, *, is_there: bool) -> str:
-    """What is known of one partition of a source: what was answered, when, and when next."""
-    said = "is there" if is_there else "has not arrived"
+def words(source: Source, book: Book, ordinal: int, said: str) -> str:
+    """What is known of one partition of a source: what is `said`, since when, and when next."""
     tried = book.tried.get(ordinal)
     if tried is None:
         if ordinal in book.settled:

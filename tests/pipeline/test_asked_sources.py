@@ -224,6 +224,8 @@ def test_a_read_of_several_gets_a_list_and_one_that_was_withdrawn_is_gone(api):
     (api.world.root / "api/2024-01-02").unlink()
     api.run("2024-01-04T00:00")
     assert api.at("2024-01-04T00:00").why("told", "2024-01-02").state is State.FRESH
+    gone = api.at("2024-01-04T00:00").why("api", "2024-01-02").text
+    assert gone.startswith("is no more, and its last answer remembered: asked last at 2024-01-04")
     assert api.at("2024-01-04T00:00").why("told", "2024-01-03").state is State.WAITING
 
 
