@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _MAIN = "partflow.project.answering"
 WITHIN = 60.0
 """Seconds that a function has for its answer, and a process to load the project."""
+_LOADING = -1
+"""Stands for the loading of the project among the numbers of questions."""
 _MOMENT = 0.2
 """Seconds that a process is given to end by itself before it is killed."""
 
@@ -87,13 +89,16 @@ def _said(
 
 @dataclass(slots=True)
 class _Asking:
-    """A process that asks some questions; `left` are those that it has not come to."""
+    """A process that asks some questions; `left` are those that it has not come to.
+
+    `_ends` has by when each of those that are under way has to be answered.
+    """
 
     project: Project
     questions: Sequence[Question]
     within: float
     left: list[Question] = field(default_factory=list)
-    _begun: dict[int, float] = field(default_factory=dict)
+    _ends: dict[int, float] = field(default_factory=dict)
     _done: set[int] = field(default_factory=set)
     _channel: Connection = field(init=False)
     _process: subprocess.Popen[bytes] = field(init=False)
@@ -116,14 +121,14 @@ class _Asking:
                 cwd=root,
             )
         self._channel = Connection(ours.detach())
-        self._begun[-1] = time.monotonic()  # the loading
+        self._ends[_LOADING] = time.monotonic() + max(WITHIN, self.within)
 
     def answers(self) -> Iterator[tuple[Question, Said]]:
         """What it answers, until it has answered all, is lost, or takes too long over one."""
         while len(self._done) < len(self.questions):
-            until = min(self._begun.values(), default=time.monotonic()) + self.within
+            until = min(self._ends.values(), default=time.monotonic() + self.within)
             if not wait([self._channel], max(0.0, until - time.monotonic())):
-                yield from self._given_up(time.monotonic() - self.within)
+                yield from self._given_up(until)
                 return
             try:
                 message = self._channel.recv()
@@ -146,11 +151,11 @@ class _Asking:
     def _heard(self, kind: str, number: int, *what: Any) -> Iterator[tuple[Question, Said]]:
         match kind:
             case "loaded":
-                del self._begun[-1]
+                del self._ends[_LOADING]
                 with suppress(BrokenPipeError, ConnectionResetError):
                     self._channel.send(list(self.questions))
             case "begun":
-                self._begun[number] = time.monotonic()
+                self._ends[number] = time.monotonic() + self.within
             case "unable":
                 yield from self._failed(range(len(self.questions)), what[0])
             case "said":
@@ -159,19 +164,17 @@ class _Asking:
                 yield self._answered(number, Said(failure=what[0]))
 
     def _answered(self, number: int, said: Said) -> tuple[Question, Said]:
-        self._begun.pop(number, None)
+        self._ends.pop(number, None)
         self._done.add(number)
         return self.questions[number], said
 
-    def _given_up(self, since: float) -> Iterator[tuple[Question, Said]]:
-        """Give up what was begun before a moment; the rest is asked anew, by another process."""
-        late = [number for number, at in self._begun.items() if at <= since]
+    def _given_up(self, until: float) -> Iterator[tuple[Question, Said]]:
+        """Give up what was to end by a moment; the rest is asked anew, by another process."""
+        late = [number for number, end in self._ends.items() if end <= until]
         why = f"it gave no answer within {self.within:g} s"
-        if -1 in late:
-            late, why = (
-                list(range(len(self.questions))),
-                f"the project took {self.within:g} s to load",
-            )
+        if not late or _LOADING in late:
+            late = list(range(len(self.questions)))
+            why = "the process that was to ask it did not begin"
         yield from self._failed(late, why)
         self._leave_the_rest()
 
@@ -183,7 +186,7 @@ class _Asking:
         place, _ = last_place(self._spool.tail(), self.project.root)
         where = f" ({place})" if place else ""
         why = f"its process ended: {'unknown how' if code is None else ended(code)}{where}"
-        under_way = [number for number in self._begun if number >= 0]
+        under_way = [number for number in self._ends if number != _LOADING]
         begun = under_way or range(len(self.questions))
         yield from self._failed(begun, why)
         self._leave_the_rest()

@@ -127,10 +127,10 @@ def test_looking_asks_nobody_and_says_how_old_the_last_answer_is(api):
 
 
 def test_serve_asks_before_it_looks_and_sleeps_until_it_asks_again(api):
-    from partflow.scheduler.looking import looked
+    from partflow.scheduler.lookout import Lookout
 
     api.says("one", 1)
-    outlook = looked(api.at("2024-01-02T00:00"), "", at_all=False)
+    outlook = Lookout.of(api.at("2024-01-02T00:00"), "").look(at_all=False)
     assert api.calls() == ["01"]
     assert list(outlook.steps) == ["tells"]
     assert outlook.changes_at == moment("2024-01-02T06:00") // 10**9
@@ -190,11 +190,11 @@ def test_one_that_hangs_is_given_up_and_the_others_are_asked(api):
     api.declare('if partition.key.endswith("02"): import time; time.sleep(600)')
     api.says("one", 1, 2, 3)
     project = api.at("2024-01-04T00:00")
-    ask_about(project, None, within=5.0)
+    ask_about(project, None, within=3.0)
     plan = project.plan()
     (said,) = remarks_of(plan.graph, plan.snapshot).unanswered
     assert (said.key, said.count) == ("2024-01-02", 1)
-    assert "no answer within 5 s" in said.problem
+    assert "no answer within 3 s" in said.problem
     assert plan.tasks["tells"].action.tolist() == [Action.RUN, Action.NONE, Action.RUN]
 
 
