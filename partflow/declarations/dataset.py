@@ -283,7 +283,7 @@ class Source(Dataset):
     ask it, in a process of their own.
 
     Until `settles_after` has passed since its interval's end a partition may still change, and is
-    looked at, or asked about, by `serve`; at most every `refresh_every`.
+    looked at by `serve` in between, or asked about; that at most every `refresh_every`.
 
     Raises:
         DeclarationError: as for any `Dataset`; or the path is none, or no format is given and the

@@ -1,7 +1,8 @@
 """Remembers what may change by itself between two looks, and tells cheaply whether it has.
 
 That is the record, what is noted in it, who runs, and the files of sources that are not settled:
-the newest ones, and those that have not come. Knows nothing of plans. It reads no file, only stats.
+those that a source's `settles_after` says, else the newest ones; and those that have not come.
+Knows nothing of plans. It reads no file, only stats.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from partflow.declarations.dataset import Source
 from partflow.metastore.protocol import Metastore
+from partflow.planning.asking import unsettled
 from partflow.planning.lateness import EXPECTED
 from partflow.planning.pauses import PAUSED
 from partflow.planning.snapshot import Condition
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NEWEST = 400
-"""So many of the newest partitions of a source are looked at each time."""
+"""So many of the newest partitions of a source are looked at each time, unless it says which."""
 _MISSING = 4000
 """And so many of the newest that have not come."""
 
@@ -94,6 +96,8 @@ def _unsettled(project: Project, source: Source, seen: Observed, now_ns: int) ->
     is_missing = np.isin(condition, (Condition.ABSENT, Condition.GIVEN_UP))
     missing = np.flatnonzero(is_missing)[-_MISSING:]
     newest = np.arange(max(0, hi - lo - _NEWEST), hi - lo)
+    if source.settling is not None:
+        newest = np.flatnonzero(unsettled(source, now_ns // 10**9).mask(lo, hi))
     places = np.union1d(missing, newest)
     keys = source.grain.written(lo, hi).astype(np.bytes_)[places].tolist()
     return Unsettled(source, tuple(keys), seen.stats[source.name][places])

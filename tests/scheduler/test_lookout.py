@@ -74,6 +74,18 @@ def test_a_look_sees_what_has_come_or_was_corrected(
     assert steps(found.look(at_all=False))["clean_sales"] == 1
 
 
+def test_what_has_settled_is_looked_at_by_full_looks_only(sales: World) -> None:
+    sales.jobs(
+        SALES.replace('path="landing/{key}.csv"', 'path="landing/{key}.csv", settles_after="1d"')
+    )
+    found = at_rest(sales)
+    found.look(at_all=False)
+    sales.sales("2024-02-03", 1, 2, 3, 4, 5)
+
+    assert steps(found.look(at_all=False)) == {}
+    assert steps(found.look(at_all=True))["clean_sales"] == 1
+
+
 def test_an_edit_of_a_made_file_is_seen_by_a_full_look_and_then_kept_in_mind(
     sales: World,
 ) -> None:
