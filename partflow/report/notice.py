@@ -114,7 +114,8 @@ def wrong_words(kind: str, name: str) -> str:
     return printable(f"{words} at {name}" if kind == "machine" and name else words)
 
 
-def _well_words(kind: str, name: str) -> str:
+def well_words(kind: str, name: str) -> str:
+    """That what was wrong by a cause is well again, in a few words."""
     return printable(_AGAIN.get(kind, "{} is well again").format(name))
 
 
@@ -127,7 +128,7 @@ def _subject(project: str, episodes: Sequence[EpisodeReport]) -> str:
         more = f" and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
         parts.append(f"{_head(wrong[0])}{more}")
     if len(well) == 1:
-        parts.append(_well_words(well[0].kind, well[0].name))
+        parts.append(well_words(well[0].kind, well[0].name))
     elif well:
         parts.append(f"{len(well):,} are well again")
     return shortened(printable(f"{project}: {'; '.join(parts)}"), _SUBJECT)
@@ -153,7 +154,7 @@ def _lines_of(episode: EpisodeReport) -> list[str]:
     if episode.until is not None:
         many = f" of {count(episode.partitions, 'partition')}" if episode.partitions > 1 else ""
         return [
-            f"{_well_words(episode.kind, episode.name)} since {episode.until}",
+            f"{well_words(episode.kind, episode.name)} since {episode.until}",
             f"  the trouble{many} began {episode.since}",
         ]
     lines = [_head(episode), *(f"  {line}" for line in bounded(episode.said))]

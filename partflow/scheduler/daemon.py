@@ -98,6 +98,7 @@ class Daemon:
     def _has_led(self, held: Lead) -> bool:
         """Lead until the end; False if the lead was lost before."""
         serve, alive = self._serve(is_once=False), Alive(self.settings.alive)
+        self.say(f"process {os.getpid()} leads")
         while not serve.is_over and held.leads():
             serve.turn()
             if serve.outlook is not None:

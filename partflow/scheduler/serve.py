@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 from partflow.project.settings import Scheduling
-from partflow.report.text import moment
+from partflow.report.notice import well_words, wrong_words
+from partflow.report.text import count, moment, span
 from partflow.scheduler.decide import UnderWay, decide
 from partflow.scheduler.messages import (
     Ended,
@@ -188,6 +189,7 @@ class Serve:
         self._is_looking = False
         for kind in ("project", "machine"):
             self.troubles.pop(Root(kind, ""), None)
+        self._show(() if self.outlook is None else self.outlook.troubles, outlook.troubles)
         self.outlook, self._well_at = outlook, now
         self._tell()
         under_way = UnderWay(len(self.runs), self._has_changed, self._rests_until)
@@ -199,6 +201,18 @@ class Serve:
             self._has_changed = True
             self.outside.begin(self._numbers, outlook, is_apart=self._deaths > 0)
         self.is_over |= self.is_once and not self.runs
+
+    def _show(self, before: Sequence[Trouble], after: Sequence[Trouble]) -> None:
+        """Say what has gone wrong since the last look, and what is well again.
+
+        Each step that failed was said when it did.
+        """
+        were, are = {each.root for each in before}, {each.root for each in after}
+        for root in sorted(were - are):
+            self.say(well_words(root.kind, root.name))
+        for trouble in after:
+            if trouble.root not in were and trouble.root.kind != "failed":
+                self.say(_wrong(trouble))
 
     def _not_seen(self, news: LookFailed | NotLoaded, now: float) -> None:
         """Try again later, and say what is wrong, once."""
@@ -266,6 +280,15 @@ class Serve:
         self.is_stopping = True
         self._gives_up_at = now + self.settings.stop_within.total_seconds()
         self.outside.halt(now=self.is_over)
+
+
+def _wrong(trouble: Trouble) -> str:
+    """What is wrong, of how many, the line to read first, and what to do."""
+    keys = span(trouble.first, trouble.last) if trouble.first else ""
+    behind = count(trouble.blocked, "other waits", "others wait") if trouble.blocked else ""
+    head = wrong_words(trouble.root.kind, trouble.root.name)
+    of = ", ".join(filter(None, [keys, behind and f"{behind} behind"]))
+    return f"{head}{of and f' ({of})'}: {'; '.join(filter(None, [trouble.said, trouble.advice]))}"
 
 
 def _sentence(ended: Ended) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from outsides import NOW, Played, outlook
@@ -9,7 +10,7 @@ from outsides import NOW, Played, outlook
 from partflow.project.settings import Scheduling
 from partflow.scheduler.messages import Ended, Leased, LookDone, LookFailed, NotLoaded, Progressed
 from partflow.scheduler.news import Changed, Died, OfRun, Stirred, Stopped
-from partflow.scheduler.outlook import Root
+from partflow.scheduler.outlook import Root, Trouble
 from partflow.scheduler.serve import Serve
 
 SETTINGS = Scheduling(stop_within=timedelta(seconds=20))
@@ -154,6 +155,23 @@ def test_a_project_that_loads_no_more_is_told_with_the_time_of_the_last_good_loa
 
     assert len(said) == 1
     assert "it last loaded well at 2023-11-1" in said[0]
+
+
+def test_what_a_look_finds_wrong_is_said_once_and_once_more_when_it_is_well() -> None:
+    torn = Trouble(
+        Root("unreadable", "landing"), NOW, "landing/2.csv: line 3 is cut off",
+        "have it delivered again", count=1, first="2024-01-02", last="2024-01-02", blocked=7,
+    )  # fmt: skip
+    wrong = [(torn,), (torn,), ()]
+
+    def answer(played: Played) -> None:
+        seen = outlook(played.clock, steps=0, all_at=played.all_at)
+        played.answers.append(LookDone(replace(seen, troubles=wrong.pop(0) if wrong else ())))
+
+    _, said = serving(Played(on_look=answer), turns=8)
+
+    wrong_words = "landing cannot be read (2024-01-02, 7 others wait behind)"
+    assert said == [f"{wrong_words}: {torn.said}; {torn.advice}", "landing is well again"]
 
 
 def test_a_look_that_fails_is_tried_again_a_minute_later() -> None:
