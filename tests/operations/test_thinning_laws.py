@@ -18,7 +18,7 @@ from partflow.execution.controls import Controls
 from partflow.metastore.record import Record
 from partflow.operations.sweep import Bounds, Sweep, sweep
 
-EXAMPLES = settings().max_examples // 5
+EXAMPLES = settings().max_examples // 10
 
 
 @pytest.fixture(scope="module")
