@@ -1,5 +1,6 @@
 """Accepting vouches for what is stored: new code that makes the same, and somebody's own file."""
 
+import contextlib
 import json
 import re
 import sqlite3
@@ -323,7 +324,7 @@ def test_a_pinned_output_stays_while_its_sibling_is_made_again(world):
 def test_a_metastore_from_before_pins_is_brought_up_to_date(sales):
     sales.run()
     path = sales.root / "warehouse/.partflow/metastore.sqlite"
-    with sqlite3.connect(path) as old:
+    with contextlib.closing(sqlite3.connect(path)) as old, old:
         migrations = resources.files("partflow.metastore.sqlite") / "migrations.sql"
         since = migrations.read_text("utf-8")
         for index in re.findall(r"CREATE INDEX (\w+)", since):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 
@@ -116,7 +117,8 @@ def test_messages_have_the_folders_name_and_the_record_has_no_path_of_it(world, 
     problem = world.project.plan().snapshot.unreadable["raw", KEYS[1]]
     assert problem.file.startswith("{landing}/")
     assert str(folder) not in problem.reason
-    with sqlite3.connect(world.root / "warehouse/.partflow/metastore.sqlite") as record:
+    path = world.root / "warehouse/.partflow/metastore.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as record:
         dump = "\n".join(record.iterdump())
     assert folder.name not in dump
     assert folder.name not in (world.root / "warehouse/.partflow/journal.jsonl").read_text()
