@@ -10,8 +10,8 @@ import pytest
 from partflow import Daily, Dataset, task
 from partflow.declarations.graph import derive
 from partflow.execution.executors.processes import Homes
-from partflow.execution.executors.worker import ended, last_place
 from partflow.execution.orders import Attempt, Lineage, Order
+from partflow.process.endings import ended, last_place
 
 
 @pytest.mark.parametrize(
