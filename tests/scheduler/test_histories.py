@@ -16,6 +16,7 @@ from simulated import Warehouse, contents, from_scratch
 from strategies import epoch, graphs
 
 from partflow.declarations.graph import Graph
+from partflow.declarations.task import Task
 from partflow.planning.plan import Automatic, Request
 from partflow.planning.planner import plan
 from partflow.project.settings import Notifying, Scheduling
@@ -123,15 +124,20 @@ def may_differ(warehouse: Warehouse, afresh: Warehouse) -> set[str]:
     A reason is also that a history made more: what was the latest once, or before its time.
     """
     graph = warehouse.graph
-    differ: set[str] = set()
-    for task in graph.tasks:
-        own = [w for d in task.writes for w in graph.writers(d.name)] or [task]
-        keeps = any("keep" in (w.options.on_input_change, w.options.on_code_change) for w in own)
-        read = {w for i in task.inputs for w in graph.writers(i.read.dataset.name)}
-        reads_more = any(contents(warehouse, w).keys() != contents(afresh, w).keys() for w in read)
-        if keeps or reads_more or {w.name for w in read} & differ:
-            differ.add(task.name)
+    differ = {t.name for t in graph.tasks if _keeps(graph, t)}
+    for _ in graph.tasks:  # at most so often does a reason go from one to the next
+        for task in graph.tasks:
+            read = {w for i in task.inputs for w in graph.writers(i.read.dataset.name)}
+            more = any(contents(warehouse, w).keys() != contents(afresh, w).keys() for w in read)
+            if more or {w.name for w in read} & differ:
+                differ.add(task.name)
     return differ
+
+
+def _keeps(graph: Graph, task: Task) -> bool:
+    """Whether a task, or one that writes the same dataset, keeps what it made."""
+    own = [w for d in task.writes for w in graph.writers(d.name)] or [task]
+    return any("keep" in (w.options.on_input_change, w.options.on_code_change) for w in own)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "have all of that"])
