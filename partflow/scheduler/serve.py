@@ -30,6 +30,12 @@ _A_MOMENT, _A_BREATH = 0.1, 1.0
 _GRACE = 5.0
 """For how many seconds a run that was cancelled is waited for; then its process is ended."""
 _DOING = {"load": "load the project", "look": "look at the warehouse", "run": "carry a run out"}
+_OF_LOOKS = (
+    Root("project", ""), Root("machine", ""), Root("child", "load"), Root("child", "look"),
+)  # fmt: skip
+"""What is over once a look has come to its end."""
+_OF_RUNS = Root("child", "run")
+_DOUBLINGS = 20
 
 
 class Outside(Protocol):
@@ -113,7 +119,7 @@ class Serve:
             self.outside.look(at_all=self._looks_at_all)
         wakes_at = self._look_at if self._may_look else now + self._span
         moments = [at for at in (self._gives_up_at, self._tells_at) if at is not None]
-        for each in self.outside.news(min(wakes_at, *moments, wakes_at)):
+        for each in self.outside.news(min([wakes_at, *moments])):
             self._hear(each)
         if self._gives_up_at is not None and self._gives_up_at <= self.outside.now():
             self._give_up()
@@ -187,8 +193,11 @@ class Serve:
     def _seen(self, outlook: Outlook, now: float) -> None:
         """Decide from a look, and begin a run if there is one to begin."""
         self._is_looking = False
-        for kind in ("project", "machine"):
-            self.troubles.pop(Root(kind, ""), None)
+        for root in _OF_LOOKS:
+            self.troubles.pop(root, None)
+        if not (self.runs or outlook.steps):  # What a child died of was made, or is not wanted.
+            self._deaths = 0
+            self.troubles.pop(_OF_RUNS, None)
         self._show(() if self.outlook is None else self.outlook.troubles, outlook.troubles)
         self.outlook, self._well_at = outlook, now
         self._tell()
@@ -200,6 +209,10 @@ class Serve:
             self.runs[self._numbers] = Running()
             self._has_changed = True
             self.outside.begin(self._numbers, outlook, is_apart=self._deaths > 0)
+        if not under_way.has_changed:  # Else another look tells what there is to be done.
+            self._end_if_once()
+
+    def _end_if_once(self) -> None:
         self.is_over |= self.is_once and not self.runs
 
     def _show(self, before: Sequence[Trouble], after: Sequence[Trouble]) -> None:
@@ -220,10 +233,12 @@ class Serve:
         self._look_at = now + self._span
         if isinstance(news, LookFailed):
             self._trouble(Root("machine", ""), news.said, now)
+            self._end_if_once()
             return
         last = f"it last loaded well at {moment(self._well_at)}" if self._well_at else ""
         advice = "; ".join(filter(None, ["mend it: until then nothing new begins", last]))
         self._trouble(Root("project", ""), news.said, now, advice)
+        self._end_if_once()
 
     def _of_run(
         self, number: int, said: Leased | Progressed | StepLost | Ended, now: float
@@ -246,7 +261,7 @@ class Serve:
         self._has_changed, self._look_at = True, now
         if ended.run:
             self._deaths = 0
-            self.troubles.pop(Root("child", "run"), None)
+            self.troubles.pop(_OF_RUNS, None)
         self._has_failed |= ended.failed + ended.blocked > 0
         if not ended.ran:  # One that came to nothing would come to nothing again at once.
             self._rests_until = now + (_A_BREATH if ended.failed else self._span)
@@ -260,13 +275,15 @@ class Serve:
         self.runs.pop(died.number, None)
         self._deaths += 1
         self._has_changed = True
-        self._look_at = self._rests_until = now + min(self._span, 2.0**self._deaths)
+        pause = min(self._span, 2.0 ** min(self._deaths, _DOUBLINGS))
+        self._look_at = self._rests_until = now + pause
         at = f" at {died.place}" if died.place else ""
         said = f"a child process ended while it was to {_DOING[died.doing]}{at}: {died.said}"
         self._trouble(Root("child", died.doing), said, now)
+        if died.doing != "run" or self._deaths > 1:  # The next run is apart, and comes further.
+            self._end_if_once()
 
     def _trouble(self, root: Root, said: str, now: float, advice: str = "") -> None:
-        self.is_over |= self.is_once and not self.runs
         before = self.troubles.get(root)
         if before is None or before.said != said:
             self.say(f"{said}; {advice}" if advice else said)

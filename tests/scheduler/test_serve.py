@@ -132,6 +132,74 @@ def test_a_child_that_died_in_a_run_makes_the_next_run_apart_and_ends_nothing() 
     assert serve.troubles.keys() == {Root("child", "run")}
 
 
+def test_a_child_that_died_in_a_look_is_no_trouble_any_more_once_a_look_comes_to_its_end() -> None:
+    for doing in ("load", "look"):
+        played = Played(on_look=lambda p, doing=doing: p.answers.append(Died(doing, "signal 11")))
+        serve, _ = serving(played, turns=3)
+        assert serve.troubles.keys() == {Root("child", doing)}
+
+        played.on_look = sees()
+        for _ in range(3):
+            serve.turn()
+
+        assert serve.is_well
+
+
+def test_a_child_that_died_in_a_run_is_no_trouble_any_more_when_nothing_is_left_to_be_made() -> None:
+    played = Played(on_look=sees(steps=3))
+    serve, _ = serving(played, turns=2)
+    played.on_look, played.answers = sees(), [Died("run", "signal 9", "", 1)]
+    for _ in range(3):
+        serve.turn()
+
+    assert serve.is_well
+
+
+def test_children_that_die_for_days_in_a_row_end_nothing() -> None:
+    played = Played(on_look=lambda p: p.answers.append(Died("load", "signal 11")))
+    serve, said = serving(played, turns=4000)
+
+    assert not serve.is_over
+    assert len(said) == 1
+    assert played.asked[-1][0] - played.asked[-2][0] == 60
+
+
+def test_once_it_goes_on_where_a_run_ended_while_it_looked() -> None:
+    played = Played(on_look=sees(steps=3))
+    serve = Serve(played, SETTINGS, lambda _: None, is_once=True)
+    for _ in range(2):
+        serve.turn()
+    played.on_look = lambda _: None
+    played.answers = [OfRun(1, Leased(3))]
+    for _ in range(2):
+        serve.turn()
+    assert played.words == ["look at all", "begin 1", "look"]
+
+    sees(steps=3)(played)
+    played.answers.insert(0, OfRun(1, Ended("r1", ran=3)))
+    serve.turn()
+    assert not serve.is_over, "the look may have been before the end of the run"
+
+    played.on_look = sees()
+    for _ in range(2):
+        serve.turn()
+    assert serve.is_over
+
+
+def test_once_it_makes_a_run_apart_after_one_in_which_its_child_died() -> None:
+    played = Played(on_look=sees(steps=3))
+    played.on_begin = lambda played, number: played.answers.append(
+        Died("run", "signal 11", "", number)
+    )
+    serve = Serve(played, SETTINGS, lambda _: None, is_once=True)
+    for _ in range(12):
+        if not serve.is_over:
+            serve.turn()
+
+    assert serve.is_over
+    assert played.words == ["look at all", "begin 1", "look", "begin 2 apart"]
+
+
 def test_a_project_that_does_not_load_is_tried_again_said_once_and_over_when_it_loads() -> None:
     played = Played(on_look=lambda p: p.answers.append(NotLoaded("jobs/a.py:3: SyntaxError")))
     serve, said = serving(played, turns=9)
