@@ -70,7 +70,7 @@ def told(error: BaseException) -> str:
 class _Hearing:
     """Hears the parent in a thread, so that a run can be stopped; ends with the parent.
 
-    `stop` is that of the run under way.
+    `stop` is that of the run under way, or asked for.
     """
 
     def __init__(self, channel: Connection) -> None:
@@ -90,9 +90,17 @@ class _Hearing:
                 if isinstance(message, Halt):
                     self._halt(message)
                 elif isinstance(message, AskLook | Begin):
+                    self._expect(message)
                     self.asked.put(message)
         # Whoever asked is gone: so is this process, and all that its tasks have begun.
         os.killpg(0, signal.SIGKILL)
+
+    def _expect(self, message: AskLook | Begin) -> None:
+        """Be ready to stop a run from now on: it may be halted before it has begun."""
+        from partflow.execution.controls import Stop
+
+        if isinstance(message, Begin):
+            self.stop = Stop()
 
     def _halt(self, message: Halt) -> None:
         stop = self.stop
@@ -110,14 +118,12 @@ class _Hearing:
 
 def _do(chores: Chores, hearing: _Hearing, message: AskLook | Begin) -> None:
     """Do what is asked, and answer."""
-    from partflow.execution.controls import Stop
-
     if isinstance(message, AskLook):
         hearing.answer(chores.look(message))
         if message.at_all:
             chores.tidy()
         return
-    hearing.stop = Stop()
+    assert hearing.stop is not None, "BUG: a run without its stop"
     ended = chores.carry_out(message, hearing.stop, hearing.answer)
     hearing.stop = None
     hearing.answer(ended)

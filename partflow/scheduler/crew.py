@@ -59,6 +59,7 @@ class Crew:
         self._children: list[Child] = []
         self._numbers: dict[Child, int] = {}
         self._wanted: deque[_Wanted] = deque()
+        self._is_halting = False
 
     @property
     def channels(self) -> list[Connection]:
@@ -82,7 +83,8 @@ class Crew:
         self._wanted.append(_Wanted(begin, number, graph))
 
     def halt(self, *, now: bool) -> None:
-        """Let runs begin nothing more, or give up what is under way, too."""
+        """Let runs begin nothing more, or give up what is under way, too; no other begins."""
+        self._is_halting = True
         for child in self._numbers:
             child.halt(now=now)
 
@@ -107,7 +109,7 @@ class Crew:
 
     def tend(self) -> list[News]:
         """End who takes too long, has grown or is outdated, and hand out what is wanted."""
-        news: list[News] = []
+        news = self._called_off("serve is to stop") if self._is_halting else []
         now = time.monotonic()
         before = self._editions.settles_in(now)
         edition = self._editions.present(now)
@@ -124,7 +126,9 @@ class Crew:
         return news
 
     def close(self) -> None:
-        """End all children, whatever they are at."""
+        """End all children, whatever they are at, and forget what is wanted of them."""
+        self._wanted.clear()
+        self._is_halting = False
         for child in tuple(self._children):
             self._end(child)
 
@@ -154,7 +158,7 @@ class Crew:
             except OSError as error:  # a full disk, or no more processes
                 said = f"no process can be begun: {error}"
                 looks = [LookFailed(said) for wanted in self._wanted if not wanted.number]
-                return [*looks, *self._called_off(said)]
+                return [*self._called_off(said), *looks]
         return []
 
     # --- hearing -----------------------------------------------------------------------------
@@ -169,7 +173,7 @@ class Crew:
                 return [message]
             case NotLoaded():
                 self._end(child)
-                return [message, *self._called_off(message.said)]
+                return [*self._called_off(message.said), message]
             case Leased() | Progressed() | StepLost():
                 return [OfRun(self._numbers[child], message)]
             case Ended():
@@ -178,7 +182,7 @@ class Crew:
                 assert_never(message)
 
     def _called_off(self, said: str) -> list[News]:
-        """Answer all that is wanted while the project cannot be loaded; a look is answered."""
+        """Answer the runs that are wanted, which do not begin; looks are answered by others."""
         numbers = [wanted.number for wanted in self._wanted if wanted.number]
         self._wanted.clear()
         return [OfRun(number, Ended(said=said, is_met=True)) for number in numbers]
@@ -189,9 +193,10 @@ class Crew:
         number = self._numbers.pop(child, 0)
         if child.is_idle:
             return []  # Nobody waits for it.
-        if child.loaded is None:
-            self._wanted = deque(w for w in self._wanted if w.number)
-        return [Died(_at(child), death.said, death.place, number)]
+        called_off: list[News] = []
+        if child.loaded is None:  # The next one would do the same: it waits until it is asked for.
+            called_off = self._called_off(f"the project cannot be loaded: {death.said}")
+        return [*called_off, Died(_at(child), death.said, death.place, number)]
 
     def _overdue(self, child: Child) -> Death:
         """End a child that takes too long."""

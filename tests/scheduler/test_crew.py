@@ -1,7 +1,8 @@
-"""Who does what of the children, where none can be begun."""
+"""Who does what of the children, where none can be begun, loads, or may begin anything."""
 
 from __future__ import annotations
 
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from partflow.scheduler.crew import Crew
 from partflow.scheduler.editions import Editions
 from partflow.scheduler.messages import Begin, Ended, LookFailed
-from partflow.scheduler.news import OfRun
+from partflow.scheduler.news import Died, OfRun
 
 
 @pytest.fixture
@@ -37,3 +38,32 @@ def test_where_no_process_can_be_begun_a_run_comes_to_nothing(crew: Crew) -> Non
     assert isinstance(news, OfRun)
     assert isinstance(news.said, Ended)
     assert news.said.is_met
+
+
+def test_where_a_child_dies_while_it_loads_no_other_is_begun_for_the_run(tmp_path: Path) -> None:
+    (tmp_path / "partflow.toml").write_text('jobs = ["jobs"]\n')
+    (tmp_path / "jobs.py").write_text("import os\n\nos._exit(3)\n")
+    crew = Crew(tmp_path, tmp_path / "logs", Editions(tmp_path, ("jobs",)), 60.0)
+    crew.begin(1, Begin(500, "partflow serve"), "g")
+    try:
+        assert crew.tend() == []
+        run, died = crew.hear(wait(crew.channels))
+
+        assert isinstance(run, OfRun)
+        assert isinstance(run.said, Ended)
+        assert isinstance(died, Died)
+        assert (crew.tend(), crew.channels) == ([], [])
+    finally:
+        crew.close()
+
+
+def test_a_run_that_has_not_begun_when_all_is_halted_never_begins(crew: Crew) -> None:
+    crew.begin(1, Begin(500, "partflow serve"), "g")
+    crew.halt(now=False)
+
+    (news,) = crew.tend()
+
+    assert isinstance(news, OfRun)
+    assert isinstance(news.said, Ended)
+    assert news.said.said == "serve is to stop"
+    assert not crew.is_busy
