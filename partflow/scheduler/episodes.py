@@ -108,8 +108,10 @@ def told_now(
     return episodes, tuple(tidings)
 
 
-def next_telling(episodes: Episodes, notifying: Notifying) -> float | None:
-    """The first moment at which time alone makes something to be told or forgotten.
+def next_telling(
+    episodes: Episodes, notifying: Notifying, after: float = float("-inf")
+) -> float | None:
+    """The first moment `after` another at which time alone makes something to be told or forgotten.
 
     Requires: the episodes are as `told_now` gave them. None if time alone changes nothing.
     """
@@ -121,7 +123,7 @@ def next_telling(episodes: Episodes, notifying: Notifying) -> float | None:
             moments.append(episode.well_since + notifying.heals_after.total_seconds())
         elif not episode.is_believed:
             moments.append(episode.outbreak_at + notifying.tell_after.total_seconds())
-    return min(moments, default=None)
+    return min((at for at in moments if at > after), default=None)
 
 
 def size_of(trouble: Trouble) -> int:

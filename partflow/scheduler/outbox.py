@@ -109,13 +109,17 @@ def may_be_tried(told: Told, channel: str, now: float) -> bool:
     return state is None or not now < state.next_at <= now + pause_after(state.tries)
 
 
-def next_moment(told: Told, notifying: Notifying) -> float | None:
-    """When time alone makes something to be told, or to be tried again; None if it never does."""
+def next_moment(told: Told, now: float, notifying: Notifying) -> float | None:
+    """When time alone makes something to be told, or to be tried again; None if it never does.
+
+    Moments up to `now` do not count: what was to be done then was, or waits for something else.
+    """
     moments = [
         state.next_at for name, state in told.ailing.items() if next_letter(told, name) is not None
     ]
-    telling = next_telling(told.episodes, notifying)
-    return min([*moments, *([] if telling is None else [telling])], default=None)
+    telling = next_telling(told.episodes, notifying, now)
+    moments += [] if telling is None else [telling]
+    return min((at for at in moments if at > now), default=None)
 
 
 def channel_troubles(told: Told) -> tuple[Trouble, ...]:

@@ -192,7 +192,7 @@ class Telling:
                 unrecorded = str(error) or type(error).__name__
         self._last, self._held = told, told if unrecorded else None
         self._send(told, now)
-        next_at = next_moment(told, self.notifying)
+        next_at = next_moment(told, now, self.notifying)
         if self._flights:
             next_at = now + 1 if next_at is None else min(next_at, now + 1)
         return AfterTelling(channel_troubles(told), next_at, unrecorded)

@@ -242,5 +242,14 @@ def test_a_channel_that_is_configured_no_more_is_forgotten():
 
 def test_the_next_moment_is_that_of_the_next_try():
     told = with_failure(news(Told(), "clean"), "mail", "", "no", START)
-    assert next_moment(told, NOTIFYING) == START + 10
-    assert next_moment(Told(), NOTIFYING) is None
+    assert next_moment(told, START, NOTIFYING) == START + 10
+    assert next_moment(Told(), START, NOTIFYING) is None
+
+
+def test_a_moment_that_has_passed_is_not_the_next_one():
+    told = with_failure(news(Told(), "clean"), "mail", "", "no", START)
+    assert next_moment(told, START + 10, NOTIFYING) is None, "the mail is on its way"
+    well = news(told, now=START + 60)
+    healed_at = START + 60 + NOTIFYING.heals_after.total_seconds()
+    assert next_moment(well, START + 60, NOTIFYING) == healed_at
+    assert next_moment(well, healed_at + 1, NOTIFYING) is None, "nobody has looked yet"
