@@ -73,7 +73,6 @@ class Speaking:
             if not self.place.is_empty:
                 with self.place.opened() as metastore:
                     moments = self._told(metastore, troubles, now, is_whole=is_whole)
-                self._refused = ""
                 return min(moments, default=None)
         except Exception as error:  # noqa: BLE001 - whatever a disk or a metastore may refuse with
             self._complain(str(error))
@@ -97,15 +96,15 @@ class Speaking:
         self, metastore: Metastore, troubles: Sequence[Trouble], now: float, *, is_whole: bool
     ) -> list[float]:
         after = self.telling.tick(troubles, metastore, self.store, now, is_whole=is_whole)
-        if after.unrecorded:
-            self._complain(after.unrecorded)
+        self._complain(after.unrecorded)
         moments = [after.next_at]
         if self.following is not None:
             moments.append(self.following.tick(metastore, self.store, now))
         return [at for at in moments if at is not None]
 
     def _complain(self, said: str) -> None:
-        if said != self._refused:
+        """Say once why the record refuses; "" if it no longer does."""
+        if said and said != self._refused:
             self.say(f"what is told cannot be recorded: {said}")
         self._refused = said
 

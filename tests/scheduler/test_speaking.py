@@ -86,3 +86,21 @@ def test_what_is_told_while_the_record_is_shut_is_noted_when_it_is_open(
     spoken.finish(30)
     assert len(receiver.got) == 1
     assert [e.told for e in told(history).episodes.values()] == [1]
+
+
+class Full:
+    """A store on a disk that takes nothing."""
+
+    def journal(self, lines):
+        raise OSError(28, "No space left on device")
+
+
+def test_that_a_full_disk_takes_no_record_is_said_once(history, tmp_path):
+    with history.metastore.opened():
+        pass
+    spoken, said = speaking(history, tmp_path)
+    spoken.store = Full()
+    for later in (0, 60, 120):
+        spoken.tick([BROKEN], START + later, True)
+    assert said == ["what is told cannot be recorded: [Errno 28] No space left on device"]
+    spoken.telling.finish(None, history.store, lambda: START, 30)
