@@ -10,6 +10,7 @@ import threading
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 
 EVERY = 60.0
 """At most one call in so many seconds."""
@@ -44,7 +45,7 @@ class Alive:
     def _call(self) -> None:
         opener = urllib.request.build_opener(_Stay())
         with (
-            suppress(OSError, ValueError),  # also of answers that are errors
+            suppress(OSError, ValueError, HTTPException),  # also of answers that are none
             opener.open(self.address, timeout=_TIMEOUT) as answer,
         ):
             answer.read(1)

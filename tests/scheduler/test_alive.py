@@ -52,6 +52,18 @@ def test_the_address_is_called_at_most_once_a_minute() -> None:
         assert asked == ["/ping", "/ping"]
 
 
+def test_an_answer_that_is_not_of_http_is_nobody_s_matter() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        alive = Alive(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        alive.is_well(0.0)
+        speaking, _ = server.accept()
+        with speaking:
+            speaking.recv(4096)
+            speaking.sendall(b"it is well\r\n\r\n")
+        assert alive._thread is not None
+        alive._thread.join()  # what it raises fails this test
+
+
 @pytest.mark.parametrize("code", [302, 404, 500])
 def test_an_answer_that_is_no_good_is_nobody_s_matter_and_no_redirect_is_followed(
     code: int,

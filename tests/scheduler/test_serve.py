@@ -145,7 +145,9 @@ def test_a_child_that_died_in_a_look_is_no_trouble_any_more_once_a_look_comes_to
         assert serve.is_well
 
 
-def test_a_child_that_died_in_a_run_is_no_trouble_any_more_when_nothing_is_left_to_be_made() -> None:
+def test_a_child_that_died_in_a_run_is_no_trouble_any_more_when_nothing_is_left_to_be_made() -> (
+    None
+):
     played = Played(on_look=sees(steps=3))
     serve, _ = serving(played, turns=2)
     played.on_look, played.answers = sees(), [Died("run", "signal 9", "", 1)]
