@@ -46,12 +46,19 @@ class Said:
     failure: str = ""
 
 
-def ask_about(project: Project, names: Collection[str] | None, within: float = WITHIN) -> None:
+def ask_about(
+    project: Project,
+    names: Collection[str] | None,
+    within: float = WITHIN,
+    at_most: float = float("inf"),
+) -> None:
     """Ask all sources without files, or those of these names, about what is to be asked now.
 
     What raises, takes longer than `within` seconds, or says what is no text keeps its last answer;
-    the source's book has why. OSError if the disk refuses what is to be kept.
+    the source's book has why. What is not answered when `at_most` seconds have passed is left, as
+    if nobody had asked. OSError if the disk refuses what is to be kept.
     """
+    stops_at = time.monotonic() + at_most
     layout, now = project.store.layout, project.clock() // 10**9
     sources = [
         source
@@ -63,7 +70,7 @@ def ask_about(project: Project, names: Collection[str] | None, within: float = W
     if not questions:
         return
     layout.answers.mkdir(parents=True, exist_ok=True)
-    said = dict(_said(project, questions, within))
+    said = dict(_said(project, questions, within, stops_at))
     for source in sources:
         mine = {o: answer for (name, o), answer in said.items() if name == source.name}
         if mine:
@@ -74,12 +81,12 @@ def ask_about(project: Project, names: Collection[str] | None, within: float = W
 
 
 def _said(
-    project: Project, questions: Sequence[Question], within: float
+    project: Project, questions: Sequence[Question], within: float, stops_at: float
 ) -> Iterator[tuple[Question, Said]]:
     """What was answered to each question; a process that is lost is replaced for the rest."""
     left = list(questions)
-    while left:
-        asking = _Asking(project, left, within)
+    while left and time.monotonic() < stops_at:
+        asking = _Asking(project, left, within, stops_at)
         try:
             yield from asking.answers()
         finally:
@@ -91,12 +98,14 @@ def _said(
 class _Asking:
     """A process that asks some questions; `left` are those that it has not come to.
 
-    `_ends` has by when each of those that are under way has to be answered.
+    At `stops_at`, by the monotonic clock, it asks no more. `_ends` has by when each of those that
+    are under way has to be answered.
     """
 
     project: Project
     questions: Sequence[Question]
     within: float
+    stops_at: float
     left: list[Question] = field(default_factory=list)
     _ends: dict[int, float] = field(default_factory=dict)
     _done: set[int] = field(default_factory=set)
@@ -125,10 +134,12 @@ class _Asking:
 
     def answers(self) -> Iterator[tuple[Question, Said]]:
         """What it answers, until it has answered all, is lost, or takes too long over one."""
-        while len(self._done) < len(self.questions):
+        while len(self._done) < len(self.questions) and time.monotonic() < self.stops_at:
             until = min(self._ends.values(), default=time.monotonic() + self.within)
-            if not wait([self._channel], max(0.0, until - time.monotonic())):
-                yield from self._given_up(until)
+            patience = max(0.0, min(until, self.stops_at) - time.monotonic())
+            if not wait([self._channel], patience):
+                if until <= self.stops_at:
+                    yield from self._given_up(until)
                 return
             try:
                 message = self._channel.recv()

@@ -254,16 +254,18 @@ class Project:
             _asked(asked, select), _controls(controls), path, with_effects=with_effects
         )
 
-    def ask_sources(self, asked: Asked | None = None) -> None:
+    def ask_sources(self, asked: Asked | None = None, at_most: float = float("inf")) -> None:
         """Ask the sources without files what is there, as far as that is to be asked now.
 
-        Runs do it themselves. OSError if the disk refuses what is to be kept.
+        What is not answered when `at_most` seconds have passed is left for the next time. Runs do
+        it themselves. OSError if the disk refuses what is to be kept.
         """
         if any(isinstance(d, Source) and d.is_asked for d in self.graph.datasets.values()):
             from partflow.planning.selection import needed_for
-            from partflow.project.asking import ask_about
+            from partflow.project.asking import WITHIN, ask_about
 
-            ask_about(self, None if asked is None else needed_for(self.graph, asked))
+            names = None if asked is None else needed_for(self.graph, asked)
+            ask_about(self, names, min(WITHIN, at_most / 2), at_most)
 
     def make(self, planned: Callable[[Snapshot], Plan], controls: Controls | None = None) -> Result:
         """Carry out the plan that is made of what is seen; it may be made anew under the lease."""

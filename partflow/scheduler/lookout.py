@@ -73,7 +73,7 @@ class Lookout:
         MetastoreError or OSError if the record or the disk do not let it look.
         """
         project, looking = self.project, Looking(self.project)
-        project.ask_sources()
+        project.ask_sources(at_most=project.config.scheduler.look_within.total_seconds() / 2)
         now, last = project.clock(), self._last
         project.may_give_up = self._goes_on(now)
         with looking.read() as metastore:

@@ -198,6 +198,22 @@ def test_one_that_hangs_is_given_up_and_the_others_are_asked(api):
     assert plan.tasks["tells"].action.tolist() == [Action.RUN, Action.NONE, Action.RUN]
 
 
+def test_when_the_time_for_all_has_passed_what_was_answered_is_kept_and_the_rest_is_left(api):
+    from partflow.project.asking import ask_about
+
+    api.declare('if partition.key.endswith("02"): import time; time.sleep(600)')
+    api.says("one", 1, 2, 3)
+    project = api.at("2024-01-04T00:00")
+    ask_about(project, None, within=60.0, at_most=4.0)
+    plan = project.plan()
+    assert remarks_of(plan.graph, plan.snapshot).unanswered == ()
+    assert plan.tasks["tells"].action.tolist() == [Action.RUN, Action.NONE, Action.RUN]
+    api.calls()
+    api.declare()
+    api.run("2024-01-04T00:00")
+    assert api.calls() == ["02"]
+
+
 def test_the_text_survives_a_rebuild(api):
     api.says("one", 1)
     api.run("2024-01-02T00:00")
