@@ -117,8 +117,9 @@ class Crew:
         if not is_settled and not before:
             news.append(Changed())
         for child in tuple(self._children):
-            if child.is_idle and (child.edition != edition or _has_grown(child)):
-                self._end(child)
+            is_old = child.edition != edition
+            if (child.is_idle and (is_old or _has_grown(child))) or (is_old and not child.loaded):
+                self._end(child)  # What it was to do is wanted still.
             elif not child.is_idle and child not in self._numbers and child.busy_for > self.limit:
                 news += self._gone(child, self._overdue(child))
         if is_settled:

@@ -10,7 +10,7 @@ import pytest
 from partflow.scheduler.crew import Crew
 from partflow.scheduler.editions import Editions
 from partflow.scheduler.messages import Begin, Ended, LookFailed
-from partflow.scheduler.news import Died, OfRun
+from partflow.scheduler.news import Changed, Died, OfRun
 
 
 @pytest.fixture
@@ -53,6 +53,24 @@ def test_where_a_child_dies_while_it_loads_no_other_is_begun_for_the_run(tmp_pat
         assert isinstance(run.said, Ended)
         assert isinstance(died, Died)
         assert (crew.tend(), crew.channels) == ([], [])
+    finally:
+        crew.close()
+
+
+def test_a_child_that_hangs_while_it_loads_is_ended_once_its_modules_are_edited(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "partflow.toml").write_text('jobs = ["jobs"]\n')
+    (tmp_path / "jobs.py").write_text("import time\n\ntime.sleep(600)\n")
+    crew = Crew(tmp_path, tmp_path / "logs", Editions(tmp_path, ("jobs",)), 60.0)
+    crew.look(at_all=True)
+    try:
+        assert (crew.tend(), len(crew.channels)) == ([], 1)
+        (tmp_path / "jobs.py").write_text("")
+
+        assert crew.tend() == [Changed()]
+        assert crew.channels == []
+        assert crew.is_busy, "the look is wanted still, of a child that loads the new module"
     finally:
         crew.close()
 
