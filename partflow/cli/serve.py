@@ -19,7 +19,9 @@ from partflow.cli.session import DONE, FAILED, Session
     is_flag=True,
     help="Do what there is to be done, and end: with 1 if something failed or is late.",
 )
-@click.option("--no-wait", is_flag=True, help="With --once: exit with 4 if another serve leads.")
+@click.option(
+    "--no-wait", is_flag=True, help="With --once: exit with 4, not 0, if another serve leads."
+)
 @click.pass_obj
 def serve(session: Session, once: bool, no_wait: bool) -> int:
     """Make what becomes due, arrives or is corrected, until it is told to stop.
