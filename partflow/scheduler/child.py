@@ -65,19 +65,11 @@ class Child:
         self._root = root
         self._since = time.monotonic()
         self._spool = Spool.made(logs)
-        ours, theirs = socketpair()
-        with theirs:
-            words = [str(theirs.fileno()), str(os.getpid()), str(root)]
-            self._process = subprocess.Popen(  # noqa: S603 - this very Python  # nosec B603
-                [sys.executable, "-P", "-m", _MAIN, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=self._spool.descriptor,
-                stderr=self._spool.descriptor,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # so that Ctrl-C on the terminal does not reach it
-                cwd=root,
-            )
-        self.channel = Connection(ours.detach())
+        try:
+            self._process, self.channel = _begun(root, self._spool)
+        except OSError:
+            self._spool.close()
+            raise
 
     @property
     def is_idle(self) -> bool:
@@ -139,3 +131,20 @@ class Child:
     def _send(self, message: AskLook | Begin | Halt) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):
             self.channel.send_bytes(packed(message))
+
+
+def _begun(root: Path, spool: Spool) -> tuple[subprocess.Popen[bytes], Connection]:
+    """A process over a project, and the channel to it; OSError if none can be begun."""
+    ours, theirs = socketpair()
+    with ours, theirs:
+        words = [str(theirs.fileno()), str(os.getpid()), str(root)]
+        process = subprocess.Popen(  # noqa: S603 - this very Python  # nosec B603
+            [sys.executable, "-P", "-m", _MAIN, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=spool.descriptor,
+            stderr=spool.descriptor,
+            pass_fds=[theirs.fileno()],
+            process_group=0,  # so that Ctrl-C on the terminal does not reach it
+            cwd=root,
+        )
+        return process, Connection(ours.detach())

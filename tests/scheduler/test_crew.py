@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def test_where_no_process_can_be_begun_a_run_comes_to_nothing(crew: Crew) -> Non
     assert isinstance(news, OfRun)
     assert isinstance(news.said, Ended)
     assert news.said.is_met
+
+
+def test_a_child_that_cannot_be_begun_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = Crew(tmp_path, tmp_path / "logs", Editions(tmp_path, ("jobs",)), 60.0)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    before = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(3):
+        crew.look(at_all=True)
+        (news,) = crew.tend()
+        assert isinstance(news, LookFailed)
+
+    assert len(list(Path("/dev/fd").iterdir())) == before
 
 
 def test_where_a_child_dies_while_it_loads_no_other_is_begun_for_the_run(tmp_path: Path) -> None:
