@@ -7,20 +7,17 @@ or crashes costs its own answer, and no run.
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess  # this Python with a module of partflow  # nosec B404
-import sys
+import subprocess  # only its types  # nosec B404
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from socket import socketpair
 from typing import TYPE_CHECKING, Any
 
 from partflow.declarations.dataset import Source
 from partflow.planning.asking import Tried, noted, to_ask
+from partflow.process.beside import MOMENT, begun, end
 from partflow.process.endings import ended, last_place
 from partflow.process.spool import Spool
 from partflow.warehouse.answers import book_of, keep_answers, keep_book
@@ -34,8 +31,6 @@ WITHIN = 60.0
 """Seconds that a function has for its answer, and a process to load the project."""
 _LOADING = -1
 """Stands for the loading of the project among the numbers of questions."""
-_MOMENT = 0.2
-"""Seconds that a process is given to end by itself before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +112,8 @@ class _Asking:
         """Begin the process."""
         root = self.project.root
         self._spool = Spool.made(self.project.store.layout.answers)
-        ours, theirs = socketpair()
-        with theirs:
-            words = [str(theirs.fileno()), str(root), json.dumps(dict(self.project.overrides))]
-            self._process = subprocess.Popen(  # noqa: S603 - this very Python  # nosec B603
-                [sys.executable, "-P", "-m", _MAIN, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=self._spool.descriptor,
-                stderr=self._spool.descriptor,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # so that Ctrl-C on the terminal does not reach it
-                cwd=root,
-            )
-        self._channel = Connection(ours.detach())
+        words = [str(root), json.dumps(dict(self.project.overrides))]
+        self._process, self._channel = begun(_MAIN, words, root, self._spool)
         self._ends[_LOADING] = time.monotonic() + max(WITHIN, self.within)
 
     def answers(self) -> Iterator[tuple[Question, Said]]:
@@ -150,12 +134,7 @@ class _Asking:
 
     def end(self) -> None:
         """End the process, with all that it has begun."""
-        self._process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_MOMENT)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        end(self._process)
         self._channel.close()
         self._spool.close()
 
@@ -192,7 +171,7 @@ class _Asking:
     def _lost(self) -> Iterator[tuple[Question, Said]]:
         """Give up what was under way when the process died."""
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_MOMENT)
+            self._process.wait(MOMENT)
         code = self._process.poll()
         place, _ = last_place(self._spool.tail(), self.project.root)
         where = f" ({place})" if place else ""

@@ -6,16 +6,12 @@ Knows nothing of what is asked, or of the user's code: only the child imports th
 from __future__ import annotations
 
 import os
-import signal
-import subprocess  # this Python with a module of partflow  # nosec B404
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
-from socket import socketpair
 
+from partflow.process.beside import begun, end
 from partflow.process.endings import ended, last_place
 from partflow.process.spool import Spool
 from partflow.scheduler.messages import (
@@ -37,8 +33,6 @@ from partflow.scheduler.messages import (
 )
 
 _MAIN = "partflow.scheduler.childmain"
-_MOMENT = 0.2
-"""Seconds that a child is given to end by itself before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +59,8 @@ class Child:
         self._root = root
         self._since = time.monotonic()
         self._spool = Spool.made(logs)
-        try:
-            self._process, self.channel = _begun(root, self._spool)
-        except OSError:
-            self._spool.close()
-            raise
+        words = [str(os.getpid()), str(root)]
+        self._process, self.channel = begun(_MAIN, words, root, self._spool)
 
     @property
     def is_idle(self) -> bool:
@@ -116,13 +107,7 @@ class Child:
 
         `is_gone` says that its channel has closed: then it ends by itself, if it has not yet.
         """
-        if not is_gone:
-            self._process.terminate()  # It writes where it is, and ends.
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_MOMENT)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        code = self._process.wait()
+        code = end(self._process, is_gone=is_gone)
         self.channel.close()
         place, _ = last_place(self._spool.tail(), self._root)
         self._spool.close()
@@ -131,20 +116,3 @@ class Child:
     def _send(self, message: AskLook | Begin | Halt) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):
             self.channel.send_bytes(packed(message))
-
-
-def _begun(root: Path, spool: Spool) -> tuple[subprocess.Popen[bytes], Connection]:
-    """A process over a project, and the channel to it; OSError if none can be begun."""
-    ours, theirs = socketpair()
-    with ours, theirs:
-        words = [str(theirs.fileno()), str(os.getpid()), str(root)]
-        process = subprocess.Popen(  # noqa: S603 - this very Python  # nosec B603
-            [sys.executable, "-P", "-m", _MAIN, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=spool.descriptor,
-            stderr=spool.descriptor,
-            pass_fds=[theirs.fileno()],
-            process_group=0,  # so that Ctrl-C on the terminal does not reach it
-            cwd=root,
-        )
-        return process, Connection(ours.detach())
