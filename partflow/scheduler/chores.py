@@ -90,7 +90,7 @@ class Chores:
         """Once a day sweep what nobody needs; where that cannot be, it waits for the next time."""
         store = self.project.store
         marker = store.layout.serving / _SWEPT
-        with suppress(PartflowError, OSError):
+        with suppress(Exception):  # the metastore's, too: a full disk is no end of this child
             if is_older_than_a_day(marker, self.project.clock() / 1e9):
                 self.project.upkeep.sweep(Controls(wait=False), dry_run=False)
                 marker.parent.mkdir(parents=True, exist_ok=True)
