@@ -122,7 +122,15 @@ class Chores:
             project.config = config
         for failed in result.summary.failures if result.summary else ():
             tell(_failed(failed))
-        return _ended(result)
+        return replace(_ended(result), said=self._remembered(result))
+
+    def _remembered(self, result: Result) -> str:
+        """Remember what failed; why that can't be, "" if it can."""
+        try:
+            self.lookout.remember(result)
+        except Exception as error:  # noqa: BLE001 - the disk may raise anything
+            return f"what failed cannot be remembered: {_said(error)}"
+        return ""
 
 
 def is_older_than_a_day(marker: Path, now: float) -> bool:

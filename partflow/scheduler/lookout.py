@@ -101,7 +101,10 @@ class Lookout:
         return last <= now <= last + round((2 * span + _LATE) * 10**9)
 
     def make(self, at_most: int, controls: Controls) -> Result:
-        """Make at most so many of the steps that are due; raises as `Project.materialize`."""
+        """Make at most so many of the steps that are due; raises as `Project.materialize`.
+
+        What becomes of it is for `remember`.
+        """
         with Looking(self.project).read() as metastore:
             memory = noted_memory(metastore.noted(TRIED))
 
@@ -110,10 +113,7 @@ class Lookout:
             request = request_for(whole, portion(whole, at_most))
             return plan(self.project.graph, snapshot, request)
 
-        result = self.project.make(planned, controls)
-        if memory or (result.summary is not None and result.summary.failures):
-            self._remember(result)
-        return result
+        return self.project.make(planned, controls)
 
     def _prospect(self, snapshot: Snapshot, memory: Memory) -> Prospect:
         automatic = Automatic(self.recompute, busy=self._busy())
@@ -125,9 +125,16 @@ class Lookout:
         living = self.project.history.leases.living().values()
         return tuple(lease.footprint for lease in living if not is_own(lease.owner))
 
-    def _remember(self, result: Result) -> None:
-        """Note what failed in a run with which inputs and code, and forget what is over."""
+    def remember(self, result: Result) -> None:
+        """Note what failed in a run with which inputs and code, and forget what is over.
+
+        MetastoreError or OSError if the record or the disk do not let it.
+        """
         project, looking = self.project, Looking(self.project)
+        with looking.read() as metastore:
+            is_empty = not metastore.noted(TRIED)
+        if is_empty and (result.summary is None or not result.summary.failures):
+            return
         with project.metastore.opened() as metastore:
             before = noted_memory(metastore.noted(TRIED))
             seen = looking.observe(metastore, Verify.RECORD, Asked())

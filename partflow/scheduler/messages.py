@@ -117,7 +117,7 @@ class StepLost:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The run has ended. `said` is why it could not be carried out; "" if it was.
+    """The run has ended. `said` is why it could not be carried out, or remembered; "" if it was.
 
     `is_met` says that another run was at the same partitions, so that this one did nothing.
     """

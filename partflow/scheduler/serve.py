@@ -264,7 +264,8 @@ class Serve:
             self.troubles.pop(_OF_RUNS, None)
         self._has_failed |= ended.failed + ended.blocked > 0
         if not ended.ran:  # One that came to nothing would come to nothing again at once.
-            self._rests_until = now + (_A_BREATH if ended.failed else self._span)
+            is_remembered = ended.failed and not ended.said  # and so is held by the next look
+            self._rests_until = now + (_A_BREATH if is_remembered else self._span)
         if ended.run or ended.said:
             self.say(_sentence(ended))
 
@@ -309,9 +310,10 @@ def _wrong(trouble: Trouble) -> str:
 
 
 def _sentence(ended: Ended) -> str:
-    if ended.said:
+    if not ended.run:
         return f"a run came to nothing: {ended.said}"
-    return (
+    counts = (
         f"run {ended.run}: ran {ended.ran:,}, unchanged {ended.unchanged:,}, "
         f"failed {ended.failed:,}, blocked {ended.blocked:,}"
     )
+    return f"{counts}; {ended.said}" if ended.said else counts

@@ -113,7 +113,7 @@ def test_what_failed_with_these_inputs_is_held_and_tried_with_others(sales: Worl
     sales.jobs(SALES.replace("return raw.filter", body))
     sales.sales("2024-02-03", 1, 2)
     found = lookout(sales)
-    found.make(500, Controls())
+    found.remember(found.make(500, Controls()))
 
     seen = found.look(at_all=False)
     assert "clean_sales" not in steps(seen)
@@ -121,7 +121,7 @@ def test_what_failed_with_these_inputs_is_held_and_tried_with_others(sales: Worl
     assert seen.changes_at is not None
     sales.sales("2024-02-03", 1, 2, 3)
     assert steps(found.look(at_all=False))["clean_sales"] == 1
-    found.make(500, Controls())
+    found.remember(found.make(500, Controls()))
 
     assert found.look(at_all=False).failing == {}
 

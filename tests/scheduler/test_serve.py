@@ -85,6 +85,22 @@ def test_it_looks_at_once_when_a_run_has_ended() -> None:
     assert not serve.runs
 
 
+def test_what_failed_and_cannot_be_remembered_is_said_and_not_tried_again_at_once() -> None:
+    def fails(played: Played, number: int) -> None:
+        said = "what failed cannot be remembered: the disk is full"
+        ended = Ended("r1", failed=2, said=said)
+        played.answers += [OfRun(number, Leased(2)), OfRun(number, ended)]
+
+    played = Played(on_look=sees(steps=2), on_begin=fails)
+    _, said = serving(played, turns=7)
+
+    begun = [at - NOW for at, text in played.asked if text.startswith("begin")]
+    assert begun[:2] == [0, 60]
+    assert said[0].endswith(
+        "failed 2, blocked 0; what failed cannot be remembered: the disk is full"
+    )
+
+
 def test_a_run_that_met_another_is_not_begun_again_at_once() -> None:
     def meets(played: Played, number: int) -> None:
         played.answers.append(OfRun(number, Ended(said="another run is at this", is_met=True)))
