@@ -124,20 +124,19 @@ def may_differ(warehouse: Warehouse, afresh: Warehouse) -> set[str]:
     A reason is also that a history made more: what was the latest once, or before its time.
     """
     graph = warehouse.graph
-    differ = {t.name for t in graph.tasks if _keeps(graph, t)}
+    differ = {t.name for t in graph.tasks if _keeps(t)}
     for _ in graph.tasks:  # at most so often does a reason go from one to the next
         for task in graph.tasks:
             read = {w for i in task.inputs for w in graph.writers(i.read.dataset.name)}
+            beside = {w for dataset in task.writes for w in graph.writers(dataset.name)}
             more = any(contents(warehouse, w).keys() != contents(afresh, w).keys() for w in read)
-            if more or {w.name for w in read} & differ:
+            if more or {w.name for w in read | beside} & differ:
                 differ.add(task.name)
     return differ
 
 
-def _keeps(graph: Graph, task: Task) -> bool:
-    """Whether a task, or one that writes the same dataset, keeps what it made."""
-    own = [w for d in task.writes for w in graph.writers(d.name)] or [task]
-    return any("keep" in (w.options.on_input_change, w.options.on_code_change) for w in own)
+def _keeps(task: Task) -> bool:
+    return "keep" in (task.options.on_input_change, task.options.on_code_change)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "have all of that"])
