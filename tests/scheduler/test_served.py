@@ -47,9 +47,10 @@ def test_a_second_one_stands_by_and_leads_when_the_first_is_killed(sales: World)
         first.says("failed 0, blocked 0")
         with serving(sales, name="second") as second:
             second.says(f"standing by: {user()}@{host()}, process {first.process.pid} leads")
-            status = told(sales, "status")
-            assert f"serve: {user()}@{host()}, process {first.process.pid} leads, looked" in status
-            assert f"standing by: {user()}@{host()}, process {second.process.pid}" in status
+            leads = f"serve: {user()}@{host()}, process {first.process.pid} leads, looked"
+            until(lambda: leads in told(sales, "status"))  # its next heartbeat tells when it looked
+            stands_by = f"standing by: {user()}@{host()}, process {second.process.pid}"
+            assert stands_by in told(sales, "status")
             first.ended(signal.SIGKILL)
             folder = sales.root / "warehouse/.partflow/serve"
             until(lambda: (found := leader_of(folder)) and found.pid == second.process.pid, 2.0)
@@ -143,8 +144,8 @@ def test_edited_code_alone_starts_no_work(sales: World) -> None:
 
 def test_at_rest_nothing_is_written_into_the_record(sales: World) -> None:
     def written() -> dict[str, tuple[int, int]]:
-        private = sales.root / "warehouse/.partflow"
-        files = [*private.glob("metastore*"), private / "journal.jsonl"]
+        private = sales.root / "warehouse/.partflow"  # who reads has an empty -wal beside it
+        files = [private / "metastore.sqlite", private / "journal.jsonl"]
         return {p.name: (p.stat().st_mtime_ns, p.stat().st_size) for p in files}
 
     config = f'jobs = ["{sales.package}"]\n[scheduler]\nlook_every = "1s"\n'
